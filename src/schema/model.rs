@@ -1,0 +1,208 @@
+//! Model records of a server and the filters that fields put on them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// Which models the editor's picker offers for a field. Empty lists mean "any".
+///
+/// The lists are the schema's `ui_model_*` members; servers before 6.8 say the same with a `ui_type` such as
+/// `FluxMainModelField`, which is translated as InvokeAI itself does (`migrate_model_ui_type` in
+/// `invokeai/app/invocations/fields.py`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelFilter {
+    /// Base architectures, for example `flux`.
+    pub base: Vec<String>,
+    /// Kinds, for example `main`, `vae`, `lora`.
+    pub model_type: Vec<String>,
+    /// Variants, for example `inpaint`. A model without a variant passes.
+    pub variant: Vec<String>,
+    /// File formats, for example `diffusers`.
+    pub format: Vec<String>,
+    /// External providers; a model without one does not pass.
+    pub provider_id: Vec<String>,
+}
+
+impl ModelFilter {
+    /// Whether every model passes.
+    pub fn is_empty(&self) -> bool {
+        *self == ModelFilter::default()
+    }
+
+    /// Whether the picker would offer this model (`ModelIdentifierFieldInputComponent.tsx`). As there, variant and
+    /// format alone filter nothing.
+    ///
+    /// ```
+    /// use invokeai_client::schema::{ModelRecord, NodeCatalogue};
+    ///
+    /// let vae = ModelRecord::new("key", "flux vae", "flux", "vae");
+    /// let inputs = &NodeCatalogue::embedded().get("flux_model_loader").expect("known").inputs;
+    /// assert!(inputs["vae_model"].model_filter.matches(&vae));
+    /// assert!(!inputs["model"].model_filter.matches(&vae));
+    /// ```
+    pub fn matches(&self, model: &ModelRecord) -> bool {
+        let named = |list: &[String], value: &str| list.is_empty() || list.iter().any(|entry| entry == value);
+        if self.base.is_empty() && self.model_type.is_empty() && self.provider_id.is_empty() {
+            return true;
+        }
+        named(&self.base, &model.base)
+            && named(&self.model_type, &model.model_type)
+            && model
+                .variant
+                .as_deref()
+                .filter(|variant| !variant.is_empty())
+                .is_none_or(|v| named(&self.variant, v))
+            && named(&self.format, model.format.as_deref().unwrap_or_default())
+            && named(&self.provider_id, model.provider_id.as_deref().unwrap_or_default())
+    }
+
+    /// Reads the `ui_model_*` members, or the `ui_type` of older servers.
+    pub(super) fn from_schema(schema: &Map<String, Value>) -> Self {
+        let list = |key: &str| match schema.get(key) {
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let filter = ModelFilter {
+            base: list("ui_model_base"),
+            model_type: list("ui_model_type"),
+            variant: list("ui_model_variant"),
+            format: list("ui_model_format"),
+            provider_id: list("ui_model_provider_id"),
+        };
+        match schema.get("ui_type").and_then(Value::as_str).and_then(legacy_kind) {
+            Some(legacy) if filter.is_empty() => legacy,
+            _ => filter,
+        }
+    }
+}
+
+/// For messages: `base flux, type vae`.
+impl fmt::Display for ModelFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            ("type", &self.model_type),
+            ("base", &self.base),
+            ("variant", &self.variant),
+            ("format", &self.format),
+            ("provider", &self.provider_id),
+        ];
+        let mut separator = "";
+        for (what, list) in parts.into_iter().filter(|(_, list)| !list.is_empty()) {
+            write!(f, "{separator}{what} {}", list.join(" or "))?;
+            separator = ", ";
+        }
+        if separator.is_empty() {
+            f.write_str("any model")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether a `ui_type` is one of the retired ones that 6.8 and later ignore or turn into filters.
+pub(super) fn is_retired_ui_type(ui_type: &str) -> bool {
+    ui_type.starts_with("DEPRECATED_") || ui_type.ends_with("ModelField")
+}
+
+/// The filter behind a model `ui_type` of servers before 6.8.
+fn legacy_kind(ui_type: &str) -> Option<ModelFilter> {
+    let (base, model_type, variant): (&[&str], &str, &[&str]) = match ui_type.trim_start_matches("DEPRECATED_") {
+        "MainModelField" => (&["sd-1", "sd-2"], "main", &[]),
+        "CogView4MainModelField" => (&["cogview4"], "main", &[]),
+        "FluxMainModelField" => (&["flux"], "main", &[]),
+        "SD3MainModelField" => (&["sd-3"], "main", &[]),
+        "SDXLMainModelField" => (&["sdxl"], "main", &[]),
+        "SDXLRefinerModelField" => (&["sdxl-refiner"], "main", &[]),
+        "VAEModelField" => (&[], "vae", &[]),
+        "FluxVAEModelField" => (&["flux", "flux2"], "vae", &[]),
+        "LoRAModelField" => (&[], "lora", &[]),
+        "ControlNetModelField" => (&[], "controlnet", &[]),
+        "IPAdapterModelField" => (&[], "ip_adapter", &[]),
+        "T2IAdapterModelField" => (&[], "t2i_adapter", &[]),
+        "T5EncoderModelField" => (&[], "t5_encoder", &[]),
+        "CLIPEmbedModelField" => (&[], "clip_embed", &[]),
+        "CLIPLEmbedModelField" => (&[], "clip_embed", &["large"]),
+        "CLIPGEmbedModelField" => (&[], "clip_embed", &["gigantic"]),
+        "SpandrelImageToImageModelField" => (&[], "spandrel_image_to_image", &[]),
+        "ControlLoRAModelField" => (&[], "control_lora", &[]),
+        "SigLipModelField" => (&[], "siglip", &[]),
+        "FluxReduxModelField" => (&[], "flux_redux", &[]),
+        "LLaVAModelField" => (&[], "llava_onevision", &[]),
+        _ => return None,
+    };
+    let owned = |list: &[&str]| list.iter().map(|&entry| entry.to_owned()).collect();
+    Some(ModelFilter {
+        base: owned(base),
+        model_type: owned(&[model_type]),
+        variant: owned(variant),
+        ..ModelFilter::default()
+    })
+}
+
+/// A model installed on a server, as `GET /api/v2/models/` lists it.
+///
+/// Only what identifies and filters models is typed; everything else stays in [`other`](Self::other).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelRecord {
+    /// Unique key on this server.
+    pub key: String,
+    /// Content hash, for example `blake3:…`; the same on every server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Name the server's owner gave.
+    pub name: String,
+    /// Base architecture, for example `flux`.
+    pub base: String,
+    /// Kind, for example `main`, `vae`, `lora`.
+    #[serde(rename = "type")]
+    pub model_type: String,
+    /// Variant, for example `inpaint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// File format, for example `diffusers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// External provider of the model, for example `gemini`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// Members not named above, as the server sent them.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl ModelRecord {
+    /// A record with the members every model has; the rest can be filled in.
+    pub fn new(
+        key: impl Into<String>,
+        name: impl Into<String>,
+        base: impl Into<String>,
+        model_type: impl Into<String>,
+    ) -> Self {
+        ModelRecord {
+            key: key.into(),
+            hash: None,
+            name: name.into(),
+            base: base.into(),
+            model_type: model_type.into(),
+            variant: None,
+            format: None,
+            provider_id: None,
+            other: Map::new(),
+        }
+    }
+
+    /// The value a model field holds: `{key, hash, name, base, type}`. `hash` is empty if the record has none; the
+    /// server requires the member but not its content.
+    pub fn identifier(&self) -> Value {
+        json!({
+            "key": self.key,
+            "hash": self.hash.as_deref().unwrap_or_default(),
+            "name": self.name,
+            "base": self.base,
+            "type": self.model_type,
+        })
+    }
+}
