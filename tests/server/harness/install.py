@@ -1,0 +1,157 @@
+"""What is built once and kept outside the tree: environments with InvokeAI in them, and the tiny models."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+
+import cuda_stubs
+
+HERE = Path(__file__).resolve().parent.parent
+PINS = tomllib.loads((HERE / "pins.toml").read_text())
+NEWEST = PINS["base"]["release"]
+OFFLINE = re.compile(r"connection|timed? ?out|name resolution|name or service|unreachable|proxy|SSLError|HTTP error 5", re.I)
+
+
+class Unavailable(Exception):
+    """This machine cannot give us a server (no registry, no compiler); a test may skip, loudly."""
+
+
+class Failed(Exception):
+    """Something that should work did not."""
+
+
+def say(text: str) -> None:
+    print(f"tests/server: {text}", file=sys.stderr, flush=True)
+
+
+def cache() -> Path:
+    if own := os.environ.get("INVOKEAI_TEST_CACHE"):
+        return Path(own).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "invokeai-client"
+
+
+def environment(version: str) -> Path:
+    """The environment of a release, as a folder with `bin/python` in it."""
+    if own := os.environ.get("INVOKEAI_TEST_VENV"):
+        return Path(own).absolute()
+    if version == NEWEST:
+        name, build = _base_name(), _build_base
+    elif version in PINS["releases"]:
+        pins = PINS["releases"][version]["packages"]
+        name = f"venv-{version}-{_digest(_base_name(), pins)}"
+        base = environment(NEWEST)
+        build = lambda folder: _build_layer(folder, base, pins.split())
+    else:
+        known = ", ".join([NEWEST, *PINS["releases"]])
+        raise Failed(f"no package list for InvokeAI {version}; pins.toml has {known}")
+    return _cached(name, build)
+
+
+def models() -> Path:
+    """The folder of tiny models, with `catalog.json` saying what each is."""
+    sources = [*sorted((HERE / "tiny_models").glob("*.py")), *sorted((HERE / "nodes" / "tiny_flux").glob("*.py"))]
+    name = f"models-{_digest(_base_name(), *(p.read_text() for p in sources))}"
+    python = environment(NEWEST) / "bin" / "python"
+    return _cached(name, lambda folder: _make_models(folder, python))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+
+
+def _base_name() -> str:
+    stubs = Path(cuda_stubs.__file__).read_text()
+    return f"venv-{NEWEST}-{_digest(PINS['base']['packages'], stubs, '%d.%d' % sys.version_info[:2])}"
+
+
+def _cached(name: str, build) -> Path:
+    """`build(folder)` runs at most once per name; who comes meanwhile waits; half a build is thrown away."""
+    folder = cache() / name
+    done = folder / ".complete"
+    if done.exists():
+        return folder
+    cache().mkdir(parents=True, exist_ok=True)
+    with _locked(cache() / f"{name}.lock", f"waiting for another process that makes {folder}"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            began = time.monotonic()
+            say(f"making {folder}")
+            build(folder)
+            done.touch()
+            say(f"made {folder} in {time.monotonic() - began:.0f} s")
+    return folder
+
+
+@contextmanager
+def _locked(path: Path, if_busy: str):
+    with open(path, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(if_busy)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _build_base(folder: Path) -> None:
+    for tool in ("gcc", "readelf"):
+        if not shutil.which(tool):
+            raise Unavailable(f"{tool} is needed to make the stand-ins for the CUDA libraries and was not found")
+    _venv(folder)
+    _pip(folder, folder, PINS["base"]["packages"].split())
+    cuda_stubs.write(site_packages(folder))
+    check = _run([folder / "bin" / "python", "-c", "import torch; assert not torch.cuda.is_available()"])
+    if check.returncode:
+        raise Failed(f"torch does not import with the CUDA stand-ins:\n{check.stdout[-3000:]}")
+
+
+def _build_layer(folder: Path, base: Path, packages: list[str]) -> None:
+    _venv(folder, "--without-pip")
+    _pip(base, folder, packages)
+    # Its own packages come first on the path; what it lacks is found in the base.
+    (site_packages(folder) / "zz_base.pth").write_text(f"{site_packages(base)}\n")
+
+
+def _venv(folder: Path, *options: str) -> None:
+    made = _run([sys.executable, "-m", "venv", *options, folder])
+    if made.returncode:
+        raise Unavailable(f"{sys.executable} cannot make virtual environments:\n{made.stdout[-2000:]}")
+
+
+def _pip(tool: Path, target: Path, packages: list[str]) -> None:
+    options = ["--quiet", "--no-deps", "--no-compile", "--no-input", "--retries", "2", "--disable-pip-version-check"]
+    python = tool / "bin" / "python"
+    done = _run([python, "-m", "pip", "--python", target / "bin" / "python", "install", *options, *packages])
+    if done.returncode:
+        kind = Unavailable if OFFLINE.search(done.stdout) else Failed
+        why = "the Python package registry cannot be reached" if kind is Unavailable else "pip failed"
+        raise kind(f"{why}:\n{done.stdout[-2000:]}")
+
+
+def _make_models(folder: Path, python: Path) -> None:
+    env = os.environ | {
+        "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore",
+    }  # fmt: skip
+    made = _run([python, HERE / "tiny_models", folder], env=env)
+    if made.returncode:
+        raise Failed(f"making the tiny models failed:\n{made.stdout[-4000:]}")
+
+
+def site_packages(venv: Path) -> Path:
+    return next((venv / "lib").glob("python3.*/site-packages"))
+
+
+def _run(command: list, env: dict | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(part) for part in command], env=env, text=True, errors="replace", stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
