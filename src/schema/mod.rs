@@ -17,6 +17,7 @@ mod template;
 
 pub use catalogue::{CatalogueError, NodeCatalogue, UnreadableSchema};
 pub use constraints::Constraints;
+pub(crate) use constraints::json_number;
 pub use field_type::{Cardinality, FieldType};
 pub use model::{ModelFilter, ModelRecord};
 pub use template::{EnumOption, InputKind, InputTemplate, NodeTemplate, OutputTemplate, UiHints};
