@@ -1,0 +1,49 @@
+//! Generates the REST client from InvokeAI's OpenAPI document. See `openapi/README.md`.
+
+#[path = "build/catalogue.rs"]
+mod catalogue;
+#[path = "build/enums.rs"]
+mod enums;
+#[path = "build/generate.rs"]
+mod generate;
+#[path = "build/lower/mod.rs"]
+mod lower;
+#[path = "build/rewrite.rs"]
+mod rewrite;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The document of the package, unless `INVOKEAI_OPENAPI` names another.
+const DOCUMENT: &str = "openapi/invokeai-6.14.2.json";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo::rerun-if-env-changed=INVOKEAI_OPENAPI");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    // An absolute path replaces the root; a relative one starts there.
+    let path = root.join(env::var_os("INVOKEAI_OPENAPI").unwrap_or_else(|| DOCUMENT.into()));
+    println!("cargo::rerun-if-changed={}", path.display());
+    build(&path, &out).map_err(|error| format!("cannot generate the client from {}: {error}", path.display()).into())
+}
+
+fn build(path: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    fs::write(
+        out.join("catalogue.json"),
+        serde_json::to_string(&catalogue::compact(&document))?,
+    )?;
+    lower::lower(&mut document)?;
+    let generated = generate::generate(&document)?;
+    fs::write(out.join("client.rs"), generated.client)?;
+    fs::write(out.join("events.rs"), generated.events)?;
+    fs::write(out.join("enums.rs"), generated.enums)?;
+    fs::write(out.join("calls.rs"), generated.calls)?;
+    Ok(())
+}

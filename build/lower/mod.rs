@@ -1,0 +1,71 @@
+//! Lowers InvokeAI's OpenAPI 3.1 document to the OpenAPI 3.0 subset that progenitor accepts.
+//!
+//! Lowering is a table of small named [`Rule`]s, applied in order. Each rule says why it exists and counts what it
+//! touched. What no rule understands is refused at the end by [`check`], with a JSON pointer: nothing is dropped
+//! silently.
+
+pub(crate) mod check;
+pub(crate) mod operations;
+pub(crate) mod overrides;
+pub(crate) mod schemas;
+pub(crate) mod walk;
+
+use serde_json::Value;
+
+/// Why a document cannot be lowered, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) pointer: String,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}: {}", self.pointer, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// One small, named change to the document.
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) why: &'static str,
+    /// Applies the rule everywhere and says how many places it touched.
+    pub(crate) apply: fn(&mut Value) -> Result<usize, Fault>,
+}
+
+/// All rules, in the order in which they apply.
+pub(crate) fn rules() -> Vec<&'static Rule> {
+    operations::RULES.iter().chain(schemas::RULES).collect()
+}
+
+/// How often a rule applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) rule: &'static str,
+    pub(crate) touched: usize,
+}
+
+/// Applies every rule, then checks that only the understood subset is left.
+pub(crate) fn lower(document: &mut Value) -> Result<Vec<Count>, Fault> {
+    let mut counts = Vec::new();
+    for rule in rules() {
+        let touched = (rule.apply)(document)?;
+        counts.push(Count {
+            rule: rule.name,
+            touched,
+        });
+    }
+    check::check(document)?;
+    Ok(counts)
+}

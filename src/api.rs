@@ -1,0 +1,68 @@
+//! Every endpoint of InvokeAI's REST API, generated from its OpenAPI document.
+//!
+//! [`Client`] has one method per operation, named by its `operationId`. Each returns a builder on which a caller names
+//! only what it sets, and whose `send` makes the call:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), invokeai_client::Error> {
+//! let client = invokeai_client::Client::new("http://127.0.0.1:9090")?;
+//! let page = client.api().list_image_dtos().limit(5).is_intermediate(false).send().await?;
+//! for image in &page.items {
+//!     println!("{} {}x{}", image.image_name, image.width, image.height);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What the document says wrongly is mended before generating; `openapi/README.md` tells what and why. Nodes, their
+//! outputs and model configurations are JSON values here, because every release and every custom node adds some: their
+//! types are data, in [`schema`](crate::schema).
+//!
+//! The seven uploads are written by hand, in [`upload`](crate::upload), and look the same.
+
+#![allow(missing_docs, unreachable_pub)]
+
+use progenitor_client::encode_path;
+
+use crate::{
+    Error,
+    transport::{Transport, runtime},
+};
+
+pub use progenitor_client::{ByteStream, ResponseValue};
+
+/// The generated client: one method per operation.
+///
+/// Cheap to clone. Comes from [`Client::api`](crate::Client::api).
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) baseurl: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) transport: Transport,
+}
+
+/// One operation of the REST API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Operation {
+    /// `operationId` of the document.
+    pub id: &'static str,
+    /// HTTP method, upper case.
+    pub method: &'static str,
+    /// Path with its parameters in braces.
+    pub path: &'static str,
+}
+
+/// String enums of the API. All are open: a value that this crate does not know is kept.
+pub mod enums {
+    include!(concat!(env!("OUT_DIR"), "/enums.rs"));
+}
+
+/// Payloads of Socket.IO events.
+#[allow(clippy::all)]
+pub mod events {
+    include!(concat!(env!("OUT_DIR"), "/events.rs"));
+}
+
+include!(concat!(env!("OUT_DIR"), "/client.rs"));
+include!(concat!(env!("OUT_DIR"), "/calls.rs"));

@@ -1,0 +1,229 @@
+//! The client: entry to everything.
+
+use std::sync::{Arc, OnceLock};
+
+use url::Url;
+
+use crate::{
+    api,
+    error::{Error, Result},
+    transport::{Token, Transport, TransportOptions},
+};
+
+/// A connection to one InvokeAI server.
+///
+/// Cheap to clone; clones share connections, token and limits. Making one sends nothing.
+///
+/// ```no_run
+/// # async fn example() -> invokeai_client::Result<()> {
+/// use invokeai_client::Client;
+///
+/// let client = Client::new("http://127.0.0.1:9090")?;
+/// println!("InvokeAI {}", client.server_version().await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    base: Url,
+    api: api::Client,
+    version: OnceLock<String>,
+}
+
+/// Settings of a [`Client`], from [`Client::builder`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ClientBuilder {
+    url: String,
+    token: Option<Token>,
+    http: Option<reqwest::Client>,
+    options: TransportOptions,
+}
+
+impl Client {
+    /// A client with default settings for the server at `url`, for example `http://127.0.0.1:9090`.
+    ///
+    /// A path in the address is kept: `https://example.org/invoke` serves a server behind a reverse proxy, or one with
+    /// `base_url` set.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`] if the address is not an `http` or `https` URL.
+    pub fn new(url: impl Into<String>) -> Result<Self> {
+        Self::builder(url).build()
+    }
+
+    /// Starts a client with settings of its own.
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            url: url.into(),
+            token: None,
+            http: None,
+            options: TransportOptions::default(),
+        }
+    }
+
+    /// Every endpoint of the REST API, one method each.
+    pub fn api(&self) -> &api::Client {
+        &self.inner.api
+    }
+
+    /// Address of the server, without user name and password, always ending in `/`.
+    pub fn base_url(&self) -> &Url {
+        &self.inner.base
+    }
+
+    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn server_version(&self) -> Result<String> {
+        if let Some(version) = self.inner.version.get() {
+            return Ok(version.clone());
+        }
+        let version = self.api().app_version().send().await?.into_inner().version;
+        Ok(self.inner.version.get_or_init(|| version).clone())
+    }
+
+    /// Uses another bearer token from now on, in all clones; `None` for none.
+    pub fn set_token(&self, token: Option<&str>) {
+        self.transport().set_token(token.map(Token::new));
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.inner.api.transport
+    }
+}
+
+impl ClientBuilder {
+    /// Sends this bearer token with every call (multi-user servers: from `POST /api/v1/auth/login`).
+    pub fn token(mut self, token: impl AsRef<str>) -> Self {
+        self.token = Some(Token::new(token.as_ref()));
+        self
+    }
+
+    /// Sets time limits, retries and size limits.
+    pub fn transport(mut self, options: TransportOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Uses an HTTP client made by the caller, for proxies, certificates and the like.
+    ///
+    /// Its own timeouts apply instead of those of [`TransportOptions`]. Leave compression off: some InvokeAI releases
+    /// answer 500 to successful calls when gzip is accepted.
+    pub fn http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// Makes the client. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or the TLS set-up is.
+    pub fn build(self) -> Result<Client> {
+        let base = base_url(&self.url)?;
+        if let Some(token) = &self.token {
+            token.header()?;
+        }
+        let http = match self.http {
+            Some(http) => http,
+            None => reqwest::Client::builder()
+                .connect_timeout(self.options.connect_timeout)
+                .read_timeout(self.options.read_timeout)
+                .pool_idle_timeout(self.options.pool_idle_timeout)
+                .user_agent(concat!("invokeai-client/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|error| Error::invalid("http client", error.to_string()))?,
+        };
+        let api = api::Client {
+            baseurl: base.as_str().trim_end_matches('/').to_owned(),
+            client: http.clone(),
+            transport: Transport::new(http, self.token, self.options),
+        };
+        Ok(Client {
+            inner: Arc::new(Inner {
+                base,
+                api,
+                version: OnceLock::new(),
+            }),
+        })
+    }
+}
+
+fn base_url(text: &str) -> Result<Url> {
+    let invalid = |url: String, problem: &str| Error::InvalidUrl {
+        url,
+        problem: problem.into(),
+    };
+    let mut url = match Url::parse(text.trim()) {
+        Ok(url) => url,
+        // An address that is no URL may still hold a password before an `@`.
+        Err(error) => {
+            let shown = text.rsplit('@').next().unwrap_or_default();
+            return Err(invalid(shown.into(), &format!("{error}; expected http://host:port")));
+        }
+    };
+    let shown = crate::transport::without_secrets(&url);
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(invalid(shown, "expected http://host:port or https://host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid(
+            shown,
+            "user name and password do not belong in the address; log in and use the token",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid(shown, "a query or fragment has no place in it"));
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_prefix_is_kept() {
+        for (given, kept) in [
+            ("http://127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("http://127.0.0.1:9090/", "http://127.0.0.1:9090"),
+            ("https://example.org/a/b", "https://example.org/a/b"),
+            (" https://example.org/a/b/ ", "https://example.org/a/b"),
+        ] {
+            assert_eq!(Client::new(given).unwrap().api().baseurl, kept);
+        }
+    }
+
+    #[test]
+    fn unusable_addresses_are_refused_without_showing_secrets() {
+        for bad in [
+            "",
+            "localhost:9090",
+            "ftp://example.org",
+            "http://",
+            "http://a/?q=secret",
+            "http://u:secret@a/",
+            "u:secret@a b",
+        ] {
+            let error = Client::new(bad).unwrap_err();
+            assert!(matches!(error, Error::InvalidUrl { .. }), "{bad}: {error:?}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_debug_output_shows_the_token() {
+        let client = Client::builder("http://127.0.0.1").token("top-secret").build().unwrap();
+        assert!(!format!("{client:?}").contains("top-secret"));
+        assert!(!format!("{:?}", Client::builder("http://127.0.0.1").token("top-secret")).contains("top-secret"));
+    }
+}

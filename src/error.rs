@@ -1,0 +1,382 @@
+//! What can go wrong between a program and an InvokeAI server.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Anything that can go wrong.
+///
+/// Answers of the server are sorted by meaning ([`NotFound`](Self::NotFound), [`Conflict`](Self::Conflict), …); each
+/// carries the whole [`Refusal`]. No message ever holds a token or a whole body.
+///
+/// ```
+/// # fn handle(error: invokeai_client::Error) {
+/// use invokeai_client::Error;
+/// match error {
+///     Error::NotFound(refusal) => eprintln!("{} does not exist: {}", refusal.path, refusal.detail),
+///     error if error.is_retryable() => eprintln!("try again: {error}"),
+///     error => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The thing asked for does not exist (404).
+    #[error("not found: {0}")]
+    NotFound(Box<Refusal>),
+
+    /// The server wants a login, or the token is not valid any more (401).
+    #[error("not logged in: {0}")]
+    Unauthorized(Box<Refusal>),
+
+    /// The user may not do this (403).
+    #[error("not allowed: {0}")]
+    Forbidden(Box<Refusal>),
+
+    /// The state of the server does not permit this now (409).
+    #[error("conflict: {0}")]
+    Conflict(Box<Refusal>),
+
+    /// The server does not accept the values sent (400, 413, 415, 422).
+    #[error("not accepted: {0}")]
+    NotAccepted(Box<Refusal>),
+
+    /// The server, or a proxy before it, failed or is busy (429, 5xx).
+    #[error("server failure: {0}")]
+    Server(Box<Refusal>),
+
+    /// Any other status.
+    #[error("unexpected answer: {0}")]
+    UnexpectedStatus(Box<Refusal>),
+
+    /// A value given to this crate cannot be sent.
+    #[error("`{field}` {problem}")]
+    InvalidInput {
+        /// Which parameter or field.
+        field: String,
+        /// What is wrong with it and what would be accepted.
+        problem: String,
+    },
+
+    /// The address of the server is no usable base URL.
+    #[error("`{url}` is no usable server address: {problem}")]
+    InvalidUrl {
+        /// The address, without user name and password.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// The address answers, but not with InvokeAI's API.
+    ///
+    /// InvokeAI answers unknown paths with its web page and status 200, so a wrong address, a wrong path prefix or a
+    /// server too old for an operation look like success otherwise.
+    #[error(
+        "{operation} ({method} {path}) got {content_type} instead of {expected}: is the address that of InvokeAI, with \
+         the right path prefix, and does this version have the operation?"
+    )]
+    NotTheApi {
+        /// Operation that was called.
+        operation: &'static str,
+        /// HTTP method.
+        method: &'static str,
+        /// Path template.
+        path: &'static str,
+        /// Content type that came.
+        content_type: String,
+        /// Content type that was expected.
+        expected: &'static str,
+    },
+
+    /// The server's version has no such operation.
+    #[error("operation `{operation}` is not part of {}", match .server_version {
+        Some(version) => format!("InvokeAI {version}"),
+        None => "the API document this crate was built with".to_owned(),
+    })]
+    Unsupported {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Version of the server, where it is known.
+        server_version: Option<String>,
+    },
+
+    /// No connection to the server could be made; nothing was sent.
+    #[error("cannot connect to {url}")]
+    Connect {
+        /// Address without user name, password and query.
+        url: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+
+    /// The connection broke while a call was under way. The server may have carried it out.
+    #[error("the connection broke during {operation}")]
+    Interrupted {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+
+    /// Nothing came in time.
+    #[error("no answer in time while {doing} (limit {} s)", .limit.as_secs_f32())]
+    Timeout {
+        /// What was waited for.
+        doing: String,
+        /// How long.
+        limit: Duration,
+        /// Whether the server may have received the request.
+        sent: bool,
+    },
+
+    /// An answer was cut short or longer than the limit.
+    #[error("the answer to {operation} {problem}")]
+    Body {
+        /// Operation that was called.
+        operation: &'static str,
+        /// What is wrong with the answer's length.
+        problem: String,
+    },
+
+    /// An answer is not of the shape that was expected.
+    #[error("cannot read the answer to {operation} at `{at}`: {problem}; it begins with: {excerpt}")]
+    Decode {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Path of the member, `.` for the whole.
+        at: String,
+        /// What is wrong.
+        problem: String,
+        /// Beginning of the answer.
+        excerpt: String,
+    },
+
+    /// A local file could not be read or written.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was tried, for example "read".
+        action: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+}
+
+impl Error {
+    /// The server's answer, where it refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::NotFound(refusal)
+            | Self::Unauthorized(refusal)
+            | Self::Forbidden(refusal)
+            | Self::Conflict(refusal)
+            | Self::NotAccepted(refusal)
+            | Self::Server(refusal)
+            | Self::UnexpectedStatus(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// HTTP status, where the server refused.
+    pub fn status(&self) -> Option<u16> {
+        self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// What the server said, where it refused.
+    pub fn detail(&self) -> Option<&Detail> {
+        self.refusal().map(|refusal| &refusal.detail)
+    }
+
+    /// Whether the thing asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound(_))
+    }
+
+    /// Whether the same call may succeed later. Says nothing about whether repeating it is safe: see
+    /// [`may_have_been_sent`](Self::may_have_been_sent).
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Interrupted { .. } | Self::Timeout { .. } => true,
+            _ => matches!(self.status(), Some(408 | 429 | 502 | 503 | 504)),
+        }
+    }
+
+    /// Whether the server may have received the request without this program knowing its answer.
+    pub fn may_have_been_sent(&self) -> bool {
+        match self {
+            Self::Interrupted { .. } | Self::Body { .. } | Self::Decode { .. } => true,
+            Self::Timeout { sent, .. } => *sent,
+            // A gateway answers these while the server behind it may go on.
+            _ => matches!(self.status(), Some(502 | 504)),
+        }
+    }
+
+    pub(crate) fn unsupported(operation: &'static str, server_version: Option<String>) -> Self {
+        Self::Unsupported {
+            operation,
+            server_version,
+        }
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::InvalidInput {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// A call that the server answered with an error.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Operation that was called.
+    pub operation: &'static str,
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path template, without the values.
+    pub path: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// What the server said.
+    pub detail: Detail,
+    /// How long to wait before trying again, if the server said so.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({} {}) answered {}: {}",
+            self.operation, self.method, self.path, self.status, self.detail
+        )
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let refusal = Box::new(refusal);
+        match refusal.status {
+            401 => Self::Unauthorized(refusal),
+            403 => Self::Forbidden(refusal),
+            404 => Self::NotFound(refusal),
+            409 => Self::Conflict(refusal),
+            400 | 413 | 415 | 422 => Self::NotAccepted(refusal),
+            429 | 500..=599 => Self::Server(refusal),
+            _ => Self::UnexpectedStatus(refusal),
+        }
+    }
+}
+
+/// The body of an error answer. InvokeAI has four shapes of it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Detail {
+    /// `{"detail": "text"}`: most errors.
+    Text(String),
+    /// `{"detail": [{"loc", "msg", …}]}`: validation of the request.
+    Fields(Vec<FieldProblem>),
+    /// `{"detail": {…}}` and any other JSON.
+    Json(Value),
+    /// Plain text, an error page of a proxy, or nothing; cut to a few hundred characters.
+    Plain(String),
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// So many problems are told one by one.
+        const TOLD: usize = 5;
+        match self {
+            Self::Text(text) => f.write_str(&excerpt(text)),
+            Self::Fields(problems) => {
+                for (i, problem) in problems.iter().take(TOLD).enumerate() {
+                    write!(f, "{}{problem}", if i == 0 { "" } else { "; " })?;
+                }
+                match problems.len().saturating_sub(TOLD) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
+            }
+            Self::Json(value) => f.write_str(&excerpt(&value.to_string())),
+            Self::Plain(text) if text.is_empty() => f.write_str("(no text)"),
+            Self::Plain(text) => f.write_str(text),
+        }
+    }
+}
+
+/// One entry of a validation error (FastAPI's `RequestValidationError`).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FieldProblem {
+    /// Where, for example `body.batch.runs`.
+    pub location: String,
+    /// What is wrong, in the server's words.
+    pub message: String,
+    /// The server's name for the kind of problem, for example `greater_than_equal`.
+    pub kind: String,
+}
+
+impl fmt::Display for FieldProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An unknown node type comes with a list of all known ones.
+        write!(f, "{}: {}", self.location, excerpt(&self.message))
+    }
+}
+
+impl Detail {
+    /// Reads the body of an error answer.
+    pub fn parse(body: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+            return Self::Plain(excerpt(&String::from_utf8_lossy(body)));
+        };
+        match value.get("detail") {
+            Some(Value::String(text)) => Self::Text(text.clone()),
+            Some(Value::Array(problems)) if problems.iter().all(|p| p.get("msg").is_some()) => {
+                Self::Fields(problems.iter().map(FieldProblem::parse).collect())
+            }
+            Some(other) => Self::Json(other.clone()),
+            None => Self::Json(value),
+        }
+    }
+}
+
+impl FieldProblem {
+    fn parse(problem: &Value) -> Self {
+        let part = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let location = problem.get("loc").and_then(Value::as_array);
+        let text = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self {
+            location: location.into_iter().flatten().map(part).collect::<Vec<_>>().join("."),
+            message: text("msg"),
+            kind: text("type"),
+        }
+    }
+}
+
+/// Cuts a text to a few hundred characters, at a character's end.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.trim_end().to_owned(),
+    }
+}

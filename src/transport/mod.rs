@@ -1,0 +1,228 @@
+//! The one way to the server, for generated and hand-written calls alike.
+
+mod options;
+pub(crate) mod runtime;
+mod token;
+
+pub use options::TransportOptions;
+pub(crate) use token::Token;
+
+use std::{
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
+
+use rand::RngExt as _;
+use reqwest::{Method, Request, Response, StatusCode, header};
+use tracing::Instrument as _;
+
+use crate::{
+    api::Operation,
+    error::{Detail, Error, Refusal, Result},
+};
+
+/// Sends requests: authentication, retries of reads, tracing, and errors in one shape.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    http: reqwest::Client,
+    token: Arc<RwLock<Option<Token>>>,
+    options: Arc<TransportOptions>,
+}
+
+/// The server renews a token by this header on successful writes.
+const REFRESHED_TOKEN: &str = "x-refreshed-token";
+
+/// Error bodies are read so far; a validation error can echo a large input.
+const ERROR_BODY_LIMIT: usize = 256 * 1024;
+
+impl Transport {
+    pub(crate) fn new(http: reqwest::Client, token: Option<Token>, options: TransportOptions) -> Self {
+        Self {
+            http,
+            token: Arc::new(RwLock::new(token)),
+            options: Arc::new(options),
+        }
+    }
+
+    pub(crate) fn options(&self) -> &TransportOptions {
+        &self.options
+    }
+
+    pub(crate) fn token(&self) -> Option<Token> {
+        // A poisoned lock means a panic while a token was stored; the token is whole either way.
+        self.token
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
+
+    pub(crate) fn set_token(&self, token: Option<Token>) {
+        *self.token.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = token;
+    }
+
+    /// Sends a request and gives back its answer if the status says success.
+    pub(crate) async fn send(&self, operation: &Operation, request: Request) -> Result<Response> {
+        let span = tracing::debug_span!(
+            "invokeai",
+            operation = operation.id,
+            method = operation.method,
+            path = operation.path,
+            status = tracing::field::Empty,
+            elapsed_ms = tracing::field::Empty,
+        );
+        let started = Instant::now();
+        let recorded = span.clone();
+        async move {
+            let answer = self.attempts(operation, request).await;
+            if let Ok(response) = &answer {
+                recorded.record("status", response.status().as_u16());
+            }
+            recorded.record("elapsed_ms", started.elapsed().as_millis() as u64);
+            let response = answer?;
+            if response.status().is_success() {
+                self.keep_refreshed_token(&response);
+                return Ok(response);
+            }
+            Err(self.refusal(operation, response).await.into())
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Reads may be sent again; anything else goes out once.
+    async fn attempts(&self, operation: &Operation, request: Request) -> Result<Response> {
+        let mut request = request;
+        let deadline = Instant::now() + self.options.retry_deadline;
+        let repeatable = matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut attempt = 0;
+        loop {
+            let again = if repeatable && attempt < self.options.retries {
+                request.try_clone()
+            } else {
+                None
+            };
+            let answer = self.once(operation, request).await;
+            let Some(next) = again else { return answer };
+            let pause = match &answer {
+                Ok(response) if is_passing(response.status()) => {
+                    retry_after(response).unwrap_or_else(|| self.pause(attempt))
+                }
+                Err(error) if error.is_retryable() && !matches!(error, Error::Timeout { .. }) => self.pause(attempt),
+                _ => return answer,
+            };
+            // Giving up answers with what came last, so a 503 stays a 503.
+            if Instant::now() + pause >= deadline {
+                return answer;
+            }
+            tracing::debug!(operation = operation.id, attempt = attempt + 1, ?pause, "sending again");
+            tokio::time::sleep(pause).await;
+            request = next;
+            attempt += 1;
+        }
+    }
+
+    /// Grows with each attempt; jitter keeps clients apart.
+    fn pause(&self, attempt: u32) -> Duration {
+        let longest = self.options.retry_pause.saturating_mul(1 << attempt.min(6));
+        longest.mul_f64(rand::rng().random_range(0.5..1.0))
+    }
+
+    async fn once(&self, operation: &Operation, mut request: Request) -> Result<Response> {
+        if let Some(token) = self.token() {
+            request.headers_mut().insert(header::AUTHORIZATION, token.header()?);
+        }
+        let url = without_secrets(request.url());
+        self.http
+            .execute(request)
+            .await
+            .map_err(|error| self.failure(operation.id, url, error))
+    }
+
+    /// Turns a failure of the connection into this crate's error.
+    pub(crate) fn failure(&self, operation: &'static str, url: String, error: reqwest::Error) -> Error {
+        let error = error.without_url();
+        if error.is_timeout() {
+            let connecting = error.is_connect();
+            let (doing, limit) = match connecting {
+                true => (format!("connecting to {url}"), self.options.connect_timeout),
+                false => (
+                    format!("waiting for the answer to {operation}"),
+                    self.options.read_timeout,
+                ),
+            };
+            return Error::Timeout {
+                doing,
+                limit,
+                sent: !connecting,
+            };
+        }
+        if error.is_connect() {
+            return Error::Connect {
+                url,
+                source: Arc::new(error),
+            };
+        }
+        Error::Interrupted {
+            operation,
+            source: Arc::new(error),
+        }
+    }
+
+    fn keep_refreshed_token(&self, response: &Response) {
+        let fresh = response
+            .headers()
+            .get(REFRESHED_TOKEN)
+            .and_then(|value| value.to_str().ok());
+        // A server without users sends none; a client without a token has no use for one.
+        if let Some(fresh) = fresh
+            && self.token().is_some()
+        {
+            self.set_token(Some(Token::new(fresh)));
+        }
+    }
+
+    async fn refusal(&self, operation: &Operation, response: Response) -> Refusal {
+        let status = response.status().as_u16();
+        let retry_after = retry_after(&response);
+        // What cannot be read of an error's text must not hide the error.
+        let detail = match runtime::body(self, operation, response, ERROR_BODY_LIMIT).await {
+            Ok(body) => Detail::parse(&body),
+            Err(error) => Detail::Plain(error.to_string()),
+        };
+        let Operation { id, method, path, .. } = *operation;
+        Refusal {
+            operation: id,
+            method,
+            path,
+            status,
+            detail,
+            retry_after,
+        }
+    }
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response
+        .headers()
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// An address for messages: no user, no password, no query.
+pub(crate) fn without_secrets(url: &url::Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot have a user, which then have none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.to_string()
+}

@@ -1,0 +1,41 @@
+//! Settings of the transport.
+
+use std::time::Duration;
+
+/// Time limits, retries and size limits of calls.
+///
+/// There is deliberately no limit on the whole time of a call: a transfer may take as long as it moves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// Longest time to make a connection. 10 s.
+    pub connect_timeout: Duration,
+    /// Longest silence of the server, before and within an answer. 60 s: while it collects garbage or loads a model,
+    /// InvokeAI answers nobody for seconds.
+    pub read_timeout: Duration,
+    /// How often a read (GET, HEAD) is sent again after a broken connection, or a 429, 502, 503 or 504. 3 times.
+    /// Nothing else is ever sent twice.
+    pub retries: u32,
+    /// Pause before the first repetition; doubles each time, less up to half of it at random. 200 ms.
+    pub retry_pause: Duration,
+    /// No repetition starts later than this after the call began. 30 s.
+    pub retry_deadline: Duration,
+    /// Longest JSON answer, in bytes. 256 MiB.
+    pub json_limit: usize,
+    /// How long an idle connection is kept. 4 s: the server closes its side after 5 s.
+    pub pool_idle_timeout: Duration,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(60),
+            retries: 3,
+            retry_pause: Duration::from_millis(200),
+            retry_deadline: Duration::from_secs(30),
+            json_limit: 256 * 1024 * 1024,
+            pool_idle_timeout: Duration::from_secs(4),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What generated operations call: checks of parameters, and the reading of answers.
+
+use bytes::{Bytes, BytesMut};
+use progenitor_client::{ByteStream, ResponseValue};
+use reqwest::{Request, Response, header};
+use serde::de::DeserializeOwned;
+
+use super::{Transport, without_secrets};
+use crate::{
+    api::{Client, Operation},
+    error::{Error, Result, excerpt},
+};
+
+const JSON: &str = "application/json";
+
+/// Sends a request and reads its answer as JSON.
+pub(crate) async fn json<T: DeserializeOwned>(
+    client: &Client,
+    operation: &Operation,
+    request: Result<Request>,
+) -> Result<ResponseValue<T>> {
+    let response = client.transport.send(operation, request?).await?;
+    let content_type = content_type(&response);
+    let is_json = content_type.split(';').next().is_some_and(|kind| {
+        let kind = kind.trim();
+        kind == JSON || kind.ends_with("+json")
+    });
+    if !is_json {
+        return Err(not_the_api(operation, content_type, JSON));
+    }
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = body(
+        &client.transport,
+        operation,
+        response,
+        client.transport.options().json_limit,
+    )
+    .await?;
+    Ok(ResponseValue::new(decode(operation, &body)?, status, headers))
+}
+
+/// Sends a request whose answer carries nothing.
+pub(crate) async fn empty(
+    client: &Client,
+    operation: &Operation,
+    request: Result<Request>,
+) -> Result<ResponseValue<()>> {
+    let response = client.transport.send(operation, request?).await?;
+    refuse_web_page(operation, &response)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    // Read to its end, so that the connection can serve the next call.
+    body(
+        &client.transport,
+        operation,
+        response,
+        client.transport.options().json_limit,
+    )
+    .await?;
+    Ok(ResponseValue::new((), status, headers))
+}
+
+/// Sends a request whose answer is a file. Its content type is in the answer's headers.
+pub(crate) async fn stream(
+    client: &Client,
+    operation: &Operation,
+    request: Result<Request>,
+) -> Result<ResponseValue<ByteStream>> {
+    let response = client.transport.send(operation, request?).await?;
+    // One operation really answers with a web page.
+    if operation.id != "install_hugging_face_model" {
+        refuse_web_page(operation, &response)?;
+    }
+    Ok(ResponseValue::stream(response))
+}
+
+/// The server answers unknown paths with its web page and status 200.
+fn refuse_web_page(operation: &Operation, response: &Response) -> Result<()> {
+    let content_type = content_type(response);
+    match content_type.starts_with("text/html") {
+        true => Err(not_the_api(operation, content_type, "an answer of the API")),
+        false => Ok(()),
+    }
+}
+
+fn not_the_api(operation: &Operation, content_type: String, expected: &'static str) -> Error {
+    let Operation { id, method, path, .. } = *operation;
+    let content_type = if content_type.is_empty() {
+        "no content type".into()
+    } else {
+        content_type
+    };
+    Error::NotTheApi {
+        operation: id,
+        method,
+        path,
+        content_type,
+        expected,
+    }
+}
+
+fn content_type(response: &Response) -> String {
+    let value = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Reads a whole body, up to a limit.
+pub(super) async fn body(
+    transport: &Transport,
+    operation: &Operation,
+    mut response: Response,
+    limit: usize,
+) -> Result<Bytes> {
+    let too_long = || Error::Body {
+        operation: operation.id,
+        problem: format!("is longer than {limit} bytes"),
+    };
+    let expected = response.content_length().unwrap_or(0);
+    if expected > limit as u64 {
+        return Err(too_long());
+    }
+    let url = without_secrets(response.url());
+    let mut whole = BytesMut::with_capacity(expected as usize);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if whole.len() + chunk.len() > limit => return Err(too_long()),
+            Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
+            Ok(None) => return Ok(whole.freeze()),
+            Err(error) if error.is_timeout() => return Err(transport.failure(operation.id, url, error)),
+            Err(error) => {
+                let cause = std::error::Error::source(&error)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                let problem = format!("was cut off after {} bytes{cause}", whole.len());
+                return Err(Error::Body {
+                    operation: operation.id,
+                    problem,
+                });
+            }
+        }
+    }
+}
+
+/// Reads JSON, and says where it differs from what was expected.
+pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let fault = |at: String, problem: String| Error::Decode {
+        operation: operation.id,
+        at,
+        problem,
+        excerpt: excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
+    };
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| fault(error.path().to_string(), error.inner().to_string()))?;
+    json.end().map_err(|error| fault(".".into(), error.to_string()))?;
+    Ok(value)
+}
+
+/// Refuses values that would change which path is called.
+///
+/// An empty one reaches the collection instead of its member; `.` and `..` are resolved away before sending.
+pub(crate) fn path_parameter(name: &'static str, value: &impl ToString) -> Result<()> {
+    match value.to_string().as_str() {
+        "" => Err(Error::invalid(name, "is empty")),
+        text @ ("." | "..") => Err(Error::invalid(name, format!("is `{text}`, which is no name"))),
+        _ => Ok(()),
+    }
+}
+
+/// A setter of a builder could not convert its value, or was never called.
+pub(crate) fn invalid_parameter(complaint: String) -> Error {
+    // Progenitor says "board_id was not initialized" or "conversion to `i64` for limit failed".
+    if let Some(name) = complaint.strip_suffix(" was not initialized") {
+        return Error::invalid(name, "is required and was not set");
+    }
+    let conversion = complaint
+        .strip_prefix("conversion to `")
+        .and_then(|rest| rest.split_once("` for "));
+    match conversion.and_then(|(kind, rest)| Some((kind, rest.split(" failed").next()?))) {
+        Some((kind, name)) => Error::invalid(name, format!("cannot be converted to `{}`", kind.replace(' ', ""))),
+        None => Error::invalid("request", complaint),
+    }
+}
+
+/// A request that cannot even be built.
+pub(crate) fn not_a_request(error: reqwest::Error) -> Error {
+    Error::invalid("request", error.without_url().to_string())
+}
