@@ -109,7 +109,7 @@ def _launch(venv: Path, root: Path, log: Path, wanted: Wanted) -> subprocess.Pop
     # Nothing of the caller's own InvokeAI settings; bytecode is written, or every start would cost 10 s more.
     dropped = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME")
     env = {key: value for key, value in os.environ.items() if not key.startswith("INVOKEAI_") and key not in dropped}
-    env |= {"PYTHONHASHSEED": "0", "INVOKEAI_HOST": "127.0.0.1", "INVOKEAI_PORT": str(wanted.port or _free_port())}
+    env |= {"INVOKEAI_HOST": "127.0.0.1", "INVOKEAI_PORT": str(wanted.port or _free_port())}
     env |= {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
     code = "from invokeai.app.run_app import run_app; run_app()"
     with open(log, "wb") as output:
