@@ -22,18 +22,11 @@ const FIELD_NOISE: [&str; 4] = ["orig_default", "additionalProperties", "example
 /// Reading the result gives the same catalogue as reading the whole document.
 pub(crate) fn compact(document: &Value) -> Value {
     let no_schemas = Map::new();
-    let schemas = document
-        .pointer("/components/schemas")
-        .and_then(Value::as_object)
-        .unwrap_or(&no_schemas);
+    let schemas = document.pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&no_schemas);
     let kept: Map<String, Value> = schemas
         .iter()
         .filter_map(|(name, schema)| Some((name, schema.as_object()?)))
-        .filter(|(_, schema)| {
-            schema
-                .get("class")
-                .is_some_and(|class| class == "invocation" || class == "output")
-        })
+        .filter(|(_, schema)| schema.get("class").is_some_and(|class| class == "invocation" || class == "output"))
         .map(|(name, schema)| (name.clone(), Value::Object(compact_schema(schema))))
         .collect();
     json!({"components": {"schemas": kept}})
@@ -50,13 +43,7 @@ fn compact_schema(schema: &Map<String, Value>) -> Map<String, Value> {
             };
             // Of these the catalogue reads the default only.
             let attribute = name == "type" || name == "use_cache";
-            field.retain(|key, _| {
-                if attribute {
-                    key == "default"
-                } else {
-                    !FIELD_NOISE.contains(&key.as_str())
-                }
-            });
+            field.retain(|key, _| if attribute { key == "default" } else { !FIELD_NOISE.contains(&key.as_str()) });
         }
     }
     kept

@@ -12,10 +12,7 @@ pub(crate) fn find(document: &Value) -> BTreeMap<String, Vec<String>> {
         .flatten()
         .filter_map(|(name, schema)| {
             let values = schema.get("enum")?.as_array()?;
-            Some((
-                name.clone(),
-                values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            ))
+            Some((name.clone(), values.iter().filter_map(Value::as_str).map(str::to_owned).collect()))
         })
         .collect()
 }
@@ -29,9 +26,7 @@ pub(crate) fn source(enums: &BTreeMap<String, Vec<String>>) -> Result<String, St
         for value in values {
             let variant = variant(value);
             if let Some(other) = variants.insert(variant.clone(), value) {
-                return Err(format!(
-                    "`{other}` and `{value}` of {name} would both be called `{variant}`"
-                ));
+                return Err(format!("`{other}` and `{value}` of {name} would both be called `{variant}`"));
             }
             lines += &format!("    {variant} = {value:?},\n");
         }

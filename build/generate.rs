@@ -63,13 +63,9 @@ pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
 fn split(document: &Value) -> Result<(Value, walk::Object), Box<dyn Error>> {
     let reached = closure(document, schemas::references(&document["paths"]));
     let mut in_calls = document.clone();
-    let all = in_calls
-        .pointer_mut("/components/schemas")
-        .and_then(Value::as_object_mut)
-        .ok_or("no schemas")?;
-    let (calls, events): (walk::Object, walk::Object) = std::mem::take(all)
-        .into_iter()
-        .partition(|(name, _)| reached.contains(name));
+    let all = in_calls.pointer_mut("/components/schemas").and_then(Value::as_object_mut).ok_or("no schemas")?;
+    let (calls, events): (walk::Object, walk::Object) =
+        std::mem::take(all).into_iter().partition(|(name, _)| reached.contains(name));
     *all = calls;
     Ok((in_calls, events))
 }
@@ -93,30 +89,19 @@ fn closure(document: &Value, mut waiting: Vec<String>) -> BTreeSet<String> {
 fn each_operation(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
     let paths = document["paths"].as_object().into_iter().flatten();
     paths.flat_map(|(path, item)| {
-        item.as_object()
-            .into_iter()
-            .flatten()
-            .map(move |(method, operation)| (path, method, operation))
+        item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
     })
 }
 
 fn request_bodies(document: &Value) -> Vec<String> {
-    each_operation(document)
-        .flat_map(|(_, _, operation)| schemas::references(&operation["requestBody"]))
-        .collect()
+    each_operation(document).flat_map(|(_, _, operation)| schemas::references(&operation["requestBody"])).collect()
 }
 
 fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
     each_operation(document)
         .map(|(path, method, operation)| {
-            let id = operation["operationId"]
-                .as_str()
-                .ok_or_else(|| format!("{method} {path} has no operationId"))?;
-            Ok(Operation {
-                id: id.into(),
-                method: method.to_uppercase(),
-                path: path.clone(),
-            })
+            let id = operation["operationId"].as_str().ok_or_else(|| format!("{method} {path} has no operationId"))?;
+            Ok(Operation { id: id.into(), method: method.to_uppercase(), path: path.clone() })
         })
         .collect()
 }
@@ -129,10 +114,7 @@ fn event_types<'a>(
 ) -> Result<String, Box<dyn Error>> {
     let mut settings = TypeSpaceSettings::default();
     settings.with_type_mod("events").with_map_type("::indexmap::IndexMap");
-    let shared = in_calls
-        .pointer("/components/schemas")
-        .and_then(Value::as_object)
-        .ok_or("no schemas")?;
+    let shared = in_calls.pointer("/components/schemas").and_then(Value::as_object).ok_or("no schemas")?;
     for name in shared.keys() {
         settings.with_replacement(name, format!("crate::api::types::{name}"), std::iter::empty());
     }
@@ -157,10 +139,9 @@ fn to_json_schema(schema: &Value) -> Value {
             let mut copy: walk::Object = object
                 .iter()
                 .map(|(key, value)| match value.as_str() {
-                    Some(target) if key == "$ref" => (
-                        key.clone(),
-                        json!(format!("#/definitions/{}", schemas::schema_name(target))),
-                    ),
+                    Some(target) if key == "$ref" => {
+                        (key.clone(), json!(format!("#/definitions/{}", schemas::schema_name(target))))
+                    }
                     _ => (key.clone(), to_json_schema(value)),
                 })
                 .collect();

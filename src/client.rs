@@ -59,12 +59,7 @@ impl Client {
 
     /// Starts a client with settings of its own.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder {
-            url: url.into(),
-            token: None,
-            http: None,
-            options: TransportOptions::default(),
-        }
+        ClientBuilder { url: url.into(), token: None, http: None, options: TransportOptions::default() }
     }
 
     /// Every endpoint of the REST API, one method each.
@@ -145,21 +140,12 @@ impl ClientBuilder {
             client: http.clone(),
             transport: Transport::new(http, self.token, self.options),
         };
-        Ok(Client {
-            inner: Arc::new(Inner {
-                base,
-                api,
-                version: OnceLock::new(),
-            }),
-        })
+        Ok(Client { inner: Arc::new(Inner { base, api, version: OnceLock::new() }) })
     }
 }
 
 fn base_url(text: &str) -> Result<Url> {
-    let invalid = |url: String, problem: &str| Error::InvalidUrl {
-        url,
-        problem: problem.into(),
-    };
+    let invalid = |url: String, problem: &str| Error::InvalidUrl { url, problem: problem.into() };
     let mut url = match Url::parse(text.trim()) {
         Ok(url) => url,
         // An address that is no URL may still hold a password before an `@`.
@@ -173,10 +159,7 @@ fn base_url(text: &str) -> Result<Url> {
         return Err(invalid(shown, "expected http://host:port or https://host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(
-            shown,
-            "user name and password do not belong in the address; log in and use the token",
-        ));
+        return Err(invalid(shown, "user name and password do not belong in the address; log in and use the token"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(invalid(shown, "a query or fragment has no place in it"));

@@ -222,25 +222,15 @@ impl Error {
     }
 
     pub(crate) fn unsupported(operation: &'static str, server_version: Option<String>) -> Self {
-        Self::Unsupported {
-            operation,
-            server_version,
-        }
+        Self::Unsupported { operation, server_version }
     }
 
     pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::InvalidInput {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        Self::InvalidInput { field: field.into(), problem: problem.into() }
     }
 
     pub(crate) fn io(action: &'static str, path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.into(),
-            source: Arc::new(source),
-        }
+        Self::Io { action, path: path.into(), source: Arc::new(source) }
     }
 }
 
@@ -264,11 +254,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({} {}) answered {}: {}",
-            self.operation, self.method, self.path, self.status, self.detail
-        )
+        write!(f, "{} ({} {}) answered {}: {}", self.operation, self.method, self.path, self.status, self.detail)
     }
 }
 

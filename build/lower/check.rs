@@ -24,10 +24,7 @@ const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "str
 pub(crate) fn check(document: &mut Value) -> Result<(), Fault> {
     walk::schemas(document, &mut |pointer, schema| {
         if let Some(keyword) = schema.keys().find(|keyword| !UNDERSTOOD.contains(&keyword.as_str())) {
-            return Err(Fault::new(
-                format!("{pointer}/{keyword}"),
-                "no lowering rule understands this keyword",
-            ));
+            return Err(Fault::new(format!("{pointer}/{keyword}"), "no lowering rule understands this keyword"));
         }
         if let Some(kind) = schema.get("type")
             && !kind.as_str().is_some_and(|kind| TYPES.contains(&kind))
@@ -37,10 +34,7 @@ pub(crate) fn check(document: &mut Value) -> Result<(), Fault> {
         if let Some(values) = schema.get("enum").and_then(Value::as_array)
             && !values.iter().all(Value::is_string)
         {
-            return Err(Fault::new(
-                format!("{pointer}/enum"),
-                "an enum of something else than strings",
-            ));
+            return Err(Fault::new(format!("{pointer}/enum"), "an enum of something else than strings"));
         }
         if schema.get("type").is_some_and(|kind| kind == "array") && !schema.contains_key("items") {
             return Err(Fault::new(pointer, "an array without items"));
@@ -51,23 +45,14 @@ pub(crate) fn check(document: &mut Value) -> Result<(), Fault> {
         let parameters = operation.get("parameters").and_then(Value::as_array);
         for (i, parameter) in parameters.into_iter().flatten().enumerate() {
             if !matches!(parameter["in"].as_str(), Some("path" | "query" | "header")) {
-                return Err(Fault::new(
-                    format!("{pointer}/parameters/{i}"),
-                    "a parameter in an unexpected place",
-                ));
+                return Err(Fault::new(format!("{pointer}/parameters/{i}"), "a parameter in an unexpected place"));
             }
         }
-        let body = operation
-            .get("requestBody")
-            .and_then(|body| body.pointer("/content"))
-            .and_then(Value::as_object);
+        let body = operation.get("requestBody").and_then(|body| body.pointer("/content")).and_then(Value::as_object);
         if let Some(content) = body
             && (content.len() != 1 || !content.contains_key("application/json"))
         {
-            return Err(Fault::new(
-                format!("{pointer}/requestBody"),
-                "a body that is not JSON alone",
-            ));
+            return Err(Fault::new(format!("{pointer}/requestBody"), "a body that is not JSON alone"));
         }
         Ok(())
     })

@@ -21,10 +21,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            message: message.into(),
-        }
+        Self { pointer: pointer.into(), message: message.into() }
     }
 }
 
@@ -61,10 +58,7 @@ pub(crate) fn lower(document: &mut Value) -> Result<Vec<Count>, Fault> {
     let mut counts = Vec::new();
     for rule in rules() {
         let touched = (rule.apply)(document)?;
-        counts.push(Count {
-            rule: rule.name,
-            touched,
-        });
+        counts.push(Count { rule: rule.name, touched });
     }
     check::check(document)?;
     Ok(counts)

@@ -5,16 +5,8 @@ use serde_json::{Value, json};
 use super::{Fault, Rule, overrides, walk};
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule {
-        name: "openapi_3_0",
-        why: "progenitor reads OpenAPI 3.0 only",
-        apply: openapi_3_0,
-    },
-    Rule {
-        name: "security",
-        why: "the transport adds the bearer token to every call",
-        apply: security,
-    },
+    Rule { name: "openapi_3_0", why: "progenitor reads OpenAPI 3.0 only", apply: openapi_3_0 },
+    Rule { name: "security", why: "the transport adds the bearer token to every call", apply: security },
     Rule {
         name: "operation_ids",
         why: "FastAPI's automatic ids repeat path and verb; the function's name is enough",
@@ -55,11 +47,7 @@ pub(crate) const RULES: &[Rule] = &[
         why: "files, some of them declared as JSON, become byte streams",
         apply: binary_answers,
     },
-    Rule {
-        name: "null_answers",
-        why: "JSON `null` carries nothing",
-        apply: null_answers,
-    },
+    Rule { name: "null_answers", why: "JSON `null` carries nothing", apply: null_answers },
     Rule {
         name: "boards_page_or_list",
         why: "`list_boards` answers a page or a list by query; two operations have one type each",
@@ -74,10 +62,7 @@ fn openapi_3_0(document: &mut Value) -> Result<usize, Fault> {
             Ok(1)
         }
         Some(version) if version.starts_with("3.0.") => Ok(0),
-        other => Err(Fault::new(
-            "/openapi",
-            format!("expected version 3.0 or 3.1, found {other:?}"),
-        )),
+        other => Err(Fault::new("/openapi", format!("expected version 3.0 or 3.1, found {other:?}"))),
     }
 }
 
@@ -128,11 +113,7 @@ pub(crate) fn is_multipart(operation: &walk::Object) -> bool {
 fn multipart(document: &mut Value) -> Result<usize, Fault> {
     let mut touched = 0;
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
-    for item in paths
-        .into_iter()
-        .flat_map(|paths| paths.values_mut())
-        .filter_map(Value::as_object_mut)
-    {
+    for item in paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut) {
         let before = item.len();
         item.retain(|_, operation| !operation.as_object().is_some_and(is_multipart));
         touched += before - item.len();
@@ -156,20 +137,12 @@ fn cookie_parameters(document: &mut Value) -> Result<usize, Fault> {
 fn undeclared_path_parameters(document: &mut Value) -> Result<usize, Fault> {
     let mut touched = 0;
     walk::operations(document, &mut |pointer, path, operation| {
-        for name in path
-            .split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split_once('}'))
-            .map(|(name, _)| name)
-        {
+        for name in path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name) {
             let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
             let Some(parameters) = parameters.as_array_mut() else {
                 return Err(Fault::new(pointer, "parameters that are no list"));
             };
-            if !parameters
-                .iter()
-                .any(|parameter| parameter["in"] == "path" && parameter["name"] == name)
-            {
+            if !parameters.iter().any(|parameter| parameter["in"] == "path" && parameter["name"] == name) {
                 parameters.push(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
                 touched += 1;
             }
@@ -189,19 +162,38 @@ fn error_answers(document: &mut Value) -> Result<usize, Fault> {
 
 fn success_codes(document: &mut Value) -> Result<usize, Fault> {
     each_responses(document, |pointer, id, responses| {
-        match (responses.len(), look_up(overrides::SUCCESS_CODE, id)) {
-            (0, _) => Err(Fault::new(pointer, "no success answer is declared")),
-            (1, _) => Ok(0),
-            (_, Some(code)) if responses.contains_key(code) => {
-                responses.retain(|declared, _| declared == code);
-                Ok(1)
-            }
-            _ => Err(Fault::new(
-                pointer,
-                "several success codes: say in overrides which one the server sends",
-            )),
-        }
+        let chosen = match (responses.len(), look_up(overrides::SUCCESS_CODE, id)) {
+            (0, _) => return Err(Fault::new(pointer, "no success answer is declared")),
+            (1, _) => return Ok(0),
+            (_, Some(code)) if responses.contains_key(code) => code.to_owned(),
+            _ => only_typed_answer(responses).ok_or_else(|| {
+                Fault::new(pointer, "answers of several types: say in overrides which one the server sends")
+            })?,
+        };
+        responses.retain(|declared, _| *declared == chosen);
+        Ok(1)
     })
+}
+
+/// The transport takes any success code, so only the answer's type matters: the one that has a type, or none.
+fn only_typed_answer(responses: &walk::Object) -> Option<String> {
+    let content = |response: &Value| response.get("content").cloned().unwrap_or(json!({}));
+    let says_nothing = |response: &Value| {
+        let content = content(response);
+        let schemas = content.as_object().into_iter().flatten().map(|(_, media)| media.get("schema"));
+        schemas.flatten().all(|schema| schema.as_object().is_some_and(|schema| schema.keys().all(|key| key == "title")))
+    };
+    let (silent, typed): (Vec<_>, Vec<_>) = responses.iter().partition(|(_, response)| says_nothing(response));
+    match typed.split_first() {
+        Some(((code, first), rest)) => {
+            rest.iter().all(|(_, other)| content(other) == content(first)).then(|| (*code).clone())
+        }
+        // Without content if possible: an answer of nothing at all must not be read as JSON.
+        None => {
+            let empty = silent.iter().find(|(_, response)| response.get("content").is_none());
+            empty.or(silent.first()).map(|(code, _)| (*code).clone())
+        }
+    }
 }
 
 fn content_types(document: &mut Value) -> Result<usize, Fault> {
@@ -214,10 +206,7 @@ fn content_types(document: &mut Value) -> Result<usize, Fault> {
                 content.retain(|declared, _| declared == kind);
                 Ok(1)
             }
-            _ => Err(Fault::new(
-                pointer,
-                "several content types: say in overrides which one the server sends",
-            )),
+            _ => Err(Fault::new(pointer, "several content types: say in overrides which one the server sends")),
         }
     })
 }
@@ -252,10 +241,7 @@ fn boards_page_or_list(document: &mut Value) -> Result<usize, Fault> {
     };
     let pointer = format!("/paths/{}/get", walk::segment(PATH));
     let schema = "/responses/200/content/application~1json/schema";
-    let members = page
-        .pointer(schema)
-        .and_then(|s| s.get("anyOf"))
-        .and_then(Value::as_array);
+    let members = page.pointer(schema).and_then(|s| s.get("anyOf")).and_then(Value::as_array);
     let Some([list, one_page]) = members.and_then(|members| <&[Value; 2]>::try_from(members.as_slice()).ok()) else {
         return Ok(0);
     };
@@ -266,10 +252,7 @@ fn boards_page_or_list(document: &mut Value) -> Result<usize, Fault> {
     let without = |names: &[&str], answer: &Value, id: &str| -> Result<Value, Fault> {
         let mut operation = page.clone();
         let fault = || Fault::new(pointer.clone(), "list_boards has no parameters or no answer any more");
-        let parameters = operation
-            .get_mut("parameters")
-            .and_then(Value::as_array_mut)
-            .ok_or_else(fault)?;
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).ok_or_else(fault)?;
         parameters.retain(|p| !names.iter().any(|name| p["name"] == *name));
         *operation.pointer_mut(schema).ok_or_else(fault)? = answer.clone();
         operation["operationId"] = json!(id);
@@ -293,11 +276,7 @@ fn each_responses(
 ) -> Result<usize, Fault> {
     let mut touched = 0;
     walk::operations(document, &mut |pointer, _, operation| {
-        let id = operation
-            .get("operationId")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
         match operation.get_mut("responses").and_then(Value::as_object_mut) {
             Some(responses) => touched += change(&format!("{pointer}/responses"), &id, responses)?,
             None => return Err(Fault::new(pointer, "no responses")),
@@ -322,10 +301,7 @@ fn each_content(
                 touched += change(&format!("{pointer}/content"), id, content)?;
             }
             // An answer with an empty `content` is an answer without a body.
-            if response
-                .get("content")
-                .is_some_and(|content| content.as_object().is_some_and(|c| c.is_empty()))
-            {
+            if response.get("content").is_some_and(|content| content.as_object().is_some_and(|c| c.is_empty())) {
                 response.remove("content");
             }
         }

@@ -17,12 +17,8 @@ pub(crate) const SUCCESS_CODE: &[(&str, &str)] = &[
 pub(crate) const CONTENT_TYPE: &[(&str, &str)] = &[("export_style_presets", "text/csv")];
 
 /// Answers declared as JSON that are files.
-pub(crate) const BINARY_ANSWERS: &[&str] = &[
-    "get_user_font_file",
-    "get_model_image",
-    "get_workflow_thumbnail",
-    "get_style_preset_image",
-];
+pub(crate) const BINARY_ANSWERS: &[&str] =
+    &["get_user_font_file", "get_model_image", "get_workflow_thumbnail", "get_style_preset_image"];
 
 /// Answers whose body is always JSON `null`, whatever the document declares.
 pub(crate) const NULL_ANSWERS: &[&str] = &[
@@ -53,22 +49,11 @@ pub(crate) const YOUNG_MEMBERS: &[(&str, &[&str])] = &[
     ("AddImagesToBoardResult", &["failed_images"]),
     ("BatchEnqueuedEvent", &["user_id"]),
     ("BatchStatus", &["waiting"]),
-    (
-        "BoardDTO",
-        &["asset_count", "board_visibility", "user_id", "video_count"],
-    ),
+    ("BoardDTO", &["asset_count", "board_visibility", "user_id", "video_count"]),
     ("BulkDownloadCompleteEvent", &["user_id"]),
     ("BulkDownloadErrorEvent", &["user_id"]),
     ("BulkDownloadStartedEvent", &["user_id"]),
-    (
-        "DeleteBoardResult",
-        &[
-            "deleted_board_videos",
-            "deleted_videos",
-            "failed_images",
-            "failed_videos",
-        ],
-    ),
+    ("DeleteBoardResult", &["deleted_board_videos", "deleted_videos", "failed_images", "failed_videos"]),
     ("DeleteImagesResult", &["failed_images"]),
     ("ExpandPromptResponse", &["seed"]),
     ("GraphExecutionState", &["workflow_call_history", "workflow_call_stack"]),

@@ -40,38 +40,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "annotations",
         why: "no influence on the shape of a value",
-        apply: |document| {
-            strip(
-                document,
-                &["examples", "propertyNames", "uniqueItems", "contentMediaType"],
-            )
-        },
+        apply: |document| strip(document, &["examples", "propertyNames", "uniqueItems", "contentMediaType"]),
     },
-    Rule {
-        name: "constants",
-        why: "a constant is a value of its type; its text says which",
-        apply: constants,
-    },
-    Rule {
-        name: "mixed_enums",
-        why: "strings and numbers in one enum have no Rust type",
-        apply: mixed_enums,
-    },
-    Rule {
-        name: "integer_enums",
-        why: "an integer the server may extend",
-        apply: integer_enums,
-    },
+    Rule { name: "constants", why: "a constant is a value of its type; its text says which", apply: constants },
+    Rule { name: "mixed_enums", why: "strings and numbers in one enum have no Rust type", apply: mixed_enums },
+    Rule { name: "integer_enums", why: "an integer the server may extend", apply: integer_enums },
     Rule {
         name: "formats",
         why: "the server's dates, mail addresses and paths do not keep to their formats: plain strings",
         apply: formats,
     },
-    Rule {
-        name: "bounds",
-        why: "the server judges values; the text says the range",
-        apply: bounds,
-    },
+    Rule { name: "bounds", why: "the server judges values; the text says the range", apply: bounds },
     Rule {
         name: "equal_alternatives",
         why: "a date or a string is a string, once formats are gone",
@@ -102,21 +81,9 @@ pub(crate) const RULES: &[Rule] = &[
         why: "a member that may be null may be missing (`GET queue/{q}/i/{id}` leaves every null out)",
         apply: nullable_members,
     },
-    Rule {
-        name: "young_members",
-        why: "older servers do not send them",
-        apply: young_members,
-    },
-    Rule {
-        name: "inline_enums",
-        why: "an enum gets a name of its own, so that it can be open",
-        apply: inline_enums,
-    },
-    Rule {
-        name: "reference_siblings",
-        why: "3.0 ignores what stands beside `$ref`",
-        apply: reference_siblings,
-    },
+    Rule { name: "young_members", why: "older servers do not send them", apply: young_members },
+    Rule { name: "inline_enums", why: "an enum gets a name of its own, so that it can be open", apply: inline_enums },
+    Rule { name: "reference_siblings", why: "3.0 ignores what stands beside `$ref`", apply: reference_siblings },
     Rule {
         name: "schema_names",
         why: "names as Rust writes them, so that types and schemas are called the same",
@@ -161,10 +128,7 @@ pub(crate) fn is_event(name: &str) -> bool {
 
 fn opaque_schemas(document: &mut Value) -> Result<usize, Fault> {
     let mut touched = 0;
-    if let Some(schemas) = document
-        .pointer_mut("/components/schemas")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for name in overrides::OPAQUE_SCHEMAS {
             if let Some(schema) = schemas.get_mut(*name) {
                 let description = schema.get("description").cloned();
@@ -229,20 +193,14 @@ fn unreachable_schemas(document: &mut Value) -> Result<usize, Fault> {
     waiting.extend(schemas.keys().filter(|name| is_event(name)).cloned());
     while let Some(name) = waiting.pop() {
         let Some(schema) = schemas.get(&name) else {
-            return Err(Fault::new(
-                format!("/components/schemas/{name}"),
-                "referred to but not there",
-            ));
+            return Err(Fault::new(format!("/components/schemas/{name}"), "referred to but not there"));
         };
         if reached.insert(name) {
             waiting.extend(references(schema));
         }
     }
     let before = schemas.len();
-    if let Some(schemas) = document
-        .pointer_mut("/components/schemas")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         schemas.retain(|name, _| reached.contains(name));
     }
     Ok(before - reached.len())
@@ -269,10 +227,7 @@ pub(crate) fn schema_name(reference: &str) -> &str {
 
 fn strip(document: &mut Value, keywords: &[&str]) -> Result<usize, Fault> {
     walk::schemas(document, &mut |_, schema| {
-        Ok(keywords
-            .iter()
-            .filter(|keyword| schema.remove(**keyword).is_some())
-            .count())
+        Ok(keywords.iter().filter(|keyword| schema.remove(**keyword).is_some()).count())
     })
 }
 
@@ -294,10 +249,7 @@ fn constants(document: &mut Value) -> Result<usize, Fault> {
             Value::Bool(_) => "boolean",
             Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
             other => {
-                return Err(Fault::new(
-                    pointer,
-                    format!("a constant of an unexpected type: {other}"),
-                ));
+                return Err(Fault::new(pointer, format!("a constant of an unexpected type: {other}")));
             }
         };
         schema.insert("type".into(), json!(kind));
@@ -377,11 +329,7 @@ fn bounds(document: &mut Value) -> Result<usize, Fault> {
 
 /// The members of a union that are not null, and whether null was one of them.
 fn without_null(members: &[Value]) -> (Vec<Value>, bool) {
-    let rest: Vec<Value> = members
-        .iter()
-        .filter(|member| member["type"] != "null")
-        .cloned()
-        .collect();
+    let rest: Vec<Value> = members.iter().filter(|member| member["type"] != "null").cloned().collect();
     let nullable = rest.len() < members.len();
     (rest, nullable)
 }
@@ -446,10 +394,7 @@ fn nullable_unions(document: &mut Value) -> Result<usize, Fault> {
 
 fn scalar_unions(document: &mut Value) -> Result<usize, Fault> {
     walk::schemas(document, &mut |_, schema| {
-        let unions = ["anyOf", "oneOf"]
-            .iter()
-            .filter(|keyword| schema.remove(**keyword).is_some())
-            .count();
+        let unions = ["anyOf", "oneOf"].iter().filter(|keyword| schema.remove(**keyword).is_some()).count();
         Ok(unions)
     })
 }
@@ -465,10 +410,8 @@ fn ghost_members(document: &mut Value) -> Result<usize, Fault> {
         };
         let before = required.len();
         let mut seen = BTreeSet::new();
-        required.retain(|name| {
-            name.as_str()
-                .is_some_and(|name| members.contains(name) && seen.insert(name.to_owned()))
-        });
+        required
+            .retain(|name| name.as_str().is_some_and(|name| members.contains(name) && seen.insert(name.to_owned())));
         Ok(before - required.len())
     })
 }
@@ -478,10 +421,7 @@ fn nullable_members(document: &mut Value) -> Result<usize, Fault> {
         let mut nullable = Vec::new();
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             for (name, property) in properties {
-                if property
-                    .as_object_mut()
-                    .is_some_and(|property| property.remove("nullable").is_some())
-                {
+                if property.as_object_mut().is_some_and(|property| property.remove("nullable").is_some()) {
                     nullable.push(name.clone());
                 }
             }
@@ -503,9 +443,7 @@ fn not_required(schema: &mut Object, which: impl Fn(&str) -> bool) -> usize {
 fn young_members(document: &mut Value) -> Result<usize, Fault> {
     let mut touched = 0;
     for (name, members) in overrides::YOUNG_MEMBERS {
-        let schema = document
-            .pointer_mut(&format!("/components/schemas/{name}"))
-            .and_then(Value::as_object_mut);
+        let schema = document.pointer_mut(&format!("/components/schemas/{name}")).and_then(Value::as_object_mut);
         if let Some(schema) = schema {
             touched += not_required(schema, |member| members.contains(&member));
         }
@@ -514,63 +452,69 @@ fn young_members(document: &mut Value) -> Result<usize, Fault> {
 }
 
 fn inline_enums(document: &mut Value) -> Result<usize, Fault> {
+    let owners = operation_owners(document)?;
     let mut found: Vec<(String, Value)> = Vec::new();
     let touched = walk::schemas(document, &mut |pointer, schema| {
         let component = pointer.strip_prefix("/components/schemas/");
         if enum_values(schema).is_none() || component.is_some_and(|rest| !rest.contains('/')) {
             return Ok(0);
         }
-        let Some(path) = component else {
-            return Err(Fault::new(
-                pointer,
-                "an enum inside an operation has no name: give it a schema",
-            ));
+        let in_operation = || {
+            let (place, owner) = owners.iter().find(|(place, _)| pointer.starts_with(place.as_str()))?;
+            Some(format!("{owner}{}", &pointer[place.len()..]))
         };
-        // `Owner/properties/status` is `OwnerStatus`; lists and unions on the way add nothing.
-        let name: String = path
-            .split('/')
-            .filter(|part| {
-                !matches!(
-                    *part,
-                    "properties" | "items" | "anyOf" | "allOf" | "additionalProperties"
-                )
-            })
-            .filter(|part| part.parse::<usize>().is_err())
-            .flat_map(|part| part.split('_'))
-            .map(capitalise)
-            .collect();
+        let path = component.map(str::to_owned).or_else(in_operation);
+        let name = enum_name(&path.ok_or_else(|| Fault::new(pointer, "an enum that nothing gives a name to"))?);
         let definition = json!({"type": "string", "enum": schema["enum"]});
         schema.remove("enum");
         schema.remove("type");
         schema.insert("$ref".into(), json!(format!("#/components/schemas/{name}")));
         match found.iter().find(|(known, _)| *known == name) {
             Some((_, known)) if *known != definition => {
-                return Err(Fault::new(
-                    pointer,
-                    format!("two different enums would be called `{name}`"),
-                ));
+                return Err(Fault::new(pointer, format!("two different enums would be called `{name}`")));
             }
             Some(_) => {}
             None => found.push((name, definition)),
         }
         Ok(1)
     })?;
-    let Some(schemas) = document
-        .pointer_mut("/components/schemas")
-        .and_then(Value::as_object_mut)
-    else {
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
         return Err(Fault::new("/components/schemas", "missing"));
     };
     for (name, definition) in found {
         if schemas.contains_key(&name) {
-            return Err(Fault::new(
-                format!("/components/schemas/{name}"),
-                "the name of an inline enum is taken",
-            ));
+            return Err(Fault::new(format!("/components/schemas/{name}"), "the name of an inline enum is taken"));
         }
         schemas.insert(name, definition);
     }
     Ok(touched)
+}
+
+/// Where an operation's parameters, body and answers stand, and what enums in them are named after.
+fn operation_owners(document: &mut Value) -> Result<Vec<(String, String)>, Fault> {
+    let mut owners = Vec::new();
+    walk::operations(document, &mut |pointer, _, operation| {
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        for (i, parameter) in parameters.into_iter().flatten().enumerate() {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            owners.push((format!("{pointer}/parameters/{i}/schema"), format!("{id}_{name}")));
+        }
+        owners.push((format!("{pointer}/requestBody/content/application~1json/schema"), format!("{id}_body")));
+        owners.push((format!("{pointer}/responses/"), format!("{id}_answer/")));
+        Ok(())
+    })?;
+    Ok(owners)
+}
+
+/// `Owner/properties/status` is `OwnerStatus`; lists and unions on the way add nothing.
+fn enum_name(path: &str) -> String {
+    const SILENT: &[&str] = &["properties", "items", "anyOf", "allOf", "additionalProperties"];
+    path.split('/')
+        .filter(|part| !SILENT.contains(part) && part.parse::<usize>().is_err())
+        .flat_map(|part| part.split('_'))
+        .map(capitalise)
+        .collect()
 }
 
 fn capitalise(word: &str) -> String {
@@ -596,10 +540,7 @@ fn reference_siblings(document: &mut Value) -> Result<usize, Fault> {
 }
 
 fn schema_names(document: &mut Value) -> Result<usize, Fault> {
-    let Some(schemas) = document
-        .pointer_mut("/components/schemas")
-        .and_then(Value::as_object_mut)
-    else {
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
         return Err(Fault::new("/components/schemas", "missing"));
     };
     let mut renamed = Object::new();
@@ -608,10 +549,7 @@ fn schema_names(document: &mut Value) -> Result<usize, Fault> {
         let rust = heck::AsUpperCamelCase(&name).to_string();
         touched += usize::from(rust != name);
         if renamed.contains_key(&rust) {
-            return Err(Fault::new(
-                format!("/components/schemas/{name}"),
-                format!("a second schema called `{rust}`"),
-            ));
+            return Err(Fault::new(format!("/components/schemas/{name}"), format!("a second schema called `{rust}`")));
         }
         renamed.insert(rust, schema);
     }

@@ -17,10 +17,7 @@ pub(crate) fn schemas(
     visit: &mut dyn FnMut(&str, &mut Object) -> Result<usize, Fault>,
 ) -> Result<usize, Fault> {
     let mut touched = 0;
-    if let Some(all) = document
-        .pointer_mut("/components/schemas")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(all) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in all {
             touched += one(&format!("/components/schemas/{}", segment(name)), schema, visit)?;
         }
@@ -33,9 +30,7 @@ pub(crate) fn schemas(
                 }
             }
         }
-        let bodies = operation
-            .get_mut("requestBody")
-            .map(|body| ("requestBody".to_owned(), body));
+        let bodies = operation.get_mut("requestBody").map(|body| ("requestBody".to_owned(), body));
         if let Some((name, body)) = bodies {
             touched += content(&format!("{pointer}/{name}"), body, visit)?;
         }
@@ -98,11 +93,7 @@ fn one(
 ) -> Result<usize, Fault> {
     let Some(schema) = schema.as_object_mut() else {
         // `additionalProperties: true` and the like.
-        return if schema.is_boolean() {
-            Ok(0)
-        } else {
-            Err(Fault::new(pointer, "a schema that is no object"))
-        };
+        return if schema.is_boolean() { Ok(0) } else { Err(Fault::new(pointer, "a schema that is no object")) };
     };
     let mut touched = 0;
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {

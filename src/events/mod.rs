@@ -31,15 +31,14 @@
 
 #[doc(hidden)]
 pub mod codec;
-mod event;
-mod payload;
-mod preview;
 
 mod buffer;
 mod error;
+mod event;
 mod filter;
 mod hub;
 mod options;
+mod payload;
 mod socket;
 mod stream;
 
@@ -49,6 +48,5 @@ pub use filter::EventFilter;
 pub use hub::{ConnectionState, EventHub};
 pub use options::EventsOptions;
 pub use payload::{EventPayload, PayloadError};
-pub use preview::{PreviewError, PreviewImage};
 pub use socket::EventEndpoint;
 pub use stream::{EventItem, EventStream, Gap};

@@ -194,6 +194,24 @@ impl ModelRecord {
         }
     }
 
+    /// Reads a record or an identifier; `None` if a member that every model has is missing or of another type.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+
+    /// The record as the server sends it.
+    pub fn to_json(&self) -> Value {
+        let mut members = match self.identifier() {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        };
+        let details = [("variant", &self.variant), ("format", &self.format), ("provider_id", &self.provider_id)];
+        let details = details.into_iter().filter_map(|(name, detail)| Some((name.to_owned(), detail.clone()?.into())));
+        members.extend(details);
+        members.extend(self.other.clone());
+        Value::Object(members)
+    }
+
     /// The value a model field holds: `{key, hash, name, base, type}`. `hash` is empty if the record has none; the
     /// server requires the member but not its content.
     pub fn identifier(&self) -> Value {

@@ -37,11 +37,7 @@ const ERROR_BODY_LIMIT: usize = 256 * 1024;
 
 impl Transport {
     pub(crate) fn new(http: reqwest::Client, token: Option<Token>, options: TransportOptions) -> Self {
-        Self {
-            http,
-            token: Arc::new(RwLock::new(token)),
-            options: Arc::new(options),
-        }
+        Self { http, token: Arc::new(RwLock::new(token)), options: Arc::new(options) }
     }
 
     pub(crate) fn options(&self) -> &TransportOptions {
@@ -50,10 +46,7 @@ impl Transport {
 
     pub(crate) fn token(&self) -> Option<Token> {
         // A poisoned lock means a panic while a token was stored; the token is whole either way.
-        self.token
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        self.token.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     pub(crate) fn set_token(&self, token: Option<Token>) {
@@ -96,11 +89,7 @@ impl Transport {
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD);
         let mut attempt = 0;
         loop {
-            let again = if repeatable && attempt < self.options.retries {
-                request.try_clone()
-            } else {
-                None
-            };
+            let again = if repeatable && attempt < self.options.retries { request.try_clone() } else { None };
             let answer = self.once(operation, request).await;
             let Some(next) = again else { return answer };
             let pause = match &answer {
@@ -132,10 +121,7 @@ impl Transport {
             request.headers_mut().insert(header::AUTHORIZATION, token.header()?);
         }
         let url = without_secrets(request.url());
-        self.http
-            .execute(request)
-            .await
-            .map_err(|error| self.failure(operation.id, url, error))
+        self.http.execute(request).await.map_err(|error| self.failure(operation.id, url, error))
     }
 
     /// Turns a failure of the connection into this crate's error.
@@ -145,34 +131,18 @@ impl Transport {
             let connecting = error.is_connect();
             let (doing, limit) = match connecting {
                 true => (format!("connecting to {url}"), self.options.connect_timeout),
-                false => (
-                    format!("waiting for the answer to {operation}"),
-                    self.options.read_timeout,
-                ),
+                false => (format!("waiting for the answer to {operation}"), self.options.read_timeout),
             };
-            return Error::Timeout {
-                doing,
-                limit,
-                sent: !connecting,
-            };
+            return Error::Timeout { doing, limit, sent: !connecting };
         }
         if error.is_connect() {
-            return Error::Connect {
-                url,
-                source: Arc::new(error),
-            };
+            return Error::Connect { url, source: Arc::new(error) };
         }
-        Error::Interrupted {
-            operation,
-            source: Arc::new(error),
-        }
+        Error::Interrupted { operation, source: Arc::new(error) }
     }
 
     fn keep_refreshed_token(&self, response: &Response) {
-        let fresh = response
-            .headers()
-            .get(REFRESHED_TOKEN)
-            .and_then(|value| value.to_str().ok());
+        let fresh = response.headers().get(REFRESHED_TOKEN).and_then(|value| value.to_str().ok());
         // A server without users sends none; a client without a token has no use for one.
         if let Some(fresh) = fresh
             && self.token().is_some()
@@ -190,14 +160,7 @@ impl Transport {
             Err(error) => Detail::Plain(error.to_string()),
         };
         let Operation { id, method, path, .. } = *operation;
-        Refusal {
-            operation: id,
-            method,
-            path,
-            status,
-            detail,
-            retry_after,
-        }
+        Refusal { operation: id, method, path, status, detail, retry_after }
     }
 }
 
@@ -206,14 +169,7 @@ fn is_passing(status: StatusCode) -> bool {
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 

@@ -29,13 +29,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
         return Err(not_the_api(operation, content_type, JSON));
     }
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = body(
-        &client.transport,
-        operation,
-        response,
-        client.transport.options().json_limit,
-    )
-    .await?;
+    let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
     Ok(ResponseValue::new(decode(operation, &body)?, status, headers))
 }
 
@@ -49,13 +43,7 @@ pub(crate) async fn empty(
     refuse_web_page(operation, &response)?;
     let (status, headers) = (response.status(), response.headers().clone());
     // Read to its end, so that the connection can serve the next call.
-    body(
-        &client.transport,
-        operation,
-        response,
-        client.transport.options().json_limit,
-    )
-    .await?;
+    body(&client.transport, operation, response, client.transport.options().json_limit).await?;
     Ok(ResponseValue::new((), status, headers))
 }
 
@@ -84,25 +72,12 @@ fn refuse_web_page(operation: &Operation, response: &Response) -> Result<()> {
 
 fn not_the_api(operation: &Operation, content_type: String, expected: &'static str) -> Error {
     let Operation { id, method, path, .. } = *operation;
-    let content_type = if content_type.is_empty() {
-        "no content type".into()
-    } else {
-        content_type
-    };
-    Error::NotTheApi {
-        operation: id,
-        method,
-        path,
-        content_type,
-        expected,
-    }
+    let content_type = if content_type.is_empty() { "no content type".into() } else { content_type };
+    Error::NotTheApi { operation: id, method, path, content_type, expected }
 }
 
 fn content_type(response: &Response) -> String {
-    let value = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_ascii_lowercase()
 }
 
@@ -113,10 +88,7 @@ pub(super) async fn body(
     mut response: Response,
     limit: usize,
 ) -> Result<Bytes> {
-    let too_long = || Error::Body {
-        operation: operation.id,
-        problem: format!("is longer than {limit} bytes"),
-    };
+    let too_long = || Error::Body { operation: operation.id, problem: format!("is longer than {limit} bytes") };
     let expected = response.content_length().unwrap_or(0);
     if expected > limit as u64 {
         return Err(too_long());
@@ -130,14 +102,9 @@ pub(super) async fn body(
             Ok(None) => return Ok(whole.freeze()),
             Err(error) if error.is_timeout() => return Err(transport.failure(operation.id, url, error)),
             Err(error) => {
-                let cause = std::error::Error::source(&error)
-                    .map(|cause| format!(": {cause}"))
-                    .unwrap_or_default();
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
                 let problem = format!("was cut off after {} bytes{cause}", whole.len());
-                return Err(Error::Body {
-                    operation: operation.id,
-                    problem,
-                });
+                return Err(Error::Body { operation: operation.id, problem });
             }
         }
     }
@@ -175,9 +142,7 @@ pub(crate) fn invalid_parameter(complaint: String) -> Error {
     if let Some(name) = complaint.strip_suffix(" was not initialized") {
         return Error::invalid(name, "is required and was not set");
     }
-    let conversion = complaint
-        .strip_prefix("conversion to `")
-        .and_then(|rest| rest.split_once("` for "));
+    let conversion = complaint.strip_prefix("conversion to `").and_then(|rest| rest.split_once("` for "));
     match conversion.and_then(|(kind, rest)| Some((kind, rest.split(" failed").next()?))) {
         Some((kind, name)) => Error::invalid(name, format!("cannot be converted to `{}`", kind.replace(' ', ""))),
         None => Error::invalid("request", complaint),

@@ -155,7 +155,7 @@ def _parse(argv: list[str]):
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     release = argparse.ArgumentParser(add_help=False)
     known = ", ".join([install.NEWEST, *install.PINS["releases"]])
-    release.add_argument("--version", help=f"the InvokeAI release: {known} (default: the first)")
+    release.add_argument("--version", help=f"the InvokeAI release (default: {install.NEWEST}; tried: {known}; others by their neighbour's packages)")
     options = argparse.ArgumentParser(add_help=False, parents=[release])
     options.add_argument("--root", type=Path, help="root folder, made if absent and kept afterwards (default: a temporary one)")
     options.add_argument("--port", type=int, help="port on 127.0.0.1 (default: a free one)")

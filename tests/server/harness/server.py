@@ -55,7 +55,9 @@ def start(wanted: Wanted) -> dict:
         if "INVOKEAI_TEST_VENV" not in os.environ and api.version() != wanted.version:
             raise Failed(f"asked for InvokeAI {wanted.version}, the server says {api.version()}")
         state["version"] = api.version()
-        if wanted.settings.get("multiuser") == "true":
+        if wanted.port and not url.endswith(f":{wanted.port}"):
+            raise Failed(f"port {wanted.port} was taken; the server went to {url}")
+        if "multiuser: true" in (root / "invokeai.yaml").read_text().splitlines():
             api.log_in()
             state |= ADMIN | {"token": api.token}
         if models:
@@ -143,9 +145,8 @@ def _wait(process: subprocess.Popen, log: Path) -> str:
 
 
 def _selection(models: Path, wanted: Wanted) -> list[dict]:
-    number = lambda version: [int(part) for part in re.findall(r"\d+", version)]
     catalogue = json.loads((models / "catalog.json").read_text())
-    known = [entry for entry in catalogue if number(entry["since"]) <= number(wanted.version)]
+    known = [entry for entry in catalogue if install.ordinal(entry["since"]) <= install.ordinal(wanted.version)]
     return known if wanted.models == "all" else [entry for entry in known if entry["basic"]]
 
 
