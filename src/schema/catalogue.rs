@@ -61,20 +61,14 @@ impl NodeCatalogue {
         let schemas = schemas.ok_or(CatalogueError::NotOpenApi)?;
         let mut catalogue = NodeCatalogue::default();
         for (name, schema) in schemas {
-            let Some(schema) = schema
-                .as_object()
-                .filter(|s| s.get("class").is_some_and(|class| class == "invocation"))
+            let Some(schema) = schema.as_object().filter(|s| s.get("class").is_some_and(|class| class == "invocation"))
             else {
                 continue;
             };
             let unreadable = &mut catalogue.unreadable;
             let mut report = |field: Option<&str>, reason| {
                 let field = field.map(str::to_owned);
-                unreadable.push(UnreadableSchema {
-                    schema: name.clone(),
-                    field,
-                    reason,
-                });
+                unreadable.push(UnreadableSchema { schema: name.clone(), field, reason });
             };
             match read_node(schema, schemas, &mut |field, reason| report(Some(field), reason)) {
                 Ok(Some(node)) => _ = catalogue.templates.insert(node.node_type.clone(), node),
@@ -82,11 +76,7 @@ impl NodeCatalogue {
                 Err(reason) => report(None, reason),
             }
         }
-        if catalogue.templates.is_empty() {
-            Err(CatalogueError::NoNodes)
-        } else {
-            Ok(catalogue)
-        }
+        if catalogue.templates.is_empty() { Err(CatalogueError::NoNodes) } else { Ok(catalogue) }
     }
 
     /// The catalogue of a bare InvokeAI 6.14.2, read on first use and kept for the life of the program.

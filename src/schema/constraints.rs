@@ -50,12 +50,8 @@ impl Constraints {
             ("minLength", self.min_length),
             ("maxLength", self.max_length),
         ];
-        let numbers = numbers
-            .into_iter()
-            .filter_map(|(key, bound)| Some((key.to_owned(), json_number(bound?))));
-        let counts = counts
-            .into_iter()
-            .filter_map(|(key, bound)| Some((key.to_owned(), Value::from(bound?))));
+        let numbers = numbers.into_iter().filter_map(|(key, bound)| Some((key.to_owned(), json_number(bound?))));
+        let counts = counts.into_iter().filter_map(|(key, bound)| Some((key.to_owned(), Value::from(bound?))));
         numbers.chain(counts).collect()
     }
 
@@ -148,10 +144,7 @@ impl Constraints {
 
 fn holds_list(schema: &Map<String, Value>) -> bool {
     schema.get("type").is_some_and(|kind| kind == "array")
-        || non_null_branches(schema)
-            .unwrap_or_default()
-            .iter()
-            .any(|branch| holds_list(branch))
+        || non_null_branches(schema).unwrap_or_default().iter().any(|branch| holds_list(branch))
 }
 
 /// `8.0` as `8`: bounds are kept as floats, but whole ones read better, and in enum labels and errors, as integers.

@@ -73,11 +73,7 @@ const STATEFUL: [&str; 24] = [
 impl FieldType {
     /// A type outside the batch engine.
     pub fn new(name: impl Into<String>, cardinality: Cardinality) -> Self {
-        FieldType {
-            name: name.into(),
-            cardinality,
-            batch: false,
-        }
+        FieldType { name: name.into(), cardinality, batch: false }
     }
 
     /// Whether a field of this type can hold a direct value. All others take edges only.
@@ -87,11 +83,7 @@ impl FieldType {
 
     /// The type that a `ui_type` names.
     pub(super) fn from_ui_type(name: &str) -> Self {
-        let cardinality = if name == "CollectionField" {
-            Cardinality::Collection
-        } else {
-            Cardinality::Single
-        };
+        let cardinality = if name == "CollectionField" { Cardinality::Collection } else { Cardinality::Single };
         FieldType::new(name, cardinality)
     }
 
@@ -111,10 +103,7 @@ impl FieldType {
         }
         match kind.as_str() {
             Some("array") => {
-                let items = schema
-                    .get("items")
-                    .and_then(Value::as_object)
-                    .ok_or("an array without items")?;
+                let items = schema.get("items").and_then(Value::as_object).ok_or("an array without items")?;
                 let name = if items.contains_key("$ref") {
                     ref_name(items)?
                 } else {
@@ -139,9 +128,7 @@ impl FieldType {
             Some([a, b]) => {
                 let (array, other) = if is_array(a) { (a, b) } else { (b, a) };
                 let item = array.get("items").and_then(Value::as_object);
-                let name = item
-                    .filter(|_| is_array(array) && !is_array(other))
-                    .and_then(|item| same_type(item, other));
+                let name = item.filter(|_| is_array(array) && !is_array(other)).and_then(|item| same_type(item, other));
                 name.map(|name| FieldType::new(name, Cardinality::SingleOrCollection))
                     .ok_or_else(|| "a union of two different types".into())
             }
@@ -166,13 +153,7 @@ impl fmt::Display for FieldType {
 pub(super) fn non_null_branches(schema: &Map<String, Value>) -> Option<Vec<&Map<String, Value>>> {
     let branches = schema.get("anyOf")?.as_array()?;
     let is_null = |branch: &Map<String, Value>| branch.get("type").is_some_and(|kind| kind == "null");
-    Some(
-        branches
-            .iter()
-            .filter_map(Value::as_object)
-            .filter(|branch| !is_null(branch))
-            .collect(),
-    )
+    Some(branches.iter().filter_map(Value::as_object).filter(|branch| !is_null(branch)).collect())
 }
 
 /// JavaScript's truth, which the editor applies to `const`.
@@ -195,12 +176,8 @@ fn is_array(schema: &Map<String, Value>) -> bool {
 
 /// Last segment of `#/components/schemas/ImageField`.
 pub(super) fn ref_name(schema: &Map<String, Value>) -> Result<&str, String> {
-    let name = schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|path| path.rsplit('/').next());
-    name.filter(|name| !name.is_empty())
-        .ok_or_else(|| "a reference without a schema name".into())
+    let name = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+    name.filter(|name| !name.is_empty()).ok_or_else(|| "a reference without a schema name".into())
 }
 
 fn primitive(kind: Option<&Value>, what: &str) -> Result<&'static str, String> {

@@ -1,6 +1,6 @@
 //! Model records of a server and the filters that fields put on them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt;
 
@@ -48,11 +48,7 @@ impl ModelFilter {
         }
         named(&self.base, &model.base)
             && named(&self.model_type, &model.model_type)
-            && model
-                .variant
-                .as_deref()
-                .filter(|variant| !variant.is_empty())
-                .is_none_or(|v| named(&self.variant, v))
+            && model.variant.as_deref().filter(|variant| !variant.is_empty()).is_none_or(|v| named(&self.variant, v))
             && named(&self.format, model.format.as_deref().unwrap_or_default())
             && named(&self.provider_id, model.provider_id.as_deref().unwrap_or_default())
     }
@@ -93,11 +89,7 @@ impl fmt::Display for ModelFilter {
             write!(f, "{separator}{what} {}", list.join(" or "))?;
             separator = ", ";
         }
-        if separator.is_empty() {
-            f.write_str("any model")
-        } else {
-            Ok(())
-        }
+        if separator.is_empty() { f.write_str("any model") } else { Ok(()) }
     }
 }
 
@@ -150,7 +142,7 @@ pub struct ModelRecord {
     /// Unique key on this server.
     pub key: String,
     /// Content hash, for example `blake3:…`; the same on every server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
     /// Name the server's owner gave.
     pub name: String,
@@ -160,13 +152,13 @@ pub struct ModelRecord {
     #[serde(rename = "type")]
     pub model_type: String,
     /// Variant, for example `inpaint`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// File format, for example `diffusers`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// External provider of the model, for example `gemini`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
     /// Members not named above, as the server sent them.
     #[serde(flatten)]
@@ -201,15 +193,8 @@ impl ModelRecord {
 
     /// The record as the server sends it.
     pub fn to_json(&self) -> Value {
-        let mut members = match self.identifier() {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        };
-        let details = [("variant", &self.variant), ("format", &self.format), ("provider_id", &self.provider_id)];
-        let details = details.into_iter().filter_map(|(name, detail)| Some((name.to_owned(), detail.clone()?.into())));
-        members.extend(details);
-        members.extend(self.other.clone());
-        Value::Object(members)
+        // Strings and JSON always serialise.
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// The value a model field holds: `{key, hash, name, base, type}`. `hash` is empty if the record has none; the
@@ -222,5 +207,68 @@ impl ModelRecord {
             "base": self.base,
             "type": self.model_type,
         })
+    }
+}
+
+/// A string; anything else counts as absent, so that no odd record spoils a list of models.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(base: &[&str], model_type: &[&str]) -> ModelFilter {
+        let owned = |list: &[&str]| list.iter().map(|&entry| entry.to_owned()).collect();
+        ModelFilter { base: owned(base), model_type: owned(model_type), ..ModelFilter::default() }
+    }
+
+    #[test]
+    fn records_are_read_leniently_and_kept_whole() {
+        let sent = json!({"key": "k", "name": "n", "base": "flux", "type": "main", "variant": 7, "format": null,
+            "hash": "blake3:00", "path": "p", "default_settings": {"weight": 0.5}});
+        let record = ModelRecord::from_json(&sent).expect("a record");
+        assert_eq!((record.variant.as_deref(), record.format.as_deref()), (None, None));
+        assert_eq!(record.other.keys().collect::<Vec<_>>(), ["path", "default_settings"]);
+        let identifier = json!({"key": "k", "hash": "blake3:00", "name": "n", "base": "flux", "type": "main"});
+        assert_eq!(record.identifier(), identifier);
+        assert_eq!(ModelRecord::from_json(&record.to_json()), Some(record));
+        assert_eq!(ModelRecord::from_json(&json!({"key": "k", "name": "n", "base": "flux"})), None);
+    }
+
+    #[test]
+    fn filters_are_those_of_the_picker() {
+        let mut model = ModelRecord::new("k", "n", "sdxl", "main");
+        assert!(filter(&[], &[]).matches(&model));
+        assert!(filter(&["sd-1", "sdxl"], &["main"]).matches(&model));
+        assert!(!filter(&["sd-1"], &["main"]).matches(&model));
+        assert!(!filter(&["sdxl"], &["vae"]).matches(&model));
+
+        let mut inpaint = filter(&["sdxl"], &[]);
+        inpaint.variant = vec!["inpaint".into()];
+        assert!(inpaint.matches(&model), "a model without variant passes");
+        model.variant = Some("normal".into());
+        assert!(!inpaint.matches(&model));
+
+        let variant_only = ModelFilter { variant: vec!["inpaint".into()], ..ModelFilter::default() };
+        assert!(variant_only.matches(&model), "alone it filters nothing");
+
+        let provided = ModelFilter { provider_id: vec!["gemini".into()], ..ModelFilter::default() };
+        assert!(!provided.matches(&model));
+        model.provider_id = Some("gemini".into());
+        assert!(provided.matches(&model));
+    }
+
+    #[test]
+    fn old_servers_name_kinds_by_ui_type() {
+        let read = |schema: Value| ModelFilter::from_schema(schema.as_object().expect("an object"));
+        assert_eq!(read(json!({"ui_type": "FluxVAEModelField"})), filter(&["flux", "flux2"], &["vae"]));
+        assert_eq!(read(json!({"ui_type": "DEPRECATED_MainModelField"})), filter(&["sd-1", "sd-2"], &["main"]));
+        assert_eq!(read(json!({"ui_type": "Imagen4ModelField"})), ModelFilter::default());
+        let new = json!({"ui_type": "FluxVAEModelField", "ui_model_type": "lora"});
+        assert_eq!(read(new), filter(&[], &["lora"]));
+        assert_eq!(read(json!({"ui_type": "FluxVAEModelField"})).to_string(), "type vae, base flux or flux2");
     }
 }

@@ -12,12 +12,8 @@ type Schema = Map<String, Value>;
 /// Schemas of class `invocation` that are no nodes of the editor.
 const NOT_NODES: [&str; 2] = ["graph", "linear_ui_output"];
 /// Inputs and outputs of the batch engine.
-const BATCH_INPUTS: [(&str, &str); 4] = [
-    ("image_batch", "images"),
-    ("string_batch", "strings"),
-    ("integer_batch", "integers"),
-    ("float_batch", "floats"),
-];
+const BATCH_INPUTS: [(&str, &str); 4] =
+    [("image_batch", "images"), ("string_batch", "strings"), ("integer_batch", "integers"), ("float_batch", "floats")];
 const BATCH_OUTPUTS: [(&str, &str); 4] = [
     ("image_generator", "images"),
     ("string_generator", "strings"),
@@ -32,39 +28,23 @@ pub(super) fn read_node(
     schemas: &Schema,
     unreadable: &mut dyn FnMut(&str, String),
 ) -> Result<Option<NodeTemplate>, String> {
-    let properties = schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .ok_or("no `properties`")?;
+    let properties = schema.get("properties").and_then(Value::as_object).ok_or("no `properties`")?;
     let node_type = type_of(properties)?;
     if NOT_NODES.contains(&node_type) {
         return Ok(None);
     }
-    let output_name = schema
-        .get("output")
-        .and_then(Value::as_object)
-        .ok_or("no `output`")
-        .map(ref_name)??;
+    let output_name = schema.get("output").and_then(Value::as_object).ok_or("no `output`").map(ref_name)??;
     let output = schemas.get(output_name).and_then(Value::as_object);
     let output = output.ok_or_else(|| format!("its output schema `{output_name}` is missing"))?;
     if output.get("class").is_none_or(|class| class != "output") {
         return Err(format!("its output schema `{output_name}` is not of class `output`"));
     }
-    let output_properties = output
-        .get("properties")
-        .and_then(Value::as_object)
-        .ok_or("its output schema has no `properties`")?;
+    let output_properties =
+        output.get("properties").and_then(Value::as_object).ok_or("its output schema has no `properties`")?;
 
     let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let tags = schema
-        .get("tags")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let use_cache = properties
-        .get("use_cache")
-        .and_then(|property| property.get("default"))
-        .and_then(Value::as_bool);
+    let tags = schema.get("tags").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let use_cache = properties.get("use_cache").and_then(|property| property.get("default")).and_then(Value::as_bool);
     Ok(Some(NodeTemplate {
         node_type: node_type.to_owned(),
         title: text("title").replacen("Invocation", "", 1),
@@ -76,20 +56,14 @@ pub(super) fn read_node(
         classification: text("classification"),
         use_cache: use_cache.unwrap_or(true),
         output_type: type_of(output_properties)?.to_owned(),
-        inputs: read_fields(properties, unreadable, |name, property| {
-            read_input(node_type, name, property)
-        }),
-        outputs: read_fields(output_properties, unreadable, |name, property| {
-            read_output(node_type, name, property)
-        }),
+        inputs: read_fields(properties, unreadable, |name, property| read_input(node_type, name, property)),
+        outputs: read_fields(output_properties, unreadable, |name, property| read_output(node_type, name, property)),
     }))
 }
 
 fn type_of(properties: &Schema) -> Result<&str, String> {
     let default = properties.get("type").and_then(|property| property.get("default"));
-    default
-        .and_then(Value::as_str)
-        .ok_or_else(|| "no `properties.type.default`".into())
+    default.and_then(Value::as_str).ok_or_else(|| "no `properties.type.default`".into())
 }
 
 fn read_fields<T>(
@@ -100,10 +74,7 @@ fn read_fields<T>(
     let mut fields = IndexMap::new();
     for (name, property) in properties {
         // Only fields of the editor carry `field_kind`.
-        let Some(property) = property
-            .as_object()
-            .filter(|property| property.contains_key("field_kind"))
-        else {
+        let Some(property) = property.as_object().filter(|property| property.contains_key("field_kind")) else {
             continue;
         };
         match read(name, property) {
@@ -125,20 +96,12 @@ fn read_input(node_type: &str, name: &str, schema: &Schema) -> Result<Option<Inp
     }
     let stateful = field_type.is_stateful();
     let natural = original_type.as_ref().unwrap_or(&field_type);
-    let options = if natural.name == "EnumField" {
-        enum_options(schema)
-    } else {
-        Vec::new()
-    };
+    let options = if natural.name == "EnumField" { enum_options(schema) } else { Vec::new() };
     if field_type.name == "EnumField" && options.is_empty() {
         return Err("an enum without options".into());
     }
     let required = schema.get("orig_required").and_then(Value::as_bool).unwrap_or(false);
-    let default = if stateful {
-        default_value(schema, &field_type, required, &options)
-    } else {
-        None
-    };
+    let default = if stateful { default_value(schema, &field_type, required, &options) } else { None };
     let constraints = Constraints::shown(schema, &field_type);
     field_type.batch = BATCH_INPUTS.contains(&(node_type, name));
     Ok(Some(InputTemplate {
@@ -182,10 +145,7 @@ fn read_output(node_type: &str, name: &str, schema: &Schema) -> Result<Option<Ou
 /// The type of a property and, where a `ui_type` replaces another one, that one.
 fn read_type(schema: &Schema) -> Result<(FieldType, Option<FieldType>), String> {
     let natural = FieldType::from_schema(schema);
-    let ui_type = schema
-        .get("ui_type")
-        .and_then(Value::as_str)
-        .filter(|ui_type| !ui_type.is_empty());
+    let ui_type = schema.get("ui_type").and_then(Value::as_str).filter(|ui_type| !ui_type.is_empty());
     match ui_type.filter(|ui_type| !is_retired_ui_type(ui_type)) {
         Some(ui_type) => {
             let field_type = FieldType::from_ui_type(ui_type);
@@ -201,10 +161,7 @@ fn text(schema: &Schema, key: &str) -> String {
 }
 
 fn title(name: &str, schema: &Schema) -> String {
-    schema
-        .get("title")
-        .and_then(Value::as_str)
-        .map_or_else(|| start_case(name), str::to_owned)
+    schema.get("title").and_then(Value::as_str).map_or_else(|| start_case(name), str::to_owned)
 }
 
 fn enum_options(schema: &Schema) -> Vec<EnumOption> {
@@ -221,14 +178,8 @@ fn enum_options(schema: &Schema) -> Vec<EnumOption> {
     let labels = schema.get("ui_choice_labels").and_then(Value::as_object);
     let option = |value: &Value| {
         let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let label = labels
-            .and_then(|labels| labels.get(&key))
-            .and_then(Value::as_str)
-            .map(str::to_owned);
-        EnumOption {
-            value: value.clone(),
-            label,
-        }
+        let label = labels.and_then(|labels| labels.get(&key)).and_then(Value::as_str).map(str::to_owned);
+        EnumOption { value: value.clone(), label }
     };
     values.iter().map(option).collect()
 }
@@ -276,9 +227,7 @@ fn default_value(schema: &Schema, field_type: &FieldType, required: bool, option
 }
 
 fn ui_hints(schema: &Schema) -> UiHints {
-    let members = schema
-        .iter()
-        .filter(|(key, value)| key.starts_with("ui_") && !value.is_null());
+    let members = schema.iter().filter(|(key, value)| key.starts_with("ui_") && !value.is_null());
     UiHints {
         hidden: schema.get("ui_hidden").and_then(Value::as_bool).unwrap_or(false),
         order: schema.get("ui_order").and_then(Value::as_i64),

@@ -17,9 +17,6 @@ fn the_embedded_catalogue_is_that_of_the_whole_document() {
 #[test]
 fn only_the_free_form_object_of_saved_workflows_is_unreadable() {
     let unreadable = NodeCatalogue::embedded().unreadable();
-    let names: Vec<_> = unreadable
-        .iter()
-        .map(|u| (u.schema.as_str(), u.field.as_deref()))
-        .collect();
+    let names: Vec<_> = unreadable.iter().map(|u| (u.schema.as_str(), u.field.as_deref())).collect();
     assert_eq!(names, [("CallSavedWorkflowInvocation", Some("workflow_inputs"))]);
 }

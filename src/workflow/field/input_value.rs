@@ -1,0 +1,143 @@
+//! Values on their way into a field, and what becomes of those that are refused.
+
+use super::model::LoraWeight;
+use super::structured::ColorChannels;
+use crate::schema::ModelRecord;
+use crate::workflow::generator::Generator;
+use serde_json::Value;
+
+/// A value to set: anything that has a JSON form. Made by `into()` from numbers, booleans, strings, lists of those,
+/// JSON, models, LoRAs, colours and generators. Floats that JSON cannot hold (infinite, not a number) are refused by
+/// every field.
+///
+/// ```
+/// use invokeai_client::workflow::field::InputValue;
+///
+/// assert_eq!(InputValue::from(vec![1, 2]), InputValue::from(serde_json::json!([1, 2])));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputValue(Value);
+
+impl InputValue {
+    /// The JSON form.
+    pub fn as_json(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl From<InputValue> for Value {
+    fn from(value: InputValue) -> Self {
+        value.0
+    }
+}
+
+macro_rules! from_json_like {
+    ($($source:ty),*) => {
+        $(impl From<$source> for InputValue {
+            fn from(value: $source) -> Self {
+                InputValue(Value::from(value))
+            }
+        })*
+    };
+}
+
+from_json_like!(Value, bool, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, f32, f64, &str, String, Generator);
+
+impl From<&Value> for InputValue {
+    fn from(value: &Value) -> Self {
+        InputValue(value.clone())
+    }
+}
+
+impl From<&String> for InputValue {
+    fn from(value: &String) -> Self {
+        InputValue(Value::from(value.as_str()))
+    }
+}
+
+impl<T: Into<InputValue>> From<Vec<T>> for InputValue {
+    fn from(values: Vec<T>) -> Self {
+        InputValue(values.into_iter().map(|value| value.into().0).collect())
+    }
+}
+
+impl<T: Into<InputValue>, const N: usize> From<[T; N]> for InputValue {
+    fn from(values: [T; N]) -> Self {
+        InputValue(values.into_iter().map(|value| value.into().0).collect())
+    }
+}
+
+impl<T: Clone + Into<InputValue>> From<&[T]> for InputValue {
+    fn from(values: &[T]) -> Self {
+        InputValue(values.iter().cloned().map(|value| value.into().0).collect())
+    }
+}
+
+impl From<&ModelRecord> for InputValue {
+    fn from(model: &ModelRecord) -> Self {
+        InputValue(model.to_json())
+    }
+}
+
+impl From<ModelRecord> for InputValue {
+    fn from(model: ModelRecord) -> Self {
+        (&model).into()
+    }
+}
+
+impl From<LoraWeight> for InputValue {
+    fn from(lora: LoraWeight) -> Self {
+        InputValue(serde_json::json!({"lora": lora.lora.to_json(), "weight": lora.weight}))
+    }
+}
+
+impl From<ColorChannels> for InputValue {
+    fn from(color: ColorChannels) -> Self {
+        InputValue(color.to_json())
+    }
+}
+
+/// A value that a field does not accept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` does not accept {value}; it accepts {accepted}")]
+#[non_exhaustive]
+pub struct ValueError {
+    /// System name of the field; for one item of a list followed by its index, `node.images[2]`.
+    pub field: String,
+    /// The value as JSON, shortened if long.
+    pub value: String,
+    /// What is accepted, in words.
+    pub accepted: String,
+}
+
+/// A value, or an item of a list, that a kind does not accept.
+#[derive(Debug)]
+pub struct Refused {
+    value: Value,
+    index: Option<usize>,
+}
+
+impl Refused {
+    pub(super) fn new(value: Value) -> Self {
+        Refused { value, index: None }
+    }
+
+    /// The same refusal, of the item at this place of a list.
+    pub(super) fn at(self, index: usize) -> Self {
+        Refused { index: Some(index), ..self }
+    }
+
+    pub(super) fn error(self, field: &str, accepted: String) -> ValueError {
+        let index = self.index.map(|index| format!("[{index}]")).unwrap_or_default();
+        ValueError { field: format!("{field}{index}"), value: shorten(&self.value), accepted }
+    }
+}
+
+fn shorten(value: &Value) -> String {
+    const LONGEST: usize = 120;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

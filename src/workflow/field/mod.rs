@@ -1,0 +1,304 @@
+//! Typed fields: the values of a workflow's inputs, checked the moment they are set.
+//!
+//! [`InkField::new`] picks the type from the field's template, never from its name. [`InkField::set`] takes anything
+//! that becomes an [`InputValue`], converts what is safe (`"30"` to 30, an image name or an image record to
+//! `{image_name}`, a model record to a model identifier) and refuses the rest with a [`ValueError`] that names the
+//! field, the value and what is accepted. The bounds are those of the server, also where the editor does not see them.
+//!
+//! One rule goes beyond InvokeAI's schema: an integer field named `steps` or `num_steps` counts steps and must be
+//! greater than 0.
+//!
+//! ```
+//! use invokeai_client::schema::NodeCatalogue;
+//! use invokeai_client::workflow::field::InkField;
+//!
+//! let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("known");
+//! let mut steps = InkField::new("denoise.num_steps", &denoise.inputs["num_steps"]);
+//! assert_eq!(steps.ink_type(), "InkIntegerField");
+//! steps.set("30")?;
+//! assert_eq!(steps.get::<i64>(), Some(30));
+//!
+//! let refused = steps.set(-5).expect_err("a step count is positive");
+//! assert_eq!(
+//!     refused.to_string(),
+//!     "`denoise.num_steps` does not accept -5; it accepts a whole number greater than 0"
+//! );
+//! # Ok::<_, invokeai_client::workflow::field::ValueError>(())
+//! ```
+
+mod bounds;
+mod choice;
+mod from_field;
+mod input_value;
+mod list;
+mod model;
+mod number;
+mod reference;
+mod structured;
+mod typed;
+
+pub use choice::{Boolean, Choice, SavedWorkflow, Scheduler, Text};
+pub use from_field::FromField;
+pub use input_value::{InputValue, ValueError};
+pub use list::Many;
+pub use model::{
+    InkClipEmbedField, InkClipVisionField, InkControlLoraField, InkControlNetField, InkExternalImageGeneratorField,
+    InkFluxReduxField, InkGemma2EncoderField, InkIpAdapterField, InkLlavaOnevisionField, InkLoraModelField,
+    InkMainModelField, InkMistralEncoderField, InkPidDecoderField, InkQwen3EncoderField, InkQwen3VlEncoderField,
+    InkQwenVlEncoderField, InkSigLipField, InkSpandrelImageToImageField, InkT2iAdapterField, InkT5EncoderField,
+    InkTextLlmField, InkVaeModelField, InkWanT5EncoderField, LoraWeight, Loras, Model,
+};
+pub use number::{Float, Integer};
+pub use reference::{Board, BoardChoice, Image, StylePreset, SystemPrompt, Video};
+pub use structured::{
+    Color, ColorChannels, FloatGenerator, ImageGenerator, IntegerGenerator, Metadata, Opaque, StringGenerator,
+};
+pub use typed::{FieldKind, TypedField};
+
+use crate::schema::{Cardinality, InputTemplate, ModelFilter};
+use serde_json::Value;
+use typed::AnyField;
+
+/// Declares the field types: an alias, a variant of [`InkField`] and of [`Kind`] for each.
+macro_rules! ink_fields {
+    ($($(#[$doc:meta])* $variant:ident: $alias:ident = $kind:ty;)*) => {
+        $($(#[$doc])* pub type $alias = TypedField<$kind>;)*
+
+        /// An input of a workflow with its value, in the type that its template asks for.
+        ///
+        /// The variants give typed access; the methods work for all of them.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum InkField {
+            $($(#[$doc])* $variant($alias),)*
+        }
+
+        /// The variants of [`InkField`], before there is a field.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Kind {
+            $($variant,)*
+        }
+
+        impl Kind {
+            fn fits(self, value: &Value) -> bool {
+                match self {
+                    $(Kind::$variant => <$kind>::read(value).is_some(),)*
+                }
+            }
+
+            fn field(self, name: String, template: &InputTemplate) -> InkField {
+                match self {
+                    $(Kind::$variant => InkField::$variant(TypedField::new(name, template)),)*
+                }
+            }
+        }
+
+        impl InkField {
+            fn variant_type(&self) -> &'static str {
+                match self {
+                    $(InkField::$variant(_) => stringify!($alias),)*
+                }
+            }
+
+            fn any(&self) -> &dyn AnyField {
+                match self {
+                    $(InkField::$variant(field) => field,)*
+                }
+            }
+
+            fn any_mut(&mut self) -> &mut dyn AnyField {
+                match self {
+                    $(InkField::$variant(field) => field,)*
+                }
+            }
+        }
+    };
+}
+
+ink_fields! {
+    /// A whole number.
+    Integer: InkIntegerField = Integer;
+    /// A number.
+    Float: InkFloatField = Float;
+    /// A text.
+    String: InkStringField = Text;
+    /// True or false.
+    Boolean: InkBooleanField = Boolean;
+    /// One of the options of the template, a string or an integer.
+    Enum: InkEnumField = Choice;
+    /// The name of a sampling scheduler.
+    Scheduler: InkSchedulerField = Scheduler;
+    /// The id of a workflow in the server's library.
+    SavedWorkflow: InkSavedWorkflowField = SavedWorkflow;
+    /// The name of an image on the server.
+    Image: InkImageField = Image;
+    /// The name of a video on the server.
+    Video: InkVideoField = Video;
+    /// Where images are saved: a board, no board, or where the run says.
+    Board: InkBoardField = Board;
+    /// The id of a style preset.
+    StylePreset: InkStylePresetField = StylePreset;
+    /// The id of a system prompt.
+    SystemPrompt: InkSystemPromptField = SystemPrompt;
+    /// A model of the server that fits the template's filter.
+    Model: InkModelIdentifierField = Model;
+    /// A list of LoRA models with their weights.
+    Loras: InkLoraField = Loras;
+    /// A colour of red, green, blue and alpha.
+    Color: InkColorField = Color;
+    /// A rule that makes a list of floats.
+    FloatGenerator: InkFloatGeneratorField = FloatGenerator;
+    /// A rule that makes a list of integers.
+    IntegerGenerator: InkIntegerGeneratorField = IntegerGenerator;
+    /// A rule that makes a list of strings.
+    StringGenerator: InkStringGeneratorField = StringGenerator;
+    /// A rule that makes a list of images.
+    ImageGenerator: InkImageGeneratorField = ImageGenerator;
+    /// A list of whole numbers.
+    IntegerCollection: InkIntegerCollectionField = Many<Integer>;
+    /// A list of numbers.
+    FloatCollection: InkFloatCollectionField = Many<Float>;
+    /// A list of texts.
+    StringCollection: InkStringCollectionField = Many<Text>;
+    /// A list of true and false. The editor cannot hold one; the server can.
+    BooleanCollection: InkBooleanCollectionField = Many<Boolean>;
+    /// A list of images on the server.
+    ImageCollection: InkImageCollectionField = Many<Image>;
+    /// A list of videos on the server. The editor cannot hold one; the server can.
+    VideoCollection: InkVideoCollectionField = Many<Video>;
+    /// A list of models, as custom nodes may have. The editor cannot hold one; the server can.
+    ModelCollection: InkModelCollectionField = Many<Model>;
+    /// Metadata that is written into images as it is; only on `core_metadata`.
+    Metadata: InkMetadataField = Metadata;
+    /// A type that takes its value from an edge only, or one unknown to InvokeAI's editor. It accepts no value.
+    Opaque: InkOpaqueField = Opaque;
+}
+
+impl Kind {
+    fn of(template: &InputTemplate) -> Self {
+        let collection = template.field_type.cardinality == Cardinality::Collection;
+        match (template.field_type.name.as_str(), collection) {
+            ("LoRAField", _) => Kind::Loras,
+            ("LoRAMetadataField" | "ControlNetMetadataField", _) => Kind::Metadata,
+            ("IPAdapterMetadataField" | "T2IAdapterMetadataField" | "MetadataExtraField", _) => Kind::Metadata,
+            ("IntegerField", true) => Kind::IntegerCollection,
+            ("FloatField", true) => Kind::FloatCollection,
+            ("StringField", true) => Kind::StringCollection,
+            ("BooleanField", true) => Kind::BooleanCollection,
+            ("ImageField", true) => Kind::ImageCollection,
+            ("VideoField", true) => Kind::VideoCollection,
+            ("ModelIdentifierField", true) => Kind::ModelCollection,
+            (_, true) => Kind::Opaque,
+            ("IntegerField", false) => Kind::Integer,
+            ("FloatField", false) => Kind::Float,
+            ("StringField", false) => Kind::String,
+            ("BooleanField", false) => Kind::Boolean,
+            ("EnumField", false) => Kind::Enum,
+            ("SchedulerField", false) => Kind::Scheduler,
+            ("SavedWorkflowField", false) => Kind::SavedWorkflow,
+            ("ImageField", false) => Kind::Image,
+            ("VideoField", false) => Kind::Video,
+            ("BoardField", false) => Kind::Board,
+            ("StylePresetField", false) => Kind::StylePreset,
+            ("SystemPromptField", false) => Kind::SystemPrompt,
+            ("ModelIdentifierField", false) => Kind::Model,
+            ("ColorField", false) => Kind::Color,
+            ("FloatGeneratorField", false) => Kind::FloatGenerator,
+            ("IntegerGeneratorField", false) => Kind::IntegerGenerator,
+            ("StringGeneratorField", false) => Kind::StringGenerator,
+            ("ImageGeneratorField", false) => Kind::ImageGenerator,
+            (_, false) => Kind::Opaque,
+        }
+    }
+}
+
+impl InkField {
+    /// An unset field of the type that the template asks for. `system_name` is only used in errors.
+    pub fn new(system_name: impl Into<String>, template: &InputTemplate) -> Self {
+        Kind::of(template).field(system_name.into(), template)
+    }
+
+    /// The same with a value from a file, which is kept as it is and not checked; see [`check`](Self::check).
+    pub fn with_stored(system_name: impl Into<String>, template: &InputTemplate, stored: Option<Value>) -> Self {
+        let mut field = Self::new(system_name, template);
+        field.load(stored);
+        field
+    }
+
+    /// Name of the field's type, for example `InkIntegerField`. Model fields are named by the one model type their
+    /// filter asks for: `InkT5EncoderField`, `InkVaeModelField`; otherwise `InkModelIdentifierField`.
+    pub fn ink_type(&self) -> &'static str {
+        match self {
+            InkField::Model(field) => model::ink_type(&field.template().model_filter),
+            _ => self.variant_type(),
+        }
+    }
+
+    /// The name given at creation, `{node_id}.{field}`.
+    pub fn system_name(&self) -> &str {
+        self.any().system_name()
+    }
+
+    /// What the node says about the field.
+    pub fn template(&self) -> &InputTemplate {
+        self.any().template()
+    }
+
+    /// Which models fit, for fields that hold models.
+    pub fn model_filter(&self) -> Option<&ModelFilter> {
+        let holds_models = matches!(self, InkField::Model(_) | InkField::Loras(_) | InkField::ModelCollection(_));
+        holds_models.then(|| &self.template().model_filter)
+    }
+
+    /// The value in the JSON form that workflows store and graphs send.
+    pub fn value(&self) -> Option<&Value> {
+        self.any().value()
+    }
+
+    /// The value as a Rust type; `None` if it is unset or of another type. See [`FromField`] for the types.
+    pub fn get<T: FromField>(&self) -> Option<T> {
+        T::from_field(self)
+    }
+
+    /// Checks, converts and stores a value.
+    ///
+    /// # Errors
+    /// If the field does not accept the value; the old value stays.
+    pub fn set(&mut self, value: impl Into<InputValue>) -> Result<(), ValueError> {
+        let accepted = self.any().convert(value.into())?;
+        self.load(Some(accepted));
+        Ok(())
+    }
+
+    /// Unsets the value, so that nothing is sent and the server's own default applies.
+    pub fn clear(&mut self) {
+        self.load(None);
+    }
+
+    /// Takes a value from a file as it is; `null` is unset.
+    pub fn load(&mut self, stored: Option<Value>) {
+        self.any_mut().store(stored.filter(|value| !value.is_null()));
+    }
+
+    /// Checks the value that is there by the rules of [`set`](Self::set), without converting; unset is fine.
+    ///
+    /// # Errors
+    /// If the value could not have been set, which happens with values from files.
+    pub fn check(&self) -> Result<(), ValueError> {
+        self.any().check()
+    }
+
+    /// What [`set`](Self::set) accepts, in words: `a whole number greater than 0`.
+    pub fn accepts(&self) -> String {
+        self.any().accepts()
+    }
+}
+
+/// Whether a stored value has the JSON shape that a field of this template can hold. Bounds, options and filters are
+/// not looked at; `null` fits nothing.
+pub fn fits(template: &InputTemplate, value: &Value) -> bool {
+    !value.is_null() && Kind::of(template).fits(value)
+}
+
+#[cfg(test)]
+mod tests;

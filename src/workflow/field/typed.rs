@@ -1,0 +1,143 @@
+//! What all fields share.
+
+use super::input_value::{InputValue, Refused, ValueError};
+use crate::schema::InputTemplate;
+use serde_json::Value;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// What a field holds. The kinds of this module are all there are; the trait cannot be implemented elsewhere.
+pub trait FieldKind: sealed::Rules {
+    /// The value as a Rust type.
+    type Typed<'a>;
+
+    /// Reads a JSON value; `None` if it has another shape.
+    fn read(value: &Value) -> Option<Self::Typed<'_>>;
+}
+
+pub(super) mod sealed {
+    use super::{InputTemplate, Refused, Value};
+
+    /// The rules of a kind, which only this crate calls.
+    pub trait Rules {
+        /// What is accepted, in words that follow "it accepts".
+        fn accepts(template: &InputTemplate) -> String;
+        /// Checks a value and gives it the form that is stored.
+        fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused>;
+    }
+}
+
+/// A field whose values are of one kind: see the `Ink…Field` types.
+pub struct TypedField<K> {
+    name: String,
+    template: Box<InputTemplate>,
+    value: Option<Value>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> TypedField<K> {
+    pub(super) fn new(name: String, template: &InputTemplate) -> Self {
+        TypedField { name, template: Box::new(template.clone()), value: None, kind: PhantomData }
+    }
+
+    /// The name given at creation, `{node_id}.{field}`.
+    pub fn system_name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the node says about the field.
+    pub fn template(&self) -> &InputTemplate {
+        &self.template
+    }
+
+    /// The value in the JSON form that workflows store and graphs send.
+    pub fn value(&self) -> Option<&Value> {
+        self.value.as_ref()
+    }
+
+    /// Unsets the value.
+    pub fn clear(&mut self) {
+        self.value = None;
+    }
+}
+
+impl<K: FieldKind> TypedField<K> {
+    /// The value as a Rust type; `None` if it is unset, or comes from a file and has another shape.
+    pub fn get(&self) -> Option<K::Typed<'_>> {
+        self.value.as_ref().and_then(K::read)
+    }
+
+    /// Checks, converts and stores a value.
+    ///
+    /// # Errors
+    /// If the field does not accept the value; the old value stays.
+    pub fn set(&mut self, value: impl Into<InputValue>) -> Result<(), ValueError> {
+        self.value = Some(self.convert(value.into())?);
+        Ok(())
+    }
+}
+
+/// The methods that need no type parameter, so that `InkField` can call them for every variant.
+pub(super) trait AnyField {
+    fn system_name(&self) -> &str;
+    fn template(&self) -> &InputTemplate;
+    fn value(&self) -> Option<&Value>;
+    fn accepts(&self) -> String;
+    fn convert(&self, value: InputValue) -> Result<Value, ValueError>;
+    fn check(&self) -> Result<(), ValueError>;
+    fn store(&mut self, value: Option<Value>);
+}
+
+impl<K: FieldKind> AnyField for TypedField<K> {
+    fn system_name(&self) -> &str {
+        &self.name
+    }
+
+    fn template(&self) -> &InputTemplate {
+        &self.template
+    }
+
+    fn value(&self) -> Option<&Value> {
+        self.value.as_ref()
+    }
+
+    fn accepts(&self) -> String {
+        K::accepts(&self.template)
+    }
+
+    fn convert(&self, value: InputValue) -> Result<Value, ValueError> {
+        K::convert(value.into(), &self.template).map_err(|refused| refused.error(&self.name, self.accepts()))
+    }
+
+    fn check(&self) -> Result<(), ValueError> {
+        let Some(value) = &self.value else { return Ok(()) };
+        let shape = K::read(value).map(drop).ok_or_else(|| Refused::new(value.clone()));
+        let rules = shape.and_then(|()| K::convert(value.clone(), &self.template).map(drop));
+        rules.map_err(|refused| refused.error(&self.name, self.accepts()))
+    }
+
+    fn store(&mut self, value: Option<Value>) {
+        self.value = value;
+    }
+}
+
+// Derives would ask the same of `K`, which holds no data.
+impl<K> Clone for TypedField<K> {
+    fn clone(&self) -> Self {
+        let (name, template, value) = (self.name.clone(), self.template.clone(), self.value.clone());
+        TypedField { name, template, value, kind: PhantomData }
+    }
+}
+
+impl<K> PartialEq for TypedField<K> {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.template, &self.value) == (&other.name, &other.template, &other.value)
+    }
+}
+
+impl<K> fmt::Debug for TypedField<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("TypedField");
+        shown.field("name", &self.name).field("type", &self.template.field_type).field("value", &self.value).finish()
+    }
+}
