@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn build(path: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)?;
     fs::write(out.join("catalogue.json"), serde_json::to_string(&catalogue::compact(&document))?)?;
-    lower::lower(&mut document)?;
+    let counts = lower::lower(&mut document)?;
+    fs::write(out.join("lowering.txt"), lower::report(&counts))?;
     let generated = generate::generate(&document)?;
     fs::write(out.join("client.rs"), generated.client)?;
     fs::write(out.join("events.rs"), generated.events)?;

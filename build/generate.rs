@@ -9,7 +9,7 @@ use typify::{TypeSpace, TypeSpaceImpl, TypeSpaceSettings};
 
 use crate::{
     enums,
-    lower::{schemas, walk},
+    lower::{operations::FORM_FIELDS, schemas, walk},
     rewrite,
 };
 
@@ -30,6 +30,17 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// Fields of a multipart body.
+    pub(crate) form: Vec<FormField>,
+}
+
+/// One field of a multipart body.
+pub(crate) struct FormField {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    /// A file, else a text.
+    pub(crate) file: bool,
+    pub(crate) description: String,
 }
 
 pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
@@ -101,7 +112,14 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
     each_operation(document)
         .map(|(path, method, operation)| {
             let id = operation["operationId"].as_str().ok_or_else(|| format!("{method} {path} has no operationId"))?;
-            Ok(Operation { id: id.into(), method: method.to_uppercase(), path: path.clone() })
+            let fields = operation[FORM_FIELDS].as_array().into_iter().flatten();
+            let form = fields.map(|field| FormField {
+                name: field["name"].as_str().unwrap_or_default().into(),
+                required: field["required"] == true,
+                file: field["file"] == true,
+                description: field["description"].as_str().unwrap_or_default().into(),
+            });
+            Ok(Operation { id: id.into(), method: method.to_uppercase(), path: path.clone(), form: form.collect() })
         })
         .collect()
 }

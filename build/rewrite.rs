@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use quote::{format_ident, quote};
 use syn::{Expr, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, ItemMod, Stmt, Type, parse_quote};
 
-use crate::generate::Operation;
+use crate::generate::{FormField, Operation};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -92,9 +92,19 @@ fn builders(module: &mut ItemMod, operations: &[Operation]) -> Result<()> {
     let items = contents(module)?;
     items.retain(|item| !matches!(item, Item::Use(_)));
     let uses: Item = parse_quote! { use super::*; };
+    let mut with_form = BTreeSet::new();
     for item in items.iter_mut() {
-        if let Item::Impl(block) = item {
-            builder(block, operations)?;
+        if let Item::Impl(block) = item
+            && !builder(block, operations)?.form.is_empty()
+        {
+            with_form.extend(self_name(block));
+        }
+    }
+    for item in items.iter_mut() {
+        if let Item::Struct(structure) = item
+            && with_form.contains(&structure.ident.to_string())
+        {
+            form_member(structure)?;
         }
     }
     items.insert(0, uses);
@@ -102,7 +112,7 @@ fn builders(module: &mut ItemMod, operations: &[Operation]) -> Result<()> {
 }
 
 /// Splits `send` into building the request and handing it to the transport.
-fn builder(block: &mut ItemImpl, operations: &[Operation]) -> Result<()> {
+fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a Operation> {
     let name = self_name(block).ok_or("a builder without a name")?;
     let position = block
         .items
@@ -112,12 +122,15 @@ fn builder(block: &mut ItemImpl, operations: &[Operation]) -> Result<()> {
     let ImplItem::Fn(send) = block.items.remove(position) else {
         return Err(format!("`send` of {name} is no function"));
     };
-    let parts = Parts::of(&name, send)?;
+    let mut parts = Parts::of(&name, send)?;
     let operation = operations
         .iter()
         .find(|operation| operation.id == parts.operation)
         .ok_or_else(|| format!("{name} sends the unknown operation {}", parts.operation))?;
-    let Operation { id, method, path } = operation;
+    if !operation.form.is_empty() {
+        parts.take_form()?;
+    }
+    let Operation { id, method, path, form } = operation;
     let docs = format!("The operation that this builder sends: `{method} {path}`.");
     let send_docs = format!("Sends a `{method}` request to `{path}`.");
     let (build, receiver) = (&parts.build, &parts.receiver);
@@ -126,15 +139,32 @@ fn builder(block: &mut ItemImpl, operations: &[Operation]) -> Result<()> {
         #[doc = #docs]
         pub const OPERATION: Operation = Operation { id: #id, method: #method, path: #path };
     });
-    block.items.push(parse_quote! {
-        fn request(self) -> Result<::reqwest::Request, Error> { #(#build)* }
-    });
+    let request: Expr = if form.is_empty() {
+        block.items.push(parse_quote! {
+            fn request(self) -> Result<::reqwest::Request, Error> {
+                #(#build)*
+                request.build().map_err(runtime::not_a_request)
+            }
+        });
+        parse_quote! { self.request() }
+    } else {
+        form_setters(block, form)?;
+        let required = form.iter().filter(|field| field.required).map(|field| &field.name);
+        block.items.push(parse_quote! {
+            fn request(self) -> Result<(::reqwest::RequestBuilder, crate::upload::Form), Error> {
+                #(#build)*
+                form.require(&[#(#required),*])?;
+                Ok((request, form))
+            }
+        });
+        parse_quote! { crate::upload::attach(self.request()).await }
+    };
     let receive = format_ident!("{receiver}");
     block.items.push(parse_quote! {
         #[doc = #send_docs]
         pub async fn send(self) -> Result<ResponseValue<#answer>, Error> {
             let client = self.client;
-            runtime::#receive(client, &Self::OPERATION, self.request()).await
+            runtime::#receive(client, &Self::OPERATION, #request).await
         }
     });
     if *receiver == "json" {
@@ -144,8 +174,54 @@ fn builder(block: &mut ItemImpl, operations: &[Operation]) -> Result<()> {
             /// For answers whose declared type says too much or too little, and for documents of other versions.
             pub async fn send_as<T: ::serde::de::DeserializeOwned>(self) -> Result<ResponseValue<T>, Error> {
                 let client = self.client;
-                runtime::json(client, &Self::OPERATION, self.request()).await
+                runtime::json(client, &Self::OPERATION, #request).await
             }
+        });
+    }
+    Ok(operation)
+}
+
+/// Gives a builder the place for its form.
+fn form_member(structure: &mut syn::ItemStruct) -> Result<()> {
+    let syn::Fields::Named(fields) = &mut structure.fields else {
+        return Err(format!("builder {} has no named fields", structure.ident));
+    };
+    fields.named.push(parse_quote! { form: crate::upload::Form });
+    // An upload can be a reader, which nobody can clone.
+    structure.attrs.retain(|attribute| !attribute.path().is_ident("derive"));
+    structure.attrs.push(parse_quote! { #[derive(Debug)] });
+    Ok(())
+}
+
+/// One setter for each field of a multipart body, and the field's place in `new` and `request`.
+fn form_setters(block: &mut ItemImpl, form: &[FormField]) -> Result<()> {
+    for item in &mut block.items {
+        if let ImplItem::Fn(new) = item
+            && new.sig.ident == "new"
+        {
+            let Some(Stmt::Expr(Expr::Struct(made), None)) = new.block.stmts.last_mut() else {
+                return Err("`new` of a builder does not end in the builder".into());
+            };
+            made.fields.push(parse_quote! { form: crate::upload::Form::default() });
+        }
+    }
+    for FormField { name, file, description, .. } in form {
+        let ident = format_ident!("{name}");
+        block.items.push(match file {
+            true => parse_quote! {
+                #[doc = #description]
+                pub fn #ident(mut self, value: impl Into<crate::upload::Upload>) -> Self {
+                    self.form.file(#name, value.into());
+                    self
+                }
+            },
+            false => parse_quote! {
+                #[doc = #description]
+                pub fn #ident(mut self, value: impl Into<::std::string::String>) -> Self {
+                    self.form.text(#name, value.into());
+                    self
+                }
+            },
         });
     }
     Ok(())
@@ -182,7 +258,6 @@ impl Parts {
             } else if let Some(request) = built_request(&stmt) {
                 let request: Expr = request;
                 build.push(parse_quote! { let request = #request; });
-                build.push(Stmt::Expr(parse_quote! { request.build().map_err(runtime::not_a_request) }, None));
             } else if text.starts_with("let info") {
                 operation = text.split('"').nth(1).map(str::to_owned);
             } else if text.starts_with("match response") {
@@ -206,6 +281,22 @@ impl Parts {
             receiver: receiver.ok_or_else(|| unexpected("the match on the status"))?,
             answer,
         })
+    }
+}
+
+impl Parts {
+    /// `let Self { client, .. } = self;` takes the form, too.
+    fn take_form(&mut self) -> Result<()> {
+        match self.build.first_mut() {
+            Some(Stmt::Local(syn::Local { pat: syn::Pat::Struct(taken), .. })) => {
+                let whole: Stmt = parse_quote! { let Self { form } = self; };
+                if let Stmt::Local(syn::Local { pat: syn::Pat::Struct(form), .. }) = whole {
+                    taken.fields.extend(form.fields);
+                }
+                Ok(())
+            }
+            _ => Err(format!("{} does not begin by taking its builder apart", self.operation)),
+        }
     }
 }
 
@@ -272,7 +363,7 @@ fn invalid_request(stmt: Stmt) -> Result<Stmt> {
 }
 
 fn operation_table(operations: &[Operation]) -> Item {
-    let rows = operations.iter().map(|Operation { id, method, path }| {
+    let rows = operations.iter().map(|Operation { id, method, path, .. }| {
         quote! { Operation { id: #id, method: #method, path: #path } }
     });
     parse_quote! {

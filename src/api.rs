@@ -18,7 +18,7 @@
 //! outputs and model configurations are JSON values here, because every release and every custom node adds some: their
 //! types are data, in [`schema`](crate::schema).
 //!
-//! The seven uploads are written by hand, in [`upload`](crate::upload), and look the same.
+//! Multipart calls take their files as [`Upload`](crate::Upload): a path, bytes or a reader.
 
 #![allow(missing_docs, unreachable_pub)]
 

@@ -47,10 +47,15 @@ pub(crate) fn rules() -> Vec<&'static Rule> {
 }
 
 /// How often a rule applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Count {
-    pub(crate) rule: &'static str,
+    pub(crate) rule: &'static Rule,
     pub(crate) touched: usize,
+}
+
+/// One line per rule: how often, its name, why.
+pub(crate) fn report(counts: &[Count]) -> String {
+    let line = |Count { rule, touched }: &Count| format!("{touched:>5}  {:<27} {}\n", rule.name, rule.why);
+    counts.iter().map(line).collect()
 }
 
 /// Applies every rule, then checks that only the understood subset is left.
@@ -58,7 +63,7 @@ pub(crate) fn lower(document: &mut Value) -> Result<Vec<Count>, Fault> {
     let mut counts = Vec::new();
     for rule in rules() {
         let touched = (rule.apply)(document)?;
-        counts.push(Count { rule: rule.name, touched });
+        counts.push(Count { rule, touched });
     }
     check::check(document)?;
     Ok(counts)

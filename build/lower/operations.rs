@@ -14,7 +14,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "multipart",
-        why: "the generator has no multipart; these calls are hand-written in `upload`",
+        why: "the generator has no multipart: the fields are set aside, and the builders get them by `rewrite`",
         apply: multipart,
     },
     Rule {
@@ -101,24 +101,43 @@ fn operation_ids(document: &mut Value) -> Result<usize, Fault> {
     Ok(touched)
 }
 
-/// Pointers and ids of the operations whose body is multipart.
-pub(crate) fn is_multipart(operation: &walk::Object) -> bool {
-    operation
-        .get("requestBody")
-        .and_then(|body| body.pointer("/content"))
-        .and_then(Value::as_object)
-        .is_some_and(|content| content.contains_key("multipart/form-data"))
-}
+/// Where the fields of a multipart body are set aside, in the order of the document.
+pub(crate) const FORM_FIELDS: &str = "x-form-fields";
 
 fn multipart(document: &mut Value) -> Result<usize, Fault> {
+    let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
     let mut touched = 0;
-    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
-    for item in paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut) {
-        let before = item.len();
-        item.retain(|_, operation| !operation.as_object().is_some_and(is_multipart));
-        touched += before - item.len();
-    }
+    walk::operations(document, &mut |pointer, _, operation| {
+        let content = "/content/multipart~1form-data/schema";
+        let Some(schema) = operation.get("requestBody").and_then(|body| body.pointer(content)) else { return Ok(()) };
+        let form = match &super::schemas::references(schema)[..] {
+            [] => schema,
+            [name] => &schemas[name],
+            _ => return Err(Fault::new(pointer, "a multipart body that is not one schema")),
+        };
+        let Some(properties) = form["properties"].as_object() else {
+            return Err(Fault::new(pointer, "a multipart body without properties"));
+        };
+        let mut fields = Vec::new();
+        for (name, property) in properties {
+            let required = form["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
+            let description = property["description"].as_str().unwrap_or_default();
+            fields.push(json!({
+                "name": name, "required": required, "file": is_file(property), "description": description,
+            }));
+        }
+        operation.remove("requestBody");
+        operation.insert(FORM_FIELDS.into(), Value::Array(fields));
+        touched += 1;
+        Ok(())
+    })?;
     Ok(touched)
+}
+
+/// A file part is a binary string, or one of several choices that is (`anyOf` with null).
+fn is_file(property: &Value) -> bool {
+    let binary = property["format"] == "binary" || !property["contentMediaType"].is_null();
+    binary || property["anyOf"].as_array().is_some_and(|members| members.iter().any(is_file))
 }
 
 fn cookie_parameters(document: &mut Value) -> Result<usize, Fault> {

@@ -34,6 +34,9 @@ pub(crate) const NULL_ANSWERS: &[&str] = &[
     "disable_invocation_cache",
     "empty_model_cache",
     "enable_invocation_cache",
+    "import_style_presets",
+    "set_workflow_thumbnail",
+    "update_model_image",
     "update_opened_at",
 ];
 

@@ -1,0 +1,218 @@
+//! Files to send: from disk, from memory, or from a reader, without holding a whole file in memory.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use reqwest::{Body, Request, RequestBuilder, multipart};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    error::{Error, Result},
+    transport::runtime,
+};
+
+/// A file to send to the server.
+///
+/// ```
+/// use invokeai_client::Upload;
+///
+/// let from_disk = Upload::path("photo.jpg");
+/// let from_memory = Upload::bytes("drawing.png", vec![0x89, b'P', b'N', b'G']);
+/// let from_reader = Upload::reader("stream.webp", tokio::io::empty(), None);
+/// # let _ = (from_disk, from_memory, from_reader);
+/// ```
+pub struct Upload {
+    source: Source,
+    name: String,
+    content_type: Option<String>,
+}
+
+enum Source {
+    Path(PathBuf),
+    Bytes(Bytes),
+    Reader { reader: Box<dyn AsyncRead + Send + Sync + Unpin>, length: Option<u64> },
+}
+
+impl Upload {
+    /// A file on disk. It is opened when it is sent, and streamed.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Self { source: Source::Path(path), name, content_type: None }
+    }
+
+    /// Bytes in memory, with the file name that the server is told.
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Self { source: Source::Bytes(bytes.into()), name: name.into(), content_type: None }
+    }
+
+    /// A reader, with the file name that the server is told, and its length in bytes if known.
+    pub fn reader(
+        name: impl Into<String>,
+        reader: impl AsyncRead + Send + Sync + Unpin + 'static,
+        length: Option<u64>,
+    ) -> Self {
+        let reader = Box::new(reader);
+        Self { source: Source::Reader { reader, length }, name: name.into(), content_type: None }
+    }
+
+    /// Says what the file is, for example `image/png`. Else the first bytes and the name tell.
+    ///
+    /// InvokeAI refuses an image whose part is not `image/*` (415).
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// File name that the server is told.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn part(self, field: &'static str) -> Result<multipart::Part> {
+        /// So many bytes tell what a file is.
+        const HEAD: usize = 16;
+        let (head, part) = match self.source {
+            Source::Bytes(bytes) => (bytes.slice(..bytes.len().min(HEAD)), multipart::Part::stream(bytes)),
+            Source::Path(path) => {
+                let failed = |error| Error::io("read", path.clone(), error);
+                let file = tokio::fs::File::open(&path).await.map_err(failed)?;
+                let metadata = file.metadata().await.map_err(failed)?;
+                if !metadata.is_file() {
+                    return Err(Error::invalid(field, format!("`{}` is not a file", path.display())));
+                }
+                streamed(file, Some(metadata.len()), HEAD).await.map_err(failed)?
+            }
+            Source::Reader { reader, length } => {
+                let failed = |error| Error::io("read", self.name.clone(), error);
+                streamed(reader, length, HEAD).await.map_err(failed)?
+            }
+        };
+        let content_type = self.content_type.unwrap_or_else(|| guess(&self.name, &head));
+        let name = if self.name.is_empty() { "file".to_owned() } else { self.name };
+        part.file_name(name)
+            .mime_str(&content_type)
+            .map_err(|_| Error::invalid(field, format!("has no valid content type: `{content_type}`")))
+    }
+}
+
+/// Reads the first bytes, and makes a part of them and the rest.
+async fn streamed(
+    mut reader: impl AsyncRead + Send + Sync + Unpin + 'static,
+    length: Option<u64>,
+    head: usize,
+) -> std::io::Result<(Bytes, multipart::Part)> {
+    let mut first = Vec::with_capacity(head);
+    (&mut reader).take(head as u64).read_to_end(&mut first).await?;
+    let first = Bytes::from(first);
+    let whole = std::io::Cursor::new(first.clone()).chain(reader);
+    let body = Body::wrap_stream(ReaderStream::with_capacity(whole, 256 * 1024));
+    let part = match length {
+        Some(length) => multipart::Part::stream_with_length(body, length),
+        None => multipart::Part::stream(body),
+    };
+    Ok((first, part))
+}
+
+impl From<PathBuf> for Upload {
+    fn from(path: PathBuf) -> Self {
+        Self::path(path)
+    }
+}
+
+impl From<&Path> for Upload {
+    fn from(path: &Path) -> Self {
+        Self::path(path)
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = match &self.source {
+            Source::Path(path) => format!("path {}", path.display()),
+            Source::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Source::Reader { length, .. } => format!("reader of {length:?} bytes"),
+        };
+        f.debug_struct("Upload").field("name", &self.name).field("source", &source).finish_non_exhaustive()
+    }
+}
+
+/// What a file is, by its first bytes, else by its name.
+fn guess(name: &str, head: &[u8]) -> String {
+    let at = |start: usize, bytes: &[u8]| head.get(start..).is_some_and(|rest| rest.starts_with(bytes));
+    let known = match () {
+        () if at(0, b"\x89PNG") => Some("image/png"),
+        () if at(0, b"\xff\xd8\xff") => Some("image/jpeg"),
+        () if at(0, b"GIF8") => Some("image/gif"),
+        () if at(0, b"RIFF") && at(8, b"WEBP") => Some("image/webp"),
+        () if at(4, b"ftyp") => Some("video/mp4"),
+        () => None,
+    };
+    known.map_or_else(|| mime_guess::from_path(name).first_or_octet_stream().to_string(), str::to_owned)
+}
+
+/// A multipart body under construction. A field that is set twice has the later value.
+#[derive(Debug, Default)]
+pub(crate) struct Form {
+    fields: Vec<(&'static str, Field)>,
+}
+
+#[derive(Debug)]
+enum Field {
+    Text(String),
+    File(Upload),
+}
+
+impl Form {
+    pub(crate) fn text(&mut self, name: &'static str, value: String) {
+        self.set(name, Field::Text(value));
+    }
+
+    pub(crate) fn file(&mut self, name: &'static str, value: Upload) {
+        self.set(name, Field::File(value));
+    }
+
+    fn set(&mut self, name: &'static str, field: Field) {
+        self.fields.retain(|(known, _)| *known != name);
+        self.fields.push((name, field));
+    }
+
+    pub(crate) fn require(&self, names: &[&'static str]) -> Result<()> {
+        match names.iter().find(|name| !self.fields.iter().any(|(known, _)| known == *name)) {
+            Some(name) => Err(Error::invalid(*name, "is required and was not set")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the files of a form and puts it into its request.
+pub(crate) async fn attach(parts: Result<(RequestBuilder, Form)>) -> Result<Request> {
+    let (request, form) = parts?;
+    let mut body = multipart::Form::new();
+    for (name, field) in form.fields {
+        body = match field {
+            Field::Text(text) => body.text(name, text),
+            Field::File(upload) => body.part(name, upload.part(name).await?),
+        };
+    }
+    request.multipart(body).build().map_err(runtime::not_a_request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_more_than_the_name() {
+        assert_eq!(guess("photo.jpg", b"\x89PNG\r\n\x1a\n"), "image/png");
+        assert_eq!(guess("noname", b"RIFF\0\0\0\0WEBPVP8 "), "image/webp");
+        assert_eq!(guess("clip", b"\0\0\0\x20ftypisom"), "video/mp4");
+        assert_eq!(guess("photo.JPG", b""), "image/jpeg");
+        assert_eq!(guess("what", b"?"), "application/octet-stream");
+    }
+}
