@@ -44,23 +44,23 @@ def environment(version: str) -> Path:
         return Path(own).absolute()
     if version == NEWEST:
         return _cached(_base_name(), _build_base)
-    listed = version in PINS["releases"]
-    pins = _pins(version)
     base = environment(NEWEST)
-    name = f"venv-{version}-{_digest(_base_name(), pins, str(listed))}"
-    return _cached(name, lambda folder: _build_layer(folder, base, [f"invokeai=={version}", *pins.split()], not listed))
+    package = [f"invokeai=={version}"]
+    if listed := PINS["releases"].get(version):
+        name = f"venv-{version}-{_digest(_base_name(), listed['packages'])}"
+        return _cached(name, lambda folder: _build_layer(folder, base, package + listed["packages"].split()))
+    older = _pins_of_older(version)
+    name = f"venv-{version}-{_digest(_base_name(), older, UNMET)}"
+    return _cached(name, lambda folder: _build_unlisted(folder, base, package, older.split()))
 
 
 def ordinal(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def _pins(version: str) -> str:
-    """Those of the release itself, else of the nearest older listed one, else (newer than all) none but the base."""
+def _pins_of_older(version: str) -> str:
     if not re.fullmatch(r"\d+(\.\w+)+", version):
         raise Failed(f"{version!r} is not an InvokeAI version such as {NEWEST}")
-    if ordinal(version) > ordinal(NEWEST):
-        return ""
     older = [listed for listed in PINS["releases"] if ordinal(listed) <= ordinal(version)]
     if not older:
         raise Failed(f"InvokeAI {version} is older than every release in pins.toml: {', '.join(PINS['releases'])}")
@@ -125,35 +125,48 @@ def _build_base(folder: Path) -> None:
         raise Failed(f"torch does not import with the CUDA stand-ins:\n{check.stdout[-3000:]}")
 
 
-def _build_layer(folder: Path, base: Path, packages: list[str], fit: bool) -> None:
+def _build_layer(folder: Path, base: Path, packages: list[str]) -> None:
     _venv(folder, "--without-pip")
     _pip(base, folder, packages)
     # Its own packages come first on the path; what it lacks is found in the base.
     (site_packages(folder) / "zz_base.pth").write_text(f"{site_packages(base)}\n")
-    if fit:
-        unmet = _run([folder / "bin" / "python", "-c", UNMET])
-        if unmet.returncode:
-            raise Failed(f"the requirements of InvokeAI cannot be read:\n{unmet.stdout[-2000:]}")
-        if unmet.stdout:
-            say(f"no package list for this release; from its own requirements: {', '.join(unmet.stdout.split())}")
-            _pip(base, folder, unmet.stdout.split(), with_dependencies=True)
 
 
-# Prints what the release asks for and does not get from its neighbour's list. Two packages for other kinds of models than
-# the tiny ones are left out everywhere, and the base's torch has to do.
+def _build_unlisted(folder: Path, base: Path, package: list[str], older: list[str]) -> None:
+    """A release that nobody has tried: near the packages of the older release, or else near those of the newest."""
+    for neighbour in (older, []):
+        shutil.rmtree(folder, ignore_errors=True)
+        _build_layer(folder, base, package + neighbour)
+        for _ in range(4):
+            unmet = _run([folder / "bin" / "python", "-c", UNMET, site_packages(folder)])
+            if unmet.returncode:
+                raise Failed(f"the requirements of {package[0]} cannot be read:\n{unmet.stdout[-2000:]}")
+            wishes = unmet.stdout.split()
+            if not wishes:
+                return
+            say(f"{package[0]} has no package list; beside its neighbour's it wants {', '.join(wishes)}")
+            _pip(base, folder, wishes)
+    raise Failed(f"no set of packages found for {package[0]}; still unmet: {', '.join(wishes)}")
+
+
+# Prints what the layer's own packages ask for and do not get. The base's torch has to do for all, without its CUDA parts,
+# and two packages for other kinds of models than the tiny ones are left out everywhere.
 UNMET = """
-import importlib.metadata as installed
+import importlib.metadata as installed, sys
 from packaging.requirements import Requirement
-for text in installed.requires("invokeai"):
-    need = Requirement(text)
-    if need.name in ("bitsandbytes", "mistral-common", "torch") or need.marker and not need.marker.evaluate({"extra": ""}):
-        continue
-    try:
-        met = need.specifier.contains(installed.version(need.name), prereleases=True)
-    except installed.PackageNotFoundError:
-        met = False
-    if not met:
-        print(f"{need.name}{need.specifier}")
+wanted = set()
+for package in installed.distributions(path=sys.argv[1:]):
+    for text in package.requires or []:
+        need = Requirement(text)
+        if need.name in ("bitsandbytes", "mistral-common", "torch") or need.marker and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            met = need.specifier.contains(installed.version(need.name), prereleases=True)
+        except installed.PackageNotFoundError:
+            met = False
+        if not met:
+            wanted.add(f"{need.name}{need.specifier}")
+print(*sorted(wanted))
 """
 
 
@@ -163,9 +176,8 @@ def _venv(folder: Path, *options: str) -> None:
         raise Unavailable(f"{sys.executable} cannot make virtual environments:\n{made.stdout[-2000:]}")
 
 
-def _pip(tool: Path, target: Path, packages: list[str], with_dependencies: bool = False) -> None:
-    options = ["--quiet", "--no-compile", "--no-input", "--retries", "2", "--disable-pip-version-check"]
-    options += [] if with_dependencies else ["--no-deps"]
+def _pip(tool: Path, target: Path, packages: list[str]) -> None:
+    options = ["--quiet", "--no-deps", "--no-compile", "--no-input", "--retries", "2", "--disable-pip-version-check"]
     python = tool / "bin" / "python"
     done = _run([python, "-m", "pip", "--python", target / "bin" / "python", "install", *options, *packages])
     if done.returncode:
