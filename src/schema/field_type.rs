@@ -1,6 +1,6 @@
 //! Field types and how they are read from a property's schema (`features/nodes/util/schema/parseFieldType.ts`).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// Type of a field: InvokeAI's type name and how many values it holds.
@@ -79,6 +79,11 @@ impl FieldType {
     /// Whether a field of this type can hold a direct value. All others take edges only.
     pub fn is_stateful(&self) -> bool {
         STATEFUL.contains(&self.name.as_str())
+    }
+
+    /// The editor's own form: `{"name", "cardinality", "batch"}`.
+    pub fn to_json(&self) -> Value {
+        json!({"name": self.name, "cardinality": self.cardinality.as_str(), "batch": self.batch})
     }
 
     /// The type that a `ui_type` names.

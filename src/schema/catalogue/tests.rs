@@ -1,7 +1,7 @@
 //! The embedded catalogue, the document it was cut from and small hand-made documents.
 
 use super::*;
-use crate::schema::{Cardinality, FieldType, InputKind, InputTemplate};
+use crate::schema::{Cardinality, Constraints, FieldType, InputKind, InputTemplate};
 use serde_json::json;
 
 #[test]
@@ -19,4 +19,168 @@ fn only_the_free_form_object_of_saved_workflows_is_unreadable() {
     let unreadable = NodeCatalogue::embedded().unreadable();
     let names: Vec<_> = unreadable.iter().map(|u| (u.schema.as_str(), u.field.as_deref())).collect();
     assert_eq!(names, [("CallSavedWorkflowInvocation", Some("workflow_inputs"))]);
+}
+
+#[test]
+fn known_fields_are_as_the_editor_has_them() {
+    let input = |node: &str, name: &str| NodeCatalogue::embedded().get(node).expect("a node").inputs[name].clone();
+
+    let images = input("image_batch", "images");
+    assert_eq!(images.field_type.to_json(), json!({"name": "ImageField", "cardinality": "COLLECTION", "batch": true}));
+    assert_eq!((images.default, images.constraints), (Some(json!([])), Constraints::default()));
+    assert_eq!(images.server_constraints.min_items, Some(1));
+
+    let scheduler = input("denoise_latents", "scheduler");
+    assert_eq!(scheduler.field_type.name, "SchedulerField");
+    assert_eq!(scheduler.original_type, Some(FieldType::new("EnumField", Cardinality::Single)));
+    assert!(scheduler.options.iter().any(|option| option.value == "euler"));
+
+    let weight = input("controlnet", "control_weight");
+    assert_eq!(weight.field_type, FieldType::new("FloatField", Cardinality::SingleOrCollection));
+    assert_eq!(weight.server_constraints.to_json(), *json!({"minimum": -1, "maximum": 2}).as_object().expect("object"));
+
+    let llava = input("llava_onevision_vllm", "images");
+    assert_eq!((llava.server_constraints.max_items, llava.server_constraints.max_length), (Some(3), None));
+
+    let resolution = input("wan_i2v_ideal_dimensions", "target_resolution");
+    assert_eq!(resolution.options[0].label.as_deref(), Some("480p (Wan native)"));
+    let length = input("flux_text_encoder", "t5_max_seq_len");
+    assert_eq!(length.options.iter().map(|option| &option.value).collect::<Vec<_>>(), [256, 512]);
+
+    let model = input("cogview4_model_loader", "model");
+    assert_eq!((model.input, model.required, model.default), (InputKind::Direct, true, None));
+    assert_eq!(input("qwen_image_i2l", "width").default, Some(json!(0)), "a fallback, though it is optional");
+    assert_eq!(input("l2i", "latents").input, InputKind::Connection);
+    assert_eq!(input("denoise_latents", "denoise_mask").title, "Denoise Mask", "the schema has no title");
+
+    let gemini = NodeCatalogue::embedded().get("gemini_image_generation").expect("a node");
+    assert!(gemini.inputs.contains_key("mask_image"));
+    assert!(gemini.editor_inputs().iter().all(|input| input.name != "mask_image"), "it is hidden");
+}
+
+#[test]
+fn the_editor_draws_unordered_inputs_first() {
+    let document = one_node(json!({
+        "b": {"type": "integer", "field_kind": "input", "ui_order": 2},
+        "a": {"type": "integer", "field_kind": "input", "ui_order": 1},
+        "h": {"type": "integer", "field_kind": "input", "ui_hidden": true},
+        "c": {"type": "integer", "field_kind": "input"},
+        "n": {"type": "integer"},
+    }));
+    let catalogue = NodeCatalogue::from_openapi(&document).expect("a catalogue");
+    let node = catalogue.get("a").expect("the node");
+    let names: Vec<_> = node.editor_inputs().iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(names, ["c", "a", "b"]);
+    assert_eq!(node.inputs.keys().collect::<Vec<_>>(), ["b", "a", "h", "c"]);
+}
+
+/// A document of one node, `a`, with these properties.
+fn one_node(mut properties: Value) -> Value {
+    properties["type"] = json!({"default": "a"});
+    json!({"components": {"schemas": {
+        "A": {"class": "invocation", "output": {"$ref": "#/components/schemas/B"}, "properties": properties},
+        "B": {"class": "output", "properties": {"type": {"default": "b"}}},
+    }}})
+}
+
+/// The input that this property makes, or why it makes none.
+fn input_of(mut property: Value) -> Result<InputTemplate, String> {
+    property["field_kind"] = json!("input");
+    let catalogue = NodeCatalogue::from_openapi(&one_node(json!({"x": property}))).expect("a catalogue");
+    let input = catalogue.get("a").expect("the node").inputs.get("x").cloned();
+    input.ok_or_else(|| catalogue.unreadable()[0].reason.clone())
+}
+
+#[test]
+fn types_are_read_by_the_editors_rules() {
+    use Cardinality::{Collection, Single, SingleOrCollection};
+    let image = json!({"$ref": "#/components/schemas/ImageField"});
+    let many = |items: &Value| json!({"type": "array", "items": items});
+    let any_of = |branches: &[Value]| json!({"anyOf": branches});
+    let (null, number) = (json!({"type": "null"}), json!({"type": "number"}));
+    for (property, name, cardinality) in [
+        (json!({"const": "x"}), "EnumField", Single),
+        (json!({"allOf": [image], "title": "Image"}), "ImageField", Single),
+        (any_of(&[image.clone(), null.clone()]), "ImageField", Single),
+        (any_of(&[many(&image), null.clone()]), "ImageField", Collection),
+        (any_of(&[many(&image), image.clone(), null.clone()]), "ImageField", SingleOrCollection),
+        (any_of(&[number.clone(), many(&number)]), "FloatField", SingleOrCollection),
+        (json!({"type": "integer", "enum": [1, 2]}), "EnumField", Single),
+        (many(&json!({"type": "boolean"})), "BooleanField", Collection),
+        (json!({"type": "string"}), "StringField", Single),
+        (image.clone(), "ImageField", Single),
+        (json!({"type": "array", "items": {}, "ui_type": "CollectionField"}), "CollectionField", Collection),
+        (json!({"ui_type": "AnyField"}), "AnyField", Single),
+        (json!({"$ref": "#/x/ModelIdentifierField", "ui_type": "SDXLMainModelField"}), "ModelIdentifierField", Single),
+        (json!({"type": "string", "ui_type": "DEPRECATED_String"}), "StringField", Single),
+    ] {
+        let input = input_of(property.clone()).unwrap_or_else(|reason| panic!("{property}: {reason}"));
+        assert_eq!(input.field_type, FieldType::new(name, cardinality), "{property}");
+    }
+    for property in [
+        json!({}),
+        json!({"type": "object"}),
+        json!({"oneOf": [image]}),
+        json!({"allOf": []}),
+        json!({"type": ["string", "null"]}),
+        any_of(&[image.clone(), number.clone()]),
+        any_of(&[many(&image), number.clone()]),
+        any_of(&[many(&image), many(&image)]),
+        any_of(&[image.clone(), number, null]),
+        many(&json!({})),
+        json!({"type": "array"}),
+        json!({"$ref": 7}),
+        json!({"type": "string", "enum": []}),
+    ] {
+        assert!(input_of(property.clone()).is_err(), "{property}");
+    }
+}
+
+#[test]
+fn broken_documents_are_errors_and_broken_nodes_are_reported() {
+    for document in [json!(null), json!({}), json!({"components": {"schemas": []}})] {
+        assert!(matches!(NodeCatalogue::from_openapi(&document), Err(CatalogueError::NotOpenApi)), "{document}");
+    }
+    let mut document = one_node(json!({}));
+    document["components"]["schemas"]["A"]["class"] = json!("other");
+    assert!(matches!(NodeCatalogue::from_openapi(&document), Err(CatalogueError::NoNodes)));
+
+    let mut document = one_node(json!({"x": {"type": "integer", "field_kind": "input"}}));
+    let schemas = &mut document["components"]["schemas"];
+    schemas["NoOutput"] = json!({"class": "invocation", "properties": {"type": {"default": "n"}}});
+    schemas["LostOutput"] =
+        json!({"class": "invocation", "properties": {"type": {"default": "l"}}, "output": {"$ref": "#/x/Lost"}});
+    schemas["NoType"] = json!({"class": "invocation", "properties": {"type": 7}});
+    schemas["Graph"] = json!({"class": "invocation", "properties": {"type": {"default": "graph"}}});
+    schemas["Odd"] = json!(7);
+    let catalogue = NodeCatalogue::from_openapi(&document).expect("one node can be read");
+    assert_eq!(catalogue.iter().map(|node| node.node_type.as_str()).collect::<Vec<_>>(), ["a"]);
+    let names: Vec<_> = catalogue.unreadable().iter().map(|u| u.schema.as_str()).collect();
+    assert_eq!(names, ["NoOutput", "LostOutput", "NoType"]);
+}
+
+/// 6.3 names model kinds by `ui_type` and 6.9 by filters; the nodes are the same.
+#[test]
+fn old_and_new_servers_say_the_same_about_models() {
+    let read = |version: &str| {
+        let path = format!("{}/../shared/openapi/invokeai-{version}.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).inspect_err(|_| eprintln!("SKIPPED: no document at {path}")).ok()?;
+        Some(NodeCatalogue::from_openapi(&serde_json::from_str(&text).expect("JSON")).expect("a catalogue"))
+    };
+    let (Some(old), Some(new)) = (read("6.3.0"), read("6.9.0")) else { return };
+    let mut models = 0;
+    for input in old.iter().flat_map(|node| node.inputs.values().map(move |input| (node, input))) {
+        let (node, input) = input;
+        let Some(newer) = new.get(&node.node_type).and_then(|node| node.inputs.get(&input.name)) else { continue };
+        assert_eq!(input.field_type, newer.field_type, "{}.{}", node.node_type, input.name);
+        if input.field_type.name == "ModelIdentifierField" && !input.model_filter.is_empty() {
+            let (old, new) = (&input.model_filter, &newer.model_filter);
+            assert_eq!(old.model_type, new.model_type, "{}.{}", node.node_type, input.name);
+            // 6.9 names bases for more kinds, and FLUX.2 came later.
+            let narrower = old.base.is_empty() || new.base.iter().all(|base| old.base.contains(base));
+            assert!(narrower, "{}.{}", node.node_type, input.name);
+            models += 1;
+        }
+    }
+    assert!(models > 25, "only {models} model inputs");
 }

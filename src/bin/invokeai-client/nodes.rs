@@ -1,0 +1,174 @@
+//! `invokeai-client nodes`: prints the node catalogue.
+
+use clap::Args;
+use invokeai_client::schema::{Constraints, InputTemplate, NodeCatalogue, NodeTemplate, OutputTemplate};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// What of the catalogue to print, and how.
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    /// Only this node type, for example `flux_denoise`
+    #[arg(value_name = "TYPE")]
+    node_type: Option<String>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing could be printed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NodesError {
+    #[error("no node type `{name}` in the catalogue{hint}")]
+    UnknownType { name: String, hint: String },
+    #[error("cannot write: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Prints the catalogue, or one node of it.
+pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut dyn Write) -> Result<(), NodesError> {
+    let nodes: Vec<&NodeTemplate> = match &args.node_type {
+        None => catalogue.iter().collect(),
+        Some(name) => vec![catalogue.get(name).ok_or_else(|| unknown_type(catalogue, name))?],
+    };
+    match nodes.as_slice() {
+        nodes if args.json => {
+            let list: Value = nodes.iter().map(|node| node_json(node)).collect();
+            writeln!(out, "{list:#}")?;
+        }
+        [node] => print_node(node, out)?,
+        nodes => print_list(nodes, out)?,
+    }
+    Ok(())
+}
+
+fn unknown_type(catalogue: &NodeCatalogue, name: &str) -> NodesError {
+    let similar: Vec<_> = catalogue.iter().map(|node| node.node_type.as_str()).filter(|t| t.contains(name)).collect();
+    let hint = match similar.as_slice() {
+        [] => String::new(),
+        similar if similar.len() > 12 => format!("; {} types contain it", similar.len()),
+        similar => format!("; types that contain it: {}", similar.join(", ")),
+    };
+    NodesError::UnknownType { name: name.to_owned(), hint }
+}
+
+fn node_json(node: &NodeTemplate) -> Value {
+    json!({
+        "type": node.node_type,
+        "title": node.title,
+        "version": node.version,
+        "node_pack": node.node_pack,
+        "category": category(node),
+        "inputs": inputs(node).into_iter().map(input_json).collect::<Value>(),
+        "outputs": node.outputs.values().map(output_json).collect::<Value>(),
+    })
+}
+
+/// The editor files nodes without a category under `other`.
+fn category(node: &NodeTemplate) -> &str {
+    node.category.as_deref().unwrap_or("other")
+}
+
+/// All inputs: the visible ones in the editor's order, then the hidden ones.
+fn inputs(node: &NodeTemplate) -> Vec<&InputTemplate> {
+    let hidden = node.inputs.values().filter(|input| input.ui.hidden);
+    node.editor_inputs().into_iter().chain(hidden).collect()
+}
+
+fn input_json(input: &InputTemplate) -> Value {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| _ = members.insert(name.to_owned(), value);
+    put("name", json!(input.name));
+    put("title", json!(input.title));
+    put("field_type", input.field_type.to_json());
+    put("required", json!(input.required));
+    put("input_kind", json!(input.input.as_str()));
+    if let Some(default) = &input.default {
+        put("default", default.clone());
+    }
+    put("constraints", Value::Object(input.constraints.to_json()));
+    // The editor has options for enums only; those of a scheduler are the server's.
+    if input.field_type.name == "EnumField" {
+        put("options", options(input));
+    } else if !input.options.is_empty() {
+        put("server_options", options(input));
+    }
+    if input.server_constraints != input.constraints {
+        put("server_constraints", Value::Object(input.server_constraints.to_json()));
+    }
+    put("ui", Value::Object(input.ui.members.clone()));
+    Value::Object(members)
+}
+
+fn options(input: &InputTemplate) -> Value {
+    input.options.iter().map(|option| option.value.clone()).collect()
+}
+
+fn output_json(output: &OutputTemplate) -> Value {
+    json!({"name": output.name, "title": output.title, "field_type": output.field_type.to_json()})
+}
+
+fn print_list(nodes: &[&NodeTemplate], out: &mut dyn Write) -> io::Result<()> {
+    let row = |node: &&NodeTemplate| {
+        [node.node_type.as_str(), node.title.as_str(), category(node), node.version.as_str()].map(str::to_owned)
+    };
+    print_table(["TYPE", "TITLE", "CATEGORY", "VERSION"], nodes.iter().map(row).collect(), out)?;
+    writeln!(out, "{} node types", nodes.len())
+}
+
+fn print_node(node: &NodeTemplate, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} ({})", node.title, node.node_type)?;
+    let (version, pack) = (&node.version, &node.node_pack);
+    writeln!(out, "version {version}, {pack}, {}, {}", category(node), node.classification)?;
+    if !node.description.is_empty() {
+        writeln!(out, "{}", node.description)?;
+    }
+    writeln!(out, "\nInputs")?;
+    let inputs = inputs(node);
+    let rows = inputs.iter().map(|input| {
+        let required = if input.required { "required" } else { "" };
+        let default = input.default.as_ref().map(Value::to_string).unwrap_or_default();
+        let field_type = input.field_type.to_string();
+        [input.name.clone(), field_type, input.input.to_string(), required.into(), default, rules(input)]
+    });
+    print_table(["NAME", "TYPE", "BY", "", "DEFAULT", "RULES"], rows.collect(), out)?;
+    writeln!(out, "\nOutputs ({})", node.output_type)?;
+    let rows = node.outputs.values().map(|output| [output.name.clone(), output.field_type.to_string()]);
+    print_table(["NAME", "TYPE"], rows.collect(), out)
+}
+
+/// Everything that limits the values of an input, in a few words.
+fn rules(input: &InputTemplate) -> String {
+    let mut rules: Vec<String> = Vec::new();
+    if input.ui.hidden {
+        rules.push("hidden".into());
+    }
+    if !input.options.is_empty() {
+        let options: Vec<_> = input.options.iter().map(|option| option.value.to_string()).collect();
+        rules.push(format!("one of {}", options.join(" ")));
+    }
+    if !input.model_filter.is_empty() {
+        rules.push(input.model_filter.to_string());
+    }
+    let words = |constraints: &Constraints| -> Vec<String> {
+        constraints.to_json().iter().map(|(name, bound)| format!("{name} {bound}")).collect()
+    };
+    rules.extend(words(&input.server_constraints));
+    rules.join(", ")
+}
+
+/// Prints rows in columns; the last column is as wide as it needs to be.
+fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mut dyn Write) -> io::Result<()> {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().min(60).max(*width);
+        }
+    }
+    for row in &rows {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "  {}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
