@@ -26,10 +26,7 @@ fn options() -> EventsOptions {
 }
 
 fn hub(server: &SocketServer, options: EventsOptions) -> EventHub {
-    EventHub::new(
-        EventEndpoint::new(reqwest::Client::new(), &server.url()).unwrap(),
-        options,
-    )
+    EventHub::new(EventEndpoint::new(reqwest::Client::new(), &server.url()).unwrap(), options)
 }
 
 fn queue() -> EventFilter {
@@ -37,10 +34,7 @@ fn queue() -> EventFilter {
 }
 
 async fn next(events: &mut EventStream) -> EventItem {
-    within("an item", events.next())
-        .await
-        .expect("the stream goes on")
-        .expect("no error")
+    within("an item", events.next()).await.expect("the stream goes on").expect("no error")
 }
 
 /// The items as short texts: `name item`, `down`, `gap …`.
@@ -73,10 +67,7 @@ async fn last_error(events: &mut EventStream) -> EventError {
         }
     });
     let error = error.await;
-    assert!(
-        within("the end", events.next()).await.is_none(),
-        "nothing follows the error"
-    );
+    assert!(within("the end", events.next()).await.is_none(), "nothing follows the error");
     error
 }
 
@@ -109,19 +100,13 @@ async fn events_arrive_in_order_and_the_socket_closes_after_the_last_subscriber(
     assert!(matches!(events.state(), ConnectionState::Connected));
     let expected: Vec<_> = (0..100).map(|id| format!("invocation_started {id}")).collect();
     assert_eq!(texts(&mut events, 100).await, expected);
-    assert_eq!(
-        texts(&mut odd, 50).await,
-        expected.iter().skip(1).step_by(2).cloned().collect::<Vec<_>>()
-    );
+    assert_eq!(texts(&mut odd, 50).await, expected.iter().skip(1).step_by(2).cloned().collect::<Vec<_>>());
     assert_eq!(texts(&mut one, 1).await, ["invocation_started 42"]);
     assert_eq!(server.connections(), 1, "one socket for all");
     drop((events, odd));
     assert!(matches!(hub.state(), ConnectionState::Connected));
     drop(one);
-    assert!(
-        within("goodbye", goodbye).await.unwrap(),
-        "the client leaves the namespace"
-    );
+    assert!(within("goodbye", goodbye).await.unwrap(), "the client leaves the namespace");
     let mut states = Box::pin(hub.states());
     while !matches!(within("a state", states.next()).await.unwrap(), ConnectionState::Idle) {}
 }
@@ -149,11 +134,7 @@ async fn a_url_prefix_goes_in_front_and_a_token_into_the_connect_packet() {
     for n in 0..3 {
         let (path, payload) = within("a connection", told.recv()).await.unwrap();
         assert_eq!(path, "/some/prefix/ws/socket.io/?EIO=4&transport=websocket");
-        assert_eq!(
-            payload,
-            Some(json!({"token": format!("secret-{n}")})),
-            "the source is asked each time"
-        );
+        assert_eq!(payload, Some(json!({"token": format!("secret-{n}")})), "the source is asked each time");
     }
     assert!(!format!("{hub:?}").contains("secret"));
 }
@@ -167,10 +148,7 @@ async fn a_refusal_ends_the_stream_and_closes_the_transport() {
             let mut peer = Peer::accept(stream).await;
             peer.open(25_000, 20_000).await;
             peer.expect_connect().await;
-            peer.body(SocketBody::ConnectError(Some(
-                json!({"message": "Connection rejected by server"}),
-            )))
-            .await;
+            peer.body(SocketBody::ConnectError(Some(json!({"message": "Connection rejected by server"})))).await;
             peer.gone().await;
             tell.send(()).unwrap();
         }
@@ -179,17 +157,9 @@ async fn a_refusal_ends_the_stream_and_closes_the_transport() {
     let hub = hub(&server, options());
     let mut events = hub.subscribe(queue());
     let error = within("connected", events.connected()).await.unwrap_err();
-    assert!(
-        matches!(&error, EventError::Refused { message } if message == "Connection rejected by server"),
-        "{error}"
-    );
+    assert!(matches!(&error, EventError::Refused { message } if message == "Connection rejected by server"), "{error}");
     assert!(matches!(last_error(&mut events).await, EventError::Refused { .. }));
-    assert!(matches!(
-        hub.state(),
-        ConnectionState::Failed {
-            error: EventError::Refused { .. }
-        }
-    ));
+    assert!(matches!(hub.state(), ConnectionState::Failed { error: EventError::Refused { .. } }));
     within("the close", closed.recv()).await.unwrap();
     assert_eq!(server.connections(), 1, "no second attempt");
     let again = hub.subscribe(queue());
@@ -214,11 +184,7 @@ async fn a_refused_token_that_was_refreshed_meanwhile_is_tried_once() {
     let asked = AtomicUsize::new(0);
     let endpoint = EventEndpoint::new(reqwest::Client::new(), &server.url()).unwrap();
     let endpoint = endpoint.token(move || {
-        Some(if asked.fetch_add(1, Ordering::SeqCst) == 0 {
-            "old".to_owned()
-        } else {
-            "new".to_owned()
-        })
+        Some(if asked.fetch_add(1, Ordering::SeqCst) == 0 { "old".to_owned() } else { "new".to_owned() })
     });
     let events = EventHub::new(endpoint, options()).subscribe(queue());
     within("connected", events.connected()).await.unwrap();
@@ -245,18 +211,11 @@ async fn answers_that_are_no_websocket_are_told_apart() {
         let server = http_server(answer).await;
         let mut events = hub(&server, options()).subscribe(queue());
         let error = last_error(&mut events).await;
-        assert!(
-            matches!(error, EventError::NotWebSocket { status, .. } if status == code),
-            "{error}"
-        );
+        assert!(matches!(error, EventError::NotWebSocket { status, .. } if status == code), "{error}");
         assert_eq!(server.connections(), 1, "HTTP {code} is permanent");
     }
     let server = http_server(html).await;
-    let error = hub(&server, options())
-        .subscribe(queue())
-        .connected()
-        .await
-        .unwrap_err();
+    let error = hub(&server, options()).subscribe(queue()).connected().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -283,11 +242,7 @@ async fn a_lie_about_switching_protocols_is_noticed() {
     let answer = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
                   sec-websocket-accept: bm90IHRoZSBrZXk=\r\n\r\n";
     let server = http_server(answer).await;
-    let error = hub(&server, options())
-        .subscribe(queue())
-        .connected()
-        .await
-        .unwrap_err();
+    let error = hub(&server, options()).subscribe(queue()).connected().await.unwrap_err();
     assert!(matches!(error, EventError::Protocol { .. }), "{error}");
 }
 
@@ -341,19 +296,10 @@ async fn silence_is_noticed_and_pings_are_answered() {
     })
     .await;
     let mut events = hub(&server, options()).subscribe(queue());
-    assert_eq!(
-        texts(&mut events, 1).await,
-        ["queue_cleared 1"],
-        "pings keep the connection alive"
-    );
+    assert_eq!(texts(&mut events, 1).await, ["queue_cleared 1"], "pings keep the connection alive");
     let begin = Instant::now();
     let down = next(&mut events).await;
-    let EventItem::Disconnected {
-        error: EventError::Timeout { what, after },
-    } = down
-    else {
-        panic!("{down:?}")
-    };
+    let EventItem::Disconnected { error: EventError::Timeout { what, after } } = down else { panic!("{down:?}") };
     assert_eq!((what, after), ("the server's ping", Duration::from_millis(120)));
     assert!(begin.elapsed() >= Duration::from_millis(80), "{:?}", begin.elapsed());
     assert_eq!(texts(&mut events, 2).await, ["gap", "queue_cleared 2"]);
@@ -385,46 +331,19 @@ async fn a_subscription_that_is_never_confirmed_is_an_error() {
     options.ack_timeout = Duration::from_millis(100);
     let mut events = hub(&server, options).subscribe(queue());
     let error = within("connected", events.connected()).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            EventError::Timeout {
-                what: "a subscription to be confirmed",
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert_eq!(
-        texts(&mut events, 2).await,
-        ["queue_cleared 0", "down"],
-        "what came anyway is not withheld"
-    );
+    assert!(matches!(error, EventError::Timeout { what: "a subscription to be confirmed", .. }), "{error}");
+    assert_eq!(texts(&mut events, 2).await, ["queue_cleared 0", "down"], "what came anyway is not withheld");
 }
 
 #[tokio::test]
 async fn garbage_leaves_a_mark_and_the_connection_stands() {
-    let garbage = [
-        "",
-        "9",
-        "42",
-        "42{}",
-        "4\u{1F600}",
-        "42[1]",
-        "45-[\"a\"]",
-        "430",
-        "42[\"x\"",
-        "é",
-    ];
+    let garbage = ["", "9", "42", "42{}", "4\u{1F600}", "42[1]", "45-[\"a\"]", "430", "42[\"x\"", "é"];
     let server = SocketServer::start(move |_, stream| async move {
         let mut peer = Peer::welcome(stream, 1).await;
         for text in garbage {
             peer.raw(text).await;
         }
-        peer.socket
-            .send(tokio_tungstenite::tungstenite::Message::binary(vec![0, 1]))
-            .await
-            .unwrap();
+        peer.socket.send(tokio_tungstenite::tungstenite::Message::binary(vec![0, 1])).await.unwrap();
         for harmless in ["6", "3", "5", "42/other,[\"x\"]", "439999[]"] {
             peer.raw(harmless).await;
         }
@@ -434,10 +353,7 @@ async fn garbage_leaves_a_mark_and_the_connection_stands() {
     .await;
     let mut events = hub(&server, options()).subscribe(queue());
     let seen = texts(&mut events, garbage.len() + 2).await;
-    assert!(
-        seen[..garbage.len() + 1].iter().all(|text| text == "garbled"),
-        "{seen:?}"
-    );
+    assert!(seen[..garbage.len() + 1].iter().all(|text| text == "garbled"), "{seen:?}");
     assert_eq!(seen.last().unwrap(), "queue_cleared 1");
     assert_eq!(server.connections(), 1);
 }
@@ -451,9 +367,7 @@ async fn garbage_instead_of_a_handshake_is_an_error() {
             peer.gone().await;
         })
         .await;
-        let error = within("connected", hub(&server, options()).subscribe(queue()).connected())
-            .await
-            .unwrap_err();
+        let error = within("connected", hub(&server, options()).subscribe(queue()).connected()).await.unwrap_err();
         assert!(matches!(error, EventError::Protocol { .. }), "{script}: {error}");
     }
 }
@@ -490,11 +404,7 @@ async fn after_a_loss_everything_is_subscribed_again_and_the_gap_is_marked() {
     let mut other = hub.subscribe(EventFilter::all().queue("other").queue("default"));
     let mut expected = vec!["invocation_started 0".to_owned()];
     for number in 1..=5 {
-        expected.extend([
-            "down".to_owned(),
-            "gap".to_owned(),
-            format!("invocation_started {number}"),
-        ]);
+        expected.extend(["down".to_owned(), "gap".to_owned(), format!("invocation_started {number}")]);
     }
     assert_eq!(texts(&mut all, expected.len()).await, expected);
     assert_eq!(texts(&mut other, expected.len()).await, expected);
@@ -505,11 +415,8 @@ async fn after_a_loss_everything_is_subscribed_again_and_the_gap_is_marked() {
             assert_eq!(connection, number);
             seen.push(room.1);
         }
-        let expected = [
-            json!({"queue_id": "default"}),
-            json!({"queue_id": "other"}),
-            json!({"bulk_download_id": "default"}),
-        ];
+        let expected =
+            [json!({"queue_id": "default"}), json!({"queue_id": "other"}), json!({"bulk_download_id": "default"})];
         assert!(expected.iter().all(|room| seen.contains(room)), "{seen:?}");
     }
 }
@@ -554,13 +461,8 @@ async fn a_slow_reader_loses_progress_first_and_is_told_of_the_rest() {
     let quick = within("the quick one", reader).await.unwrap();
     assert!(quick > 10, "the quick one is not held up: {quick}");
     let seen = texts(&mut slow, 9).await;
-    assert_eq!(
-        seen[0], "lagged 3",
-        "10 status changes and the last event, less 8 that fit: {seen:?}"
-    );
-    let ids: Vec<_> = (3..10)
-        .map(|n| format!("queue_item_status_changed {}", n * 100))
-        .collect();
+    assert_eq!(seen[0], "lagged 3", "10 status changes and the last event, less 8 that fit: {seen:?}");
+    let ids: Vec<_> = (3..10).map(|n| format!("queue_item_status_changed {}", n * 100)).collect();
     assert_eq!(seen[1..8], ids);
     assert_eq!(seen[8], "queue_cleared 0");
     assert_eq!(slow.progress_dropped(), 1000);
@@ -571,10 +473,7 @@ async fn subscribers_come_and_go_on_one_connection() {
     let server = SocketServer::start(|_, stream| async move {
         let mut peer = Peer::welcome(stream, 0).await;
         while let Some(Packet::Message(packet)) = peer.packet().await {
-            let SocketBody::Event {
-                ack: Some(id), args, ..
-            } = packet.body
-            else {
+            let SocketBody::Event { ack: Some(id), args, .. } = packet.body else {
                 break;
             };
             peer.body(SocketBody::Ack { id, args: vec![] }).await;
@@ -617,34 +516,18 @@ fn without_a_runtime_the_stream_says_so() {
     assert!(matches!(first, Some(Err(EventError::NoRuntime))), "{first:?}");
     // A runtime that is shut down takes the connection with it, and the next one gets a new connection.
     for _ in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut events = runtime.block_on(async { hub.subscribe(queue()) });
         drop(runtime);
-        assert!(matches!(
-            events.next().now_or_never(),
-            Some(Some(Err(EventError::NoRuntime)))
-        ));
+        assert!(matches!(events.next().now_or_never(), Some(Some(Err(EventError::NoRuntime)))));
     }
 }
 
 #[test]
 fn unusable_addresses_are_refused() {
-    for url in [
-        "",
-        "nonsense",
-        "ftp://user:hush@host",
-        "//host",
-        "ws://host",
-        "file:///x",
-    ] {
+    for url in ["", "nonsense", "ftp://user:hush@host", "//host", "ws://host", "file:///x"] {
         let error = EventEndpoint::new(reqwest::Client::new(), url).unwrap_err();
-        assert!(
-            matches!(error, EventError::InvalidUrl { .. }) && !error.to_string().contains("hush"),
-            "{error}"
-        );
+        assert!(matches!(error, EventError::InvalidUrl { .. }) && !error.to_string().contains("hush"), "{error}");
     }
 }
 

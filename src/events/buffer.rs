@@ -7,8 +7,9 @@ use super::{EventError, EventItem, EventsOptions, Gap};
 
 #[derive(Debug)]
 pub(super) struct Buffer {
-    items: VecDeque<EventItem>,
-    /// Size of the buffered events, as received.
+    /// Each with its size, as received.
+    items: VecDeque<(EventItem, usize)>,
+    /// The sum of their sizes.
     bytes: usize,
     /// Buffered progress events; saves the search for one when there is none.
     progress: usize,
@@ -43,26 +44,26 @@ impl Buffer {
     }
 
     /// Appends an item, dropping others if it must: progress first, then the oldest.
-    pub(super) fn push(&mut self, item: EventItem) {
-        while self.is_full_for(&item) {
+    pub(super) fn push(&mut self, item: EventItem, size: usize) {
+        while self.is_full_for(size) {
             if self.progress > 0 {
-                let oldest = self.items.iter().position(is_progress);
+                let oldest = self.items.iter().position(|(item, _)| is_progress(item));
                 let dropped = oldest.and_then(|at| self.items.remove(at));
-                self.forget(dropped.as_ref());
+                self.account_for(dropped);
                 self.progress_dropped += 1;
             } else if is_progress(&item) {
                 self.progress_dropped += 1;
                 return;
             } else {
                 let dropped = self.items.pop_front();
-                self.forget(dropped.as_ref());
+                self.account_for(dropped);
                 // A marker needs no count: the gap that now stands there says as much.
                 self.missed += 1;
             }
         }
-        self.bytes += size(&item);
+        self.bytes += size;
         self.progress += usize::from(is_progress(&item));
-        self.items.push_back(item);
+        self.items.push_back((item, size));
         self.wake();
     }
 
@@ -77,8 +78,8 @@ impl Buffer {
             let missed = std::mem::take(&mut self.missed);
             return Poll::Ready(Some(Ok(EventItem::Gap(Gap::Lagged { missed }))));
         }
-        if let Some(item) = self.items.pop_front() {
-            self.forget(Some(&item));
+        let oldest = self.items.pop_front();
+        if let Some(item) = self.account_for(oldest) {
             return Poll::Ready(Some(Ok(item)));
         }
         match self.end.take() {
@@ -102,15 +103,17 @@ impl Buffer {
     }
 
     /// An empty buffer takes anything, however large.
-    fn is_full_for(&self, item: &EventItem) -> bool {
-        let full = self.items.len() >= self.max_events || self.bytes.saturating_add(size(item)) > self.max_bytes;
+    fn is_full_for(&self, size: usize) -> bool {
+        let full = self.items.len() >= self.max_events || self.bytes.saturating_add(size) > self.max_bytes;
         full && !self.items.is_empty()
     }
 
-    fn forget(&mut self, item: Option<&EventItem>) {
-        let Some(item) = item else { return };
-        self.bytes = self.bytes.saturating_sub(size(item));
-        self.progress = self.progress.saturating_sub(usize::from(is_progress(item)));
+    /// Settles the sums for an item that was taken out.
+    fn account_for(&mut self, taken: Option<(EventItem, usize)>) -> Option<EventItem> {
+        let (item, size) = taken?;
+        self.bytes = self.bytes.saturating_sub(size);
+        self.progress = self.progress.saturating_sub(usize::from(is_progress(&item)));
+        Some(item)
     }
 
     fn wake(&mut self) {
@@ -122,13 +125,6 @@ impl Buffer {
 
 fn is_progress(item: &EventItem) -> bool {
     matches!(item, EventItem::Event(event) if event.is_progress())
-}
-
-fn size(item: &EventItem) -> usize {
-    match item {
-        EventItem::Event(event) => event.size(),
-        EventItem::Disconnected { .. } | EventItem::Gap(_) => 0,
-    }
 }
 
 #[cfg(test)]
@@ -144,8 +140,8 @@ mod tests {
         Buffer::new(&options)
     }
 
-    fn event(name: &str, id: i64, size: usize) -> EventItem {
-        EventItem::Event(Event::with_size(name.to_owned(), json!({"item_id": id}), size))
+    fn put(buffer: &mut Buffer, name: &str, id: i64, size: usize) {
+        buffer.push(EventItem::Event(Event::new(name, json!({"item_id": id}))), size);
     }
 
     fn drain(buffer: &mut Buffer) -> Vec<String> {
@@ -164,17 +160,13 @@ mod tests {
     #[test]
     fn progress_goes_first_and_without_a_gap() {
         let mut buffer = buffer(3, 1000);
-        for item in [
-            event("x_progress", 1, 1),
-            event("y_progress", 2, 1),
-            event("done", 3, 1),
-        ] {
+        for item in [event("x_progress", 1, 1), event("y_progress", 2, 1), event("done", 3, 1)] {
             buffer.push(item);
         }
-        buffer.push(event("done", 4, 1));
-        buffer.push(event("x_progress", 5, 1));
-        buffer.push(event("done", 6, 1));
-        buffer.push(event("x_progress", 7, 1));
+        put(&mut buffer, "done", 4, 1);
+        put(&mut buffer, "x_progress", 5, 1);
+        put(&mut buffer, "done", 6, 1);
+        put(&mut buffer, "x_progress", 7, 1);
         assert_eq!(drain(&mut buffer), ["d3", "d4", "d6"]);
         assert_eq!(buffer.progress_dropped(), 4);
         assert_eq!((buffer.bytes, buffer.progress), (0, 0));
@@ -184,20 +176,20 @@ mod tests {
     fn other_events_leave_a_gap_where_they_were() {
         let mut buffer = buffer(2, 1000);
         for id in 1..=5 {
-            buffer.push(event("done", id, 1));
+            put(&mut buffer, "done", id, 1);
         }
         assert_eq!(drain(&mut buffer), ["-3", "d4", "d5"]);
-        buffer.push(event("done", 6, 1));
+        put(&mut buffer, "done", 6, 1);
         assert_eq!(drain(&mut buffer), ["d6"], "the gap is told once");
     }
 
     #[test]
     fn bytes_count_too() {
         let mut buffer = buffer(100, 10);
-        buffer.push(event("x_progress", 1, 50));
-        buffer.push(event("done", 2, 4));
-        buffer.push(event("done", 3, 6));
-        buffer.push(event("done", 4, 1));
+        put(&mut buffer, "x_progress", 1, 50);
+        put(&mut buffer, "done", 2, 4);
+        put(&mut buffer, "done", 3, 6);
+        put(&mut buffer, "done", 4, 1);
         assert_eq!(drain(&mut buffer), ["-1", "d3", "d4"]);
         assert_eq!((buffer.bytes, buffer.progress_dropped()), (0, 1));
     }
@@ -205,7 +197,7 @@ mod tests {
     #[test]
     fn an_error_comes_last_and_once() {
         let mut buffer = buffer(2, 10);
-        buffer.push(event("done", 1, 1));
+        put(&mut buffer, "done", 1, 1);
         buffer.fail(EventError::NoRuntime);
         assert_eq!(drain(&mut buffer), ["d1", "Err(NoRuntime)"]);
         let cx = Context::from_waker(Waker::noop());

@@ -98,10 +98,7 @@ pub enum SocketBody {
 impl SocketPacket {
     /// A packet in the root namespace.
     pub fn root(body: SocketBody) -> Self {
-        Self {
-            namespace: ROOT_NAMESPACE.to_owned(),
-            body,
-        }
+        Self { namespace: ROOT_NAMESPACE.to_owned(), body }
     }
 }
 
@@ -144,11 +141,7 @@ impl Packet {
     pub fn parse(text: &str) -> Result<Self, PacketError> {
         let (kind, rest) = split_first(text)?;
         let bare = |packet, name| {
-            if rest.is_empty() {
-                Ok(packet)
-            } else {
-                shape(name, "no payload")
-            }
+            if rest.is_empty() { Ok(packet) } else { shape(name, "no payload") }
         };
         match kind {
             '0' => Ok(Self::Open(from_json(rest)?)),
@@ -158,10 +151,7 @@ impl Packet {
             '4' => Ok(Self::Message(SocketPacket::parse(rest)?)),
             '5' => bare(Self::Upgrade, "upgrade"),
             '6' => bare(Self::Noop, "noop"),
-            found => Err(PacketError::UnknownType {
-                layer: "Engine.IO",
-                found,
-            }),
+            found => Err(PacketError::UnknownType { layer: "Engine.IO", found }),
         }
     }
 }
@@ -174,10 +164,7 @@ impl SocketPacket {
             return Err(PacketError::Binary);
         }
         if !('0'..='4').contains(&kind) {
-            return Err(PacketError::UnknownType {
-                layer: "Socket.IO",
-                found: kind,
-            });
+            return Err(PacketError::UnknownType { layer: "Socket.IO", found: kind });
         }
         let (namespace, rest) = match rest.starts_with('/') {
             true => rest.split_once(',').unwrap_or((rest, "")),
@@ -196,27 +183,17 @@ impl SocketPacket {
                 let (id, json) = split_ack_id(rest)?;
                 let args: Vec<Value> = from_json(json)?;
                 if kind == '3' {
-                    SocketBody::Ack {
-                        id: id.ok_or(PacketError::AckId)?,
-                        args,
-                    }
+                    SocketBody::Ack { id: id.ok_or(PacketError::AckId)?, args }
                 } else {
                     let mut args = args.into_iter();
                     let Some(Value::String(name)) = args.next() else {
                         return shape("event", "an array that starts with the event's name");
                     };
-                    SocketBody::Event {
-                        ack: id,
-                        name,
-                        args: args.collect(),
-                    }
+                    SocketBody::Event { ack: id, name, args: args.collect() }
                 }
             }
         };
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            body,
-        })
+        Ok(Self { namespace: namespace.to_owned(), body })
     }
 }
 
@@ -293,11 +270,7 @@ fn split_ack_id(text: &str) -> Result<(Option<u64>, &str), PacketError> {
 }
 
 fn optional_json(text: &str) -> Result<Option<Value>, PacketError> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        from_json(text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { from_json(text).map(Some) }
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, PacketError> {

@@ -92,9 +92,7 @@ impl EventError {
     }
 
     pub(super) fn protocol(detail: impl fmt::Display) -> Self {
-        Self::Protocol {
-            detail: detail.to_string(),
-        }
+        Self::Protocol { detail: detail.to_string() }
     }
 }
 

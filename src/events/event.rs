@@ -31,7 +31,6 @@ pub struct Event {
 struct Inner {
     name: String,
     data: Value,
-    size: usize,
     payload: OnceLock<EventPayload>,
 }
 
@@ -51,23 +50,8 @@ pub struct InvocationRef<'a> {
 impl Event {
     /// An event with this name and payload.
     pub fn new(name: impl Into<String>, data: Value) -> Self {
-        Self::with_size(name.into(), data, 0)
-    }
-
-    /// `size` is the length of the frame the event came in: what it costs to keep it, near enough.
-    pub(crate) fn with_size(name: String, data: Value, size: usize) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                name,
-                data,
-                size,
-                payload: OnceLock::new(),
-            }),
-        }
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        self.inner.size
+        let (name, payload) = (name.into(), OnceLock::new());
+        Self { inner: Arc::new(Inner { name, data, payload }) }
     }
 
     /// The event's name, such as `invocation_complete`.
@@ -83,9 +67,7 @@ impl Event {
     /// The typed payload. Names this crate does not know, and payloads that do not fit their type, are variants of
     /// their own: nothing is lost, because [`Event::data`] stays available.
     pub fn payload(&self) -> &EventPayload {
-        self.inner
-            .payload
-            .get_or_init(|| EventPayload::decode(&self.inner.name, &self.inner.data))
+        self.inner.payload.get_or_init(|| EventPayload::decode(&self.inner.name, &self.inner.data))
     }
 
     /// When the server made the event, in seconds since the Unix epoch by the server's clock.
@@ -111,12 +93,8 @@ impl Event {
     /// Every queue item the event names: its `item_id`, or the members of the list in `queue_items_canceled` and
     /// `queue_items_retried` (which names the *old* items).
     pub fn item_ids(&self) -> impl Iterator<Item = i64> {
-        let list = ["canceled_item_ids", "retried_item_ids"]
-            .iter()
-            .find_map(|key| self.data().get(key)?.as_array());
-        self.item_id()
-            .into_iter()
-            .chain(list.into_iter().flatten().filter_map(Value::as_i64))
+        let list = ["canceled_item_ids", "retried_item_ids"].iter().find_map(|key| self.data().get(key)?.as_array());
+        self.item_id().into_iter().chain(list.into_iter().flatten().filter_map(Value::as_i64))
     }
 
     /// The session (one execution of a graph) the event belongs to.

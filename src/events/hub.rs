@@ -68,11 +68,7 @@ impl EventHub {
             state: watch::Sender::new(ConnectionState::Idle),
             orphaned: AtomicBool::new(false),
         };
-        Self {
-            owner: Arc::new(Owner {
-                shared: Arc::new(shared),
-            }),
-        }
+        Self { owner: Arc::new(Owner { shared: Arc::new(shared) }) }
     }
 
     /// Subscribes to the events the filter lets pass.
@@ -93,10 +89,7 @@ impl EventHub {
             match Handle::try_current() {
                 Ok(runtime) => {
                     registry.running = true;
-                    let guard = RunGuard {
-                        shared: Arc::clone(shared),
-                        armed: true,
-                    };
+                    let guard = RunGuard { shared: Arc::clone(shared), armed: true };
                     runtime.spawn(run(Arc::clone(shared), guard));
                 }
                 Err(_) => {
@@ -191,9 +184,7 @@ impl Shared {
     }
 
     pub(super) fn remove(&self, subscriber: &Arc<Subscriber>) {
-        self.registry()
-            .subscribers
-            .retain(|other| !Arc::ptr_eq(other, subscriber));
+        self.registry().subscribers.retain(|other| !Arc::ptr_eq(other, subscriber));
         self.changed.notify_one();
     }
 
@@ -201,17 +192,17 @@ impl Shared {
         self.registry().subscribers.is_empty()
     }
 
-    fn dispatch(&self, event: &Event) {
+    fn dispatch(&self, event: &Event, size: usize) {
         for subscriber in &self.registry().subscribers {
             if lock(&subscriber.filter).matches(event) {
-                subscriber.buffer().push(EventItem::Event(event.clone()));
+                subscriber.buffer().push(EventItem::Event(event.clone()), size);
             }
         }
     }
 
     fn mark_gap(&self, gap: &Gap) {
         for subscriber in &self.registry().subscribers {
-            subscriber.buffer().push(EventItem::Gap(gap.clone()));
+            subscriber.buffer().push(EventItem::Gap(gap.clone()), 0);
         }
     }
 
@@ -231,11 +222,7 @@ impl Shared {
     }
 
     fn wanted_rooms(&self) -> BTreeSet<Room> {
-        self.registry()
-            .subscribers
-            .iter()
-            .flat_map(|subscriber| lock(&subscriber.filter).rooms())
-            .collect()
+        self.registry().subscribers.iter().flat_map(|subscriber| lock(&subscriber.filter).rooms()).collect()
     }
 
     /// Ends every stream.
@@ -278,10 +265,8 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("EventHub");
-        out.field("endpoint", &self.endpoint)
-            .field("state", &*self.state.borrow());
-        out.field("subscribers", &self.registry().subscribers.len())
-            .finish_non_exhaustive()
+        out.field("endpoint", &self.endpoint).field("state", &*self.state.borrow());
+        out.field("subscribers", &self.registry().subscribers.len()).finish_non_exhaustive()
     }
 }
 
@@ -307,13 +292,13 @@ impl Subscriber {
 
     fn down(&self, error: &EventError) {
         if !matches!(self.link.send_replace(Link::Down(error.clone())), Link::Down(_)) {
-            self.buffer().push(EventItem::Disconnected { error: error.clone() });
+            self.buffer().push(EventItem::Disconnected { error: error.clone() }, 0);
         }
     }
 
     fn live(&self) {
         if matches!(self.link.send_replace(Link::Live), Link::Down(_)) {
-            self.buffer().push(EventItem::Gap(Gap::Reconnected));
+            self.buffer().push(EventItem::Gap(Gap::Reconnected), 0);
         }
     }
 
@@ -374,11 +359,7 @@ async fn run(shared: Arc<Shared>, mut guard: RunGuard) {
         if token_refreshed {
             continue;
         }
-        attempt = if established && since.elapsed() >= STABLE {
-            1
-        } else {
-            attempt.saturating_add(1)
-        };
+        attempt = if established && since.elapsed() >= STABLE { 1 } else { attempt.saturating_add(1) };
         // Once there was a socket, an answer that is none comes from a proxy whose server is restarting.
         let permanent = error.is_permanent() && (refused || !ever_connected);
         if permanent || shared.options.max_attempts.is_some_and(|most| attempt >= most) {
@@ -387,9 +368,7 @@ async fn run(shared: Arc<Shared>, mut guard: RunGuard) {
         }
         let pause = shared.options.backoff(attempt).mul_f64(rand::random_range(0.5..=1.0));
         shared.mark_down(&error);
-        shared
-            .state
-            .send_replace(ConnectionState::Reconnecting { attempt, pause, error });
+        shared.state.send_replace(ConnectionState::Reconnecting { attempt, pause, error });
         tokio::select! {
             () = sleep(pause) => {}
             () = shared.impatience() => {}
@@ -428,7 +407,7 @@ async fn serve(shared: &Shared, connection: &mut Connection<Upgraded>) -> Result
         let overdue = unconfirmed.values().map(|(_, deadline)| *deadline).min();
         tokio::select! {
             incoming = connection.next() => match incoming? {
-                Incoming::Event(event) => shared.dispatch(&event),
+                Incoming::Event(event, size) => shared.dispatch(&event, size),
                 Incoming::Ack(id) => {
                     joined.extend(unconfirmed.remove(&id).map(|(room, _)| room));
                     look = true;

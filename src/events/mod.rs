@@ -29,24 +29,36 @@
 //! # }
 //! ```
 
+mod event;
+mod payload;
+
+#[cfg(feature = "events")]
+mod buffer;
+#[cfg(feature = "events")]
 #[doc(hidden)]
 pub mod codec;
-
-mod buffer;
+#[cfg(feature = "events")]
 mod error;
-mod event;
+#[cfg(feature = "events")]
 mod filter;
+#[cfg(feature = "events")]
 mod hub;
+#[cfg(feature = "events")]
 mod options;
-mod payload;
+#[cfg(feature = "events")]
 mod socket;
+#[cfg(feature = "events")]
 mod stream;
 
-pub use error::EventError;
 pub use event::{Event, InvocationRef};
-pub use filter::EventFilter;
-pub use hub::{ConnectionState, EventHub};
-pub use options::EventsOptions;
 pub use payload::{EventPayload, PayloadError};
-pub use socket::EventEndpoint;
-pub use stream::{EventItem, EventStream, Gap};
+
+#[cfg(feature = "events")]
+pub use {
+    error::EventError,
+    filter::EventFilter,
+    hub::{ConnectionState, EventHub},
+    options::EventsOptions,
+    socket::EventEndpoint,
+    stream::{EventItem, EventStream, Gap},
+};

@@ -70,9 +70,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_limit() {
         let options = EventsOptions::default();
-        let pauses: Vec<_> = [0, 1, 2, 3, 5, 6, 1000, u32::MAX]
-            .map(|n| options.backoff(n).as_millis())
-            .to_vec();
+        let pauses: Vec<_> = [0, 1, 2, 3, 5, 6, 1000, u32::MAX].map(|n| options.backoff(n).as_millis()).to_vec();
         assert_eq!(pauses, [200, 200, 400, 800, 3200, 5000, 5000, 5000]);
     }
 }

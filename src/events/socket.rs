@@ -51,10 +51,7 @@ impl EventEndpoint {
     ///
     /// [`EventError::InvalidUrl`] if it is not an absolute `http` or `https` URL.
     pub fn new(http: reqwest::Client, base_url: &str) -> Result<Self, EventError> {
-        let invalid = |reason: String| EventError::InvalidUrl {
-            url: without_user_info(base_url),
-            reason,
-        };
+        let invalid = |reason: String| EventError::InvalidUrl { url: without_user_info(base_url), reason };
         let mut url = Url::parse(base_url).map_err(|error| invalid(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid(format!("the scheme is `{}`, not http or https", url.scheme())));
@@ -92,43 +89,26 @@ impl EventEndpoint {
             let stream = self.upgrade().await?;
             Connection::establish(stream, token, options.max_message_bytes).await
         };
-        timeout(after, attempt).await.unwrap_or(Err(EventError::Timeout {
-            what: "the event connection to be established",
-            after,
-        }))
+        timeout(after, attempt)
+            .await
+            .unwrap_or(Err(EventError::Timeout { what: "the event connection to be established", after }))
     }
 
     async fn upgrade(&self) -> Result<Upgraded, EventError> {
-        let failed = |error: reqwest::Error| EventError::Connect {
-            url: self.shown(),
-            source: Arc::new(error.without_url()),
-        };
+        let failed =
+            |error: reqwest::Error| EventError::Connect { url: self.shown(), source: Arc::new(error.without_url()) };
         let key = generate_key();
         let request = self.http.get(self.url.clone());
         let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
-        let request = request
-            .header(SEC_WEBSOCKET_VERSION, "13")
-            .header(SEC_WEBSOCKET_KEY, &key);
+        let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
         let answer = request.send().await.map_err(failed)?;
-        let header = |name| {
-            answer
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (status, content_type) = (answer.status().as_u16(), header(CONTENT_TYPE));
-            return Err(EventError::NotWebSocket {
-                url: self.shown(),
-                status,
-                content_type,
-            });
+            return Err(EventError::NotWebSocket { url: self.shown(), status, content_type });
         }
         if header(SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes())) {
-            return Err(EventError::protocol(
-                "the websocket handshake has a wrong `Sec-WebSocket-Accept`",
-            ));
+            return Err(EventError::protocol("the websocket handshake has a wrong `Sec-WebSocket-Accept`"));
         }
         answer.upgrade().await.map_err(failed)
     }
@@ -137,10 +117,7 @@ impl EventEndpoint {
 /// Shows neither the token nor user information in the URL.
 impl fmt::Debug for EventEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventEndpoint")
-            .field("url", &self.shown())
-            .field("has_token", &self.token.is_some())
-            .finish()
+        f.debug_struct("EventEndpoint").field("url", &self.shown()).field("has_token", &self.token.is_some()).finish()
     }
 }
 
@@ -169,7 +146,8 @@ pub(super) struct Connection<S> {
 /// What the server sent.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    Event(Event),
+    /// The event, and the length of its frame.
+    Event(Event, usize),
     /// The acknowledgement of the emit with this number.
     Ack(u64),
     /// Something unreadable, which may have been an event.
@@ -184,30 +162,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .max_frame_size(Some(max_message_bytes));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
         let deadline = Instant::now() + MAX_SILENCE;
-        let mut this = Self {
-            socket,
-            silence: MAX_SILENCE,
-            deadline,
-            next_ack: 0,
-            pong: None,
-        };
+        let mut this = Self { socket, silence: MAX_SILENCE, deadline, next_ack: 0, pong: None };
         match this.packet().await? {
-            Packet::Open(Open {
-                ping_interval,
-                ping_timeout,
-                ..
-            }) => {
+            Packet::Open(Open { ping_interval, ping_timeout, .. }) => {
                 this.silence = Duration::from_millis(ping_interval.saturating_add(ping_timeout)).min(MAX_SILENCE);
             }
             other => {
-                return Err(EventError::protocol(format!(
-                    "expected an open packet first, got `{other}`"
-                )));
+                return Err(EventError::protocol(format!("expected an open packet first, got `{other}`")));
             }
         }
         let payload = token.map(|token| json!({ "token": token }));
-        this.send(&Packet::Message(SocketPacket::root(SocketBody::Connect(payload))))
-            .await?;
+        this.send(&Packet::Message(SocketPacket::root(SocketBody::Connect(payload)))).await?;
         loop {
             match this.packet().await? {
                 Packet::Message(SocketPacket { namespace, body }) if namespace == ROOT_NAMESPACE => match body {
@@ -248,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Packet::Close) => return Err(EventError::Closed { reason: None }),
                 Ok(Packet::Message(SocketPacket { namespace, body })) if namespace == ROOT_NAMESPACE => match body {
                     SocketBody::Event { name, args, .. } => {
-                        return Ok(Incoming::Event(Event::with_size(name, payload_of(args), size)));
+                        return Ok(Incoming::Event(Event::new(name, payload_of(args)), size));
                     }
                     SocketBody::Ack { id, .. } => return Ok(Incoming::Ack(id)),
                     SocketBody::Disconnect => return Err(session_ended()),
@@ -264,11 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn emit(&mut self, name: &str, data: Value) -> Result<u64, EventError> {
         let id = self.next_ack;
         self.next_ack += 1;
-        let body = SocketBody::Event {
-            ack: Some(id),
-            name: name.to_owned(),
-            args: vec![data],
-        };
+        let body = SocketBody::Event { ack: Some(id), name: name.to_owned(), args: vec![data] };
         self.send(&Packet::Message(SocketPacket::root(body))).await?;
         Ok(id)
     }
@@ -276,8 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Says goodbye. Whether the server hears it does not matter.
     pub(super) async fn close(&mut self) {
         let goodbye = async {
-            self.send(&Packet::Message(SocketPacket::root(SocketBody::Disconnect)))
-                .await?;
+            self.send(&Packet::Message(SocketPacket::root(SocketBody::Disconnect))).await?;
             self.socket.close(None).await.map_err(broken)
         };
         match timeout(CLOSE_TIMEOUT, goodbye).await {
@@ -290,11 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn send(&mut self, packet: &Packet) -> Result<(), EventError> {
         let sending = self.socket.send(Message::text(packet.to_string()));
         let sent = timeout(SEND_TIMEOUT, sending).await;
-        sent.map_err(|_| EventError::Timeout {
-            what: "a packet to be sent",
-            after: SEND_TIMEOUT,
-        })?
-        .map_err(broken)
+        sent.map_err(|_| EventError::Timeout { what: "a packet to be sent", after: SEND_TIMEOUT })?.map_err(broken)
     }
 
     async fn packet(&mut self) -> Result<Packet, EventError> {
@@ -311,17 +267,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(Some(message)) => message.map_err(broken)?,
             Ok(None) => return Err(EventError::Closed { reason: None }),
             Err(_) => {
-                return Err(EventError::Timeout {
-                    what: "the server's ping",
-                    after: self.silence,
-                });
+                return Err(EventError::Timeout { what: "the server's ping", after: self.silence });
             }
         };
         self.deadline = Instant::now() + self.silence;
         match message {
-            Message::Close(frame) => Err(EventError::Closed {
-                reason: frame.map(|frame| frame.to_string()),
-            }),
+            Message::Close(frame) => Err(EventError::Closed { reason: frame.map(|frame| frame.to_string()) }),
             message => Ok(message),
         }
     }
@@ -338,19 +289,16 @@ fn payload_of(args: Vec<Value>) -> Value {
 fn refusal(payload: Option<Value>) -> EventError {
     let message = match payload {
         Some(Value::String(message)) => message,
-        Some(payload) => payload
-            .get("message")
-            .and_then(Value::as_str)
-            .map_or_else(|| payload.to_string(), str::to_owned),
+        Some(payload) => {
+            payload.get("message").and_then(Value::as_str).map_or_else(|| payload.to_string(), str::to_owned)
+        }
         None => "no reason given".to_owned(),
     };
     EventError::Refused { message }
 }
 
 fn session_ended() -> EventError {
-    EventError::Closed {
-        reason: Some("the server ended the session".to_owned()),
-    }
+    EventError::Closed { reason: Some("the server ended the session".to_owned()) }
 }
 
 fn broken(error: WebSocketError) -> EventError {
@@ -359,8 +307,6 @@ fn broken(error: WebSocketError) -> EventError {
         error @ (WebSocketError::Capacity(_) | WebSocketError::Protocol(_) | WebSocketError::Utf8(_)) => {
             EventError::protocol(error)
         }
-        error => EventError::Broken {
-            source: Arc::new(error),
-        },
+        error => EventError::Broken { source: Arc::new(error) },
     }
 }

@@ -46,46 +46,26 @@ impl PreviewImage {
     /// When a member is missing or malformed, or the data URL is not base64.
     pub fn from_value(image: &Value) -> Result<Self, PreviewError> {
         let size = |member| {
-            let pixels = image
-                .get(member)
-                .and_then(Value::as_u64)
-                .and_then(|n| u32::try_from(n).ok());
-            pixels.ok_or(PreviewError::Member {
-                member,
-                expected: "a size in pixels",
-            })
+            let pixels = image.get(member).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+            pixels.ok_or(PreviewError::Member { member, expected: "a size in pixels" })
         };
         let malformed = PreviewError::Member {
             member: "dataURL",
             expected: "a data URL: `data:image/jpeg;base64,` and the picture",
         };
         let url = image.get("dataURL").and_then(Value::as_str).ok_or(malformed.clone())?;
-        let (head, content) = url
-            .strip_prefix("data:")
-            .and_then(|rest| rest.split_once(','))
-            .ok_or(malformed.clone())?;
+        let (head, content) =
+            url.strip_prefix("data:").and_then(|rest| rest.split_once(',')).ok_or(malformed.clone())?;
         let media = head.strip_suffix(";base64").ok_or(malformed)?;
-        let bytes = STANDARD
-            .decode(content)
-            .map_err(|error| PreviewError::Base64(error.to_string()))?;
-        Ok(Self {
-            width: size("width")?,
-            height: size("height")?,
-            mime: media.to_owned(),
-            bytes: bytes.into(),
-        })
+        let bytes = STANDARD.decode(content).map_err(|error| PreviewError::Base64(error.to_string()))?;
+        Ok(Self { width: size("width")?, height: size("height")?, mime: media.to_owned(), bytes: bytes.into() })
     }
 }
 
 /// Shows the size of the picture, not its bytes.
 impl fmt::Debug for PreviewImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            width,
-            height,
-            mime,
-            bytes,
-        } = self;
+        let Self { width, height, mime, bytes } = self;
         write!(f, "PreviewImage({mime}, {width}x{height}, {} bytes)", bytes.len())
     }
 }

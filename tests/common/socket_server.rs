@@ -20,9 +20,7 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Panics instead of hanging.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
+    timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
 }
 
 pub struct SocketServer {
@@ -46,11 +44,7 @@ impl SocketServer {
                 tokio::spawn(script(count.fetch_add(1, Ordering::SeqCst), stream));
             }
         });
-        Self {
-            address,
-            connections,
-            task,
-        }
+        Self { address, connections, task }
     }
 
     pub fn url(&self) -> String {
@@ -119,14 +113,8 @@ impl Peer {
 
     pub async fn open(&mut self, ping_interval: u64, ping_timeout: u64) {
         let sid = "transport".to_owned();
-        self.send(Packet::Open(Open {
-            sid,
-            upgrades: vec![],
-            ping_timeout,
-            ping_interval,
-            max_payload: 1_000_000,
-        }))
-        .await;
+        self.send(Packet::Open(Open { sid, upgrades: vec![], ping_timeout, ping_interval, max_payload: 1_000_000 }))
+            .await;
     }
 
     pub async fn grant(&mut self) {
@@ -134,12 +122,7 @@ impl Peer {
     }
 
     pub async fn event(&mut self, name: &str, data: Value) {
-        self.body(SocketBody::Event {
-            ack: None,
-            name: name.to_owned(),
-            args: vec![data],
-        })
-        .await;
+        self.body(SocketBody::Event { ack: None, name: name.to_owned(), args: vec![data] }).await;
     }
 
     /// The next packet of the client; `None` when it has gone.
@@ -156,10 +139,7 @@ impl Peer {
     /// Expects the client to join the root namespace; returns its payload.
     pub async fn expect_connect(&mut self) -> Option<Value> {
         match self.packet().await {
-            Some(Packet::Message(SocketPacket {
-                body: SocketBody::Connect(payload),
-                ..
-            })) => payload,
+            Some(Packet::Message(SocketPacket { body: SocketBody::Connect(payload), .. })) => payload,
             other => panic!("expected CONNECT, got {other:?}"),
         }
     }
@@ -167,15 +147,9 @@ impl Peer {
     /// Expects an emit; returns its ack id, name and payload.
     pub async fn expect_emit(&mut self) -> (u64, String, Value) {
         match self.packet().await {
-            Some(Packet::Message(SocketPacket {
-                body:
-                    SocketBody::Event {
-                        ack: Some(id),
-                        name,
-                        args,
-                    },
-                ..
-            })) => (id, name, args.into_iter().next().unwrap()),
+            Some(Packet::Message(SocketPacket { body: SocketBody::Event { ack: Some(id), name, args }, .. })) => {
+                (id, name, args.into_iter().next().unwrap())
+            }
             other => panic!("expected an emit with an ack id, got {other:?}"),
         }
     }

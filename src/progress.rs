@@ -1,0 +1,284 @@
+//! How far a queue item is: a snapshot for progress bars, made from the server's events.
+
+mod preview;
+
+use std::collections::{HashMap, HashSet};
+
+pub use crate::api::enums::SessionQueueItemStatus;
+use crate::events::{Event, InvocationRef};
+pub use preview::{PreviewError, PreviewImage};
+
+/// How far a queue item is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Status of the item.
+    pub status: SessionQueueItemStatus,
+    /// How many nodes of the graph have finished at least once, or all of them once the item is completed.
+    pub nodes_done: usize,
+    /// How many nodes the graph has.
+    pub nodes_total: usize,
+    /// How many executions have finished. Exceeds `nodes_done` where nodes are iterated.
+    pub executions_done: usize,
+    /// The node that runs now.
+    pub node: Option<RunningNode>,
+    /// How far that node is, from 0 to 1, if it tells.
+    pub percentage: Option<f64>,
+    /// What that node says it does, such as `Denoising`.
+    pub message: Option<String>,
+    /// The last preview of the item.
+    pub preview: Option<PreviewImage>,
+    /// What went wrong, if the item failed.
+    pub failure: Option<NodeFailure>,
+}
+
+/// A node being executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningNode {
+    /// Id of the node in the workflow.
+    pub id: String,
+    /// Id of this execution of it.
+    pub prepared_id: String,
+    /// Type of the node, such as `denoise_latents`.
+    pub node_type: String,
+    /// The title the user gave the node, if any.
+    pub title: Option<String>,
+}
+
+/// Why an item failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeFailure {
+    /// The node that failed. The server names it a moment after it says that the item failed.
+    pub node: Option<RunningNode>,
+    /// Class name of the server's exception, such as `OutOfMemoryError`.
+    pub error_type: String,
+    /// The exception's text.
+    pub message: String,
+}
+
+/// Folds events into a [`Progress`].
+///
+/// Events may come late, twice, or out of order, and events of other items are ignored: the result is the same as far
+/// as it can be. In particular the status never goes back, a node that has finished does not start again, and no node
+/// runs once the item is completed, failed or canceled.
+///
+/// ```
+/// use invokeai_client::events::Event;
+/// use invokeai_client::progress::ProgressTracker;
+/// use serde_json::json;
+///
+/// let mut tracker = ProgressTracker::new(7, [("n1", Some("Add")), ("n2", None)]);
+/// let node = json!({"id": "prepared", "type": "add"});
+/// tracker.apply(&Event::new(
+///     "invocation_complete",
+///     json!({"item_id": 7, "invocation_source_id": "n1", "invocation": node}),
+/// ));
+/// assert_eq!((tracker.progress().nodes_done, tracker.progress().nodes_total), (1, 2));
+/// assert_eq!(tracker.progress().fraction(), 0.5);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProgressTracker {
+    item_id: i64,
+    titles: HashMap<String, String>,
+    sequence: Option<i64>,
+    /// Prepared ids of finished executions.
+    executed: HashSet<String>,
+    /// Ids of the nodes they belong to.
+    nodes: HashSet<String>,
+    progress: Progress,
+}
+
+impl Progress {
+    /// How far the whole item is, from 0 to 1. Counts every node alike, so it is a rough guide only: one node usually
+    /// takes most of the time.
+    pub fn fraction(&self) -> f64 {
+        if self.status == SessionQueueItemStatus::Completed {
+            return 1.0;
+        }
+        let done = self.nodes_done as f64 + self.percentage.unwrap_or(0.0);
+        if self.nodes_total == 0 { 0.0 } else { (done / self.nodes_total as f64).clamp(0.0, 1.0) }
+    }
+
+    /// Whether the item has come to its end: completed, failed or canceled.
+    pub fn is_finished(&self) -> bool {
+        is_final(&self.status)
+    }
+}
+
+impl ProgressTracker {
+    /// A tracker for this item, whose graph has these nodes: their ids, and the titles they have in the workflow.
+    pub fn new<I, T>(item_id: i64, nodes: impl IntoIterator<Item = (I, Option<T>)>) -> Self
+    where
+        I: Into<String>,
+        T: Into<String>,
+    {
+        let mut nodes_total = 0;
+        let titled = nodes.into_iter().inspect(|_| nodes_total += 1);
+        let titles = titled.filter_map(|(id, title)| Some((id.into(), title?.into()))).collect();
+        Self {
+            item_id,
+            titles,
+            sequence: None,
+            executed: HashSet::new(),
+            nodes: HashSet::new(),
+            progress: Progress {
+                status: SessionQueueItemStatus::Pending,
+                nodes_done: 0,
+                nodes_total,
+                executions_done: 0,
+                node: None,
+                percentage: None,
+                message: None,
+                preview: None,
+                failure: None,
+            },
+        }
+    }
+
+    /// The state after all events so far.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Takes an event into account. Answers whether it changed anything.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        if !event.item_ids().any(|id| id == self.item_id) {
+            return false;
+        }
+        match (event.name(), event.invocation()) {
+            ("queue_item_status_changed", _) => self.status_event(event),
+            ("queue_items_canceled", _) => self.set_status(SessionQueueItemStatus::Canceled, None),
+            ("invocation_error", Some(node)) => self.failed(event, node),
+            ("invocation_complete", Some(node)) => self.completed(node),
+            _ if self.progress.is_finished() => false,
+            ("invocation_started", Some(node)) => self.started(node),
+            ("invocation_progress", Some(node)) => self.progressed(event, node),
+            _ => false,
+        }
+    }
+
+    /// Takes a status into account that was read over HTTP, with its `status_sequence` if the server has that. Answers
+    /// whether it changed anything.
+    pub fn set_status(&mut self, status: SessionQueueItemStatus, sequence: Option<i64>) -> bool {
+        let stale = match (self.sequence, sequence) {
+            (Some(known), Some(new)) => new <= known,
+            _ => status == self.progress.status || status == SessionQueueItemStatus::Pending,
+        };
+        if stale || self.progress.is_finished() {
+            return false;
+        }
+        self.sequence = sequence.or(self.sequence);
+        if is_final(&status) {
+            self.leave_node();
+        }
+        self.progress.status = status;
+        self.progress.nodes_done = self.nodes_done();
+        true
+    }
+
+    /// A completed item is through with all nodes, also with those it had no need to execute.
+    fn nodes_done(&self) -> usize {
+        match self.progress.status {
+            SessionQueueItemStatus::Completed => self.progress.nodes_total,
+            _ => self.nodes.len(),
+        }
+    }
+
+    fn status_event(&mut self, event: &Event) -> bool {
+        let Some(status) = event.status() else { return false };
+        let changed = self.set_status(status.into(), event.status_sequence());
+        if changed && self.progress.status == SessionQueueItemStatus::Failed && self.progress.failure.is_none() {
+            self.progress.failure = failure(event, None);
+        }
+        changed
+    }
+
+    /// Comes after the item's status, so it counts even then.
+    fn failed(&mut self, event: &Event, node: InvocationRef<'_>) -> bool {
+        let known = self.progress.failure.as_ref().is_some_and(|failure| failure.node.is_some());
+        if known || (self.progress.is_finished() && self.progress.status != SessionQueueItemStatus::Failed) {
+            return false;
+        }
+        self.progress.failure = failure(event, Some(self.running(node)));
+        self.leave_node();
+        true
+    }
+
+    fn started(&mut self, node: InvocationRef<'_>) -> bool {
+        !self.executed.contains(node.prepared_id) && self.enter_node(node)
+    }
+
+    fn progressed(&mut self, event: &Event, node: InvocationRef<'_>) -> bool {
+        if self.executed.contains(node.prepared_id) {
+            return false;
+        }
+        self.enter_node(node);
+        let member = |key| event.data().get(key);
+        self.progress.percentage =
+            member("percentage").and_then(|value| value.as_f64()).map(|part| part.clamp(0.0, 1.0));
+        self.progress.message = member("message").and_then(|value| value.as_str()).map(str::to_owned);
+        match event.preview() {
+            Ok(Some(preview)) => self.progress.preview = Some(preview),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, item_id = self.item_id, "preview left out"),
+        }
+        true
+    }
+
+    fn completed(&mut self, node: InvocationRef<'_>) -> bool {
+        if !self.executed.insert(node.prepared_id.to_owned()) {
+            return false;
+        }
+        self.nodes.insert(node.source_id.to_owned());
+        self.progress.executions_done = self.executed.len();
+        self.progress.nodes_total = self.progress.nodes_total.max(self.nodes.len());
+        self.progress.nodes_done = self.nodes_done();
+        if self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id) {
+            self.leave_node();
+        }
+        true
+    }
+
+    /// Makes a node the running one; answers whether it was not.
+    fn enter_node(&mut self, node: InvocationRef<'_>) -> bool {
+        if self.progress.status == SessionQueueItemStatus::Pending {
+            // Its status event is on the way.
+            self.progress.status = SessionQueueItemStatus::InProgress;
+        }
+        if self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id) {
+            return false;
+        }
+        self.leave_node();
+        self.progress.node = Some(self.running(node));
+        true
+    }
+
+    fn leave_node(&mut self) {
+        (self.progress.node, self.progress.percentage, self.progress.message) = (None, None, None);
+    }
+
+    fn running(&self, node: InvocationRef<'_>) -> RunningNode {
+        RunningNode {
+            id: node.source_id.to_owned(),
+            prepared_id: node.prepared_id.to_owned(),
+            node_type: node.node_type.to_owned(),
+            title: self.titles.get(node.source_id).cloned(),
+        }
+    }
+}
+
+fn is_final(status: &SessionQueueItemStatus) -> bool {
+    use SessionQueueItemStatus::{Canceled, Completed, Failed};
+    matches!(status, Completed | Failed | Canceled)
+}
+
+fn failure(event: &Event, node: Option<RunningNode>) -> Option<NodeFailure> {
+    let text = |key| event.data().get(key).and_then(|value| value.as_str()).map(str::to_owned);
+    let (error_type, message) = (text("error_type"), text("error_message"));
+    if error_type.is_none() && message.is_none() && node.is_none() {
+        return None;
+    }
+    Some(NodeFailure { node, error_type: error_type.unwrap_or_default(), message: message.unwrap_or_default() })
+}
