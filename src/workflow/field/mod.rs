@@ -56,8 +56,9 @@ pub use structured::{
 pub use typed::{FieldKind, TypedField};
 
 use crate::schema::{Cardinality, InputTemplate, ModelFilter};
+use input_value::Refused;
 use serde_json::Value;
-use typed::AnyField;
+use typed::{AnyField, sealed::Rules};
 
 /// Declares the field types: an alias, a variant of [`InkField`] and of [`Kind`] for each.
 macro_rules! ink_fields {
@@ -83,6 +84,18 @@ macro_rules! ink_fields {
             fn fits(self, value: &Value) -> bool {
                 match self {
                     $(Kind::$variant => <$kind>::read(value).is_some(),)*
+                }
+            }
+
+            fn check(self, value: &Value, template: &InputTemplate) -> Result<(), Refused> {
+                match self {
+                    $(Kind::$variant => typed::check::<$kind>(value, template),)*
+                }
+            }
+
+            fn accepts(self, template: &InputTemplate) -> String {
+                match self {
+                    $(Kind::$variant => <$kind as Rules>::accepts(template),)*
                 }
             }
 
@@ -285,12 +298,12 @@ impl InkField {
     /// # Errors
     /// If the value could not have been set, which happens with values from files.
     pub fn check(&self) -> Result<(), ValueError> {
-        self.any().check()
+        self.value().map_or(Ok(()), |value| check(self.system_name(), self.template(), value))
     }
 
     /// What [`set`](Self::set) accepts, in words: `a whole number greater than 0`.
     pub fn accepts(&self) -> String {
-        self.any().accepts()
+        Kind::of(self.template()).accepts(self.template())
     }
 }
 
@@ -298,6 +311,15 @@ impl InkField {
 /// not looked at; `null` fits nothing.
 pub fn fits(template: &InputTemplate, value: &Value) -> bool {
     !value.is_null() && Kind::of(template).fits(value)
+}
+
+/// Checks a stored value without making a field: what [`InkField::check`] does, for many values at once.
+///
+/// # Errors
+/// If a field of this template would not accept the value as it is.
+pub fn check(system_name: &str, template: &InputTemplate, value: &Value) -> Result<(), ValueError> {
+    let kind = Kind::of(template);
+    kind.check(value, template).map_err(|refused| refused.error(system_name, kind.accepts(template)))
 }
 
 #[cfg(test)]

@@ -82,9 +82,7 @@ pub(super) trait AnyField {
     fn system_name(&self) -> &str;
     fn template(&self) -> &InputTemplate;
     fn value(&self) -> Option<&Value>;
-    fn accepts(&self) -> String;
     fn convert(&self, value: InputValue) -> Result<Value, ValueError>;
-    fn check(&self) -> Result<(), ValueError>;
     fn store(&mut self, value: Option<Value>);
 }
 
@@ -101,23 +99,21 @@ impl<K: FieldKind> AnyField for TypedField<K> {
         self.value.as_ref()
     }
 
-    fn accepts(&self) -> String {
-        K::accepts(&self.template)
-    }
-
     fn convert(&self, value: InputValue) -> Result<Value, ValueError> {
-        K::convert(value.into(), &self.template).map_err(|refused| refused.error(&self.name, self.accepts()))
-    }
-
-    fn check(&self) -> Result<(), ValueError> {
-        let Some(value) = &self.value else { return Ok(()) };
-        let shape = K::read(value).map(drop).ok_or_else(|| Refused::new(value.clone()));
-        let rules = shape.and_then(|()| K::convert(value.clone(), &self.template).map(drop));
-        rules.map_err(|refused| refused.error(&self.name, self.accepts()))
+        K::convert(value.into(), &self.template)
+            .map_err(|refused| refused.error(&self.name, K::accepts(&self.template)))
     }
 
     fn store(&mut self, value: Option<Value>) {
         self.value = value;
+    }
+}
+
+/// Whether a stored value has the kind's shape and could be set.
+pub(super) fn check<K: FieldKind>(value: &Value, template: &InputTemplate) -> Result<(), Refused> {
+    match K::read(value) {
+        Some(_) => K::convert(value.clone(), template).map(drop),
+        None => Err(Refused::new(value.clone())),
     }
 }
 
