@@ -421,8 +421,14 @@ fn nullable_members(document: &mut Value) -> Result<usize, Fault> {
         let mut nullable = Vec::new();
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             for (name, property) in properties {
-                if property.as_object_mut().is_some_and(|property| property.remove("nullable").is_some()) {
-                    nullable.push(name.clone());
+                let Some(property) = property.as_object_mut().filter(|property| property.contains_key("nullable")) else {
+                    continue;
+                };
+                nullable.push(name.clone());
+                // For a list or a map that may be missing the generator makes an empty one, which can be neither read
+                // from null nor sent. One that stays nullable can.
+                if !property.get("type").is_some_and(|kind| kind == "array" || kind == "object") {
+                    property.remove("nullable");
                 }
             }
         }
