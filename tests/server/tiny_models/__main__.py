@@ -42,8 +42,8 @@ MODELS = [
 # The `ip_adapter` node looks its image encoder up by this name.
 NAMES = {"ip_adapter_sd_image_encoder": "IP Adapter SD1.5 Image Encoder"}
 BASIC = {"tiny-sd1", "tiny-flux-dev.safetensors", "tiny-t5", "tiny-clip-l", "tiny-FLUX.1-schnell_ae.safetensors"}
-# The first of the releases in pins.toml that knows the base.
-SINCE = {"wan": "6.14.2", "cogview4": "5.15.0"}
+# The first tried release that knows the base.
+SINCE = {"wan": "6.14.0", "cogview4": "5.15.0"}
 
 
 def main(folder: Path) -> None:

@@ -1,0 +1,112 @@
+"""A node pack with what InvokeAI's own nodes do not have: field types, enums and outputs of its own."""
+
+from enum import Enum
+from typing import Literal, Optional
+
+from PIL import Image, ImageStat
+from pydantic import BaseModel, Field
+
+from invokeai.invocation_api import (
+    BaseInvocation,
+    BaseInvocationOutput,
+    ColorField,
+    ImageField,
+    ImageOutput,
+    Input,
+    InputField,
+    InvocationContext,
+    OutputField,
+    WithBoard,
+    WithMetadata,
+    invocation,
+    invocation_output,
+)
+
+
+class ProbePalette(BaseModel):
+    """A field type of this pack: colours with a name."""
+
+    name: str = Field(description="What the palette is called")
+    colors: list[ColorField] = Field(description="Its colours, from dark to light")
+
+
+class ProbeVerdict(str, Enum):
+    """An enum with a schema of its own."""
+
+    dark = "dark"
+    medium = "medium"
+    light = "light"
+
+
+@invocation_output("probe_palette_output")
+class ProbePaletteOutput(BaseInvocationOutput):
+    palette: ProbePalette = OutputField(description="The palette")
+    size: int = OutputField(description="The number of its colours")
+
+
+@invocation_output("probe_measure_output")
+class ProbeMeasureOutput(BaseInvocationOutput):
+    brightness: float = OutputField(description="Weighted mean of the channels, from 0 to 1")
+    verdict: ProbeVerdict = OutputField(description="The brightness in a word")
+    halves: list[ImageField] = OutputField(description="The left and the right half of the image")
+
+
+@invocation("probe_palette", title="Probe Palette", tags=["probe"], category="probe", version="1.2.0")
+class ProbePaletteInvocation(BaseInvocation):
+    """Makes a palette of evenly spaced shades."""
+
+    name: str = InputField(default="shades", min_length=1, max_length=16, description="1 to 16 characters")
+    tint: Literal["warm", "cold", "grey"] = InputField(
+        default="grey", description="The tint", ui_choice_labels={"warm": "Warm", "cold": "Cold", "grey": "Plain grey"}
+    )
+    count: int = InputField(default=4, ge=2, le=8, description="2 to 8 colours")
+    strength: float = InputField(default=0.5, gt=0, lt=1, description="Strength of the tint, between 0 and 1")
+    start: Optional[ColorField] = InputField(default=None, description="The first colour in the place of black")
+
+    def invoke(self, context: InvocationContext) -> ProbePaletteOutput:
+        low = self.start or ColorField(r=0, g=0, b=0, a=255)
+        factor = {"warm": (1, 1, 1 - self.strength), "cold": (1 - self.strength, 1, 1), "grey": (1, 1, 1)}[self.tint]
+        colors = []
+        for step in range(self.count):
+            part = step / (self.count - 1)
+            r, g, b = (round((begin + (255 - begin) * part) * f) for begin, f in zip((low.r, low.g, low.b), factor))
+            colors.append(ColorField(r=r, g=g, b=b, a=255))
+        return ProbePaletteOutput(palette=ProbePalette(name=self.name, colors=colors), size=self.count)
+
+
+@invocation("probe_swatch", title="Probe Swatch", tags=["probe", "image"], category="probe", version="1.0.0")
+class ProbeSwatchInvocation(BaseInvocation, WithMetadata, WithBoard):
+    """Paints a palette as vertical stripes."""
+
+    palette: ProbePalette = InputField(description="The palette", input=Input.Connection)
+    width: int = InputField(default=64, ge=8, le=1024, multiple_of=8, description="Width in pixels")
+    height: int = InputField(default=32, ge=8, le=1024, multiple_of=8, description="Height in pixels")
+
+    def invoke(self, context: InvocationContext) -> ImageOutput:
+        stripes = Image.new("RGB", (len(self.palette.colors), 1))
+        stripes.putdata([(color.r, color.g, color.b) for color in self.palette.colors])
+        context.util.signal_progress(f"Painting {self.palette.name}", 0.5)
+        picture = stripes.resize((self.width, self.height), Image.Resampling.NEAREST)
+        return ImageOutput.build(context.images.save(image=picture))
+
+
+@invocation("probe_measure", title="Probe Measure", tags=["probe", "image"], category="probe", version="0.9.1")
+class ProbeMeasureInvocation(BaseInvocation, WithBoard):
+    """Tells how bright an image is, and cuts it in two."""
+
+    image: ImageField = InputField(description="The image")
+    weights: list[float] = InputField(default=[1, 1, 1], min_length=3, max_length=3, description="Of red, green and blue")
+    expected: Optional[ProbeVerdict] = InputField(default=None, description="Fail unless this is the verdict")
+
+    def invoke(self, context: InvocationContext) -> ProbeMeasureOutput:
+        picture = context.images.get_pil(self.image.image_name, mode="RGB")
+        means = ImageStat.Stat(picture).mean
+        brightness = sum(mean * weight for mean, weight in zip(means, self.weights)) / (255 * sum(self.weights))
+        verdict = list(ProbeVerdict)[min(int(brightness * 3), 2)]
+        if self.expected not in (None, verdict):
+            raise ValueError(f"expected {self.expected.value}, the image is {verdict.value}")
+        middle = picture.width // 2
+        boxes = ((0, 0, middle, picture.height), (middle, 0, picture.width, picture.height))
+        halves = [context.images.save(image=picture.crop(box)) for box in boxes]
+        names = [ImageField(image_name=half.image_name) for half in halves]
+        return ProbeMeasureOutput(brightness=brightness, verdict=verdict, halves=names)
