@@ -207,7 +207,8 @@ async fn answers_that_are_no_websocket_are_told_apart() {
     let html = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>";
     let not_found = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let forbidden = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    for (answer, code) in [(html, 200), (not_found, 404), (forbidden, 403)] {
+    let error = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    for (answer, code) in [(html, 200), (not_found, 404), (forbidden, 403), (error, 500)] {
         let server = http_server(answer).await;
         let mut events = hub(&server, options()).subscribe(queue());
         let error = last_error(&mut events).await;
@@ -224,6 +225,25 @@ async fn answers_that_are_no_websocket_are_told_apart() {
             server.url()
         )
     );
+}
+
+#[tokio::test]
+async fn once_connected_an_answer_that_is_no_websocket_is_a_restarting_server() {
+    let server = SocketServer::start(|number, mut stream| async move {
+        if number == 1 {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            return;
+        }
+        let mut peer = Peer::welcome(stream, 1).await;
+        peer.event("queue_cleared", item(number as i64)).await;
+        if number > 0 {
+            peer.gone().await;
+        }
+    })
+    .await;
+    let mut events = hub(&server, options()).subscribe(queue());
+    assert_eq!(texts(&mut events, 4).await, ["queue_cleared 0", "down", "gap", "queue_cleared 2"]);
 }
 
 #[tokio::test]
@@ -333,6 +353,22 @@ async fn a_subscription_that_is_never_confirmed_is_an_error() {
     let error = within("connected", events.connected()).await.unwrap_err();
     assert!(matches!(error, EventError::Timeout { what: "a subscription to be confirmed", .. }), "{error}");
     assert_eq!(texts(&mut events, 2).await, ["queue_cleared 0", "down"], "what came anyway is not withheld");
+}
+
+#[tokio::test]
+async fn time_limits_of_the_http_client_do_not_cut_the_socket() {
+    let server = SocketServer::start(|_, stream| async move {
+        let mut peer = Peer::welcome(stream, 1).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        peer.event("queue_cleared", item(1)).await;
+        peer.gone().await;
+    })
+    .await;
+    let limit = Duration::from_millis(200);
+    let http = reqwest::Client::builder().timeout(limit).read_timeout(limit).pool_idle_timeout(limit).build().unwrap();
+    let hub = EventHub::new(EventEndpoint::new(http, &server.url()).unwrap(), options());
+    assert_eq!(texts(&mut hub.subscribe(queue()), 1).await, ["queue_cleared 1"]);
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]

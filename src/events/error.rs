@@ -82,11 +82,12 @@ impl EventError {
     /// Whether trying again is pointless until someone changes something: the address is wrong, the websocket is
     /// blocked, or the token is refused.
     ///
-    /// An HTTP answer below 500 counts as such, except 408, 425 and 429.
+    /// An HTTP answer counts as such, except 408, 425, 429, and 502 and above, which pass. InvokeAI itself answers 500
+    /// to a websocket at a path it does not know.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::InvalidUrl { .. } | Self::Refused { .. } | Self::NoRuntime => true,
-            Self::NotWebSocket { status, .. } => *status < 500 && !matches!(status, 408 | 425 | 429),
+            Self::NotWebSocket { status, .. } => *status < 502 && !matches!(status, 408 | 425 | 429),
             _ => false,
         }
     }
