@@ -421,7 +421,8 @@ fn nullable_members(document: &mut Value) -> Result<usize, Fault> {
         let mut nullable = Vec::new();
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             for (name, property) in properties {
-                let Some(property) = property.as_object_mut().filter(|property| property.contains_key("nullable")) else {
+                let Some(property) = property.as_object_mut().filter(|property| property.contains_key("nullable"))
+                else {
                     continue;
                 };
                 nullable.push(name.clone());
