@@ -9,7 +9,7 @@ use typify::{TypeSpace, TypeSpaceImpl, TypeSpaceSettings};
 
 use crate::{
     enums,
-    lower::{operations::FORM_FIELDS, schemas, walk},
+    lower::{operations::FORM_FIELDS, overrides::EVENT_TYPES, schemas, walk},
     rewrite,
 };
 
@@ -147,7 +147,11 @@ fn event_types<'a>(
         .map(|(name, schema)| Ok((name.clone(), serde_json::from_value(to_json_schema(schema))?)))
         .collect::<Result<Vec<_>, serde_json::Error>>()?;
     space.add_ref_types(schemas)?;
-    Ok(prettyplease::unparse(&rewrite::types(syn::parse2(space.to_stream())?)))
+    let mut source = prettyplease::unparse(&rewrite::types(syn::parse2(space.to_stream())?));
+    for name in EVENT_TYPES.iter().filter(|name| !in_events.contains_key(**name)) {
+        source += &format!("///Not in this document.\npub type {name} = ::serde_json::Map<String, ::serde_json::Value>;\n");
+    }
+    Ok(source)
 }
 
 /// OpenAPI 3.0 to plain JSON Schema: references and `nullable`.

@@ -172,9 +172,9 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
             /// Sends the request and reads the answer as a type of the caller's choice.
             ///
             /// For answers whose declared type says too much or too little, and for documents of other versions.
-            pub async fn send_as<T: ::serde::de::DeserializeOwned>(self) -> Result<ResponseValue<T>, Error> {
+            pub async fn send_as<T: ::serde::de::DeserializeOwned>(self) -> Result<T, Error> {
                 let client = self.client;
-                runtime::json(client, &Self::OPERATION, #request).await
+                runtime::json(client, &Self::OPERATION, #request).await.map(ResponseValue::into_inner)
             }
         });
     }

@@ -202,6 +202,12 @@ impl Error {
         matches!(self, Self::NotFound(_))
     }
 
+    /// Whether the server, or the document this crate was built with, lacks the operation: its answer is then a web
+    /// page or 405.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported { .. } | Self::NotTheApi { .. }) || self.status() == Some(405)
+    }
+
     /// Whether the same call may succeed later. Says nothing about whether repeating it is safe: see
     /// [`may_have_been_sent`](Self::may_have_been_sent).
     pub fn is_retryable(&self) -> bool {

@@ -6,6 +6,7 @@ mod error;
 pub mod events;
 mod open_enum;
 pub mod progress;
+pub mod queue;
 pub mod schema;
 mod transport;
 mod upload;

@@ -42,7 +42,7 @@ pub(crate) const NULL_ANSWERS: &[&str] = &[
 
 /// Schemas left as JSON values: documents that must come back exactly as they went, and the runtime configuration,
 /// which is large and different in every release.
-pub(crate) const OPAQUE_SCHEMAS: &[&str] = &["Graph", "InvokeAIAppConfig", "Workflow", "WorkflowWithoutID"];
+pub(crate) const OPAQUE_SCHEMAS: &[&str] = &["Batch", "Graph", "InvokeAIAppConfig", "Workflow", "WorkflowWithoutID"];
 
 /// Members that the document requires and that servers older than it do not send.
 ///
@@ -81,4 +81,43 @@ pub(crate) const YOUNG_MEMBERS: &[(&str, &[&str])] = &[
     ("WorkflowRecordDTO", &["is_public", "user_id"]),
     ("WorkflowRecordListItemWithThumbnailDTO", &["is_public", "user_id"]),
     ("WorkflowRecordWithThumbnailDTO", &["is_public", "user_id"]),
+];
+
+/// Event payloads that hand-written code names. A document that lacks one gets a plain JSON object in its place.
+pub(crate) const EVENT_TYPES: &[&str] = &[
+    "BatchEnqueuedEvent",
+    "BulkDownloadCompleteEvent",
+    "BulkDownloadErrorEvent",
+    "BulkDownloadStartedEvent",
+    "DownloadCancelledEvent",
+    "DownloadCompleteEvent",
+    "DownloadErrorEvent",
+    "DownloadPausedEvent",
+    "DownloadProgressEvent",
+    "DownloadStartedEvent",
+    "InvocationCompleteEvent",
+    "InvocationErrorEvent",
+    "InvocationProgressEvent",
+    "InvocationStartedEvent",
+    "LlmTaskCompleteEvent",
+    "LlmTaskErrorEvent",
+    "LlmTaskProgressEvent",
+    "ModelInstallCancelledEvent",
+    "ModelInstallCompleteEvent",
+    "ModelInstallDownloadProgressEvent",
+    "ModelInstallDownloadStartedEvent",
+    "ModelInstallDownloadsCompleteEvent",
+    "ModelInstallErrorEvent",
+    "ModelInstallStartedEvent",
+    "ModelLoadCompleteEvent",
+    "ModelLoadStartedEvent",
+    "QueueClearedEvent",
+    "QueueItemStatusChangedEvent",
+    "QueueItemsCanceledEvent",
+    "QueueItemsRetriedEvent",
+    "RecallParametersUpdatedEvent",
+    "WorkflowAccessRevokedEvent",
+    "WorkflowCreatedEvent",
+    "WorkflowDeletedEvent",
+    "WorkflowUpdatedEvent",
 ];

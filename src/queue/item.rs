@@ -1,0 +1,240 @@
+//! What the server says about queue items.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{open_enum::open_enum, timestamp::Timestamp};
+
+open_enum! {
+    /// Where a queue item is in its life (`session_queue_common.py`).
+    ItemStatus {
+        /// Waiting for its turn.
+        Pending = "pending",
+        /// Running.
+        InProgress = "in_progress",
+        /// Suspended until a saved workflow that it called has run. Not an end.
+        Waiting = "waiting",
+        /// Ended well.
+        Completed = "completed",
+        /// Ended with an error.
+        Failed = "failed",
+        /// Ended by request, or because the server was restarted while it ran.
+        Canceled = "canceled",
+    }
+}
+
+impl ItemStatus {
+    /// Whether the item has ended. An ended item never changes again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Canceled)
+    }
+}
+
+/// One queue item in full: `GET /api/v1/queue/{queue_id}/i/{item_id}`.
+///
+/// The server leaves out members that are null. Servers before 6.13 lack some.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct QueueItem {
+    /// Id of the item, rising with each item the server ever made.
+    pub item_id: i64,
+    /// Where it is in its life.
+    pub status: ItemStatus,
+    /// Rises with each change of status. Since 6.13.
+    #[serde(default)]
+    pub status_sequence: Option<i64>,
+    /// Its batch. Children of a `call_saved_workflow` node have the batch of their parent.
+    pub batch_id: String,
+    /// Its queue.
+    #[serde(default)]
+    pub queue_id: String,
+    /// Its session, one execution of a graph.
+    #[serde(default)]
+    pub session_id: String,
+    /// Where its batch said it came from.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// What its batch said it was for.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// Higher goes first.
+    #[serde(default)]
+    pub priority: i64,
+    /// Class of the exception, if it failed.
+    #[serde(default)]
+    pub error_type: Option<String>,
+    /// Text of the exception, if it failed.
+    #[serde(default)]
+    pub error_message: Option<String>,
+    /// Python traceback with paths of the server, if it failed.
+    #[serde(default)]
+    pub error_traceback: Option<String>,
+    /// When it was enqueued.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
+    /// When it last changed.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
+    /// When it began to run.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended, in whichever way.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    /// What the batch put into the graph for this item.
+    #[serde(default)]
+    pub field_values: Option<Vec<FieldValue>>,
+    /// The item it was retried from.
+    #[serde(default)]
+    pub retried_from_item_id: Option<i64>,
+    /// The item whose `call_saved_workflow` node made it.
+    #[serde(default)]
+    pub parent_item_id: Option<i64>,
+    /// The execution: graph, results, errors. Empty results while it runs.
+    #[serde(default)]
+    pub session: Value,
+    /// The workflow sent along, if any.
+    #[serde(default)]
+    pub workflow: Option<Value>,
+}
+
+impl QueueItem {
+    /// From start to end, by the server's clock. Includes the pause of about half a second that InvokeAI takes before
+    /// each item.
+    pub fn elapsed(&self) -> Option<Duration> {
+        let (started, ended) = (self.started_at.as_ref()?, self.completed_at.as_ref()?);
+        ended.to_system_time()?.duration_since(started.to_system_time()?).ok()
+    }
+}
+
+/// A queue item without its session.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ItemSummary {
+    /// Id of the item.
+    pub item_id: i64,
+    /// Where it is in its life.
+    pub status: ItemStatus,
+    /// Its batch.
+    pub batch_id: String,
+    /// Where its batch said it came from.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// What its batch said it was for.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// When it was enqueued.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
+    /// When it began to run.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended, in whichever way.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    /// What the batch put into the graph for this item.
+    #[serde(default)]
+    pub field_values: Option<Vec<FieldValue>>,
+    /// The item whose `call_saved_workflow` node made it.
+    #[serde(default)]
+    pub parent_item_id: Option<i64>,
+}
+
+/// One value that a batch put into the graph.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct FieldValue {
+    /// The node.
+    pub node_path: String,
+    /// The field of the node.
+    pub field_name: String,
+    /// The value.
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// How many items are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct Counts {
+    /// Waiting for their turn.
+    pub pending: u64,
+    /// Running.
+    pub in_progress: u64,
+    /// Suspended for a called workflow. Since 6.14.
+    pub waiting: u64,
+    /// Ended well.
+    pub completed: u64,
+    /// Ended with an error.
+    pub failed: u64,
+    /// Canceled.
+    pub canceled: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+impl Counts {
+    /// How many have ended.
+    pub fn ended(&self) -> u64 {
+        self.completed + self.failed + self.canceled
+    }
+}
+
+/// State of a queue: `GET /api/v1/queue/{queue_id}/status`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct QueueStatus {
+    /// The queue's items.
+    pub queue: QueueCounts,
+    /// The processor that runs all queues.
+    pub processor: ProcessorStatus,
+}
+
+/// Counts of a queue, and what runs in it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct QueueCounts {
+    /// Id of the queue.
+    pub queue_id: String,
+    /// The item that runs, if any.
+    #[serde(default)]
+    pub item_id: Option<i64>,
+    /// The batch of the item that runs.
+    #[serde(default)]
+    pub batch_id: Option<String>,
+    /// How many items are where.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// State of the one processor that serves all queues of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ProcessorStatus {
+    /// False while paused.
+    pub is_started: bool,
+    /// Whether an item runs now.
+    pub is_processing: bool,
+}
+
+/// State of a batch: `GET /api/v1/queue/{queue_id}/b/{batch_id}/status`.
+///
+/// A batch that never existed, or whose items were pruned, has counts of zero.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct BatchStatus {
+    /// Id of the batch.
+    pub batch_id: String,
+    /// Where it said it came from.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// What it said it was for.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// How many items are where.
+    #[serde(flatten)]
+    pub counts: Counts,
+}

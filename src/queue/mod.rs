@@ -1,0 +1,365 @@
+//! Queues: what waits, runs and has run on a server.
+//!
+//! Any text is a queue id; the editor uses `default`. One processor serves all queues of a server.
+
+mod item;
+
+use std::collections::BTreeSet;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use item::{
+    BatchStatus, Counts, FieldValue, ItemStatus, ItemSummary, ProcessorStatus, QueueCounts, QueueItem, QueueStatus,
+};
+
+use crate::{
+    Client,
+    api::call,
+    error::{Error, Result},
+};
+
+/// The editor's queue.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// The server takes at most 1000 ids at once; fewer keep its answers short.
+const IDS_AT_ONCE: usize = 500;
+
+/// One queue of a server, from [`Client::queue`].
+///
+/// ```no_run
+/// # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+/// use futures::TryStreamExt as _;
+///
+/// let queue = client.queue("default");
+/// println!("{} items wait", queue.status().await?.queue.counts.pending);
+/// let mut items = std::pin::pin!(queue.items());
+/// while let Some(item) = items.try_next().await? {
+///     println!("{} {}", item.item_id, item.status);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    id: String,
+}
+
+impl Client {
+    /// The queue of this id; `default` is the editor's.
+    pub fn queue(&self, queue_id: impl Into<String>) -> Queue {
+        Queue { client: self.clone(), id: queue_id.into() }
+    }
+}
+
+#[derive(Deserialize)]
+struct ItemIds {
+    item_ids: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Deleted {
+    deleted: u64,
+}
+
+#[derive(Deserialize)]
+struct Canceled {
+    canceled: u64,
+}
+
+/// Reading.
+impl Queue {
+    /// Id of the queue.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Counts, what runs, and whether the processor is paused.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn status(&self) -> Result<QueueStatus> {
+        let api = self.client.api();
+        call!(api.get_queue_status().queue_id(&self.id).send_as()).await
+    }
+
+    /// An item in full. Large: 22 kB and more. [`summaries`](Self::summaries) are small.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such item in this queue; any error of a call.
+    pub async fn item(&self, item_id: i64) -> Result<QueueItem> {
+        let api = self.client.api();
+        let answer = call!(api.get_queue_item().queue_id(&self.id).item_id(item_id).send_as()).await;
+        answer.map_err(as_not_found)
+    }
+
+    /// An item in full, or `None` if it is not, or no longer, in this queue.
+    ///
+    /// # Errors
+    /// Any other error of a call.
+    pub async fn find_item(&self, item_id: i64) -> Result<Option<QueueItem>> {
+        match self.item(item_id).await {
+            Ok(item) => Ok(Some(item)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The item that runs now, if any.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn current(&self) -> Result<Option<QueueItem>> {
+        let api = self.client.api();
+        call!(api.get_current_queue_item().queue_id(&self.id).send_as()).await
+    }
+
+    /// The item that runs next, if any.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn next(&self) -> Result<Option<QueueItem>> {
+        let api = self.client.api();
+        call!(api.get_next_queue_item().queue_id(&self.id).send_as()).await
+    }
+
+    /// Ids of all items, oldest first.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn item_ids(&self) -> Result<Vec<i64>> {
+        let ids = match self.newer_item_ids().await {
+            // Servers before 6.8 list whole items only.
+            Err(error) if error.is_unsupported() => self.all_items().await?.iter().map(|item| item.item_id).collect(),
+            other => other?,
+        };
+        // The server sorts by second of creation; ids rise with it and are exact.
+        Ok(BTreeSet::from_iter(ids).into_iter().collect())
+    }
+
+    async fn newer_item_ids(&self) -> Result<Vec<i64>> {
+        let api = self.client.api();
+        let ids = call!(api.get_queue_item_ids().queue_id(&self.id).send_as::<ItemIds>()).await?;
+        Ok(ids.item_ids)
+    }
+
+    /// Small descriptions of these items, in the order given. Items that no longer exist are left out.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn summaries(&self, item_ids: &[i64]) -> Result<Vec<ItemSummary>> {
+        let mut found = Vec::with_capacity(item_ids.len());
+        for ids in item_ids.chunks(IDS_AT_ONCE) {
+            let mut some = match self.newer_summaries(ids).await {
+                Err(error) if error.is_unsupported() => self.older_summaries(ids).await?,
+                other => other?,
+            };
+            some.sort_by_key(|item| ids.iter().position(|id| *id == item.item_id));
+            found.append(&mut some);
+        }
+        Ok(found)
+    }
+
+    async fn newer_summaries(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
+        let api = self.client.api();
+        let call = call!(
+            api.get_queue_item_summaries_by_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as()
+        );
+        call.await
+    }
+
+    /// Before 6.14 there are no summaries, before 6.8 no items by ids.
+    async fn older_summaries(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
+        let items = match self.items_by_ids(ids).await {
+            Err(error) if error.is_unsupported() => self.all_items().await?,
+            other => other?,
+        };
+        Ok(items.into_iter().filter(|item| ids.contains(&item.item_id)).collect())
+    }
+
+    async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
+        let api = self.client.api();
+        let call = call!(
+            api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as()
+        );
+        call.await
+    }
+
+    async fn all_items(&self) -> Result<Vec<ItemSummary>> {
+        let api = self.client.api();
+        call!(api.list_all_queue_items().queue_id(&self.id).send_as()).await
+    }
+
+    /// Small descriptions of all items, oldest first, fetched in pages as the stream is read.
+    pub fn items(&self) -> impl Stream<Item = Result<ItemSummary>> + Send + use<> {
+        let queue = self.clone();
+        futures::stream::once(async move {
+            let ids = queue.item_ids().await?;
+            let pages: Vec<Vec<i64>> = ids.chunks(IDS_AT_ONCE).map(<[i64]>::to_vec).collect();
+            Ok::<_, Error>(futures::stream::iter(pages).then(move |ids| {
+                let queue = queue.clone();
+                async move { queue.summaries(&ids).await.map(|page| futures::stream::iter(page.into_iter().map(Ok))) }
+            }))
+        })
+        .try_flatten()
+        .try_flatten()
+    }
+
+    /// Counts of a batch. A batch that never existed, or whose items were pruned, has counts of zero.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn batch_status(&self, batch_id: &str) -> Result<BatchStatus> {
+        let api = self.client.api();
+        call!(api.get_batch_status().queue_id(&self.id).batch_id(batch_id).send_as()).await
+    }
+
+    /// Ids of the items of a batch, oldest first, children of called workflows included.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn batch_item_ids(&self, batch_id: &str) -> Result<Vec<i64>> {
+        let all = self.item_ids().await?;
+        let mut found = Vec::new();
+        // A batch that is looked for is mostly a young one.
+        for ids in all.rchunks(IDS_AT_ONCE) {
+            let items = self.summaries(ids).await?;
+            found.extend(items.iter().filter(|item| item.batch_id == batch_id).map(|item| item.item_id));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+/// Changing.
+impl Queue {
+    /// Cancels an item, and all that a called workflow connects with it. One that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such item; any error of a call.
+    pub async fn cancel_item(&self, item_id: i64) -> Result<QueueItem> {
+        let api = self.client.api();
+        call!(api.cancel_queue_item().queue_id(&self.id).item_id(item_id).send_as()).await
+    }
+
+    /// Cancels all items of these batches that have not ended. Says how many.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn cancel_batches<B: Into<String>>(&self, batch_ids: impl IntoIterator<Item = B>) -> Result<u64> {
+        let api = self.client.api();
+        let ids: Vec<String> = batch_ids.into_iter().map(Into::into).collect();
+        let call = call!(
+            api.cancel_by_batch_ids().queue_id(&self.id).body_map(|body| body.batch_ids(ids)).send_as::<Canceled>()
+        );
+        Ok(call.await?.canceled)
+    }
+
+    /// Cancels all items of this destination that have not ended. Says how many.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn cancel_destination(&self, destination: &str) -> Result<u64> {
+        let api = self.client.api();
+        let call = call!(
+            api.cancel_by_destination().queue_id(&self.id).destination(destination).send_as::<Canceled>()
+        );
+        Ok(call.await?.canceled)
+    }
+
+    /// Cancels everything that waits, and lets what runs go on. Says how many.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn cancel_all_except_current(&self) -> Result<u64> {
+        let api = self.client.api();
+        Ok(call!(api.cancel_all_except_current().queue_id(&self.id).send_as::<Canceled>()).await?.canceled)
+    }
+
+    /// Deletes one item; one that runs is canceled first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such item; any error of a call.
+    pub async fn delete_item(&self, item_id: i64) -> Result<()> {
+        let api = self.client.api();
+        call!(api.delete_queue_item().queue_id(&self.id).item_id(item_id).send()).await?;
+        Ok(())
+    }
+
+    /// Deletes everything but the item that runs. Says how many.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn delete_all_except_current(&self) -> Result<u64> {
+        let api = self.client.api();
+        Ok(call!(api.delete_all_except_current().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
+    }
+
+    /// Runs failed or canceled items again, as new items of the same batch. Gives the new ids; items that are of
+    /// neither kind are skipped.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn retry(&self, item_ids: &[i64]) -> Result<Vec<i64>> {
+        let api = self.client.api();
+        let before = self.item_ids().await?.last().copied().unwrap_or(0);
+        let answer = call!(api.retry_items_by_id().queue_id(&self.id).body(item_ids.to_vec()).send_as::<Value>());
+        answer.await?;
+        // The answer names the old items; a new one knows which it came from.
+        let mut fresh = Vec::new();
+        for id in self.item_ids().await?.into_iter().filter(|id| *id > before) {
+            let item = self.find_item(id).await?;
+            let source = item.and_then(|item| item.retried_from_item_id);
+            fresh.extend(source.filter(|old| item_ids.contains(old)).map(|_| id));
+        }
+        Ok(fresh)
+    }
+
+    /// Pauses the processor, **for all queues of the server**. What runs goes on to its end.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn pause(&self) -> Result<ProcessorStatus> {
+        let api = self.client.api();
+        call!(api.pause().queue_id(&self.id).send_as()).await
+    }
+
+    /// Lets the processor go on, for all queues of the server.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn resume(&self) -> Result<ProcessorStatus> {
+        let api = self.client.api();
+        call!(api.resume().queue_id(&self.id).send_as()).await
+    }
+
+    /// Deletes **every** ended item of this queue, also those of other programs. Says how many.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn prune(&self) -> Result<u64> {
+        let api = self.client.api();
+        Ok(call!(api.prune().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
+    }
+
+    /// Cancels and deletes **every** item of this queue, also those of other programs. Says how many.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn clear(&self) -> Result<u64> {
+        let api = self.client.api();
+        Ok(call!(api.clear().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
+    }
+}
+
+/// For an item of another queue the server fails with "404: …" inside a 500.
+fn as_not_found(error: Error) -> Error {
+    match error {
+        Error::Server(refusal) if refusal.status == 500 && refusal.detail.to_string().contains("404: ") => {
+            Error::NotFound(refusal)
+        }
+        other => other,
+    }
+}
