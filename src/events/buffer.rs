@@ -160,9 +160,9 @@ mod tests {
     #[test]
     fn progress_goes_first_and_without_a_gap() {
         let mut buffer = buffer(3, 1000);
-        for item in [event("x_progress", 1, 1), event("y_progress", 2, 1), event("done", 3, 1)] {
-            buffer.push(item);
-        }
+        put(&mut buffer, "x_progress", 1, 1);
+        put(&mut buffer, "y_progress", 2, 1);
+        put(&mut buffer, "done", 3, 1);
         put(&mut buffer, "done", 4, 1);
         put(&mut buffer, "x_progress", 5, 1);
         put(&mut buffer, "done", 6, 1);
