@@ -1,0 +1,237 @@
+//! `invokeai-client inspect`: what a workflow takes, gives and lacks, and what running it would send.
+
+use clap::Args;
+use invokeai_client::workflow::{
+    DefinitionError, EnqueueOptions, Input, InputError, OutputNode, Problem, SharedCatalogue, Workflow,
+    WorkflowDefinition, field::InkField,
+};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit code for a workflow that can be read but not run.
+const NOT_READY: u8 = 2;
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// An exported workflow, or a PNG image made by InvokeAI
+    #[arg(value_name = "WORKFLOW")]
+    workflow: PathBuf,
+    /// Set an input: system name, user name or unique field name = plain text for strings, else JSON; @FILE reads it
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Board for images of nodes that name none
+    #[arg(long, value_name = "ID")]
+    auto_add_board: Option<String>,
+    /// How often to run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Run before what is already waiting
+    #[arg(long)]
+    prepend: bool,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a workflow cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InspectError {
+    #[error("cannot load {path}")]
+    Definition { path: PathBuf, source: DefinitionError },
+    #[error("--set {argument}: {message}")]
+    Set { argument: String, message: String },
+    #[error("--set {argument}")]
+    Input { argument: String, source: InputError },
+    #[error("cannot write")]
+    Write(#[from] io::Error),
+}
+
+pub(crate) fn run(
+    args: &InspectArgs,
+    catalogue: &SharedCatalogue,
+    out: &mut dyn Write,
+) -> Result<ExitCode, InspectError> {
+    let definition = WorkflowDefinition::from_path(&args.workflow)
+        .map_err(|source| InspectError::Definition { path: args.workflow.clone(), source })?;
+    let mut workflow = Workflow::new(definition, catalogue);
+    for argument in &args.set {
+        set(&mut workflow, argument)?;
+    }
+    let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
+    options.auto_add_board = args.auto_add_board.clone();
+    let problems = workflow.problems();
+    let outputs = workflow.output_nodes(&options);
+    if args.json {
+        writeln!(out, "{:#}", report(&workflow, &options, &outputs, &problems))?;
+    } else {
+        print(&workflow, &outputs, &problems, out)?;
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
+}
+
+/// Sets an input from `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts.
+pub(crate) fn set(workflow: &mut Workflow, argument: &str) -> Result<(), InspectError> {
+    let fail = |message: String| InspectError::Set { argument: shown(argument), message };
+    let splits: Vec<(&str, &str)> =
+        argument.match_indices('=').map(|(at, _)| (&argument[..at], &argument[at + 1..])).collect();
+    let Some(first) = splits.first() else {
+        return Err(fail("must be NAME=VALUE".into()));
+    };
+    let (name, value) = splits.iter().find(|(name, _)| workflow.input(*name).is_ok()).unwrap_or(first);
+    let input_error = |source| InspectError::Input { argument: shown(argument), source };
+    let text = match value.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| fail(format!("cannot read {file}: {error}")))?,
+        None => (*value).to_owned(),
+    };
+    let input = workflow.input(*name).map_err(input_error)?;
+    let value = if takes_text(&input.field) {
+        Value::from(text)
+    } else {
+        // What is no JSON is a plain word, such as the name of an image or a scheduler.
+        serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.trim_end_matches(['\r', '\n'])))
+    };
+    workflow.set_input(*name, value).map_err(input_error)
+}
+
+fn takes_text(field: &InkField) -> bool {
+    matches!(field, InkField::String(_))
+}
+
+/// An argument without a value that may be long or secret.
+fn shown(argument: &str) -> String {
+    argument.split_once('=').map_or_else(|| argument.to_owned(), |(name, _)| format!("{name}=…"))
+}
+
+fn report(workflow: &Workflow, options: &EnqueueOptions, outputs: &[OutputNode], problems: &[Problem]) -> Value {
+    json!({
+        "meta_version": workflow.definition().meta_version(),
+        "warnings": workflow.warnings().iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>(),
+        "inputs": workflow.inputs().iter().map(input_json).collect::<Vec<_>>(),
+        "outputs": outputs.iter().map(output_json).collect::<Vec<_>>(),
+        "problems": problems.iter().map(problem_json).collect::<Vec<_>>(),
+        // What keeps it from being built is among the problems.
+        "enqueue": workflow.enqueue_body(options).unwrap_or_default(),
+    })
+}
+
+fn input_json(input: &Input) -> Value {
+    let mut members = Map::new();
+    let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    add("index", input.index.into());
+    add("system_name", input.system_name.as_str().into());
+    add("user_name", input.user_name.as_str().into());
+    add("node_id", input.node_id.as_str().into());
+    add("field_name", input.field_name.as_str().into());
+    add("ink_type", input.field.ink_type().into());
+    if let Some(field_type) = input.field_type() {
+        let cardinality = field_type.cardinality.as_str();
+        add("field_type", json!({"name": field_type.name, "cardinality": cardinality, "batch": field_type.batch}));
+        add("required", input.required.into());
+    }
+    if let Some(kind) = input.input_kind() {
+        add("input_kind", kind.as_str().into());
+    }
+    add("connected", input.connected.into());
+    if let Some(value) = input.value() {
+        add("value", value.clone());
+    }
+    add("constraints", input.constraints().to_json().into());
+    members.into()
+}
+
+fn output_json(output: &OutputNode) -> Value {
+    let mut members = json!({
+        "node_id": output.node_id,
+        "node_type": output.node_type,
+        "fields": output.fields,
+        "intermediate": output.is_intermediate,
+        "exposed": output.exposed,
+    });
+    if let (Some(board), Value::Object(members)) = (&output.board_id, &mut members) {
+        members.insert("board".into(), board.as_str().into());
+    }
+    members
+}
+
+fn problem_json(problem: &Problem) -> Value {
+    let mut members = Map::new();
+    members.insert("kind".into(), problem.kind.as_str().into());
+    members.insert("source".into(), problem.source.as_str().into());
+    for (name, value) in [("node_id", &problem.node_id), ("field", &problem.field)] {
+        if let Some(value) = value {
+            members.insert(name.into(), value.as_str().into());
+        }
+    }
+    members.insert("message".into(), problem.message.as_str().into());
+    members.into()
+}
+
+fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
+    let definition = workflow.definition();
+    writeln!(out, "{}", or_unnamed(definition.name()))?;
+    for (title, text) in [("description", definition.description()), ("author", definition.author())] {
+        if !text.is_empty() {
+            writeln!(out, "  {title}: {text}")?;
+        }
+    }
+    writeln!(out, "  schema version {}, {} nodes", definition.meta_version(), definition.node_count())?;
+
+    writeln!(out, "\nInputs ({})", workflow.inputs().len())?;
+    let rows: Vec<[String; 5]> = workflow.inputs().iter().map(row).collect();
+    let widths: Vec<usize> = (0..4).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
+    for [index, name, kind, state, value] in &rows {
+        let (i, n, k, s) = (widths[0], widths[1], widths[2], widths[3]);
+        let line = format!("  {index:>i$}  {name:<n$}  {kind:<k$}  {state:<s$}  {value}");
+        writeln!(out, "{}", line.trim_end())?;
+    }
+
+    writeln!(out, "\nSaves ({})", outputs.len())?;
+    for output in outputs {
+        let board = output.board_id.as_deref().map_or("no board".to_owned(), |board| format!("board {board}"));
+        let intermediate = if output.is_intermediate { ", intermediate" } else { "" };
+        writeln!(out, "  {} ({}): {board}{intermediate}", output.title, output.node_type)?;
+    }
+
+    for (title, lines) in [
+        ("Warnings", workflow.warnings().iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>()),
+        ("Problems", problems.iter().map(|problem| problem.message.as_str()).collect()),
+    ] {
+        if !lines.is_empty() {
+            writeln!(out, "\n{title} ({})", lines.len())?;
+        }
+        for line in lines {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    writeln!(out, "\n{}", if problems.is_empty() { "Ready to run." } else { "Not ready to run." })
+}
+
+fn or_unnamed(name: &str) -> &str {
+    if name.is_empty() { "(unnamed workflow)" } else { name }
+}
+
+/// Index, name, type, state and value of an input.
+fn row(input: &Input) -> [String; 5] {
+    let state = match (input.connected, input.required, input.value()) {
+        (true, _, _) => "connected",
+        (_, true, None) => "MISSING",
+        (_, true, Some(_)) => "required",
+        (_, false, _) => "",
+    };
+    let value = input.value().filter(|_| !input.connected).map(short).unwrap_or_default();
+    let name = input.user_name.lines().next().unwrap_or_default().to_owned();
+    [input.index.to_string(), name, input.field.ink_type().to_owned(), state.to_owned(), value]
+}
+
+/// A value on one line. Models and images go by their names.
+fn short(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let name = ["name", "image_name", "video_name"].into_iter().find_map(|key| value.get(key)?.as_str());
+    let text = name.map_or_else(|| value.to_string(), str::to_owned);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

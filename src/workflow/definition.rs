@@ -1,0 +1,304 @@
+//! A workflow as it was exported: the original JSON, kept whole, and what the editor reads in it.
+
+use super::document::{CURRENT_VERSION, Document, NodeData};
+use super::json::{At, MAX_BYTES, MAX_DEPTH, Misfit, is_deeper_than, is_version};
+use super::{migrate, png_text};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+
+/// A workflow exported from the InvokeAI web editor, of any version from 1.0.0 (InvokeAI 3.1) to 4.0.0 (6.13 and later).
+///
+/// Reading is lossless: the original JSON is kept with unknown members and member order, and serialising gives it back
+/// equal. What the editor refuses to load is refused here, with the place of the fault.
+///
+/// A definition never changes. To see and set inputs make a [`Workflow`](super::Workflow) from it.
+///
+/// ```
+/// use invokeai_client::workflow::WorkflowDefinition;
+///
+/// let definition: WorkflowDefinition = r#"{
+///     "name": "Adder", "author": "", "description": "Adds", "version": "1.2.0", "contact": "", "tags": "math, demo",
+///     "notes": "", "nodes": [], "edges": [], "exposedFields": [], "meta": {"version": "3.0.0"}
+/// }"#
+/// .parse()?;
+/// assert_eq!(definition.name(), "Adder");
+/// assert_eq!(definition.meta_version(), "3.0.0");
+/// assert_eq!(definition.tags().collect::<Vec<_>>(), ["math", "demo"]);
+/// # Ok::<(), invokeai_client::workflow::DefinitionError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowDefinition {
+    original: Value,
+    meta_version: String,
+    document: Document,
+}
+
+/// Why a workflow could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefinitionError {
+    /// The file or stream could not be read.
+    #[error("the workflow could not be read")]
+    Io(#[from] std::io::Error),
+    /// The text is larger than is sensible for a workflow.
+    #[error("the workflow is larger than {limit} bytes")]
+    TooLarge {
+        /// Largest size accepted, in bytes.
+        limit: usize,
+    },
+    /// The JSON is nested deeper than any workflow.
+    #[error("the workflow is nested deeper than {limit} levels")]
+    TooDeep {
+        /// Deepest nesting accepted.
+        limit: usize,
+    },
+    /// The text is not JSON.
+    #[error("the workflow is not JSON: {message}")]
+    Json {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// `meta.version` is missing or is not `major.minor.patch`.
+    #[error("the workflow does not say which schema version it has: meta.version must be like 4.0.0, got {found}")]
+    NoVersion {
+        /// What is there instead.
+        found: String,
+    },
+    /// Something the editor's schema does not allow.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// Where: `nodes[3].data.inputs.steps.value`. Empty paths are shown as `workflow`.
+        path: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A PNG file without a workflow, or no PNG file.
+    #[error("no workflow in the image: {message}")]
+    NoWorkflowInImage {
+        /// What was found.
+        message: String,
+    },
+}
+
+impl From<Misfit> for DefinitionError {
+    fn from(Misfit { path, message }: Misfit) -> Self {
+        let path = if path.is_empty() { "workflow".to_owned() } else { path };
+        DefinitionError::Invalid { path, message }
+    }
+}
+
+impl WorkflowDefinition {
+    /// Reads a file: an exported workflow, or a PNG image made by InvokeAI that carries one.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds nothing the editor would load.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, DefinitionError> {
+        Self::from_reader(std::fs::File::open(path)?)
+    }
+
+    /// Reads a stream to its end: a workflow or a PNG image, as [`from_path`](Self::from_path).
+    ///
+    /// # Errors
+    /// As `from_path`.
+    pub fn from_reader(reader: impl Read) -> Result<Self, DefinitionError> {
+        let mut bytes = Vec::new();
+        reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > MAX_BYTES {
+            return Err(DefinitionError::TooLarge { limit: MAX_BYTES });
+        }
+        if png_text::is_png(&bytes) {
+            return Self::from_png(&bytes);
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
+        text.parse()
+    }
+
+    /// Takes a parsed workflow. A record of the workflow library (`GET /api/v1/workflows/i/{id}`) is taken too: the
+    /// workflow is its member `workflow`.
+    ///
+    /// # Errors
+    /// If the editor would not load it.
+    pub fn from_value(value: Value) -> Result<Self, DefinitionError> {
+        if is_deeper_than(&value, MAX_DEPTH) {
+            return Err(DefinitionError::TooDeep { limit: MAX_DEPTH });
+        }
+        let value = unwrap_record(value);
+        let meta_version = schema_version(&value)?;
+        let at = At::root(&value);
+        let document = match meta_version.as_str() {
+            "1.0.0" => {
+                let mut document = Document::parse(&At::root(&migrate::from_v1(&at)?), CURRENT_VERSION)?;
+                // That version did not know node packs; only the catalogue does.
+                for node in &mut document.nodes {
+                    if let NodeData::Invocation(invocation) = &mut node.data {
+                        invocation.node_pack = None;
+                    }
+                }
+                document
+            }
+            "2.0.0" => Document::parse(&At::root(&migrate::from_v2(&at)?), CURRENT_VERSION)?,
+            "3.0.0" => Document::parse(&at, "3.0.0")?,
+            _ => Document::parse(&at, CURRENT_VERSION)?,
+        };
+        Ok(WorkflowDefinition { original: value, meta_version, document })
+    }
+
+    /// Takes the workflow out of a PNG image made by InvokeAI: its text chunk `invokeai_workflow`, plain (tEXt), in
+    /// UTF-8 (iTXt), or compressed.
+    ///
+    /// # Errors
+    /// If the bytes are no PNG image, carry no workflow, or carry one that the editor would not load.
+    pub fn from_png(bytes: &[u8]) -> Result<Self, DefinitionError> {
+        let text = png_text::find(bytes, "invokeai_workflow")
+            .map_err(|message| DefinitionError::NoWorkflowInImage { message })?;
+        match text {
+            Some(text) => text.parse(),
+            None => Err(DefinitionError::NoWorkflowInImage { message: "there is no chunk `invokeai_workflow`".into() }),
+        }
+    }
+
+    pub(super) fn from_document(document: Document) -> Self {
+        WorkflowDefinition { original: document.to_json(true), meta_version: CURRENT_VERSION.to_owned(), document }
+    }
+
+    /// The JSON as it was read.
+    pub fn as_value(&self) -> &Value {
+        &self.original
+    }
+
+    /// The JSON as it was read.
+    pub fn into_value(self) -> Value {
+        self.original
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Id in the workflow library of the server it came from.
+    pub fn id(&self) -> Option<&str> {
+        self.document.id.as_deref()
+    }
+
+    /// Name the author gave.
+    pub fn name(&self) -> &str {
+        &self.document.texts.name
+    }
+
+    /// Author's name; free text.
+    pub fn author(&self) -> &str {
+        &self.document.texts.author
+    }
+
+    /// What the workflow does, in the author's words.
+    pub fn description(&self) -> &str {
+        &self.document.texts.description
+    }
+
+    /// Version the author gave; free text, often empty.
+    pub fn version(&self) -> &str {
+        &self.document.texts.version
+    }
+
+    /// How to reach the author; free text.
+    pub fn contact(&self) -> &str {
+        &self.document.texts.contact
+    }
+
+    /// Tags, which the file holds as one comma-separated text.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.document.texts.tags.split(',').map(str::trim).filter(|tag| !tag.is_empty())
+    }
+
+    /// Notes of the author.
+    pub fn notes(&self) -> &str {
+        &self.document.texts.notes
+    }
+
+    /// `user` or `default` (shipped with InvokeAI).
+    pub fn category(&self) -> &str {
+        &self.document.category
+    }
+
+    /// Version of the workflow schema that the file was written in: `1.0.0`, `2.0.0`, `3.0.0` or `4.0.0`.
+    pub fn meta_version(&self) -> &str {
+        &self.meta_version
+    }
+
+    /// How many nodes there are, notes and connectors included.
+    pub fn node_count(&self) -> usize {
+        self.document.nodes.len()
+    }
+
+    /// Ids of the saved workflows that `call_saved_workflow` nodes name, without repetition. Their definitions are
+    /// needed to know the dynamic inputs of those nodes; see
+    /// [`WorkflowOptions::saved_workflows`](super::WorkflowOptions).
+    pub fn called_workflow_ids(&self) -> Vec<&str> {
+        let mut ids = Vec::new();
+        for invocation in self.document.nodes.iter().filter_map(|node| node.invocation()) {
+            let called = invocation.inputs.get("workflow_id").and_then(|field| field.value.as_ref()?.as_str());
+            if let Some(id) = called.filter(|id| invocation.node_type == "call_saved_workflow" && !id.is_empty()) {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+        ids
+    }
+}
+
+impl FromStr for WorkflowDefinition {
+    type Err = DefinitionError;
+
+    fn from_str(text: &str) -> Result<Self, DefinitionError> {
+        if text.len() > MAX_BYTES {
+            return Err(DefinitionError::TooLarge { limit: MAX_BYTES });
+        }
+        // serde_json refuses text nested deeper than MAX_DEPTH by itself.
+        let value = serde_json::from_str(text).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
+        Self::from_value(value)
+    }
+}
+
+impl TryFrom<Value> for WorkflowDefinition {
+    type Error = DefinitionError;
+
+    fn try_from(value: Value) -> Result<Self, DefinitionError> {
+        Self::from_value(value)
+    }
+}
+
+/// The JSON as it was read.
+impl Serialize for WorkflowDefinition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.original.serialize(serializer)
+    }
+}
+
+/// A library record wraps the workflow and has no `nodes` of its own.
+fn unwrap_record(value: Value) -> Value {
+    match value {
+        Value::Object(mut record)
+            if record.contains_key("workflow_id")
+                && !record.contains_key("nodes")
+                && record.contains_key("workflow") =>
+        {
+            record.shift_remove("workflow").unwrap_or_default()
+        }
+        value => value,
+    }
+}
+
+fn schema_version(workflow: &Value) -> Result<String, DefinitionError> {
+    let found = workflow.get("meta").and_then(|meta| meta.get("version"));
+    match found.and_then(Value::as_str) {
+        Some(version) if is_version(version, false) => Ok(version.to_owned()),
+        _ => {
+            let found = found.map_or_else(|| "nothing".to_owned(), super::json::describe);
+            Err(DefinitionError::NoVersion { found })
+        }
+    }
+}

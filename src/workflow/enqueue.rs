@@ -1,0 +1,247 @@
+//! The request body that runs a workflow: graph, batch data and embedded workflow.
+
+use super::batch::{self, BatchFault};
+use super::generator::ServerRequest;
+use super::graph;
+use super::wiring::Wiring;
+use super::working_copy::Workflow;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// How a workflow is run. The defaults are the editor's.
+///
+/// ```
+/// use invokeai_client::workflow::EnqueueOptions;
+///
+/// let options = EnqueueOptions::default().runs(3).auto_add_board("2f0b…");
+/// assert_eq!(options.runs, 3);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EnqueueOptions {
+    /// Board for the images of nodes whose board is `auto` or unset; without one they stay uncategorised. In the editor
+    /// this is the board chosen in the gallery.
+    pub auto_add_board: Option<String>,
+    /// How often to run everything, at least 1. Nothing is varied between runs.
+    pub runs: u32,
+    /// Whether to run before what is already waiting.
+    pub prepend: bool,
+    /// Where the batch says it comes from; the editor says `workflows`.
+    pub origin: Option<String>,
+    /// What the batch says it is for; the editor says `gallery`.
+    pub destination: Option<String>,
+    /// Id of the batch; the server makes one up if there is none.
+    pub batch_id: Option<String>,
+    /// More batch data beside that of the workflow's batch nodes: outer lists multiply, inner ones run side by side.
+    pub extra_data: Vec<Vec<BatchDatum>>,
+    /// What a server answered for generators that need one, by id of the generator node. See
+    /// [`Workflow::server_requests`].
+    pub generated: HashMap<String, Vec<Value>>,
+}
+
+/// Items that one field of one node takes, run by run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchDatum {
+    /// The node.
+    pub node_id: String,
+    /// The field of the node.
+    pub field: String,
+    /// One item for each run.
+    pub items: Vec<Value>,
+}
+
+impl Default for EnqueueOptions {
+    fn default() -> Self {
+        EnqueueOptions {
+            auto_add_board: None,
+            runs: 1,
+            prepend: false,
+            origin: Some("workflows".into()),
+            destination: Some("gallery".into()),
+            batch_id: None,
+            extra_data: Vec::new(),
+            generated: HashMap::new(),
+        }
+    }
+}
+
+impl EnqueueOptions {
+    /// Sets the board for images of nodes that name none.
+    #[must_use]
+    pub fn auto_add_board(mut self, board_id: impl Into<String>) -> Self {
+        self.auto_add_board = Some(board_id.into());
+        self
+    }
+
+    /// Sets how often to run everything.
+    #[must_use]
+    pub fn runs(mut self, runs: u32) -> Self {
+        self.runs = runs;
+        self
+    }
+
+    /// Sets whether to run before what is already waiting.
+    #[must_use]
+    pub fn prepend(mut self, prepend: bool) -> Self {
+        self.prepend = prepend;
+        self
+    }
+
+    /// Sets where the batch says it comes from.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Sets what the batch says it is for.
+    #[must_use]
+    pub fn destination(mut self, destination: impl Into<String>) -> Self {
+        self.destination = Some(destination.into());
+        self
+    }
+
+    /// Sets the id of the batch.
+    #[must_use]
+    pub fn batch_id(mut self, batch_id: impl Into<String>) -> Self {
+        self.batch_id = Some(batch_id.into());
+        self
+    }
+
+    /// Adds batch data whose items run side by side, and multiply with all other data.
+    #[must_use]
+    pub fn batch(mut self, zipped: impl IntoIterator<Item = BatchDatum>) -> Self {
+        self.extra_data.push(zipped.into_iter().collect());
+        self
+    }
+
+    /// Supplies what a server answered for a generator node.
+    #[must_use]
+    pub fn generated(mut self, node_id: impl Into<String>, values: Vec<Value>) -> Self {
+        self.generated.insert(node_id.into(), values);
+        self
+    }
+}
+
+/// Why no request body can be built.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnqueueError {
+    /// The items of a batch node cannot be told.
+    #[error("{message}")]
+    UnresolvedBatch {
+        /// The batch node.
+        node_id: String,
+        /// Why, in words.
+        message: String,
+    },
+    /// A generator must ask a server first; see [`EnqueueOptions::generated`].
+    #[error("generator node {generator} needs an answer from the server")]
+    NeedsServer {
+        /// The generator node.
+        generator: String,
+        /// What to ask.
+        request: ServerRequest,
+    },
+    /// The number of runs is 0.
+    #[error("the number of runs must be at least 1")]
+    NoRuns,
+}
+
+impl Workflow {
+    /// The graph that the server runs. Its id is random.
+    pub fn graph(&self, options: &EnqueueOptions) -> Value {
+        let wiring = self.wiring();
+        graph::build(&wiring, self.catalogue(), options.auto_add_board.as_deref())
+    }
+
+    /// What generators of this workflow must ask a server, by id of the generator node. Put the answers into
+    /// [`EnqueueOptions::generated`].
+    pub fn server_requests(&self) -> Vec<(String, ServerRequest)> {
+        let mut requests = Vec::new();
+        for batch in batch::batches(&self.wiring(), &HashMap::new()) {
+            if let Err(BatchFault::NeedsServer { generator, request }) = batch.items {
+                if !requests.iter().any(|(known, _)| *known == generator) {
+                    requests.push((generator, request));
+                }
+            }
+        }
+        requests
+    }
+
+    /// The body of `POST /api/v1/queue/{queue_id}/enqueue_batch` that runs this workflow, member for member the one the
+    /// editor sends.
+    ///
+    /// It is built whether or not the workflow has [`problems`](Self::problems), as long as it can be.
+    ///
+    /// # Errors
+    /// If the items of a batch node cannot be told.
+    pub fn enqueue_body(&self, options: &EnqueueOptions) -> Result<Value, EnqueueError> {
+        if options.runs == 0 {
+            return Err(EnqueueError::NoRuns);
+        }
+        let wiring = self.wiring();
+        let batches = batch::batches(&wiring, &options.generated);
+        for batch in &batches {
+            if let Err(fault) = &batch.items {
+                let title = batch.invocation.title(self.catalogue().get(&batch.invocation.node_type));
+                return Err(EnqueueError::of(fault, &batch.node.id, title));
+            }
+        }
+        // No fault is left, so this is never empty for want of items.
+        let mut data = batch::data(&batches).unwrap_or_default();
+        for zipped in &options.extra_data {
+            let datums = zipped
+                .iter()
+                .map(|datum| json!({"node_path": datum.node_id, "field_name": datum.field, "items": datum.items}));
+            data.push(datums.collect());
+        }
+        let mut batch = json!({
+            "graph": graph::build(&wiring, self.catalogue(), options.auto_add_board.as_deref()),
+            "workflow": self.to_embedded(),
+            "runs": options.runs,
+            "data": data,
+        });
+        if let Value::Object(members) = &mut batch {
+            let named =
+                [("origin", &options.origin), ("destination", &options.destination), ("batch_id", &options.batch_id)];
+            for (name, value) in named {
+                if let Some(value) = value {
+                    members.insert(name.into(), Value::from(value.as_str()));
+                }
+            }
+        }
+        Ok(json!({"batch": batch, "prepend": options.prepend}))
+    }
+
+    pub(super) fn wiring(&self) -> Wiring<'_> {
+        Wiring::with_edges(&self.document().nodes, &self.document().edges)
+    }
+}
+
+impl EnqueueError {
+    fn of(fault: &BatchFault, node_id: &str, title: &str) -> Self {
+        match fault {
+            BatchFault::NeedsServer { generator, request } => {
+                EnqueueError::NeedsServer { generator: generator.clone(), request: request.clone() }
+            }
+            fault => EnqueueError::UnresolvedBatch { node_id: node_id.to_owned(), message: fault.message(title) },
+        }
+    }
+}
+
+impl BatchFault {
+    /// The fault in words, for a node of this title.
+    pub(super) fn message(&self, title: &str) -> String {
+        match self {
+            BatchFault::OwnList { list } => format!("{title}: its list `{list}` is missing or not a list of that type"),
+            BatchFault::Generator => {
+                format!("{title}: what is connected to its list is no generator with a valid rule")
+            }
+            BatchFault::Refused(reason) => format!("{title}: {reason}"),
+            BatchFault::NeedsServer { generator, .. } => {
+                format!("{title}: the server must make its items first (generator node {generator})")
+            }
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The form of a workflow: the elements its author laid out, and the fields among them in order.
+//!
+//! Shape and structure are judged separately (`features/nodes/types/workflow.ts`): a form of the wrong shape is
+//! silently replaced by an empty one, a form of the right shape but broken structure makes the workflow unreadable.
+
+use super::document::FieldIdentifier;
+use super::json::{At, Fit};
+use super::shape::{Member, Presence, Shape};
+use crate::schema::{Cardinality, FieldType};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// Most elements a form may unfold to. A container may be listed twice, and its content then counts twice.
+pub(super) const MAX_ELEMENTS: usize = 100_000;
+const ROOT: &str = "root";
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Form {
+    /// By key, which is the element's id in every form the editor writes.
+    pub(super) elements: IndexMap<String, Element>,
+    pub(super) root: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Element {
+    pub(super) id: String,
+    pub(super) parent: Option<String>,
+    pub(super) kind: ElementKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum ElementKind {
+    Container { layout: String, children: Vec<String> },
+    NodeField(NodeField),
+    Heading(String),
+    Text(String),
+    Divider,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct NodeField {
+    pub(super) field: FieldIdentifier,
+    pub(super) show_description: bool,
+    pub(super) settings: Option<Value>,
+}
+
+/// How the form shows a field. Where two kinds fit, the first wins, as in the editor: `{}` is a float field's.
+static SETTINGS: Shape = Shape::Either(&[
+    number_settings(&FLOAT_MEMBERS),
+    number_settings(&INTEGER_MEMBERS),
+    Shape::Object(&[
+        Member::text("type", Shape::Literal("string-field-config"), "string-field-config"),
+        Member::text("component", Shape::Literal("input"), "input"),
+    ]),
+    Shape::Object(&[
+        Member::text("type", Shape::Literal("string-field-config"), "string-field-config"),
+        Member::text("component", Shape::Literal("textarea"), "textarea"),
+    ]),
+    Shape::Object(&[
+        Member::text("type", Shape::Literal("string-field-config"), "string-field-config"),
+        Member::text("component", Shape::Literal("dropdown"), "dropdown"),
+        Member::required("options", Shape::List(&STRING_OPTION)),
+    ]),
+]);
+static STRING_OPTION: Shape =
+    Shape::Object(&[Member::required("label", Shape::String), Member::required("value", Shape::String)]);
+static FLOAT_MEMBERS: [Member; 5] = number_members("float-field-config");
+static INTEGER_MEMBERS: [Member; 5] = number_members("integer-field-config");
+
+const fn number_settings(members: &'static [Member; 5]) -> Shape {
+    Shape::Object(members)
+}
+
+const fn number_members(kind: &'static str) -> [Member; 5] {
+    [
+        Member::text("type", Shape::Literal(kind), kind),
+        Member { name: "showShuffle", shape: Shape::Boolean, presence: Presence::DefaultFalse },
+        Member::text("component", Shape::OneOf(&["number-input", "slider", "number-input-and-slider"]), "number-input"),
+        Member::optional("min", Shape::Number),
+        Member::optional("max", Shape::Number),
+    ]
+}
+
+/// The settings the editor gives a field it adds to a form.
+pub(super) fn default_settings(field_type: &FieldType) -> Option<Value> {
+    if field_type.cardinality != Cardinality::Single {
+        return None;
+    }
+    let kind = match field_type.name.as_str() {
+        "IntegerField" => "integer-field-config",
+        "FloatField" => "float-field-config",
+        "StringField" => return Some(json!({"type": "string-field-config", "component": "input"})),
+        _ => return None,
+    };
+    Some(json!({"type": kind, "showShuffle": false, "component": "number-input"}))
+}
+
+impl Form {
+    /// A form without fields.
+    pub(super) fn empty() -> Self {
+        let kind = ElementKind::Container { layout: "column".into(), children: Vec::new() };
+        let root = Element { id: ROOT.into(), parent: None, kind };
+        Form { elements: IndexMap::from([(ROOT.to_owned(), root)]), root: ROOT.into() }
+    }
+
+    /// Whether the form has nothing but its root. A heading alone makes a form.
+    pub(super) fn is_empty(&self) -> bool {
+        match self.elements.get(&self.root).map(|root| &root.kind) {
+            Some(ElementKind::Container { children, .. }) => self.elements.len() == 1 && children.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// Reads a form of the right shape, or gives an empty one.
+    pub(super) fn parse(at: Option<At<'_>>) -> Self {
+        at.and_then(|at| Self::parse_shape(&at).ok()).unwrap_or_else(Self::empty)
+    }
+
+    fn parse_shape(at: &At<'_>) -> Fit<Self> {
+        let elements = at.need("elements")?;
+        let elements = elements.members()?.map(|(key, at)| Ok((key.to_owned(), Element::parse(&at)?)));
+        Ok(Form { elements: elements.collect::<Fit<_>>()?, root: at.need_word("rootElementId")? })
+    }
+
+    /// What is wrong with the structure: every element must hang on the root, under the parent it names.
+    pub(super) fn structural_fault(&self) -> Option<String> {
+        let Some(root) = self.elements.get(&self.root) else {
+            return Some(format!("rootElementId {:?} names no element", self.root));
+        };
+        if !matches!(root.kind, ElementKind::Container { .. }) {
+            return Some(format!("the root element {:?} is not a container", self.root));
+        }
+        let listed: HashSet<(&str, &str)> = self
+            .elements
+            .keys()
+            .flat_map(|key| self.children(key).iter().map(move |child| (&**key, &**child)))
+            .collect();
+        let mut seen = HashSet::new();
+        // Elements on the way from the root to here, each with the place of its next child.
+        let mut way: Vec<(&str, usize)> = Vec::new();
+        let mut on_way = HashSet::new();
+        let mut next = Some(self.root.as_str());
+        loop {
+            if let Some(key) = next.take() {
+                if on_way.contains(key) {
+                    return Some(format!("element {key:?} contains itself"));
+                }
+                if seen.insert(key) {
+                    if let Some(fault) = self.fault_of(key, &listed) {
+                        return Some(fault);
+                    }
+                    way.push((key, 0));
+                    on_way.insert(key);
+                }
+            }
+            let Some((key, place)) = way.last_mut() else { break };
+            next = self.children(key).get(*place).map(String::as_str);
+            *place += 1;
+            if next.is_none() {
+                on_way.remove(*key);
+                way.pop();
+            }
+        }
+        let lost = self.elements.keys().find(|key| !seen.contains(key.as_str()));
+        lost.map(|key| format!("element {key:?} is not reachable from the root"))
+    }
+
+    fn fault_of(&self, key: &str, listed: &HashSet<(&str, &str)>) -> Option<String> {
+        let Some(element) = self.elements.get(key) else {
+            return Some(format!("element {key:?} does not exist but is named as a child"));
+        };
+        if element.id == self.root {
+            return element.parent.is_some().then(|| "the root element has a parent".into());
+        }
+        let Some(parent) = &element.parent else {
+            return Some(format!("element {key:?} has no parent"));
+        };
+        match self.elements.get(parent).map(|parent| &parent.kind) {
+            None => Some(format!("the parent {parent:?} of element {key:?} does not exist")),
+            Some(ElementKind::Container { .. }) if listed.contains(&(parent, key)) => None,
+            Some(ElementKind::Container { .. }) => {
+                Some(format!("element {key:?} is not a child of its parent {parent:?}"))
+            }
+            Some(_) => Some(format!("the parent {parent:?} of element {key:?} is not a container")),
+        }
+    }
+
+    fn children(&self, key: &str) -> &[String] {
+        match self.elements.get(key).map(|element| &element.kind) {
+            Some(ElementKind::Container { children, .. }) => children,
+            _ => &[],
+        }
+    }
+
+    /// The fields of the form, depth first. A container listed twice counts twice, up to `limit` elements in all;
+    /// `None` beyond that. The structure must be sound.
+    pub(super) fn fields(&self, limit: usize) -> Option<Vec<&NodeField>> {
+        let mut fields = Vec::new();
+        let mut visited = 0;
+        let mut open = vec![self.root.as_str()];
+        while let Some(key) = open.pop() {
+            visited += 1;
+            if visited > limit {
+                return None;
+            }
+            match self.elements.get(key).map(|element| &element.kind) {
+                Some(ElementKind::Container { children, .. }) => open.extend(children.iter().rev().map(String::as_str)),
+                Some(ElementKind::NodeField(field)) => fields.push(field),
+                _ => {}
+            }
+        }
+        Some(fields)
+    }
+
+    /// Every node field, in the order of the file.
+    pub(super) fn node_fields_mut(&mut self) -> impl Iterator<Item = &mut NodeField> {
+        self.elements.values_mut().filter_map(|element| match &mut element.kind {
+            ElementKind::NodeField(field) => Some(field),
+            _ => None,
+        })
+    }
+
+    /// Adds a field at the end of the root container.
+    pub(super) fn push_field(&mut self, field: FieldIdentifier, field_type: &FieldType) {
+        // Ten characters behind the type, as the editor's own ids.
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        let id = format!("node-field-{}", random.get(..10).unwrap_or(&random));
+        let kind = ElementKind::NodeField(NodeField {
+            field,
+            show_description: false,
+            settings: default_settings(field_type),
+        });
+        if let Some(Element { kind: ElementKind::Container { children, .. }, .. }) = self.elements.get_mut(&self.root) {
+            children.push(id.clone());
+            self.elements.insert(id.clone(), Element { id, parent: Some(self.root.clone()), kind });
+        }
+    }
+
+    /// Removes the node fields for which `keep` says no, from their containers too, and gives them back.
+    pub(super) fn remove_fields(&mut self, keep: impl Fn(&FieldIdentifier) -> bool) -> Vec<FieldIdentifier> {
+        let mut removed = Vec::new();
+        let mut keys = HashSet::new();
+        self.elements.retain(|key, element| match &element.kind {
+            ElementKind::NodeField(node_field) if !keep(&node_field.field) => {
+                removed.push(node_field.field.clone());
+                keys.insert(key.clone());
+                false
+            }
+            _ => true,
+        });
+        if !keys.is_empty() {
+            for element in self.elements.values_mut() {
+                if let ElementKind::Container { children, .. } = &mut element.kind {
+                    children.retain(|child| !keys.contains(child));
+                }
+            }
+        }
+        removed
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let elements: serde_json::Map<_, _> =
+            self.elements.iter().map(|(key, element)| (key.clone(), element.to_json())).collect();
+        json!({"elements": elements, "rootElementId": self.root})
+    }
+}
+
+impl Element {
+    fn parse(at: &At<'_>) -> Fit<Self> {
+        let id = at.need_word("id")?;
+        let parent = at.get("parentId")?.map(|at| at.word()).transpose()?;
+        let kind = match at.need("type")?.string()? {
+            "container" => {
+                let data = at.need("data")?;
+                let layout = data.need_string("layout")?;
+                if !matches!(layout.as_str(), "row" | "column") {
+                    return data.misfit("layout must be row or column");
+                }
+                let children = data.need("children")?;
+                let children = children.items()?.map(|at| at.word()).collect::<Fit<_>>()?;
+                ElementKind::Container { layout, children }
+            }
+            "node-field" => ElementKind::NodeField(NodeField::parse(&at.need("data")?)?),
+            "heading" => ElementKind::Heading(at.need("data")?.need_string("content")?),
+            "text" => ElementKind::Text(at.need("data")?.need_string("content")?),
+            "divider" if at.get("data")?.is_none() => ElementKind::Divider,
+            _ => return at.misfit("is no form element"),
+        };
+        Ok(Element { id, parent, kind })
+    }
+
+    fn to_json(&self) -> Value {
+        let mut element = json!({"id": self.id});
+        let Value::Object(members) = &mut element else { return element };
+        if let Some(parent) = &self.parent {
+            members.insert("parentId".into(), Value::from(parent.as_str()));
+        }
+        let (kind, data) = match &self.kind {
+            ElementKind::Container { layout, children } => {
+                ("container", Some(json!({"layout": layout, "children": children})))
+            }
+            ElementKind::NodeField(field) => ("node-field", Some(field.to_json())),
+            ElementKind::Heading(content) => ("heading", Some(json!({"content": content}))),
+            ElementKind::Text(content) => ("text", Some(json!({"content": content}))),
+            ElementKind::Divider => ("divider", None),
+        };
+        if let Some(data) = data {
+            members.insert("data".into(), data);
+        }
+        members.insert("type".into(), Value::from(kind));
+        element
+    }
+}
+
+impl NodeField {
+    fn parse(at: &At<'_>) -> Fit<Self> {
+        let show_description = at.get("showDescription")?.map_or(Ok(true), |at| at.boolean())?;
+        let settings = match at.get("settings")? {
+            Some(at) => match SETTINGS.fit(at.value) {
+                Some(settings) => Some(settings),
+                None => return at.misfit("are no settings of a form field"),
+            },
+            None => None,
+        };
+        Ok(NodeField { field: FieldIdentifier::parse(&at.need("fieldIdentifier")?)?, show_description, settings })
+    }
+
+    fn to_json(&self) -> Value {
+        let mut data = json!({"fieldIdentifier": self.field.to_json(), "showDescription": self.show_description});
+        if let (Some(settings), Value::Object(members)) = (&self.settings, &mut data) {
+            members.insert("settings".into(), settings.clone());
+        }
+        data
+    }
+}
+
+impl FieldIdentifier {
+    pub(super) fn parse(at: &At<'_>) -> Fit<Self> {
+        Ok(FieldIdentifier { node_id: at.need_word("nodeId")?, field_name: at.need_word("fieldName")? })
+    }
+}

@@ -1,0 +1,342 @@
+//! The inputs of a workflow: the fields its author put into the form.
+
+use super::document::{Document, FieldIdentifier, FieldInstance, Invocation};
+use super::field::{InkField, ValueError};
+use super::form::NodeField;
+use crate::schema::{Constraints, FieldType, InputKind, InputTemplate, NodeCatalogue, UiHints};
+use serde_json::Value;
+use std::fmt;
+
+/// One input of a workflow, in the order of its form.
+///
+/// A form may show a field more than once; then there are several inputs with the same system name, which share one
+/// value.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Input {
+    /// Place among the inputs, from 0.
+    pub index: usize,
+    /// The name a user sees: the label given in the editor, else the title of the field. Often not unique.
+    pub user_name: String,
+    /// `{node_id}.{field_name}`; names the field, whatever its label.
+    pub system_name: String,
+    /// Id of the node the field belongs to.
+    pub node_id: String,
+    /// Name of the field on its node.
+    pub field_name: String,
+    /// The node's label, else the title of its type.
+    pub node_title: String,
+    /// Title of the field in the node catalogue; the field's name if the catalogue does not have it.
+    pub field_title: String,
+    /// The author's description, else the catalogue's.
+    pub description: String,
+    /// Whether the form shows the description.
+    pub shows_description: bool,
+    /// Whether a run needs a value, or an edge.
+    pub required: bool,
+    /// Whether an edge ends at the field. Then the value counts for nothing, except beside a batch node.
+    pub connected: bool,
+    /// How the form shows the field, as stored: component, and for numbers the ends of a slider. Never enforced.
+    pub settings: Option<Value>,
+    /// Whether the server's node catalogue has the field. One that it does not have takes no value and blocks a run.
+    pub known: bool,
+    /// The value, typed by the catalogue.
+    pub field: InkField,
+}
+
+impl Input {
+    /// Type of the field; `None` if the catalogue does not have it.
+    pub fn field_type(&self) -> Option<&FieldType> {
+        self.known.then(|| &self.field.template().field_type)
+    }
+
+    /// Whether the value may be given directly, by an edge, or both; `None` if the catalogue does not have the field.
+    pub fn input_kind(&self) -> Option<InputKind> {
+        self.known.then(|| self.field.template().input)
+    }
+
+    /// All bounds of the value, those that the editor does not see included.
+    pub fn constraints(&self) -> &Constraints {
+        &self.field.template().server_constraints
+    }
+
+    /// The value in the form that workflows store, if one is set.
+    pub fn value(&self) -> Option<&Value> {
+        self.field.value()
+    }
+}
+
+/// The inputs of a loaded document, in form order.
+pub(super) fn list(document: &Document, catalogue: &NodeCatalogue, limit: usize) -> Vec<Input> {
+    let nodes: std::collections::HashMap<&str, &Invocation> = document
+        .nodes
+        .iter()
+        .rev() // The first node of an id counts, so it goes in last.
+        .filter_map(|node| Some((node.id.as_str(), node.invocation()?)))
+        .collect();
+    let connected: std::collections::HashSet<(&str, &str)> = document
+        .edges
+        .iter()
+        .filter_map(|edge| Some((edge.target.as_str(), edge.handles.as_ref()?.target.as_str())))
+        .collect();
+    // Definitions whose form unfolds beyond the limit are refused before.
+    let fields = document.form.fields(limit).unwrap_or_default();
+    let inputs = fields.into_iter().filter_map(|element| {
+        let FieldIdentifier { node_id, field_name } = &element.field;
+        let node = nodes.get(node_id.as_str())?;
+        let stored = node.inputs.get(field_name)?;
+        let is_connected = connected.contains(&(node_id.as_str(), field_name.as_str()));
+        Some((element, *node, stored, is_connected))
+    });
+    inputs
+        .enumerate()
+        .map(|(index, (element, node, stored, is_connected))| {
+            build(index, element, node, stored, is_connected, catalogue)
+        })
+        .collect()
+}
+
+fn build(
+    index: usize,
+    element: &NodeField,
+    node: &Invocation,
+    stored: &FieldInstance,
+    connected: bool,
+    catalogue: &NodeCatalogue,
+) -> Input {
+    let FieldIdentifier { node_id, field_name } = &element.field;
+    let node_template = catalogue.get(&node.node_type);
+    let template = node_template.and_then(|template| node.template_of(template, field_name));
+    let system_name = format!("{node_id}.{field_name}");
+    let either = |own: &str, fallback: &str| if own.is_empty() { fallback.to_owned() } else { own.to_owned() };
+    let unknown;
+    let (known, template) = match template {
+        Some(template) => (true, template),
+        None => {
+            unknown = unknown_template(field_name);
+            (false, &unknown)
+        }
+    };
+    let fallback = if known {
+        template.title.clone()
+    } else {
+        // What the editor shows in such a place.
+        format!("Workflow contains an unknown field \"{field_name}\".\nEdit the workflow to fix the issue.")
+    };
+    Input {
+        index,
+        user_name: either(&stored.label, &fallback),
+        node_id: node_id.clone(),
+        field_name: field_name.clone(),
+        node_title: node.title(node_template).to_owned(),
+        field_title: template.title.clone(),
+        description: either(&stored.description, &template.description),
+        shows_description: element.show_description,
+        required: template.required,
+        connected,
+        settings: element.settings.clone(),
+        known,
+        field: InkField::with_stored(system_name.as_str(), template, stored.value.clone()),
+        system_name,
+    }
+}
+
+/// A stand-in for a field that the catalogue does not have.
+fn unknown_template(name: &str) -> InputTemplate {
+    InputTemplate {
+        name: name.to_owned(),
+        title: name.to_owned(),
+        description: String::new(),
+        field_type: FieldType::new("unknown", crate::schema::Cardinality::Single),
+        original_type: None,
+        required: false,
+        input: InputKind::Connection,
+        default: None,
+        constraints: Constraints::default(),
+        server_constraints: Constraints::default(),
+        options: Vec::new(),
+        model_filter: crate::schema::ModelFilter::default(),
+        ui: UiHints::default(),
+    }
+}
+
+/// How an input is named: by its place, or by a system name, user name or field name.
+///
+/// System names win over user names, user names over field names. A name that several fields have is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InputKey {
+    /// Place among the inputs, from 0.
+    Index(usize),
+    /// System name, user name or field name.
+    Name(String),
+}
+
+impl From<usize> for InputKey {
+    fn from(index: usize) -> Self {
+        InputKey::Index(index)
+    }
+}
+
+impl From<&str> for InputKey {
+    fn from(name: &str) -> Self {
+        InputKey::Name(name.to_owned())
+    }
+}
+
+impl From<String> for InputKey {
+    fn from(name: String) -> Self {
+        InputKey::Name(name)
+    }
+}
+
+impl From<&String> for InputKey {
+    fn from(name: &String) -> Self {
+        InputKey::Name(name.clone())
+    }
+}
+
+impl From<&Input> for InputKey {
+    fn from(input: &Input) -> Self {
+        InputKey::Index(input.index)
+    }
+}
+
+impl fmt::Display for InputKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InputKey::Index(index) => write!(f, "#{index}"),
+            InputKey::Name(name) => write!(f, "{name:?}"),
+        }
+    }
+}
+
+/// Why an input cannot be found or set.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// No input has this name or place.
+    #[error("no input {key}{}", suggest(suggestions))]
+    NotFound {
+        /// What was asked for.
+        key: InputKey,
+        /// Names that are close, best first; or all names, if there are few.
+        suggestions: Vec<String>,
+    },
+    /// Several inputs have this name.
+    #[error("several inputs are called {name:?}: {}; use a system name", candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// System names of the inputs that have it.
+        candidates: Vec<String>,
+    },
+    /// Several inputs share user names, so these do not name inputs.
+    #[error("user names are not unique: {}", list_collisions(collisions))]
+    NamesCollide {
+        /// Each name with the ids of all nodes that have an input of this name.
+        collisions: Vec<(String, Vec<String>)>,
+    },
+    /// The node or the field does not exist.
+    #[error("no field {field:?} on node {node_id:?}")]
+    NoSuchField {
+        /// The node asked for.
+        node_id: String,
+        /// The field asked for.
+        field: String,
+    },
+    /// Inputs are given as a JSON object.
+    #[error("inputs must be a JSON object of names and values, got {found}")]
+    NotAnObject {
+        /// What was given.
+        found: String,
+    },
+    /// The field does not accept the value.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// Several inputs were refused; nothing was set.
+    #[error("nothing was set: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several {
+        /// Each refusal.
+        errors: Vec<InputError>,
+    },
+}
+
+fn suggest(names: &[String]) -> String {
+    match names {
+        [] => "; the workflow has no inputs".to_owned(),
+        names => format!("; did you mean {}?", names.join(" or ")),
+    }
+}
+
+fn list_collisions(collisions: &[(String, Vec<String>)]) -> String {
+    let each = |(name, nodes): &(String, Vec<String>)| format!("{name:?} (nodes {})", nodes.join(", "));
+    collisions.iter().map(each).collect::<Vec<_>>().join("; ")
+}
+
+/// Finds the input that a key names.
+pub(super) fn find(inputs: &[Input], key: &InputKey) -> Result<usize, InputError> {
+    let name = match key {
+        InputKey::Index(index) if *index < inputs.len() => return Ok(*index),
+        InputKey::Index(_) => return Err(not_found(inputs, key)),
+        InputKey::Name(name) => name,
+    };
+    let names: [fn(&Input) -> &str; 3] = [|i| &i.system_name, |i| &i.user_name, |i| &i.field_name];
+    for name_of in names {
+        let mut found: Vec<&Input> = inputs.iter().filter(|input| name_of(input) == name).collect();
+        // A field shown twice is still one field.
+        found.dedup_by(|a, b| a.system_name == b.system_name);
+        if let Some(first) = found.first() {
+            if found.iter().all(|input| input.system_name == first.system_name) {
+                return Ok(first.index);
+            }
+            let candidates = found.iter().map(|input| input.system_name.clone()).collect();
+            return Err(InputError::Ambiguous { name: name.clone(), candidates });
+        }
+    }
+    Err(not_found(inputs, key))
+}
+
+fn not_found(inputs: &[Input], key: &InputKey) -> InputError {
+    const MOST: usize = 3;
+    let wanted = match key {
+        InputKey::Name(name) => name.to_lowercase(),
+        InputKey::Index(_) => String::new(),
+    };
+    let mut names: Vec<(usize, &str)> = Vec::new();
+    for input in inputs {
+        // The part a user is likely to have mistyped; system names are only ever copied.
+        let best = [&input.user_name, &input.field_name].map(|name| (distance(&wanted, &name.to_lowercase()), name));
+        let (far, name) = if best[1].0 < best[0].0 { best[1] } else { best[0] };
+        names.push((far, name));
+        if let Some(id) = wanted.split('.').next().filter(|id| *id == input.node_id.to_lowercase() && !id.is_empty()) {
+            let _ = id;
+            names.push((0, &input.system_name));
+        }
+    }
+    names.sort();
+    names.dedup_by(|a, b| a.1 == b.1);
+    let suggestions = names.into_iter().take(MOST).map(|(_, name)| format!("{name:?}")).collect();
+    InputError::NotFound { key: key.clone(), suggestions }
+}
+
+/// Levenshtein distance, of short names only.
+fn distance(a: &str, b: &str) -> usize {
+    const LONGEST: usize = 64;
+    let b: Vec<char> = b.chars().take(LONGEST).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().take(LONGEST).enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = *cell;
+            left = replaced.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,42 @@
+//! Workflows of the InvokeAI web editor: reading them, filling in their inputs, and building the request that runs them.
+//!
+//! A [`WorkflowDefinition`] is the exported JSON, kept whole. With a node catalogue it becomes a [`Workflow`], whose
+//! [`Input`]s can be listed, set and checked. [`Workflow::enqueue_body`] builds what the editor itself would send.
+//!
+//! Data flows one way: definition -> inputs -> graph. Nothing here talks to a server.
+
+pub mod field;
+pub mod generator;
+
+mod batch;
+mod connection;
+mod cycles;
+mod definition;
+mod document;
+mod dynamic_inputs;
+mod enqueue;
+mod form;
+mod graph;
+mod input;
+mod json;
+mod legacy_values;
+mod load;
+mod migrate;
+mod outputs;
+mod parse;
+mod png_text;
+mod problem;
+mod readiness;
+mod shape;
+mod update;
+mod value;
+mod wiring;
+mod working_copy;
+
+pub use definition::{DefinitionError, WorkflowDefinition};
+pub use enqueue::{BatchDatum, EnqueueError, EnqueueOptions};
+pub use input::{Input, InputError, InputKey};
+pub use outputs::OutputNode;
+pub use load::{Warning, WarningKind};
+pub use problem::{Problem, ProblemKind, ProblemSource};
+pub use working_copy::{InputMut, SharedCatalogue, Workflow, WorkflowOptions};

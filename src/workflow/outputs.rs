@@ -1,0 +1,76 @@
+//! What a run will save, known before it runs.
+
+use super::batch::is_executable;
+use super::enqueue::EnqueueOptions;
+use super::graph;
+use super::working_copy::Workflow;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// Nodes that give an image or video which exists already. Their outputs look like those of nodes that save; only
+/// InvokeAI's code tells them apart (`services/events/onInvocationComplete.tsx` and the nodes themselves).
+const PASS_ON: [&str; 5] = ["image", "image_collection", "load_image", "show_image", "video"];
+
+/// A node whose run saves images or videos.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OutputNode {
+    /// Id of the node.
+    pub node_id: String,
+    /// Type of the node, for example `flux_vae_decode`.
+    pub node_type: String,
+    /// The node's label, else the title of its type.
+    pub title: String,
+    /// Output fields that hold what is saved.
+    pub fields: Vec<String>,
+    /// Whether these are videos.
+    pub is_video: bool,
+    /// The board they go to; `None` leaves them uncategorised.
+    pub board_id: Option<String>,
+    /// System name of the input that chooses the board, if the node has one.
+    pub board_input: Option<String>,
+    /// Whether the form shows that input.
+    pub exposed: bool,
+    /// Whether they are intermediate: saved all the same, but not shown in the gallery.
+    pub is_intermediate: bool,
+}
+
+impl Workflow {
+    /// The nodes that save images or videos, in the order of the file, and to which board.
+    ///
+    /// A node saves if its output has image or video fields and it is not one that passes on what exists. What an
+    /// `if` node leaves out, or the invocation cache answers, is not saved again.
+    pub fn output_nodes(&self, options: &EnqueueOptions) -> Vec<OutputNode> {
+        let shown: HashSet<&str> = self.inputs().iter().map(|input| input.system_name.as_str()).collect();
+        let nodes = self.document().nodes.iter().filter_map(|node| {
+            let invocation = node.invocation().filter(|node| is_executable(node))?;
+            let template = self.catalogue().get(&invocation.node_type)?;
+            let saved = template
+                .outputs
+                .values()
+                .filter(|output| matches!(output.field_type.name.as_str(), "ImageField" | "VideoField"));
+            let fields: Vec<String> = saved.clone().map(|output| output.name.clone()).collect();
+            if fields.is_empty() || PASS_ON.contains(&invocation.node_type.as_str()) {
+                return None;
+            }
+            let board = template.inputs.values().find(|input| input.field_type.name == "BoardField");
+            let board_id = board.and_then(|input| {
+                let value = graph::board_of(invocation, input, options.auto_add_board.as_deref())?;
+                value.get("board_id").and_then(Value::as_str).map(str::to_owned)
+            });
+            let board_input = board.map(|input| format!("{}.{}", node.id, input.name));
+            Some(OutputNode {
+                node_id: node.id.clone(),
+                node_type: invocation.node_type.clone(),
+                title: invocation.title(Some(template)).to_owned(),
+                is_video: saved.clone().any(|output| output.field_type.name == "VideoField"),
+                fields,
+                board_id,
+                exposed: board_input.as_deref().is_some_and(|name| shown.contains(name)),
+                board_input,
+                is_intermediate: invocation.is_intermediate,
+            })
+        });
+        nodes.collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! Text chunks of PNG images, where InvokeAI keeps the workflow that made an image.
+//!
+//! It writes tEXt, or iTXt without compression if the text is not Latin-1. Other programs that pass an image on may
+//! compress, so zTXt and compressed iTXt are read as well.
+
+use super::json::MAX_BYTES;
+
+const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+
+pub(super) fn is_png(bytes: &[u8]) -> bool {
+    bytes.starts_with(&SIGNATURE)
+}
+
+/// The text of the first text chunk with this keyword. The error says what is wrong with the file.
+pub(super) fn find(bytes: &[u8], keyword: &str) -> Result<Option<String>, String> {
+    let Some(mut rest) = bytes.strip_prefix(&SIGNATURE) else {
+        return Err("it is no PNG image".into());
+    };
+    // A chunk is: length of its data, four letters, data, checksum. The checksum is left to those who draw the image.
+    while let Some((head, after)) = rest.split_first_chunk::<8>() {
+        let [l0, l1, l2, l3, kind @ ..] = *head;
+        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+        let Some((data, after)) = after.split_at_checked(length) else {
+            return Err("the image is cut off".into());
+        };
+        if let Some(text) = text_of(&kind, data, keyword.as_bytes())? {
+            return Ok(Some(text));
+        }
+        rest = after.get(4..).unwrap_or_default();
+    }
+    Ok(None)
+}
+
+/// The text of a chunk, if it is a text chunk with the keyword.
+fn text_of(kind: &[u8; 4], data: &[u8], keyword: &[u8]) -> Result<Option<String>, String> {
+    let Some(data) = data.strip_prefix(keyword).and_then(|data| data.strip_prefix(b"\0")) else {
+        return Ok(None);
+    };
+    let text = match kind {
+        b"tEXt" => latin1(data),
+        b"zTXt" => latin1(&inflate(data.get(1..).unwrap_or_default())?),
+        b"iTXt" => {
+            let Some(([compressed, _method], data)) = data.split_first_chunk::<2>() else {
+                return Err("a text chunk is cut off".into());
+            };
+            // Language and translated keyword, both ended by a zero byte.
+            let Some(text) = data.splitn(3, |byte| *byte == 0).nth(2) else {
+                return Err("a text chunk is cut off".into());
+            };
+            let text = if *compressed == 0 { text.to_vec() } else { inflate(text)? };
+            String::from_utf8(text).map_err(|_| "a text chunk is not UTF-8".to_owned())?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(text))
+}
+
+/// Bytes of Latin-1 are the first 256 characters of Unicode.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+fn inflate(data: &[u8]) -> Result<Vec<u8>, String> {
+    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(data, MAX_BYTES)
+        .map_err(|error| format!("a compressed text chunk cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        let mut bytes = SIGNATURE.to_vec();
+        for (kind, data) in chunks {
+            bytes.extend((data.len() as u32).to_be_bytes());
+            bytes.extend(*kind);
+            bytes.extend(*data);
+            bytes.extend([0; 4]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn every_kind_of_text_chunk_is_read() {
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib("gr\u{fc}n".as_bytes(), 6);
+        let mut itxt = b"key\0\x01\0de\0wort\0".to_vec();
+        itxt.extend(&packed);
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(b"gr\xfcn", 6);
+        let mut ztxt = b"key\0\0".to_vec();
+        ztxt.extend(&packed);
+        let chunks: [(&[u8; 4], &[u8]); 4] = [
+            (b"tEXt", b"key\0gr\xfcn"),
+            (b"iTXt", "key\0\0\0\0\0gr\u{fc}n".as_bytes()),
+            (b"iTXt", &itxt),
+            (b"zTXt", &ztxt),
+        ];
+        for (kind, data) in chunks {
+            let image = png(&[(b"IHDR", b"0123"), (b"tEXt", b"other\0no"), (kind, data)]);
+            assert_eq!(find(&image, "key").unwrap().as_deref(), Some("grün"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn broken_images_are_errors() {
+        assert!(find(b"GIF89a", "key").is_err());
+        let whole = png(&[(b"tEXt", b"key\0text")]);
+        assert_eq!(find(&whole, "absent").unwrap(), None);
+        for cut in 16..whole.len() - 4 {
+            assert!(find(&whole[..cut], "key").is_err(), "{cut}");
+        }
+        assert!(find(&png(&[(b"zTXt", b"key\0\0not zlib")]), "key").is_err());
+        assert!(find(&png(&[(b"iTXt", b"key\0\0")]), "key").is_err());
+    }
+}

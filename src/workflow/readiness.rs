@@ -1,0 +1,369 @@
+//! Whether a workflow can run: the editor's reasons against it (`features/queue/store/readiness.ts`,
+//! `features/nodes/store/util/fieldValidators.ts`), and what the editor lets pass although the server will not.
+
+use super::batch::{self, Batch, BatchFault, UNGROUPED, is_executable};
+use super::document::{FieldInstance, Invocation, Node};
+use super::enqueue::EnqueueOptions;
+use super::field::InkField;
+use super::json::is_integer;
+use super::load::WarningKind;
+use super::problem::{Problem, ProblemKind, ProblemSource};
+use super::value::accepts_extra_inputs;
+use super::wiring::{Ignored, Wiring};
+use super::working_copy::Workflow;
+use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalogue, NodeTemplate};
+use indexmap::IndexMap;
+use serde_json::Value;
+use std::collections::HashSet;
+
+impl Workflow {
+    /// Every reason why this workflow should not be run as it is; empty if it is ready.
+    ///
+    /// Looks at all nodes, not only at the form's inputs. Images, boards and models are taken to exist.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems_with(&EnqueueOptions::default())
+    }
+
+    /// The same, with what a server answered for generators ([`EnqueueOptions::generated`]).
+    pub fn problems_with(&self, options: &EnqueueOptions) -> Vec<Problem> {
+        let wiring = self.wiring();
+        let batches = batch::batches(&wiring, &options.generated);
+        let dropped = self.warnings().iter().filter(|warning| warning.kind == WarningKind::ObjectDropped);
+        let dropped = dropped.filter_map(|warning| Some((warning.node_id.as_deref()?, warning.field.as_deref()?)));
+        Check { catalogue: self.catalogue(), wiring: &wiring, dropped: dropped.collect(), problems: Vec::new() }
+            .run(&batches)
+    }
+
+    /// System names of the form's inputs that are required and have neither a value nor an edge.
+    pub fn missing_required_inputs(&self) -> Vec<&str> {
+        let missing = self.inputs_by_system_name().into_values();
+        let missing = missing.filter(|input| input.required && !input.connected && input.value().is_none());
+        missing.map(|input| input.system_name.as_str()).collect()
+    }
+
+    /// Everything that is wrong with the form's inputs, by system name, in words; empty if all are valid.
+    pub fn validate_inputs(&self) -> IndexMap<&str, Vec<String>> {
+        let mut found: IndexMap<(String, String), Vec<String>> = IndexMap::new();
+        for problem in self.problems() {
+            if let (Some(node), Some(field)) = (problem.node_id, problem.field) {
+                found.entry((node, field)).or_default().push(problem.message);
+            }
+        }
+        let inputs = self.inputs_by_system_name().into_iter();
+        let problems = inputs.filter_map(|(name, input)| {
+            Some((name, found.swap_remove(&(input.node_id.clone(), input.field_name.clone()))?))
+        });
+        problems.collect()
+    }
+}
+
+struct Check<'a> {
+    catalogue: &'a NodeCatalogue,
+    wiring: &'a Wiring<'a>,
+    /// Fields unset on loading that have a value in the editor, if a wrong one: node and field.
+    dropped: HashSet<(&'a str, &'a str)>,
+    problems: Vec<Problem>,
+}
+
+/// A field that is looked at, with all that messages need.
+struct Checked<'a> {
+    node: &'a Node,
+    name: &'a str,
+    title: String,
+    template: &'a InputTemplate,
+    field: &'a FieldInstance,
+}
+
+impl<'a> Check<'a> {
+    fn run(mut self, batches: &[Batch<'a>]) -> Vec<Problem> {
+        self.check_batches(batches);
+        for (place, node) in self.wiring.nodes.iter().enumerate() {
+            if let Some(invocation) = node.invocation() {
+                self.check_node(place, node, invocation);
+            }
+        }
+        // Where the items of a batch cannot be told the editor's own check breaks off without a verdict.
+        if batches.iter().any(|batch| batch.items.is_err()) {
+            for problem in &mut self.problems {
+                problem.source = ProblemSource::Client;
+            }
+        }
+        for batch in batches {
+            self.check_items(batch);
+        }
+        self.check_ids();
+        self.problems
+    }
+
+    fn editor(&mut self, kind: ProblemKind, node: Option<&str>, field: Option<&str>, message: String) {
+        self.push(kind, ProblemSource::Editor, node, field, message);
+    }
+
+    fn client(&mut self, kind: ProblemKind, node: &str, field: Option<&str>, message: String) {
+        self.push(kind, ProblemSource::Client, Some(node), field, message);
+    }
+
+    fn push(
+        &mut self,
+        kind: ProblemKind,
+        source: ProblemSource,
+        node: Option<&str>,
+        field: Option<&str>,
+        message: String,
+    ) {
+        let (node_id, field) = (node.map(str::to_owned), field.map(str::to_owned));
+        self.problems.push(Problem { kind, source, node_id, field, message });
+    }
+
+    fn title(&self, node: &'a Invocation) -> &'a str {
+        node.title(self.catalogue.get(&node.node_type))
+    }
+
+    fn check_batches(&mut self, batches: &[Batch<'a>]) {
+        let runs = |node: &Node| node.invocation().is_some_and(is_executable);
+        if !self.wiring.nodes.iter().any(runs) {
+            self.editor(ProblemKind::NoNodes, None, None, "the workflow has no node to run".into());
+        }
+        for batch in batches.iter().filter(|batch| !batch.is_connected) {
+            let message = format!("{}: the batch feeds nothing", self.title(batch.invocation));
+            self.editor(ProblemKind::BatchNotConnected, Some(&batch.node.id), None, message);
+        }
+        let mut empty = None;
+        for (group, members) in batch::by_group(batches) {
+            let sizes: Vec<usize> = members.iter().filter_map(|batch| Some(batch.items.as_ref().ok()?.len())).collect();
+            let first = sizes.first().copied();
+            if group != UNGROUPED && sizes.iter().any(|size| Some(*size) != first) {
+                let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+                let message = format!("batch {group}: the lists have different lengths ({})", sizes.join(", "));
+                self.editor(ProblemKind::BatchSizeMismatch, None, None, message);
+            }
+            // Of a group only the first list is looked at.
+            let looked_at = if group == UNGROUPED { members.len() } else { 1 };
+            let none = |batch: &&&Batch<'a>| batch.items.as_ref().is_ok_and(Vec::is_empty);
+            empty = empty.or(members.iter().take(looked_at).find(none).map(|batch| (batch.node, batch.invocation)));
+        }
+        if let Some((node, invocation)) = empty {
+            let message = format!("{}: the batch has no items", self.title(invocation));
+            self.editor(ProblemKind::EmptyBatch, Some(&node.id), None, message);
+        }
+    }
+
+    fn check_node(&mut self, place: usize, node: &'a Node, invocation: &'a Invocation) {
+        let Some(template) = self.catalogue.get(&invocation.node_type) else {
+            let message = format!("{}: the server has no node type {}", self.title(invocation), invocation.node_type);
+            return self.editor(ProblemKind::MissingNodeTemplate, Some(&node.id), None, message);
+        };
+        for (name, field) in &invocation.inputs {
+            let Some(input) = invocation.template_of(template, name) else {
+                if !accepts_extra_inputs(&invocation.node_type) {
+                    let message = format!("{}: the node type has no input {name}", self.title(invocation));
+                    self.editor(ProblemKind::MissingFieldTemplate, Some(&node.id), Some(name), message);
+                }
+                continue;
+            };
+            let title = field_title(invocation, template, input, &field.label);
+            self.check_field(place, &Checked { node, name, title, template: input, field });
+        }
+        self.check_absent_inputs(place, node, invocation, template);
+    }
+
+    fn check_field(&mut self, place: usize, checked: &Checked<'a>) {
+        if self.wiring.is_connected(place, checked.name) {
+            return self.check_connector(place, checked);
+        }
+        let Some(value) = &checked.field.value else {
+            if checked.template.required {
+                let message = format!("{}: a value is required", checked.title);
+                let source = if self.dropped.contains(&(checked.node.id.as_str(), checked.name)) {
+                    ProblemSource::Client
+                } else {
+                    ProblemSource::Editor
+                };
+                self.push(ProblemKind::MissingInput, source, Some(&checked.node.id), Some(checked.name), message);
+            }
+            return;
+        };
+        let before = self.problems.len();
+        for (kind, fault) in editor_faults(checked.template, value) {
+            let message = format!("{}: {fault}", checked.title);
+            self.editor(kind, Some(&checked.node.id), Some(checked.name), message);
+        }
+        if self.problems.len() == before && checked.template.field_type.is_stateful() {
+            self.check_as_server(checked, value);
+        }
+    }
+
+    /// What the server would find: types, options, and bounds that the editor does not see.
+    fn check_as_server(&mut self, checked: &Checked<'a>, value: &Value) {
+        let system_name = format!("{}.{}", checked.node.id, checked.name);
+        let field = InkField::with_stored(system_name, checked.template, Some(value.clone()));
+        if let Err(refused) = field.check() {
+            let message =
+                format!("{}: {} is not accepted; it accepts {}", checked.title, refused.value, refused.accepted);
+            self.client(ProblemKind::InvalidValue, &checked.node.id, Some(checked.name), message);
+        }
+    }
+
+    /// An edge from a connector without a source gives nothing.
+    fn check_connector(&mut self, place: usize, checked: &Checked<'a>) {
+        let fed = self.wiring.into_handle(place, checked.name).any(|edge| {
+            let source = self.wiring.node(edge.source);
+            !source.is_some_and(Node::is_connector)
+                || self.wiring.connector_source(edge.source, &Ignored::new()).is_some()
+        });
+        if !fed && checked.template.required && checked.field.value.is_none() {
+            let message = format!("{}: the connector that feeds it leads nowhere", checked.title);
+            self.client(ProblemKind::DanglingConnector, &checked.node.id, Some(checked.name), message);
+        }
+    }
+
+    /// Required inputs that the file does not have at all; the editor never looks at them.
+    fn check_absent_inputs(
+        &mut self,
+        place: usize,
+        node: &'a Node,
+        invocation: &'a Invocation,
+        template: &'a NodeTemplate,
+    ) {
+        let absent = template.inputs.values().filter(|input| {
+            input.required
+                && !invocation.inputs.contains_key(&input.name)
+                && !self.wiring.is_connected(place, &input.name)
+        });
+        for input in absent {
+            let title = field_title(invocation, template, input, "");
+            let message = format!("{title}: a value is required, and the file does not have the field");
+            self.client(ProblemKind::MissingInput, &node.id, Some(&input.name), message);
+        }
+    }
+
+    /// Whether the items of a batch suit the fields they go to.
+    fn check_items(&mut self, batch: &Batch<'a>) {
+        let items = match &batch.items {
+            Ok(items) => items,
+            Err(fault) => {
+                let kind = match fault {
+                    BatchFault::NeedsServer { .. } => ProblemKind::NeedsServer,
+                    _ => ProblemKind::UnresolvedBatch,
+                };
+                return self.client(kind, &batch.node.id, None, fault.message(self.title(batch.invocation)));
+            }
+        };
+        for (node_id, field) in &batch.targets {
+            let Some(node) = self.wiring.place(node_id).and_then(|place| self.wiring.node(place)) else { continue };
+            let Some(invocation) = node.invocation() else { continue };
+            let Some(template) = self.catalogue.get(&invocation.node_type) else { continue };
+            let Some(input) = invocation.template_of(template, field) else { continue };
+            if !input.field_type.is_stateful() {
+                continue;
+            }
+            let label = invocation.inputs.get(*field).map_or("", |field| field.label.as_str());
+            let title = field_title(invocation, template, input, label);
+            let mut target = InkField::new(format!("{node_id}.{field}"), input);
+            let refused = items.iter().find_map(|item| {
+                target.load(Some(item.clone()));
+                target.check().err()
+            });
+            if let Some(refused) = refused {
+                let from = self.title(batch.invocation);
+                let message = format!(
+                    "{from}: the item {} does not fit {title}, which accepts {}",
+                    refused.value, refused.accepted
+                );
+                self.client(ProblemKind::InvalidBatchItem, &batch.node.id, None, message);
+            }
+        }
+    }
+
+    fn check_ids(&mut self) {
+        let mut seen = HashSet::new();
+        for node in self.wiring.nodes {
+            if !seen.insert(node.id.as_str()) {
+                let message = format!("two nodes have the id {}; only one of them would run", node.id);
+                self.client(ProblemKind::DuplicateNodeId, &node.id, None, message);
+            }
+        }
+    }
+}
+
+/// `{node} -> {field}`, by labels where there are any.
+fn field_title(node: &Invocation, template: &NodeTemplate, input: &InputTemplate, label: &str) -> String {
+    let field = if label.is_empty() { &input.title } else { label };
+    format!("{} -> {field}", node.title(Some(template)))
+}
+
+/// What the editor finds wrong with a value. It looks at numbers, and at lists of images, strings and numbers.
+fn editor_faults(template: &InputTemplate, value: &Value) -> Vec<(ProblemKind, String)> {
+    let mut faults = Vec::new();
+    let constraints = &template.constraints;
+    let name = template.field_type.name.as_str();
+    let is_number = |value: &Value| if name == "IntegerField" { is_integer(value) } else { value.is_number() };
+    if template.field_type.cardinality != Cardinality::Collection {
+        if matches!(name, "IntegerField" | "FloatField") && is_number(value) {
+            number_faults(constraints, value, &mut faults);
+        }
+        return faults;
+    }
+    let Value::Array(items) = value else { return faults };
+    let holds: &dyn Fn(&Value) -> bool = match name {
+        "ImageField" => &|item| item.get("image_name").is_some(),
+        "StringField" => &Value::is_string,
+        "IntegerField" | "FloatField" => &is_number,
+        _ => return faults,
+    };
+    if !items.iter().all(holds) {
+        return faults;
+    }
+    count_faults(constraints, items.len() as u64, &mut faults);
+    for item in items {
+        match item {
+            Value::String(text) => length_faults(constraints, text, &mut faults),
+            Value::Number(_) => number_faults(constraints, item, &mut faults),
+            _ => {}
+        }
+    }
+    faults
+}
+
+fn count_faults(constraints: &Constraints, count: u64, faults: &mut Vec<(ProblemKind, String)>) {
+    if count == 0 && constraints.min_items.is_some_and(|least| least > 0) {
+        faults.push((ProblemKind::EmptyCollection, "the list is empty".into()));
+        return;
+    }
+    if let Some(least) = constraints.min_items.filter(|least| count < *least) {
+        faults.push((ProblemKind::TooFewItems, format!("{count} items are fewer than {least}")));
+    }
+    if let Some(most) = constraints.max_items.filter(|most| count > *most) {
+        faults.push((ProblemKind::TooManyItems, format!("{count} items are more than {most}")));
+    }
+}
+
+fn length_faults(constraints: &Constraints, text: &str, faults: &mut Vec<(ProblemKind, String)>) {
+    // JavaScript counts UTF-16 units.
+    let length = text.encode_utf16().count() as u64;
+    if let Some(most) = constraints.max_length.filter(|most| length > *most) {
+        faults.push((ProblemKind::TooLong, format!("{length} characters are more than {most}")));
+    }
+    if let Some(least) = constraints.min_length.filter(|least| length < *least) {
+        faults.push((ProblemKind::TooShort, format!("{length} characters are fewer than {least}")));
+    }
+}
+
+fn number_faults(constraints: &Constraints, value: &Value, faults: &mut Vec<(ProblemKind, String)>) {
+    let Some(number) = value.as_f64() else { return };
+    let bounds: [(Option<f64>, fn(f64, f64) -> bool, &str); 4] = [
+        (constraints.maximum, |n, bound| n > bound, "is greater than"),
+        (constraints.minimum, |n, bound| n < bound, "is less than"),
+        (constraints.exclusive_maximum, |n, bound| n >= bound, "is not less than"),
+        (constraints.exclusive_minimum, |n, bound| n <= bound, "is not greater than"),
+    ];
+    for (bound, breaks, words) in bounds {
+        if let Some(bound) = bound.filter(|bound| breaks(number, *bound)) {
+            faults.push((ProblemKind::OutOfRange, format!("{number} {words} {bound}")));
+        }
+    }
+    // As the editor does it. For fractions this raises false alarms, which is why fields of ours use a tolerance.
+    if let Some(step) = constraints.multiple_of.filter(|step| number % step != 0.0) {
+        faults.push((ProblemKind::NotMultipleOf, format!("{number} is not a multiple of {step}")));
+    }
+}

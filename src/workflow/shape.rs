@@ -1,0 +1,126 @@
+//! Shapes of JSON values, as data: what a value must look like, and what is left of it.
+//!
+//! The editor decides by shape what to keep of a stored value (`features/nodes/types/common.ts` and `field.ts`).
+//! Fitting a value also cleans it: unknown members of objects go, blanks around identifiers go, defaults come in.
+
+use super::json::{is_integer, trim};
+use serde_json::{Map, Value};
+
+/// What a value must look like.
+pub(super) enum Shape {
+    /// Anything, `null` included.
+    Any,
+    Boolean,
+    /// A whole number that JavaScript holds exactly.
+    Integer,
+    /// A whole number from the first to the second.
+    IntegerIn(i64, i64),
+    Number,
+    String,
+    /// A string of at least this many characters.
+    StringFrom(usize),
+    /// A string that is not blank; the blanks around it are dropped.
+    Word,
+    Literal(&'static str),
+    OneOf(&'static [&'static str]),
+    List(&'static Shape),
+    /// An object with any member names.
+    Map(&'static Shape),
+    Object(&'static [Member]),
+    /// The first shape that fits wins.
+    Either(&'static [Shape]),
+}
+
+/// A member of an object.
+pub(super) struct Member {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) presence: Presence,
+}
+
+/// What happens if the member is absent.
+pub(super) enum Presence {
+    Required,
+    /// Stays absent.
+    Optional,
+    /// Stays absent; `null` is a value.
+    Nullish,
+    DefaultText(&'static str),
+    DefaultFalse,
+}
+
+impl Member {
+    pub(super) const fn required(name: &'static str, shape: Shape) -> Self {
+        Member { name, shape, presence: Presence::Required }
+    }
+
+    pub(super) const fn optional(name: &'static str, shape: Shape) -> Self {
+        Member { name, shape, presence: Presence::Optional }
+    }
+
+    pub(super) const fn nullish(name: &'static str, shape: Shape) -> Self {
+        Member { name, shape, presence: Presence::Nullish }
+    }
+
+    pub(super) const fn text(name: &'static str, shape: Shape, default: &'static str) -> Self {
+        Member { name, shape, presence: Presence::DefaultText(default) }
+    }
+
+    /// Takes the member out of an object into another; `None` if it does not fit.
+    fn fit(&self, from: &Map<String, Value>, into: &mut Map<String, Value>) -> Option<()> {
+        let value = match (from.get(self.name), &self.presence) {
+            (Some(Value::Null), Presence::Nullish) => Some(Value::Null),
+            (Some(value), _) => Some(self.shape.fit(value)?),
+            (None, Presence::Required) => return None,
+            (None, Presence::Optional | Presence::Nullish) => None,
+            (None, Presence::DefaultText(text)) => Some(Value::from(*text)),
+            (None, Presence::DefaultFalse) => Some(Value::Bool(false)),
+        };
+        if let Some(value) = value {
+            into.insert(self.name.to_owned(), value);
+        }
+        Some(())
+    }
+}
+
+impl Shape {
+    /// The cleaned value, if it has this shape.
+    pub(super) fn fit(&self, value: &Value) -> Option<Value> {
+        match (self, value) {
+            (Shape::Any, _) => Some(value.clone()),
+            (Shape::Boolean, Value::Bool(_))
+            | (Shape::Number, Value::Number(_))
+            | (Shape::String, Value::String(_)) => Some(value.clone()),
+            (Shape::Integer, _) => is_integer(value).then(|| value.clone()),
+            (Shape::IntegerIn(low, high), _) => integer_between(value, *low as f64, *high as f64),
+            (Shape::StringFrom(least), Value::String(text)) => {
+                (text.encode_utf16().count() >= *least).then(|| value.clone())
+            }
+            (Shape::Word, Value::String(text)) => {
+                let word = trim(text);
+                (!word.is_empty()).then(|| Value::from(word))
+            }
+            (Shape::Literal(word), Value::String(text)) => (text == word).then(|| value.clone()),
+            (Shape::OneOf(words), Value::String(text)) => words.contains(&text.as_str()).then(|| value.clone()),
+            (Shape::List(item), Value::Array(items)) => {
+                items.iter().map(|value| item.fit(value)).collect::<Option<Vec<_>>>().map(Value::Array)
+            }
+            (Shape::Map(item), Value::Object(members)) => {
+                let fitted = members.iter().map(|(name, value)| Some((name.clone(), item.fit(value)?)));
+                fitted.collect::<Option<Map<_, _>>>().map(Value::Object)
+            }
+            (Shape::Object(members), Value::Object(from)) => {
+                let mut into = Map::new();
+                members.iter().try_for_each(|member| member.fit(from, &mut into))?;
+                Some(Value::Object(into))
+            }
+            (Shape::Either(shapes), _) => shapes.iter().find_map(|shape| shape.fit(value)),
+            _ => None,
+        }
+    }
+}
+
+fn integer_between(value: &Value, low: f64, high: f64) -> Option<Value> {
+    let number = value.as_f64().filter(|_| is_integer(value))?;
+    (low..=high).contains(&number).then(|| value.clone())
+}

@@ -1,0 +1,393 @@
+//! A workflow being worked on: a definition read with a node catalogue, whose inputs can be set.
+
+use super::definition::WorkflowDefinition;
+use super::document::{Document, Invocation};
+use super::field::{FromField, InkField, InputValue, ValueError};
+use super::form;
+use super::input::{self, Input, InputError, InputKey};
+use super::load::{self, Warning};
+use crate::schema::NodeCatalogue;
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A node catalogue that a workflow holds on to: the embedded one, or a shared one from a server.
+#[derive(Debug, Clone)]
+pub struct SharedCatalogue(Held);
+
+#[derive(Debug, Clone)]
+enum Held {
+    Static(&'static NodeCatalogue),
+    Shared(Arc<NodeCatalogue>),
+}
+
+impl Deref for SharedCatalogue {
+    type Target = NodeCatalogue;
+
+    fn deref(&self) -> &NodeCatalogue {
+        match &self.0 {
+            Held::Static(catalogue) => catalogue,
+            Held::Shared(catalogue) => catalogue,
+        }
+    }
+}
+
+impl From<&'static NodeCatalogue> for SharedCatalogue {
+    fn from(catalogue: &'static NodeCatalogue) -> Self {
+        SharedCatalogue(Held::Static(catalogue))
+    }
+}
+
+impl From<Arc<NodeCatalogue>> for SharedCatalogue {
+    fn from(catalogue: Arc<NodeCatalogue>) -> Self {
+        SharedCatalogue(Held::Shared(catalogue))
+    }
+}
+
+impl From<NodeCatalogue> for SharedCatalogue {
+    fn from(catalogue: NodeCatalogue) -> Self {
+        SharedCatalogue(Held::Shared(Arc::new(catalogue)))
+    }
+}
+
+impl From<&SharedCatalogue> for SharedCatalogue {
+    fn from(catalogue: &SharedCatalogue) -> Self {
+        catalogue.clone()
+    }
+}
+
+/// What loading a workflow may need beyond the definition and the catalogue.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WorkflowOptions {
+    /// Definitions of the workflows that `call_saved_workflow` nodes call, by library id. Without them those nodes keep
+    /// the inputs of their last save. [`WorkflowDefinition::called_workflow_ids`] lists the ids.
+    pub saved_workflows: HashMap<String, WorkflowDefinition>,
+}
+
+/// A workflow with its inputs, ready to be filled in and run.
+///
+/// Made from a definition and the node catalogue of a server. Setting inputs changes this copy only, never the
+/// definition.
+///
+/// ```
+/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
+/// # let text = invokeai_client::workflow::doc_example();
+///
+/// let definition: WorkflowDefinition = text.parse()?;
+/// let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
+/// for input in workflow.inputs() {
+///     println!("{} ({})", input.user_name, input.field.ink_type());
+/// }
+/// workflow.set_input("Width", 768)?;
+/// let refused = workflow.set_input("Width", 13).unwrap_err();
+/// assert_eq!(workflow.get_input::<i64>("Width")?, Some(768), "refused values change nothing: {refused}");
+///
+/// assert!(workflow.problems().is_empty());
+/// let body = workflow.enqueue_body(&EnqueueOptions::default())?;
+/// assert_eq!(body["batch"]["graph"]["nodes"]["noise"]["width"], 768);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    definition: Arc<WorkflowDefinition>,
+    catalogue: SharedCatalogue,
+    document: Document,
+    inputs: Vec<Input>,
+    warnings: Vec<Warning>,
+}
+
+impl Workflow {
+    /// Reads a definition with a catalogue: bad edges go, nodes are brought to the server's versions, the form is put in
+    /// order. What was changed is told by [`warnings`](Self::warnings).
+    pub fn new(definition: impl Into<Arc<WorkflowDefinition>>, catalogue: impl Into<SharedCatalogue>) -> Self {
+        Self::with_options(definition, catalogue, &WorkflowOptions::default())
+    }
+
+    /// The same, with the definitions of called workflows.
+    pub fn with_options(
+        definition: impl Into<Arc<WorkflowDefinition>>,
+        catalogue: impl Into<SharedCatalogue>,
+        options: &WorkflowOptions,
+    ) -> Self {
+        let (definition, catalogue) = (definition.into(), catalogue.into());
+        let (document, warnings) = load::load(&definition, &catalogue, &options.saved_workflows);
+        let inputs = input::list(&document, &catalogue, form::MAX_ELEMENTS);
+        Workflow { definition, catalogue, document, inputs, warnings }
+    }
+
+    /// The definition this was made from, unchanged.
+    pub fn definition(&self) -> &WorkflowDefinition {
+        &self.definition
+    }
+
+    /// The node catalogue it was read with.
+    pub fn catalogue(&self) -> &SharedCatalogue {
+        &self.catalogue
+    }
+
+    /// What was changed or could not be done on loading.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The workflow as the editor would save it now: version 4.0.0, with the current values.
+    pub fn to_definition(&self) -> WorkflowDefinition {
+        WorkflowDefinition::from_document(self.document.clone())
+    }
+
+    /// The workflow as it is embedded into images: version 4.0.0, with the current values, without library id.
+    pub fn to_embedded(&self) -> Value {
+        self.document.to_json(false)
+    }
+
+    /// All inputs, in the order of the form. If the form is empty these are the fields exposed the older way.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// All inputs, in the order of the form; the same as [`inputs`](Self::inputs), as an owned list.
+    pub fn list_inputs(&self) -> Vec<Input> {
+        self.inputs.clone()
+    }
+
+    /// The inputs by system name. A field that the form shows twice is there once.
+    pub fn inputs_by_system_name(&self) -> IndexMap<&str, &Input> {
+        let mut inputs = IndexMap::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            inputs.entry(input.system_name.as_str()).or_insert(input);
+        }
+        inputs
+    }
+
+    /// The inputs by user name.
+    ///
+    /// # Errors
+    /// If several fields share a name; the error names each such name and every node concerned.
+    pub fn inputs_by_user_name(&self) -> Result<IndexMap<&str, &Input>, InputError> {
+        let mut groups: IndexMap<&str, Vec<&Input>> = IndexMap::new();
+        for input in self.inputs_by_system_name().into_values() {
+            groups.entry(input.user_name.as_str()).or_default().push(input);
+        }
+        let collisions: Vec<_> = groups
+            .iter()
+            .filter(|(_, inputs)| inputs.len() > 1)
+            .map(|(name, inputs)| {
+                let mut nodes: Vec<String> = inputs.iter().map(|input| input.node_id.clone()).collect();
+                nodes.dedup();
+                ((*name).to_owned(), nodes)
+            })
+            .collect();
+        if !collisions.is_empty() {
+            return Err(InputError::NamesCollide { collisions });
+        }
+        Ok(groups.into_iter().filter_map(|(name, inputs)| Some((name, *inputs.first()?))).collect())
+    }
+
+    /// The input that a key names: an index, a system name, a user name or a field name that only one field has.
+    ///
+    /// # Errors
+    /// If there is none, with the names that come close, or more than one, with the system names of all.
+    pub fn input(&self, key: impl Into<InputKey>) -> Result<&Input, InputError> {
+        let key = key.into();
+        let index = input::find(&self.inputs, &key)?;
+        self.inputs.get(index).ok_or(InputError::NotFound { key, suggestions: Vec::new() })
+    }
+
+    /// The same for setting: `workflow.input_mut("Steps")?.set(30)?`.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    pub fn input_mut(&mut self, key: impl Into<InputKey>) -> Result<InputMut<'_>, InputError> {
+        let index = self.input(key)?.index;
+        Ok(InputMut { workflow: self, index })
+    }
+
+    /// The value of an input as a Rust type; `None` if it is unset or of another type.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    pub fn get_input<T: FromField>(&self, key: impl Into<InputKey>) -> Result<Option<T>, InputError> {
+        Ok(self.input(key)?.field.get())
+    }
+
+    /// Sets an input. The value is checked and converted at once; if it is refused nothing changes.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input), or if the field does not accept the value.
+    pub fn set_input(&mut self, key: impl Into<InputKey>, value: impl Into<InputValue>) -> Result<(), InputError> {
+        Ok(self.input_mut(key)?.set(value)?)
+    }
+
+    /// [`set_input`](Self::set_input) for chains.
+    ///
+    /// # Errors
+    /// As `set_input`.
+    pub fn with_input(mut self, key: impl Into<InputKey>, value: impl Into<InputValue>) -> Result<Self, InputError> {
+        self.set_input(key, value)?;
+        Ok(self)
+    }
+
+    /// Unsets an input.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    pub fn clear_input(&mut self, key: impl Into<InputKey>) -> Result<(), InputError> {
+        self.input_mut(key)?.clear();
+        Ok(())
+    }
+
+    /// Sets many inputs, all or none.
+    ///
+    /// # Errors
+    /// Every refusal, if there is one; then nothing has changed.
+    pub fn set_inputs<K, V>(&mut self, values: impl IntoIterator<Item = (K, V)>) -> Result<(), InputError>
+    where
+        K: Into<InputKey>,
+        V: Into<InputValue>,
+    {
+        let mut accepted = Vec::new();
+        let mut errors = Vec::new();
+        for (key, value) in values {
+            let checked = self.input(key).and_then(|input| {
+                let mut field = input.field.clone();
+                field.set(value)?;
+                Ok((input.index, field.value().cloned()))
+            });
+            match checked {
+                Ok(input) => accepted.push(input),
+                Err(error) => errors.push(error),
+            }
+        }
+        match errors.pop() {
+            None => {
+                for (index, value) in accepted {
+                    self.store(index, value);
+                }
+                Ok(())
+            }
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(InputError::Several { errors })
+            }
+        }
+    }
+
+    /// Sets many inputs from a JSON object of names and values, all or none.
+    ///
+    /// # Errors
+    /// As [`set_inputs`](Self::set_inputs), or if this is no object.
+    pub fn set_inputs_json(&mut self, values: &Value) -> Result<(), InputError> {
+        match values.as_object() {
+            Some(values) => self.set_inputs(values),
+            None => Err(InputError::NotAnObject { found: super::json::describe(values) }),
+        }
+    }
+
+    /// The current values of all inputs that have one, by system name: what
+    /// [`set_inputs_json`](Self::set_inputs_json) takes.
+    pub fn values(&self) -> Map<String, Value> {
+        let values = self.inputs.iter().filter_map(|input| Some((input.system_name.clone(), input.value()?.clone())));
+        values.collect()
+    }
+
+    /// A field of any node, in the form or not.
+    ///
+    /// # Errors
+    /// If the node or the field does not exist, or the catalogue does not have it.
+    pub fn node_field(&self, node_id: &str, field: &str) -> Result<InkField, InputError> {
+        let found = self.invocation(node_id).and_then(|node| {
+            let template = node.template_of(self.catalogue.get(&node.node_type)?, field)?;
+            let stored = node.inputs.get(field).and_then(|field| field.value.clone());
+            Some(InkField::with_stored(format!("{node_id}.{field}"), template, stored))
+        });
+        found.ok_or_else(|| InputError::NoSuchField { node_id: node_id.to_owned(), field: field.to_owned() })
+    }
+
+    /// Sets a field of any node, in the form or not. A field that the file lacks but the node type has is added.
+    ///
+    /// # Errors
+    /// As [`node_field`](Self::node_field), or if the field does not accept the value.
+    pub fn set_node_field(
+        &mut self,
+        node_id: &str,
+        field: &str,
+        value: impl Into<InputValue>,
+    ) -> Result<(), InputError> {
+        let mut typed = self.node_field(node_id, field)?;
+        typed.set(value)?;
+        self.store_value(node_id, field, typed.value().cloned());
+        Ok(())
+    }
+
+    fn invocation(&self, node_id: &str) -> Option<&Invocation> {
+        self.document.nodes.iter().find(|node| node.id == node_id)?.invocation()
+    }
+
+    fn store(&mut self, index: usize, value: Option<Value>) {
+        if let Some(input) = self.inputs.get(index) {
+            let (node_id, field) = (input.node_id.clone(), input.field_name.clone());
+            self.store_value(&node_id, &field, value);
+        }
+    }
+
+    /// Puts a checked value into the node and into every input that shows it.
+    pub(super) fn store_value(&mut self, node_id: &str, field: &str, value: Option<Value>) {
+        for input in &mut self.inputs {
+            if input.node_id == node_id && input.field_name == field {
+                input.field.load(value.clone());
+            }
+        }
+        let node = self.document.nodes.iter_mut().find(|node| node.id == node_id);
+        if let Some(node) = node.and_then(|node| node.invocation_mut()) {
+            let instance = node.inputs.entry(field.to_owned());
+            instance.or_insert_with(|| super::document::FieldInstance::new(field, None)).value = value;
+        }
+    }
+}
+
+/// An input that can be set, borrowed from its workflow. Reads like the [`Input`] it is.
+#[derive(Debug)]
+pub struct InputMut<'a> {
+    workflow: &'a mut Workflow,
+    index: usize,
+}
+
+impl Deref for InputMut<'_> {
+    type Target = Input;
+
+    fn deref(&self) -> &Input {
+        // Made from an index that was found, and inputs are never removed.
+        &self.workflow.inputs[self.index]
+    }
+}
+
+impl InputMut<'_> {
+    /// Checks, converts and stores a value.
+    ///
+    /// # Errors
+    /// If the field does not accept the value; the old value stays.
+    pub fn set(&mut self, value: impl Into<InputValue>) -> Result<(), ValueError> {
+        let mut field = self.field.clone();
+        field.set(value)?;
+        self.workflow.store(self.index, field.value().cloned());
+        Ok(())
+    }
+
+    /// Unsets the value.
+    pub fn clear(&mut self) {
+        self.workflow.store(self.index, None);
+    }
+}
