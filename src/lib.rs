@@ -8,10 +8,13 @@ mod open_enum;
 pub mod progress;
 pub mod queue;
 pub mod schema;
+mod timestamp;
 mod transport;
 mod upload;
+pub mod workflow;
 
 pub use client::{Client, ClientBuilder};
 pub use error::{Detail, Error, FieldProblem, Refusal, Result};
+pub use timestamp::Timestamp;
 pub use transport::TransportOptions;
 pub use upload::Upload;

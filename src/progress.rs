@@ -4,7 +4,7 @@ mod preview;
 
 use std::collections::{HashMap, HashSet};
 
-pub use crate::api::enums::SessionQueueItemStatus;
+pub use crate::queue::ItemStatus;
 use crate::events::{Event, InvocationRef};
 pub use preview::{PreviewError, PreviewImage};
 
@@ -13,7 +13,7 @@ pub use preview::{PreviewError, PreviewImage};
 #[non_exhaustive]
 pub struct Progress {
     /// Status of the item.
-    pub status: SessionQueueItemStatus,
+    pub status: ItemStatus,
     /// How many nodes of the graph have finished at least once, or all of them once the item is completed.
     pub nodes_done: usize,
     /// How many nodes the graph has.
@@ -94,7 +94,7 @@ impl Progress {
     /// How far the whole item is, from 0 to 1. Counts every node alike, so it is a rough guide only: one node usually
     /// takes most of the time.
     pub fn fraction(&self) -> f64 {
-        if self.status == SessionQueueItemStatus::Completed {
+        if self.status == ItemStatus::Completed {
             return 1.0;
         }
         let done = self.nodes_done as f64 + self.percentage.unwrap_or(0.0);
@@ -103,7 +103,7 @@ impl Progress {
 
     /// Whether the item has come to its end: completed, failed or canceled.
     pub fn is_finished(&self) -> bool {
-        is_final(&self.status)
+        self.status.is_final()
     }
 }
 
@@ -124,7 +124,7 @@ impl ProgressTracker {
             executed: HashSet::new(),
             nodes: HashSet::new(),
             progress: Progress {
-                status: SessionQueueItemStatus::Pending,
+                status: ItemStatus::Pending,
                 nodes_done: 0,
                 nodes_total,
                 executions_done: 0,
@@ -149,7 +149,7 @@ impl ProgressTracker {
         }
         match (event.name(), event.invocation()) {
             ("queue_item_status_changed", _) => self.status_event(event),
-            ("queue_items_canceled", _) => self.set_status(SessionQueueItemStatus::Canceled, None),
+            ("queue_items_canceled", _) => self.set_status(ItemStatus::Canceled, None),
             ("invocation_error", Some(node)) => self.failed(event, node),
             ("invocation_complete", Some(node)) => self.completed(node),
             _ if self.progress.is_finished() => false,
@@ -161,16 +161,16 @@ impl ProgressTracker {
 
     /// Takes a status into account that was read over HTTP, with its `status_sequence` if the server has that. Answers
     /// whether it changed anything.
-    pub fn set_status(&mut self, status: SessionQueueItemStatus, sequence: Option<i64>) -> bool {
+    pub fn set_status(&mut self, status: ItemStatus, sequence: Option<i64>) -> bool {
         let stale = match (self.sequence, sequence) {
             (Some(known), Some(new)) => new <= known,
-            _ => status == self.progress.status || status == SessionQueueItemStatus::Pending,
+            _ => status == self.progress.status || status == ItemStatus::Pending,
         };
         if stale || self.progress.is_finished() {
             return false;
         }
         self.sequence = sequence.or(self.sequence);
-        if is_final(&status) {
+        if status.is_final() {
             self.leave_node();
         }
         self.progress.status = status;
@@ -181,7 +181,7 @@ impl ProgressTracker {
     /// A completed item is through with all nodes, also with those it had no need to execute.
     fn nodes_done(&self) -> usize {
         match self.progress.status {
-            SessionQueueItemStatus::Completed => self.progress.nodes_total,
+            ItemStatus::Completed => self.progress.nodes_total,
             _ => self.nodes.len(),
         }
     }
@@ -189,7 +189,7 @@ impl ProgressTracker {
     fn status_event(&mut self, event: &Event) -> bool {
         let Some(status) = event.status() else { return false };
         let changed = self.set_status(status.into(), event.status_sequence());
-        if changed && self.progress.status == SessionQueueItemStatus::Failed && self.progress.failure.is_none() {
+        if changed && self.progress.status == ItemStatus::Failed && self.progress.failure.is_none() {
             self.progress.failure = failure(event, None);
         }
         changed
@@ -198,7 +198,7 @@ impl ProgressTracker {
     /// Comes after the item's status, so it counts even then.
     fn failed(&mut self, event: &Event, node: InvocationRef<'_>) -> bool {
         let known = self.progress.failure.as_ref().is_some_and(|failure| failure.node.is_some());
-        if known || (self.progress.is_finished() && self.progress.status != SessionQueueItemStatus::Failed) {
+        if known || (self.progress.is_finished() && self.progress.status != ItemStatus::Failed) {
             return false;
         }
         self.progress.failure = failure(event, Some(self.running(node)));
@@ -243,9 +243,9 @@ impl ProgressTracker {
 
     /// Makes a node the running one; answers whether it was not.
     fn enter_node(&mut self, node: InvocationRef<'_>) -> bool {
-        if self.progress.status == SessionQueueItemStatus::Pending {
+        if self.progress.status == ItemStatus::Pending {
             // Its status event is on the way.
-            self.progress.status = SessionQueueItemStatus::InProgress;
+            self.progress.status = ItemStatus::InProgress;
         }
         if self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id) {
             return false;
@@ -267,11 +267,6 @@ impl ProgressTracker {
             title: self.titles.get(node.source_id).cloned(),
         }
     }
-}
-
-fn is_final(status: &SessionQueueItemStatus) -> bool {
-    use SessionQueueItemStatus::{Canceled, Completed, Failed};
-    matches!(status, Completed | Failed | Canceled)
 }
 
 fn failure(event: &Event, node: Option<RunningNode>) -> Option<NodeFailure> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use invokeai_client::events::codec::{Open, Packet, SocketBody, SocketPacket};
 use invokeai_client::events::{Event, EventPayload};
-use invokeai_client::progress::{PreviewImage, Progress, ProgressTracker, SessionQueueItemStatus};
+use invokeai_client::progress::{PreviewImage, Progress, ProgressTracker, ItemStatus};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -252,7 +252,7 @@ fn iterated_nodes_count_once_and_their_executions_each() {
     }
     assert!(fractions.is_sorted(), "{fractions:?}");
     let Progress { status, nodes_done, nodes_total, executions_done, node, failure, .. } = tracker.progress().clone();
-    assert_eq!(status, SessionQueueItemStatus::Completed);
+    assert_eq!(status, ItemStatus::Completed);
     assert_eq!((nodes_done, nodes_total, executions_done), (5, 5, 9));
     assert_eq!((node, failure, tracker.progress().fraction()), (None, None, 1.0));
     for event in &events {
@@ -266,7 +266,7 @@ fn a_failure_names_its_node() {
     let failed = events.iter().position(|event| event.status() == Some("failed")).unwrap();
     assert!(events[failed + 1..].iter().any(|event| event.name() == "invocation_error"), "the recording's point");
     let until = fold(&events[..=failed]);
-    assert_eq!(until.status, SessionQueueItemStatus::Failed);
+    assert_eq!(until.status, ItemStatus::Failed);
     let early = until.failure.unwrap();
     assert_eq!((early.node, early.message.as_str()), (None, "Image record not found"));
     let failure = fold(&events).failure.unwrap();
@@ -313,14 +313,14 @@ fn a_cancelled_batch_and_a_status_read_over_http_count() {
     assert!(tracker.apply(&Event::new("queue_items_canceled", json!({"canceled_item_ids": [6, 7]}))));
     assert!(tracker.progress().is_finished());
     let mut tracker = ProgressTracker::new(7, [("n", None::<&str>)]);
-    assert!(tracker.set_status(SessionQueueItemStatus::InProgress, Some(1)));
+    assert!(tracker.set_status(ItemStatus::InProgress, Some(1)));
     let waiting =
         Event::new("queue_item_status_changed", json!({"item_id": 7, "status": "waiting", "status_sequence": 2}));
     assert!(tracker.apply(&waiting));
-    assert!(!tracker.set_status(SessionQueueItemStatus::InProgress, Some(1)), "late");
-    assert!(tracker.set_status(SessionQueueItemStatus::InProgress, Some(3)));
-    assert!(tracker.set_status(SessionQueueItemStatus::Completed, None), "a server without sequence numbers");
-    assert!(!tracker.set_status(SessionQueueItemStatus::InProgress, Some(9)), "a finished item stays so");
+    assert!(!tracker.set_status(ItemStatus::InProgress, Some(1)), "late");
+    assert!(tracker.set_status(ItemStatus::InProgress, Some(3)));
+    assert!(tracker.set_status(ItemStatus::Completed, None), "a server without sequence numbers");
+    assert!(!tracker.set_status(ItemStatus::InProgress, Some(9)), "a finished item stays so");
     assert_eq!(tracker.progress().nodes_done, 1);
 }
 
