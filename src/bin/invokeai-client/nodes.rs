@@ -172,3 +172,52 @@ fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(node_type: Option<&str>, json: bool) -> Result<String, NodesError> {
+        let args = NodesArgs { node_type: node_type.map(str::to_owned), json };
+        let mut out = Vec::new();
+        print(NodeCatalogue::embedded(), &args, &mut out)?;
+        Ok(String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn one_node_as_json() {
+        let nodes: Value = serde_json::from_str(&printed(Some("string_batch"), true).expect("known")).expect("JSON");
+        let collection = json!({"name": "StringField", "cardinality": "COLLECTION", "batch": true});
+        assert_eq!(nodes[0]["type"], "string_batch");
+        assert_eq!(nodes[0]["category"], "batch");
+        assert_eq!(nodes[0]["inputs"][1]["field_type"], collection);
+        assert_eq!(nodes[0]["inputs"][1]["default"], json!([]));
+        assert_eq!(nodes[0]["inputs"][1]["constraints"], json!({}));
+        assert_eq!(nodes[0]["inputs"][1]["server_constraints"], json!({"minItems": 1}));
+        assert_eq!(nodes[0]["inputs"][0]["options"][0], "None");
+        assert_eq!(nodes[0]["outputs"][0]["name"], "value");
+    }
+
+    #[test]
+    fn the_whole_catalogue() {
+        let nodes: Value = serde_json::from_str(&printed(None, true).expect("it prints")).expect("JSON");
+        assert_eq!(nodes.as_array().map(Vec::len), Some(309));
+        let table = printed(None, false).expect("it prints");
+        assert!(table.lines().any(|line| line.trim_start().starts_with("flux_denoise ")), "{table}");
+        assert!(table.ends_with("309 node types\n"));
+    }
+
+    #[test]
+    fn one_node_as_a_table() {
+        let table = printed(Some("noise"), false).expect("known");
+        let width = table.lines().find(|line| line.trim_start().starts_with("width ")).expect("a row");
+        let cells: Vec<_> = width.split_whitespace().collect();
+        assert_eq!(cells, ["width", "IntegerField", "any", "512", "exclusiveMinimum", "0,", "multipleOf", "8"]);
+    }
+
+    #[test]
+    fn an_unknown_type_is_an_error_with_what_is_similar() {
+        let error = printed(Some("flux_denoi"), false).expect_err("unknown").to_string();
+        assert!(error.contains("`flux_denoi`") && error.contains("flux_denoise"), "{error}");
+    }
+}
