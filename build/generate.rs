@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, error::Error};
 
+use heck::ToSnakeCase as _;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypeImpl};
 use quote::quote;
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// Query parameters that may be left out, as the builder names them.
+    pub(crate) optional: Vec<String>,
     /// Fields of a multipart body.
     pub(crate) form: Vec<FormField>,
 }
@@ -119,7 +122,17 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
                 file: field["file"] == true,
                 description: field["description"].as_str().unwrap_or_default().into(),
             });
-            Ok(Operation { id: id.into(), method: method.to_uppercase(), path: path.clone(), form: form.collect() })
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let optional = parameters
+                .filter(|parameter| parameter["in"] == "query" && parameter["required"] != true)
+                .filter_map(|parameter| Some(parameter["name"].as_str()?.to_snake_case()));
+            Ok(Operation {
+                id: id.into(),
+                method: method.to_uppercase(),
+                path: path.clone(),
+                optional: optional.collect(),
+                form: form.collect(),
+            })
         })
         .collect()
 }
@@ -177,15 +190,55 @@ fn to_json_schema(schema: &Value) -> Value {
     }
 }
 
-/// `call!(api.operation().parameter(x).send())` for code that must compile with documents of every version: an
-/// operation that the document lacks becomes an error at run time.
+/// `call!(api.operation().parameter(x).other?(y).send_as())` for code that must compile with documents of every
+/// version: an operation that the document lacks becomes an error at run time. `?` marks an optional parameter that is
+/// set if its value is `Some`; it is an error only then if the document lacks it.
 fn calls(operations: &[Operation]) -> String {
-    let arms: String = operations
-        .iter()
-        .map(|Operation { id, .. }| format!("    ($api:ident . {id}() $($rest:tt)*) => {{ $api.{id}() $($rest)* }};\n"))
-        .collect();
-    format!(
-        "macro_rules! call {{\n{arms}    ($api:ident . $operation:ident () $($rest:tt)*) => {{\n        \
-         return Err($crate::Error::unsupported(stringify!($operation), None))\n    }};\n}}\npub(crate) use call;\n"
-    )
+    let known = |Operation { id, .. }: &Operation| {
+        format!("    ($api:ident . {id}() $($rest:tt)*) => {{ $crate::api::chain!(@{id} ($api.{id}()) $($rest)*) }};\n")
+    };
+    let optional = |Operation { id, optional, .. }: &Operation| -> String {
+        let arm = |name: &String| {
+            format!(
+                "    (@{id} {name} $call:expr, $value:expr) => {{\n        match ($value, $call) {{\n            \
+                 (Some(value), call) => call.{name}(value),\n            (None, call) => call,\n        }}\n    }};\n"
+            )
+        };
+        optional.iter().map(arm).collect()
+    };
+    let (known, optional): (String, String) =
+        (operations.iter().map(known).collect(), operations.iter().map(optional).collect());
+    CALLS.replace("    [known]\n", &known).replace("    [optional]\n", &optional)
 }
+
+const CALLS: &str = r#"macro_rules! call {
+    [known]
+    ($api:ident . $operation:ident () $($rest:tt)*) => {
+        return Err($crate::Error::unsupported(stringify!($operation), None))
+    };
+}
+
+macro_rules! chain {
+    (@$operation:ident ($call:expr)) => { $call };
+    (@$operation:ident ($call:expr) . $parameter:ident ? ($value:expr) $($rest:tt)*) => {
+        $crate::api::chain!(@$operation ($crate::api::optional!(@$operation $parameter $call, $value)) $($rest)*)
+    };
+    (@$operation:ident ($call:expr) . $method:ident $(::<$answer:ty>)? ($($argument:tt)*) $($rest:tt)*) => {
+        $crate::api::chain!(@$operation ($call.$method$(::<$answer>)?($($argument)*)) $($rest)*)
+    };
+}
+
+macro_rules! optional {
+    [optional]
+    (@$operation:ident $parameter:ident $call:expr, $value:expr) => {
+        match ($value, $call) {
+            (Some(_), _) => {
+                let operation = concat!(stringify!($operation), "?", stringify!($parameter));
+                return Err($crate::Error::unsupported(operation, None));
+            }
+            (None, call) => call,
+        }
+    };
+}
+pub(crate) use {call, chain, optional};
+"#;

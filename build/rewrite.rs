@@ -130,7 +130,7 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
     if !operation.form.is_empty() {
         parts.take_form()?;
     }
-    let Operation { id, method, path, form } = operation;
+    let Operation { id, method, path, form, .. } = operation;
     let docs = format!("The operation that this builder sends: `{method} {path}`.");
     let send_docs = format!("Sends a `{method}` request to `{path}`.");
     let (build, receiver) = (&parts.build, &parts.receiver);
@@ -139,7 +139,35 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
         #[doc = #docs]
         pub const OPERATION: Operation = Operation { id: #id, method: #method, path: #path };
     });
-    let request: Expr = if form.is_empty() {
+    let request: Expr = if let Some((take_body, build)) = split_body(build)? {
+        block.items.push(parse_quote! {
+            fn request(mut self) -> Result<::reqwest::Request, Error> {
+                let body = ::std::mem::replace(&mut self.body, Err(String::new()));
+                #take_body
+                self.request_with(&body)
+            }
+        });
+        block.items.push(parse_quote! {
+            fn request_with(self, body: &(impl ::serde::Serialize + ?Sized)) -> Result<::reqwest::Request, Error> {
+                #(#build)*
+                request.build().map_err(runtime::not_a_request)
+            }
+        });
+        block.items.push(parse_quote! {
+            /// Sends this JSON in place of the typed body, and reads the answer as a type of the caller's choice.
+            ///
+            /// For members that the document lacks or describes too narrowly.
+            pub async fn send_json_as<T: ::serde::de::DeserializeOwned>(
+                self,
+                body: &(impl ::serde::Serialize + ?Sized),
+            ) -> Result<T, Error> {
+                let client = self.client;
+                let request = self.request_with(body);
+                runtime::json(client, &Self::OPERATION, request).await.map(ResponseValue::into_inner)
+            }
+        });
+        parse_quote! { self.request() }
+    } else if form.is_empty() {
         block.items.push(parse_quote! {
             fn request(self) -> Result<::reqwest::Request, Error> {
                 #(#build)*
@@ -179,6 +207,28 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
         });
     }
     Ok(operation)
+}
+
+/// Takes the check of a typed JSON body out of the statements that build a request. `None` without such a body.
+fn split_body(build: &[Stmt]) -> Result<Option<(Stmt, Vec<Stmt>)>> {
+    let mut build = build.to_vec();
+    let is_body = |stmt: &Stmt| quote!(#stmt).to_string().starts_with("let body =");
+    let Some(position) = build.iter().position(is_body) else { return Ok(None) };
+    let take_body = build.remove(position);
+    let Some(Stmt::Local(syn::Local { pat: syn::Pat::Struct(taken), .. })) = build.first_mut() else {
+        return Err("an operation with a body does not begin by taking its builder apart".into());
+    };
+    for field in &mut taken.fields {
+        if quote!(#field).to_string() == "body" {
+            *field = syn::FieldPat {
+                attrs: Vec::new(),
+                member: parse_quote!(body),
+                colon_token: Some(Default::default()),
+                pat: parse_quote!(_),
+            };
+        }
+    }
+    Ok(Some((take_body, build)))
 }
 
 /// Gives a builder the place for its form.
