@@ -34,7 +34,8 @@ environment:
 COMMAND gets INVOKEAI_TEST_URL, INVOKEAI_TEST_VERSION, INVOKEAI_TEST_ROOT and INVOKEAI_TEST_PID, and with --multiuser
 the administrator's INVOKEAI_TEST_EMAIL, INVOKEAI_TEST_PASSWORD and INVOKEAI_TEST_TOKEN.
 
-exit code: that of COMMAND; 1 a failure; 2 wrong usage; 75 this machine cannot make a server (no registry, Python or gcc)"""
+exit code: that of COMMAND; 1 a failure; 2 wrong usage; 75 this machine cannot make a server (it lacks the package
+registry, Python or gcc)"""
 
 
 class Stopped(BaseException):
@@ -136,7 +137,8 @@ def _wanted(arguments, die_with_parent: bool = False) -> server.Wanted:
         settings["multiuser"] = "true"
     nodes = [] if arguments.plain else [install.HERE / "nodes" / "tiny_flux"]
     for folder in arguments.nodes:
-        found = [folder] if (folder / "__init__.py").exists() else sorted(p.parent for p in folder.glob("*/__init__.py"))
+        single = (folder / "__init__.py").exists()
+        found = [folder] if single else sorted(path.parent for path in folder.glob("*/__init__.py"))
         if not found:
             raise Failed(f"--nodes {folder}: neither a node pack (with an __init__.py) nor a folder of packs")
         nodes += [pack.resolve() for pack in found]
@@ -154,17 +156,22 @@ def _parse(argv: list[str]):
     parser = argparse.ArgumentParser("tests/server/run", description=ABOUT, epilog=NOTES, formatter_class=layout)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     release = argparse.ArgumentParser(add_help=False)
-    known = ", ".join([install.NEWEST, *install.PINS["releases"]])
-    release.add_argument("--version", help=f"the InvokeAI release (default: {install.NEWEST}; tried: {known}; others by their neighbour's packages)")
+    tried = ", ".join([install.NEWEST, *install.PINS["releases"]])
+    release.add_argument("--version", help=f"the release; tried: {tried} (default: the first); others may work too")
     options = argparse.ArgumentParser(add_help=False, parents=[release])
-    options.add_argument("--root", type=Path, help="root folder, made if absent and kept afterwards (default: a temporary one)")
-    options.add_argument("--port", type=int, help="port on 127.0.0.1 (default: a free one)")
-    options.add_argument("--models", choices=["all", "basic", "none"], help="which tiny models; basic: SD1 and FLUX (default: all)")
-    options.add_argument("--nodes", type=Path, action="append", default=[], metavar="DIR", help="a node pack to add, or a folder of packs")
-    options.add_argument("--plain", action="store_true", help="without the pack that makes FLUX tiny; then --models is none by default")
-    options.add_argument("--multiuser", action="store_true", help="several users; an administrator is made and logged in")
-    options.add_argument("--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="a line for invokeai.yaml")
-    for name, verb, parents in (("run", run, [options]), ("start", start, [options]), ("install", install_only, [release])):
+    add = options.add_argument
+    add("--root", type=Path, help="root folder, made if absent and kept afterwards (default: a temporary one)")
+    add("--port", type=int, help="port on 127.0.0.1 (default: a free one)")
+    add("--models", choices=["all", "basic", "none"], help="tiny models; basic: SD1 and FLUX (default: all)")
+    add("--nodes", type=Path, action="append", default=[], metavar="DIR", help="a node pack, or a folder of packs")
+    add("--plain", action="store_true", help="without the node pack that makes FLUX tiny; no models by default")
+    add("--multiuser", action="store_true", help="several users; an administrator is made and logged in")
+    add("--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="a line for invokeai.yaml")
+    for name, verb, parents in (
+        ("run", run, [options]),
+        ("start", start, [options]),
+        ("install", install_only, [release]),
+    ):
         verbs.add_parser(name, parents=parents, epilog=NOTES, formatter_class=layout).set_defaults(verb=verb)
     verbs.choices["install"].add_argument("--no-models", action="store_true", help="only the environment")
     ending = verbs.add_parser("stop")

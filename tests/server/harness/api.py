@@ -10,6 +10,7 @@ from pathlib import Path
 from install import Failed
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+ENDED = ("completed", "error", "cancelled")
 ADMIN = {"email": "admin@example.com", "password": "Admin-password-1"}
 
 
@@ -51,12 +52,13 @@ class Api:
                 jobs[job["id"]] = entry["name"]
         deadline = time.monotonic() + 300
         for job, name in jobs.items():
-            while (state := self.call("GET", f"v2/models/install/{job}"))["status"] not in ("completed", "error", "cancelled"):
+            while (state := self.call("GET", f"v2/models/install/{job}"))["status"] not in ENDED:
                 if time.monotonic() > deadline:
                     raise Failed(f"the install of {name} is still {state['status']}")
                 time.sleep(0.05)
             if state["status"] != "completed":
-                raise Failed(f"the install of {name}: {state['status']}, {state.get('error_reason')}: {state.get('error')}")
+                reason = f"{state.get('error_reason')}: {state.get('error')}"
+                raise Failed(f"the install of {name}: {state['status']}, {reason}")
         found = {(model["name"], model["base"], model["type"]) for model in self.call("GET", "v2/models/")["models"]}
         if strange := [entry for entry in entries if (entry["name"], entry["base"], entry["type"]) not in found]:
             raise Failed(f"not recognised as meant: {strange}; the server has {sorted(found)}")

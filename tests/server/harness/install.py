@@ -17,7 +17,9 @@ import cuda_stubs
 HERE = Path(__file__).resolve().parent.parent
 PINS = tomllib.loads((HERE / "pins.toml").read_text())
 NEWEST = PINS["base"]["release"]
-OFFLINE = re.compile(r"connection|timed? ?out|name resolution|name or service|unreachable|proxy|SSLError|HTTP error 5", re.I)
+OFFLINE = re.compile(
+    r"connection|timed? ?out|name resolution|name or service|unreachable|proxy|SSLError|error 5\d\d", re.I
+)
 
 
 class Unavailable(Exception):
@@ -81,7 +83,7 @@ def _digest(*parts: str) -> str:
 
 def _base_name() -> str:
     stubs = Path(cuda_stubs.__file__).read_text()
-    return f"venv-{NEWEST}-{_digest(PINS['base']['packages'], stubs, '%d.%d' % sys.version_info[:2])}"
+    return f"venv-{NEWEST}-{_digest(PINS['base']['packages'], stubs, '{}.{}'.format(*sys.version_info[:2]))}"
 
 
 def _cached(name: str, build) -> Path:
@@ -144,13 +146,13 @@ def _build_unlisted(folder: Path, base: Path, package: list[str], older: list[st
             wishes = unmet.stdout.split()
             if not wishes:
                 return
-            say(f"{package[0]} has no package list; beside its neighbour's it wants {', '.join(wishes)}")
+            say(f"no list for {package[0]}; beside its neighbour's packages it wants {', '.join(wishes)}")
             _pip(base, folder, wishes)
     raise Failed(f"no set of packages found for {package[0]}; still unmet: {', '.join(wishes)}")
 
 
-# Prints what the layer's own packages ask for and do not get. The base's torch has to do for all, without its CUDA parts,
-# and two packages for other kinds of models than the tiny ones are left out everywhere.
+# Prints what the layer's own packages ask for and do not get. The base's torch has to do for all, without its CUDA
+# parts, and two packages for other kinds of models than the tiny ones are left out everywhere.
 UNMET = """
 import importlib.metadata as installed, sys
 from packaging.requirements import Requirement
@@ -158,7 +160,9 @@ wanted = set()
 for package in installed.distributions(path=sys.argv[1:]):
     for text in package.requires or []:
         need = Requirement(text)
-        if need.name in ("bitsandbytes", "mistral-common", "torch") or need.marker and not need.marker.evaluate({"extra": ""}):
+        if need.name in ("bitsandbytes", "mistral-common", "torch"):
+            continue
+        if need.marker and not need.marker.evaluate({"extra": ""}):
             continue
         try:
             met = need.specifier.contains(installed.version(need.name), prereleases=True)

@@ -89,7 +89,8 @@ def stop(root: Path) -> None:
 def _prepare(root: Path, venv: Path, wanted: Wanted, models: Path | None) -> None:
     (root / "nodes").mkdir(parents=True, exist_ok=True)
     for pack in wanted.nodes:
-        shutil.copytree(pack, root / "nodes" / pack.name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        no_bytecode = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(pack, root / "nodes" / pack.name, dirs_exist_ok=True, ignore=no_bytecode)
     config = root / "invokeai.yaml"
     if config.exists():
         replaced = tuple(f"{key}:" for key in wanted.settings)

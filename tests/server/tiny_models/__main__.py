@@ -53,8 +53,8 @@ def main(folder: Path) -> None:
         torch.manual_seed(zlib.crc32(file.encode()))
         make(folder / file)
         name = NAMES.get(file, file.removesuffix(".safetensors"))
-        since = SINCE.get(base, "0")
-        catalogue.append({"file": file, "name": name, "base": base, "type": kind, "basic": file in BASIC, "since": since})
+        entry = {"file": file, "name": name, "base": base, "type": kind}
+        catalogue.append(entry | {"basic": file in BASIC, "since": SINCE.get(base, "0")})
     c.real_esrgan(folder / "downloads")
     write_json(folder / "catalog.json", catalogue)
 

@@ -7,7 +7,7 @@ import torch
 from diffusers import ControlNetModel, T2IAdapter, UNet2DConditionModel
 from invokeai.backend.flux.model import Flux, FluxParams
 from invokeai.backend.flux.modules.autoencoder import AutoEncoder, AutoEncoderParams
-from parts import BRAIN, HALF, autoencoder, clip_text, clip_tokenizer, save_tensors, t5_encoder, write_json, write_t5_tokenizer
+from parts import BRAIN, HALF, autoencoder, clip_text, clip_tokenizer, save_tensors, t5_encoder, write_t5_tokenizer
 from pipelines import SD1_UNET
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection, T5Config, T5EncoderModel
@@ -29,7 +29,6 @@ def flux_transformer(guidance: bool):
         )  # fmt: skip
         # Half the usual size of random weights keeps the numbers finite over many steps.
         save_tensors(path, {name: tensor * 0.5 for name, tensor in Flux(sizes).state_dict().items()}, BRAIN)
-
 
     return write
 
@@ -54,7 +53,10 @@ def flux_clip(folder: Path) -> None:
 
 
 def low_rank(module: str, down: str, up: str, inputs: int, outputs: int) -> dict[str, torch.Tensor]:
-    return {f"{module}.{down}.weight": torch.randn(RANK, inputs) * 0.05, f"{module}.{up}.weight": torch.randn(outputs, RANK) * 0.05}
+    return {
+        f"{module}.{down}.weight": torch.randn(RANK, inputs) * 0.05,
+        f"{module}.{up}.weight": torch.randn(outputs, RANK) * 0.05,
+    }
 
 
 def unet_lora(unet: dict):
@@ -96,7 +98,8 @@ wan_lora = block_lora({f"blocks.{n}": ["attn1.to_q", "attn1.to_k", "attn2.to_q",
 
 def controlnet(unet: dict):
     def write(folder: Path) -> None:
-        model = ControlNetModel.from_unet(UNet2DConditionModel(**unet), conditioning_embedding_out_channels=(8, 16, 16, 32))
+        widths = (8, 16, 16, 32)
+        model = ControlNetModel.from_unet(UNet2DConditionModel(**unet), conditioning_embedding_out_channels=widths)
         for weights in model.parameters():
             if not weights.any():  # a fresh ControlNet ends in zeros and would change nothing
                 torch.nn.init.normal_(weights, std=0.02)
@@ -107,7 +110,8 @@ def controlnet(unet: dict):
 
 def t2i_adapter(folder: Path) -> None:
     channels = list(SD1_UNET["block_out_channels"])
-    T2IAdapter(channels=channels, num_res_blocks=1, downscale_factor=8, adapter_type="full_adapter").to(HALF).save_pretrained(folder)
+    model = T2IAdapter(channels=channels, num_res_blocks=1, downscale_factor=8, adapter_type="full_adapter")
+    model.to(HALF).save_pretrained(folder)
 
 
 IMAGE_EMBEDDING = 64
@@ -155,8 +159,8 @@ def upscaler(path: Path) -> None:
 def real_esrgan(downloads: Path) -> None:
     """The `esrgan` node takes no model: it downloads one, unless its download folder holds a file. Full size, 34 MB."""
     from invokeai.app.invocations.upscale import ESRGAN_MODEL_URLS
-    from invokeai.backend.util.util import slugify
     from invokeai.backend.image_util.basicsr.rrdbnet_arch import RRDBNet
+    from invokeai.backend.util.util import slugify
 
     name = "RealESRGAN_x2plus.pth"
     folder = downloads / slugify(ESRGAN_MODEL_URLS[name])

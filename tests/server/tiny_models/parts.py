@@ -79,7 +79,8 @@ def clip_tokenizer(pad: str = CLIP_SPECIAL[1]):
 def sentencepiece_model() -> bytes:
     """A unigram model of generated words. Kept in memory: a file name would become part of its bytes."""
     chance = random.Random(41)
-    word = lambda: "".join(chance.choices("ba de fi go lu ma ne pi ro su ta ve ing er the of".split(), k=chance.randint(1, 3)))
+    syllables = ["ba", "de", "fi", "go", "lu", "ma", "ne", "pi", "ro", "su", "ta", "ve", "ing", "er", "the", "of"]
+    word = lambda: "".join(chance.choices(syllables, k=chance.randint(1, 3)))
     lines = [" ".join(word() for _ in range(9)) for _ in range(400)]
     lines += [f"{chr(code)}{chr(code)} {chr(code)}" for code in range(0x21, 0x7F)] * 3
     model = io.BytesIO()

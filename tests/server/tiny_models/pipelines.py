@@ -9,12 +9,30 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     PNDMScheduler,
     SD3Transformer2DModel,
-    UniPCMultistepScheduler,
     UNet2DConditionModel,
+    UniPCMultistepScheduler,
     WanTransformer3DModel,
 )
-from parts import BRAIN, HALF, T5_TOKENIZER, autoencoder, byte_alphabet, clip_text, clip_tokenizer, save_pipeline, t5_encoder
-from transformers import GlmConfig, GlmModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
+from parts import (
+    BRAIN,
+    HALF,
+    T5_TOKENIZER,
+    autoencoder,
+    byte_alphabet,
+    clip_text,
+    clip_tokenizer,
+    save_pipeline,
+    t5_encoder,
+)
+from transformers import (
+    GlmConfig,
+    GlmModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5EncoderModel,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 # The block layout is the real one, so that the key names of LoRAs and adapters fit; only the widths are small.
 # The width of the text conditioning is what tells the bases apart: 768 is SD 1, 2048 is SDXL.
@@ -31,7 +49,7 @@ SDXL_UNET = dict(
     use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=8,
     projection_class_embeddings_input_dim=SDXL_POOLED + 6 * 8,
 )  # fmt: skip
-NOISE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, steps_offset=1)
+NOISE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
 
 
 def sd1(folder: Path) -> None:
@@ -117,7 +135,9 @@ def wan(variant: str):
     def write(folder: Path) -> None:
         one = variant == "ti2v"
         parts = {
-            "scheduler": UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
+            "scheduler": UniPCMultistepScheduler(
+                prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+            ),
             "tokenizer": T5_TOKENIZER, "text_encoder": t5_encoder(UMT5EncoderModel, UMT5Config, 64),
             "transformer": expert(), **({} if one else {"transformer_2": expert()}),
             "vae": AutoencoderKLWan(

@@ -3,9 +3,6 @@
 from enum import Enum
 from typing import Literal, Optional
 
-from PIL import Image, ImageStat
-from pydantic import BaseModel, Field
-
 from invokeai.invocation_api import (
     BaseInvocation,
     BaseInvocationOutput,
@@ -21,6 +18,8 @@ from invokeai.invocation_api import (
     invocation,
     invocation_output,
 )
+from PIL import Image, ImageStat
+from pydantic import BaseModel, Field
 
 
 class ProbePalette(BaseModel):
@@ -95,7 +94,7 @@ class ProbeMeasureInvocation(BaseInvocation, WithBoard):
     """Tells how bright an image is, and cuts it in two."""
 
     image: ImageField = InputField(description="The image")
-    weights: list[float] = InputField(default=[1, 1, 1], min_length=3, max_length=3, description="Of red, green and blue")
+    weights: list[float] = InputField(default=[1, 1, 1], min_length=3, max_length=3, description="Red, green, blue")
     expected: Optional[ProbeVerdict] = InputField(default=None, description="Fail unless this is the verdict")
 
     def invoke(self, context: InvocationContext) -> ProbeMeasureOutput:
