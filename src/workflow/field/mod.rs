@@ -181,6 +181,8 @@ ink_fields! {
     VideoCollection: InkVideoCollectionField = Many<Video>;
     /// A list of models, as custom nodes may have. The editor cannot hold one; the server can.
     ModelCollection: InkModelCollectionField = Many<Model>;
+    /// A list of colours, as custom nodes may have. The editor cannot hold one; the server can.
+    ColorCollection: InkColorCollectionField = Many<Color>;
     /// Metadata that is written into images as it is; only on `core_metadata`.
     Metadata: InkMetadataField = Metadata;
     /// A type that takes its value from an edge only, or one unknown to InvokeAI's editor. It accepts no value.
@@ -191,6 +193,8 @@ impl Kind {
     fn of(template: &InputTemplate) -> Self {
         let collection = template.field_type.cardinality == Cardinality::Collection;
         match (template.field_type.name.as_str(), collection) {
+            // InkField knows lists of LoRAs only, as the editor does.
+            ("LoRAField", _) if template.field_type.cardinality == Cardinality::Single => Kind::Opaque,
             ("LoRAField", _) => Kind::Loras,
             ("LoRAMetadataField" | "ControlNetMetadataField", _) => Kind::Metadata,
             ("IPAdapterMetadataField" | "T2IAdapterMetadataField" | "MetadataExtraField", _) => Kind::Metadata,
@@ -201,6 +205,7 @@ impl Kind {
             ("ImageField", true) => Kind::ImageCollection,
             ("VideoField", true) => Kind::VideoCollection,
             ("ModelIdentifierField", true) => Kind::ModelCollection,
+            ("ColorField", true) => Kind::ColorCollection,
             (_, true) => Kind::Opaque,
             ("IntegerField", false) => Kind::Integer,
             ("FloatField", false) => Kind::Float,

@@ -282,6 +282,20 @@ fn collections() {
 }
 
 #[test]
+fn types_of_custom_nodes() {
+    let list = |name: &str| json!({"type": "array", "items": {"$ref": format!("#/components/schemas/{name}")}});
+    let mut models = field_of(list("ModelIdentifierField"));
+    assert_eq!(models.ink_type(), "InkModelCollectionField");
+    models.set(vec![record("flux", "main")]).expect("any model");
+    assert_eq!(models.get::<Vec<ModelRecord>>().map(|models| models.len()), Some(1));
+    let mut colors = field_of(list("ColorField"));
+    accepts(&mut colors, json!(["#01020304"]), json!([{"r": 1, "g": 2, "b": 3, "a": 4}]));
+    for property in [list("BoardField"), list("Thing"), json!({"$ref": "#/components/schemas/LoRAField"})] {
+        assert_eq!(field_of(property).ink_type(), "InkOpaqueField");
+    }
+}
+
+#[test]
 fn metadata_and_edges() {
     let mut loras = field("core_metadata", "loras");
     assert_eq!(loras.ink_type(), "InkMetadataField");
