@@ -75,20 +75,25 @@ pub struct WorkflowOptions {
 /// ```
 /// use invokeai_client::schema::NodeCatalogue;
 /// use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
-/// # let text = invokeai_client::workflow::doc_example();
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 ///
-/// let definition: WorkflowDefinition = text.parse()?;
+/// let definition = WorkflowDefinition::from_path(path)?;
 /// let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
 /// for input in workflow.inputs() {
 ///     println!("{} ({})", input.user_name, input.field.ink_type());
 /// }
-/// workflow.set_input("Width", 768)?;
-/// let refused = workflow.set_input("Width", 13).unwrap_err();
-/// assert_eq!(workflow.get_input::<i64>("Width")?, Some(768), "refused values change nothing: {refused}");
+/// assert_eq!(workflow.problems()[0].message, "Positive -> prompt: a value is required");
+///
+/// workflow.set_input("prompt", "a lighthouse at dusk")?;
+/// workflow.set_input("image", "sketch.png")?;
+/// workflow.set_input("num_steps", "30")?;
+/// let refused = workflow.set_input("num_steps", -5).unwrap_err();
+/// assert_eq!(workflow.get_input::<i64>("num_steps")?, Some(30), "refused values change nothing: {refused}");
 ///
 /// assert!(workflow.problems().is_empty());
-/// let body = workflow.enqueue_body(&EnqueueOptions::default())?;
-/// assert_eq!(body["batch"]["graph"]["nodes"]["noise"]["width"], 768);
+/// let body = workflow.enqueue_body(&EnqueueOptions::default().runs(2))?;
+/// let nodes = &body["batch"]["graph"]["nodes"];
+/// assert_eq!(nodes["9c773392-5647-4f2b-958e-9da1707b6e6a"]["num_steps"], 30);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

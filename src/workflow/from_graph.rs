@@ -1,0 +1,118 @@
+//! Workflows out of images and videos that a server made: `GET /api/v1/images/i/{name}/workflow` and the same for videos.
+
+use super::definition::{DefinitionError, WorkflowDefinition};
+use super::document::{Document, Edge, FieldInstance, Handles, Invocation, Node, NodeData, Texts};
+use super::form::Form;
+use super::value::accepts_extra_inputs;
+use crate::schema::NodeCatalogue;
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+impl WorkflowDefinition {
+    /// Takes the answer of `GET /api/v1/images/i/{name}/workflow`: `{workflow, graph}`, each a JSON text or `null`. The
+    /// workflow is preferred; without one the graph is turned into a workflow, which needs the catalogue.
+    ///
+    /// # Errors
+    /// If there is neither, or what is there cannot be read.
+    pub fn from_image_answer(answer: &Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+        if let Some(workflow) = answer.get("workflow").filter(|part| !part.is_null()) {
+            return Self::from_value(embedded_json(workflow)?);
+        }
+        match answer.get("graph").filter(|part| !part.is_null()) {
+            Some(graph) => Self::from_graph(&embedded_json(graph)?, catalogue),
+            None => Err(DefinitionError::NoWorkflowInImage { message: "it carries neither workflow nor graph".into() }),
+        }
+    }
+
+    /// Makes a workflow of a graph, as the editor does (`features/nodes/util/workflow/graphToWorkflow.ts`): one node for
+    /// each whose type the catalogue has, with the inputs it has, in a row, without a form. `null` means unset.
+    ///
+    /// # Errors
+    /// If the JSON is no graph.
+    pub fn from_graph(graph: &Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+        let invalid =
+            |path: &str, message: &str| DefinitionError::Invalid { path: path.into(), message: message.into() };
+        let nodes =
+            graph.get("nodes").and_then(Value::as_object).ok_or_else(|| invalid("nodes", "must be an object"))?;
+        let edges = graph.get("edges").and_then(Value::as_array).ok_or_else(|| invalid("edges", "must be a list"))?;
+        let mut converted: Vec<Node> = nodes.values().filter_map(|node| convert_node(node, catalogue)).collect();
+        for (place, node) in converted.iter_mut().enumerate() {
+            // Fifty apart, so that none hides another.
+            node.position = json!({"x": place * 50, "y": place * 50});
+        }
+        let document = Document {
+            id: None,
+            texts: Texts::default(),
+            category: "user".into(),
+            nodes: converted,
+            edges: edges.iter().filter_map(convert_edge).collect(),
+            exposed_fields: Vec::new(),
+            form: Form::empty(),
+        };
+        Self::from_value(document.to_json(false))
+    }
+}
+
+/// A part of the answer: JSON text, or JSON as some clients hand it on.
+fn embedded_json(part: &Value) -> Result<Value, DefinitionError> {
+    match part.as_str() {
+        Some(text) => serde_json::from_str(text).map_err(|error| DefinitionError::Json { message: error.to_string() }),
+        None => Ok(part.clone()),
+    }
+}
+
+fn convert_node(node: &Value, catalogue: &NodeCatalogue) -> Option<Node> {
+    let members: &Map<String, Value> = node.as_object()?;
+    let id = members.get("id")?.as_str()?;
+    let template = catalogue.get(members.get("type")?.as_str()?)?;
+    let flag = |name: &str, otherwise| members.get(name).and_then(Value::as_bool).unwrap_or(otherwise);
+    let mut inputs = IndexMap::new();
+    for (name, value) in members {
+        let own = matches!(name.as_str(), "id" | "type" | "is_intermediate" | "use_cache");
+        let known = template.inputs.contains_key(name) || accepts_extra_inputs(&template.node_type);
+        if !own && known {
+            let value = Some(value.clone()).filter(|value| !value.is_null());
+            inputs.insert(name.clone(), FieldInstance::new(name, value));
+        }
+    }
+    if template.node_type == "image_collection" {
+        split_images(&mut inputs);
+    }
+    let invocation = Invocation {
+        node_type: template.node_type.clone(),
+        version: template.version.clone(),
+        node_pack: Some(template.node_pack.clone()),
+        label: String::new(),
+        notes: String::new(),
+        inputs,
+        dynamic_inputs: IndexMap::new(),
+        is_open: true,
+        is_intermediate: flag("is_intermediate", false),
+        use_cache: flag("use_cache", true),
+    };
+    let data = NodeData::Invocation(Box::new(invocation));
+    Some(Node { id: id.to_owned(), data_id: id.to_owned(), data, position: Value::Null })
+}
+
+/// Graphs of older servers have the direct list of an `image_collection` where now only edges end.
+fn split_images(inputs: &mut IndexMap<String, FieldInstance>) {
+    let list = |name: &str| inputs.get(name).and_then(|field| field.value.as_ref()?.as_array()).cloned();
+    let taken = list("images").is_some_and(|images| !images.is_empty());
+    let Some(collection) = list("collection").filter(|_| !taken) else { return };
+    inputs.insert("images".into(), FieldInstance::new("images", Some(Value::Array(collection))));
+    inputs.insert("collection".into(), FieldInstance::new("collection", Some(json!([]))));
+}
+
+fn convert_edge(edge: &Value) -> Option<Edge> {
+    let text = |end: &str, name: &str| Some(edge.get(end)?.get(name)?.as_str()?.to_owned());
+    Some(Edge {
+        id: uuid::Uuid::new_v4().to_string(),
+        source: text("source", "node_id")?,
+        target: text("destination", "node_id")?,
+        handles: Some(Handles {
+            source: text("source", "field")?,
+            target: text("destination", "field")?,
+            hidden: None,
+        }),
+    })
+}
