@@ -7,6 +7,7 @@ use url::Url;
 use crate::{
     api,
     error::{Error, Result},
+    events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOptions},
     transport::{Token, Transport, TransportOptions},
 };
 
@@ -32,6 +33,7 @@ pub struct Client {
 struct Inner {
     base: Url,
     api: api::Client,
+    events: EventHub,
     version: OnceLock<String>,
 }
 
@@ -43,6 +45,7 @@ pub struct ClientBuilder {
     token: Option<Token>,
     http: Option<reqwest::Client>,
     options: TransportOptions,
+    events: EventsOptions,
 }
 
 impl Client {
@@ -59,7 +62,13 @@ impl Client {
 
     /// Starts a client with settings of its own.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder { url: url.into(), token: None, http: None, options: TransportOptions::default() }
+        ClientBuilder {
+            url: url.into(),
+            token: None,
+            http: None,
+            options: TransportOptions::default(),
+            events: EventsOptions::default(),
+        }
     }
 
     /// Every endpoint of the REST API, one method each.
@@ -89,6 +98,18 @@ impl Client {
         self.transport().set_token(token.map(Token::new));
     }
 
+    /// Everything the server announces from now on. See [`events`](crate::events).
+    ///
+    /// All subscriptions of a client, those of its jobs included, share one connection.
+    pub fn events(&self) -> EventStream {
+        self.event_hub().subscribe(EventFilter::all())
+    }
+
+    /// The client's event connection: for filtered subscriptions, and for its state.
+    pub fn event_hub(&self) -> &EventHub {
+        &self.inner.events
+    }
+
     pub(crate) fn transport(&self) -> &Transport {
         &self.inner.api.transport
     }
@@ -104,6 +125,12 @@ impl ClientBuilder {
     /// Sets time limits, retries and size limits.
     pub fn transport(mut self, options: TransportOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Sets time limits, buffers and reconnection of the event connection.
+    pub fn events(mut self, options: EventsOptions) -> Self {
+        self.events = options;
         self
     }
 
@@ -135,12 +162,15 @@ impl ClientBuilder {
                 .build()
                 .map_err(|error| Error::invalid("http client", error.to_string()))?,
         };
-        let api = api::Client {
-            baseurl: base.as_str().trim_end_matches('/').to_owned(),
-            client: http.clone(),
-            transport: Transport::new(http, self.token, self.options),
-        };
-        Ok(Client { inner: Arc::new(Inner { base, api, version: OnceLock::new() }) })
+        let transport = Transport::new(http.clone(), self.token, self.options);
+        let token = transport.clone();
+        let endpoint = EventEndpoint::new(http.clone(), base.as_str())
+            .map_err(|error| Error::InvalidUrl { url: base.to_string(), problem: error.to_string() })?
+            .token(move || token.token().map(|token| token.reveal().to_owned()));
+        let events = EventHub::new(endpoint, self.events);
+        let baseurl = base.as_str().trim_end_matches('/').to_owned();
+        let api = api::Client { baseurl, client: http, transport };
+        Ok(Client { inner: Arc::new(Inner { base, api, events, version: OnceLock::new() }) })
     }
 }
 

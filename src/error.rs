@@ -4,6 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
+use crate::{
+    job::JobFailure,
+    workflow::{DefinitionError, EnqueueError, InputError, Problem},
+};
+
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -159,6 +164,49 @@ pub enum Error {
         excerpt: String,
     },
 
+    /// A workflow has problems that keep it from running.
+    #[error("the workflow is not ready: {}", problems(.0))]
+    NotReady(Vec<Problem>),
+
+    /// A workflow file cannot be read.
+    #[error(transparent)]
+    Definition(Arc<DefinitionError>),
+
+    /// An input of a workflow does not exist, or does not take a value.
+    #[error(transparent)]
+    Input(Box<InputError>),
+
+    /// No request can be made of a workflow.
+    #[error(transparent)]
+    Enqueue(Box<EnqueueError>),
+
+    /// The server's queue has no room for all items. None is left on it.
+    #[error("the queue took only {enqueued} of {requested} items; they were canceled")]
+    QueueFull {
+        /// How many items it took.
+        enqueued: u64,
+        /// How many were asked for.
+        requested: u64,
+    },
+
+    /// A job failed.
+    #[error(transparent)]
+    JobFailed(Box<JobFailure>),
+
+    /// A job was canceled: by somebody, or because the server was restarted while it ran.
+    #[error("item {item_id} was canceled")]
+    JobCanceled {
+        /// The queue item.
+        item_id: i64,
+    },
+
+    /// A queue item was deleted, pruned or cleared before its end was seen.
+    #[error("item {item_id} is no longer on the server, and its end was not seen")]
+    JobGone {
+        /// The queue item.
+        item_id: i64,
+    },
+
     /// A local file could not be read or written.
     #[error("cannot {action} `{path}`")]
     Io {
@@ -237,6 +285,28 @@ impl Error {
 
     pub(crate) fn io(action: &'static str, path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
         Self::Io { action, path: path.into(), source: Arc::new(source) }
+    }
+}
+
+fn problems(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+impl From<DefinitionError> for Error {
+    fn from(error: DefinitionError) -> Self {
+        Self::Definition(Arc::new(error))
+    }
+}
+
+impl From<InputError> for Error {
+    fn from(error: InputError) -> Self {
+        Self::Input(Box::new(error))
+    }
+}
+
+impl From<EnqueueError> for Error {
+    fn from(error: EnqueueError) -> Self {
+        Self::Enqueue(Box::new(error))
     }
 }
 

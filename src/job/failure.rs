@@ -1,0 +1,72 @@
+//! Why a job failed.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::state::Labels;
+use crate::queue::QueueItem;
+
+/// Why a job failed: the node, and the server's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobFailure {
+    /// The queue item.
+    pub item_id: i64,
+    /// The node that failed, if a node did.
+    pub node: Option<FailedNode>,
+    /// Class of the server's exception, for example `OutOfMemoryError`.
+    pub error_type: String,
+    /// Text of the exception.
+    pub message: String,
+    /// Python traceback, with paths of the server. Not part of the message.
+    pub traceback: Option<String>,
+}
+
+/// A node that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedNode {
+    /// Id in the workflow.
+    pub id: String,
+    /// Title in the workflow, if the user gave it one.
+    pub title: Option<String>,
+    /// Type, for example `denoise_latents`.
+    pub node_type: String,
+}
+
+impl fmt::Display for JobFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { item_id, node, error_type, message, .. } = self;
+        write!(f, "item {item_id} failed")?;
+        if let Some(node) = node {
+            let name = node.title.as_deref().unwrap_or(&node.node_type);
+            write!(f, " in node {name} ({}, {})", node.node_type, node.id)?;
+        }
+        write!(f, ": {error_type}: {message}")
+    }
+}
+
+impl std::error::Error for JobFailure {}
+
+impl JobFailure {
+    /// Reads it from a failed item. The session says which execution failed, and of which node.
+    pub(super) fn of(item: &QueueItem, labels: &Labels) -> Self {
+        let member = |name: &str| item.session.get(name);
+        let prepared = member("errors").and_then(Value::as_object).and_then(|errors| errors.keys().next());
+        let node = prepared.and_then(|prepared| {
+            let id = member("prepared_source_mapping")?.get(prepared)?.as_str()?;
+            let nodes = member("graph")?.get("nodes")?;
+            let node_type = nodes.get(id)?.get("type")?.as_str()?.to_owned();
+            let title = labels.iter().find(|(known, _)| known == id).and_then(|(_, title)| title.clone());
+            Some(FailedNode { id: id.to_owned(), title, node_type })
+        });
+        Self {
+            item_id: item.item_id,
+            node,
+            error_type: item.error_type.clone().unwrap_or_else(|| "Error".into()),
+            message: item.error_message.clone().unwrap_or_else(|| "the server gave no reason".into()),
+            traceback: item.error_traceback.clone(),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Jobs: one queue item each, followed from enqueueing to its end.
+//!
+//! A job is told what happens by events as soon as it happens. Events may be lost; whenever one may have been, and
+//! regularly while there are none, the item is read over HTTP. Results never depend on events.
+
+pub(crate) mod callbacks;
+mod failure;
+pub(crate) mod follow;
+pub(crate) mod state;
+mod wait;
+
+use futures::Stream;
+
+pub use failure::{FailedNode, JobFailure};
+pub use wait::Wait;
+
+use crate::{
+    error::{Error, Result},
+    events::{EventFilter, EventStream},
+    progress::Progress,
+    queue::{ItemStatus, Queue, QueueItem},
+    submission::Submission,
+};
+use state::Standing;
+
+/// One queue item of a [`Submission`].
+///
+/// Cheap to clone. Dropping it changes nothing on the server; only [`cancel`](Self::cancel) stops the item.
+///
+/// ```no_run
+/// # async fn example(job: invokeai_client::Job) -> invokeai_client::Result<()> {
+/// use std::time::Duration;
+///
+/// let finished = job
+///     .wait()
+///     .timeout(Duration::from_secs(60))
+///     .cancel_on_timeout(true)
+///     .on_progress(|progress| println!("{:.0} %", progress.fraction() * 100.0))
+///     .await?;
+/// println!("item {} took {:?}", job.item_id(), finished.item().await?.elapsed());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub(crate) submission: Submission,
+    item_id: i64,
+}
+
+/// A job that has completed.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    job: Job,
+}
+
+impl Finished {
+    /// The job.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The queue item in full, with its results.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was deleted since; any error of a call.
+    pub async fn item(&self) -> Result<QueueItem> {
+        self.job.item().await
+    }
+}
+
+impl Job {
+    pub(crate) fn new(submission: Submission, item_id: i64) -> Self {
+        Self { submission, item_id }
+    }
+
+    /// Id of the queue item.
+    pub fn item_id(&self) -> i64 {
+        self.item_id
+    }
+
+    /// The submission that it belongs to.
+    pub fn submission(&self) -> &Submission {
+        &self.submission
+    }
+
+    fn queue(&self) -> Queue {
+        self.submission.queue()
+    }
+
+    /// The last status known, without asking the server. `None` if the item is no longer on the server and its end was
+    /// not seen.
+    pub fn status(&self) -> Option<ItemStatus> {
+        match self.submission.shared.state.standing(self.item_id) {
+            Standing::Running(status) | Standing::Ended(status) => Some(status),
+            Standing::Gone => None,
+        }
+    }
+
+    /// Asks the server for the status.
+    ///
+    /// # Errors
+    /// [`Error::JobGone`] if the item is no longer on the server; any error of a call.
+    pub async fn refresh(&self) -> Result<ItemStatus> {
+        let item = self.queue().find_item(self.item_id).await?;
+        let status = item.ok_or(Error::JobGone { item_id: self.item_id })?.status;
+        self.submission.shared.state.set_status(self.item_id, status.clone());
+        Ok(status)
+    }
+
+    /// How far it is, as far as is known now.
+    pub fn progress(&self) -> Progress {
+        self.submission.shared.state.progress(self.item_id)
+    }
+
+    /// How far it is, now and after each change, until the item ends. Changes that follow each other quickly may be
+    /// told as one; the last one never is left out.
+    pub fn progress_updates(&self) -> impl Stream<Item = Progress> + Send + use<> {
+        let mut changes = self.submission.shared.state.changes();
+        changes.mark_changed();
+        futures::stream::unfold((self.clone(), changes, None), async |(job, mut changes, told)| {
+            if let Some(Progress { .. }) = told.as_ref().filter(|progress: &&Progress| progress.is_finished()) {
+                return None;
+            }
+            loop {
+                changes.changed().await.ok()?;
+                let gone = job.status().is_none();
+                let progress = job.progress();
+                if told.as_ref() != Some(&progress) {
+                    return Some((progress.clone(), (job, changes, Some(progress))));
+                }
+                if gone {
+                    return None;
+                }
+            }
+        })
+    }
+
+    /// The server's events about this item, from now on. Events that came before are not repeated.
+    pub fn events(&self) -> EventStream {
+        let submission = &self.submission;
+        let filter = EventFilter::all().queue(submission.queue_id()).item(self.item_id);
+        submission.client().event_hub().subscribe(filter)
+    }
+
+    /// Waits for the end. See [`Wait`] for time limits and the like.
+    ///
+    /// # Errors
+    /// [`Error::JobFailed`], [`Error::JobCanceled`], or [`Error::JobGone`] if the item was deleted, pruned or cleared
+    /// before its end was seen; [`Error::Timeout`]; the error of the last read if the server stays unreachable.
+    pub fn wait(&self) -> Wait<'_> {
+        Wait::new(self)
+    }
+
+    /// Cancels the item, and all that a called workflow connects with it. Nothing changes if it has ended.
+    ///
+    /// The server stops at the next node, or between two steps of denoising.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn cancel(&self) -> Result<ItemStatus> {
+        let item = self.queue().cancel_item(self.item_id).await?;
+        self.submission.shared.state.set_status(self.item_id, item.status.clone());
+        Ok(item.status)
+    }
+
+    /// Runs a failed or canceled item again, as a new item of the same batch.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if it has not failed or been canceled; any error of a call.
+    pub async fn retry(&self) -> Result<Job> {
+        let fresh = self.queue().retry(&[self.item_id]).await?;
+        let [id] = fresh[..] else {
+            let problem = format!("is {}; only failed and canceled items can be retried", self.refresh().await?);
+            return Err(Error::invalid(format!("item {}", self.item_id), problem));
+        };
+        let submission = self.submission.continued_by(vec![id]);
+        Ok(Job::new(submission, id))
+    }
+
+    /// The queue item in full.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is no longer on the server; any error of a call.
+    pub async fn item(&self) -> Result<QueueItem> {
+        self.queue().item(self.item_id).await
+    }
+
+    /// Items that `call_saved_workflow` nodes of this item made, oldest first.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn children(&self) -> Result<Vec<i64>> {
+        let queue = self.queue();
+        let ids = queue.batch_item_ids(self.submission.batch_id()).await?;
+        let items = queue.summaries(&ids).await?;
+        let mut family = vec![self.item_id];
+        // Children have higher ids than their parents, and grandchildren than children.
+        for item in items {
+            if item.parent_item_id.is_some_and(|parent| family.contains(&parent)) {
+                family.push(item.item_id);
+            }
+        }
+        Ok(family.split_off(1))
+    }
+
+    /// What an end means for those who wait.
+    async fn ended(&self, status: ItemStatus) -> Result<Finished> {
+        match status {
+            ItemStatus::Completed => Ok(Finished { job: self.clone() }),
+            ItemStatus::Canceled => Err(Error::JobCanceled { item_id: self.item_id }),
+            // The item names the node, which the event of the failure does not.
+            _ => match self.queue().find_item(self.item_id).await? {
+                Some(item) => {
+                    let failure = JobFailure::of(&item, &self.submission.shared.state.labels());
+                    Err(Error::JobFailed(Box::new(failure)))
+                }
+                None => Err(Error::JobGone { item_id: self.item_id }),
+            },
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Where results go.
+
+use serde::Deserialize;
+
+use crate::{
+    Client,
+    api::call,
+    error::{Error, Result},
+};
+
+/// A board for the results of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputBoard {
+    /// The board of this id.
+    Id(String),
+    /// The one board of this name.
+    Named(String),
+    /// The one board of this name, or a new one of it.
+    NamedOrNew(String),
+}
+
+#[derive(Deserialize)]
+struct Board {
+    board_id: String,
+    #[serde(default)]
+    board_name: String,
+}
+
+impl OutputBoard {
+    /// The board of this id.
+    pub fn id(id: impl Into<String>) -> Self {
+        Self::Id(id.into())
+    }
+
+    /// The one board of this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self::Named(name.into())
+    }
+
+    /// The one board of this name, or a new one of it.
+    pub fn named_or_new(name: impl Into<String>) -> Self {
+        Self::NamedOrNew(name.into())
+    }
+
+    /// The board's id, on this server.
+    pub(crate) async fn resolve(&self, client: &Client) -> Result<String> {
+        let api = client.api();
+        let (name, create) = match self {
+            Self::Id(id) => {
+                return Ok(call!(api.get_board().board_id(id).send_as::<Board>()).await?.board_id);
+            }
+            Self::Named(name) => (name, false),
+            Self::NamedOrNew(name) => (name, true),
+        };
+        let boards = call!(api.list_all_boards().include_archived(true).send_as::<Vec<Board>>()).await?;
+        let found: Vec<&str> =
+            boards.iter().filter(|board| board.board_name == *name).map(|board| board.board_id.as_str()).collect();
+        match found[..] {
+            [id] => Ok(id.to_owned()),
+            [] if create => Ok(call!(api.create_board().board_name(name).send_as::<Board>()).await?.board_id),
+            [] => {
+                let names: Vec<&str> = boards.iter().map(|board| board.board_name.as_str()).collect();
+                Err(Error::invalid("board", format!("`{name}` does not exist; boards are: {}", names.join(", "))))
+            }
+            _ => Err(Error::invalid("board", format!("`{name}` is the name of several: {}", found.join(", ")))),
+        }
+    }
+}
+
+impl From<&str> for OutputBoard {
+    /// A board id.
+    fn from(id: &str) -> Self {
+        Self::id(id)
+    }
+}
+
+impl From<String> for OutputBoard {
+    /// A board id.
+    fn from(id: String) -> Self {
+        Self::id(id)
+    }
+}

@@ -1,0 +1,105 @@
+//! Putting a batch on a queue, exactly once.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Client,
+    api::call,
+    error::{Error, Result},
+};
+
+/// So long an enqueue whose answer was lost is looked for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often it is looked for.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// What became of an enqueue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Enqueued {
+    /// Ids of the new items, in the order in which they run.
+    pub(crate) item_ids: Vec<i64>,
+    /// How many items were asked for.
+    pub(crate) requested: u64,
+}
+
+/// `EnqueueBatchResult`, as far as it is needed.
+#[derive(Deserialize)]
+struct Answer {
+    enqueued: u64,
+    requested: u64,
+    /// Newest first, with the ids that the batch had before. Servers before 6.0 send none.
+    item_ids: Option<Vec<i64>>,
+}
+
+/// Enqueues a body that names its batch id. `known` says how many items the batch has already, `requested` how many the
+/// body asks for.
+///
+/// The request is sent once. If its answer is lost, the batch is looked for by its id.
+pub(crate) async fn enqueue(
+    client: &Client,
+    queue_id: &str,
+    batch_id: &str,
+    body: &Value,
+    known: usize,
+    requested: u64,
+) -> Result<Enqueued> {
+    match send(client, queue_id, body).await {
+        Ok(Answer { enqueued, requested, item_ids: Some(mut item_ids) }) => {
+            item_ids.truncate(usize::try_from(enqueued).unwrap_or(usize::MAX));
+            item_ids.sort_unstable();
+            Ok(Enqueued { item_ids, requested })
+        }
+        Ok(Answer { item_ids: None, .. }) => Err(Error::unsupported(
+            "enqueue_batch with item ids (InvokeAI 6.0 and later)",
+            client.server_version().await.ok(),
+        )),
+        Err(error) if error.may_have_been_sent() => {
+            tracing::warn!(batch_id, %error, "the answer to an enqueue was lost; looking for the batch");
+            find(client, queue_id, batch_id, known, requested).await?.ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn send(client: &Client, queue_id: &str, body: &Value) -> Result<Answer> {
+    let api = client.api();
+    let call = call!(
+        api.enqueue_batch()
+            .queue_id(queue_id)
+            .body(
+                serde_json::from_value::<crate::api::types::BodyEnqueueBatch>(body.clone())
+                    .map_err(|error| Error::invalid("batch", error.to_string()))?
+            )
+            .send_as()
+    );
+    call.await
+}
+
+/// Looks for what a lost answer would have told. `None` if the server has nothing of it.
+async fn find(
+    client: &Client,
+    queue_id: &str,
+    batch_id: &str,
+    known: usize,
+    requested: u64,
+) -> Result<Option<Enqueued>> {
+    let queue = client.queue(queue_id);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // The server may be on its way up again, or still at work on the request.
+        let trouble = match queue.batch_item_ids(batch_id).await {
+            Ok(ids) if ids.len() > known => return Ok(Some(Enqueued { item_ids: ids[known..].to_vec(), requested })),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        if Instant::now() >= deadline {
+            return trouble.map_or(Ok(None), Err);
+        }
+        sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,269 @@
+//! Submitting a workflow.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+};
+
+use serde_json::Value;
+
+use super::{Submission, board::OutputBoard, enqueue, feed, generators};
+use crate::{
+    Client,
+    error::{Error, Result},
+    events::{Event, EventFilter},
+    job::{callbacks::Callbacks, follow::Events, state::State},
+    queue::DEFAULT_QUEUE,
+    sweep::Sweep,
+    workflow::{EnqueueOptions, Workflow},
+};
+
+/// What to do if the server's queue has no room for all items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// Take back what was enqueued, and fail with [`Error::QueueFull`].
+    #[default]
+    Fail,
+    /// Keep what was enqueued; [`Submission::requested`] tells how many are missing.
+    Keep,
+    /// Enqueue the rest as room is made, in the background, while the [`Submission`] lives.
+    Feed,
+}
+
+/// A submission under construction, from [`Workflow::submit`]. Await it.
+///
+/// Cancel safety: dropping it before it has ended may leave items on the queue, if the request was on its way. They
+/// have the batch id that [`batch_id`](Self::batch_id) set.
+#[must_use = "nothing is submitted unless awaited"]
+#[derive(Debug)]
+pub struct Submit<'a> {
+    workflow: &'a Workflow,
+    client: Client,
+    queue_id: String,
+    board: Option<OutputBoard>,
+    options: EnqueueOptions,
+    batch_id: String,
+    sweep: Option<Sweep>,
+    validate: bool,
+    events: bool,
+    when_full: WhenFull,
+    callbacks: Callbacks,
+}
+
+impl Workflow {
+    /// Submits the workflow as it is now.
+    ///
+    /// ```no_run
+    /// # async fn example(client: invokeai_client::Client, workflow: invokeai_client::workflow::Workflow)
+    /// # -> invokeai_client::Result<()> {
+    /// use invokeai_client::OutputBoard;
+    ///
+    /// let submission = workflow.submit(&client).board(OutputBoard::named_or_new("samples")).await?;
+    /// let finished = submission.job()?.wait().await?;
+    /// println!("{:?}", finished.item().await?.elapsed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors (when awaited)
+    /// [`Error::NotReady`] if the workflow has problems, [`Error::QueueFull`] if the queue has no room for all items,
+    /// any error of a call. An answer that is lost is no error as long as the batch can be found on the server.
+    pub fn submit(&self, client: &Client) -> Submit<'_> {
+        Submit {
+            workflow: self,
+            client: client.clone(),
+            queue_id: DEFAULT_QUEUE.to_owned(),
+            board: None,
+            options: EnqueueOptions::default(),
+            batch_id: uuid::Uuid::new_v4().to_string(),
+            sweep: None,
+            validate: true,
+            events: true,
+            when_full: WhenFull::default(),
+            callbacks: Callbacks::default(),
+        }
+    }
+}
+
+impl Submit<'_> {
+    /// Submits to this queue instead of `default`.
+    pub fn queue(mut self, queue_id: impl Into<String>) -> Self {
+        self.queue_id = queue_id.into();
+        self
+    }
+
+    /// Sends images whose node leaves the board open (`auto`) to this board.
+    pub fn board(mut self, board: impl Into<OutputBoard>) -> Self {
+        self.board = Some(board.into());
+        self
+    }
+
+    /// Runs everything this often, at least once. Nothing is varied: see [`sweep`](Self::sweep).
+    pub fn runs(mut self, runs: u32) -> Self {
+        self.options.runs = runs;
+        self
+    }
+
+    /// Runs before what is already waiting.
+    pub fn prepend(mut self, prepend: bool) -> Self {
+        self.options.prepend = prepend;
+        self
+    }
+
+    /// Says where the batch comes from. The editor says `workflows`.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.options.origin = Some(origin.into());
+        self
+    }
+
+    /// Says what the batch is for. The editor says `gallery`.
+    pub fn destination(mut self, destination: impl Into<String>) -> Self {
+        self.options.destination = Some(destination.into());
+        self
+    }
+
+    /// Uses this batch id instead of a random one. Must be new: the server joins items of equal ids.
+    pub fn batch_id(mut self, batch_id: impl Into<String>) -> Self {
+        self.batch_id = batch_id.into();
+        self
+    }
+
+    /// Varies inputs: one item for each combination.
+    pub fn sweep(mut self, sweep: Sweep) -> Self {
+        self.sweep = Some(sweep);
+        self
+    }
+
+    /// Whether to refuse a workflow that has problems. On by default.
+    pub fn validate(mut self, validate: bool) -> Self {
+        self.validate = validate;
+        self
+    }
+
+    /// Whether to follow by events. On by default; without them, and where they cannot be had, items are polled.
+    pub fn subscribe_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// What to do if the queue has no room for all items.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// Calls back when a node starts (event `invocation_started`).
+    pub fn on_invocation_started(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on("invocation_started", call)
+    }
+
+    /// Calls back when a node reports progress (event `invocation_progress`).
+    pub fn on_invocation_progress(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on("invocation_progress", call)
+    }
+
+    /// Calls back when a node has finished (event `invocation_complete`).
+    pub fn on_invocation_complete(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on("invocation_complete", call)
+    }
+
+    /// Calls back when a node fails (event `invocation_error`).
+    pub fn on_invocation_error(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on("invocation_error", call)
+    }
+
+    /// Calls back when an item changes its status (event `queue_item_status_changed`).
+    pub fn on_status_changed(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on("queue_item_status_changed", call)
+    }
+
+    /// Callbacks run on the task that follows the submission, and hold it up: keep them short. They are a convenience;
+    /// what depends on every event should read [`Submission::events`](super::Submission::events), which marks gaps.
+    fn on(mut self, event: &'static str, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.callbacks.on(event, call);
+        self
+    }
+
+    async fn run(self) -> Result<Submission> {
+        let Self { workflow, client, queue_id, mut options, batch_id, .. } = self;
+        options.batch_id = Some(batch_id.clone());
+        for (node, values) in generators::answers(&client, workflow).await? {
+            options = options.generated(node, values);
+        }
+        if let Some(sweep) = &self.sweep {
+            sweep.check(workflow)?;
+            options.extra_data.extend(sweep.groups().iter().cloned());
+        }
+        if self.validate {
+            let problems = workflow.problems_with(&options);
+            if !problems.is_empty() {
+                return Err(Error::NotReady(problems));
+            }
+        }
+        if let Some(board) = &self.board {
+            options.auto_add_board = Some(board.resolve(&client).await?);
+        }
+        let body = workflow.enqueue_body(&options)?;
+        let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
+        let plan = feed::Plan::new(body, seeds, self.when_full);
+
+        // Connected before anything can happen. Without events, polling does the same, only later.
+        let events = if self.events {
+            let filter = EventFilter::all().queue(&queue_id).batch(&batch_id);
+            let stream = client.event_hub().subscribe(filter);
+            match stream.connected().await {
+                Ok(()) => Events::FromTheStart(stream),
+                Err(error) => {
+                    tracing::info!(%error, "no live events; polling instead");
+                    Events::FromNow(stream)
+                }
+            }
+        } else {
+            Events::None
+        };
+
+        let first = plan.first();
+        let requested = plan.requested();
+        let done = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, 0, first.sessions).await?;
+        let state = State::new(done.item_ids.iter().copied(), labels(workflow));
+        let placed = done.item_ids.len() as u64;
+        let submission =
+            Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
+        if placed < first.sessions && self.when_full == WhenFull::Fail {
+            client.queue(&queue_id).cancel_batches([&batch_id]).await?;
+            return Err(Error::QueueFull { enqueued: placed, requested });
+        }
+        if placed < requested && self.when_full != WhenFull::Keep {
+            submission.feed(plan, placed);
+        }
+        Ok(submission)
+    }
+}
+
+/// Node ids with the labels users gave them.
+fn labels(workflow: &Workflow) -> crate::job::state::Labels {
+    labels_of(&workflow.to_embedded()).into()
+}
+
+/// Node ids of a workflow document, with their labels.
+pub(crate) fn labels_of(document: &Value) -> Vec<(String, Option<String>)> {
+    let nodes = document.get("nodes").and_then(Value::as_array);
+    let label = |node: &Value| {
+        let data = node.get("data")?;
+        // Notes and connectors are not run.
+        (node.get("type")? == "invocation").then_some(())?;
+        let label = data.get("label").and_then(Value::as_str).filter(|label| !label.is_empty());
+        Some((node.get("id")?.as_str()?.to_owned(), label.map(str::to_owned)))
+    };
+    nodes.into_iter().flatten().filter_map(label).collect()
+}
+
+impl<'a> IntoFuture for Submit<'a> {
+    type Output = Result<Submission>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

@@ -1,0 +1,25 @@
+//! What a later process needs to take up a submission.
+
+use serde::{Deserialize, Serialize};
+
+/// A small note of a submission, for [`Submission::attach`](super::Submission::attach) in another process.
+///
+/// Holds no secret and no address; store it as JSON.
+///
+/// ```
+/// use invokeai_client::Ticket;
+///
+/// let json = r#"{"queue_id": "default", "batch_id": "8a1c", "item_ids": [7, 8]}"#;
+/// let ticket: Ticket = serde_json::from_str(json).unwrap();
+/// assert_eq!(ticket.item_ids, [7, 8]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Ticket {
+    /// Queue.
+    pub queue_id: String,
+    /// Batch.
+    pub batch_id: String,
+    /// Items, in the order in which they run.
+    pub item_ids: Vec<i64>,
+}

@@ -1,0 +1,198 @@
+//! Sweeps: one workflow with many values, run by the server's own batch engine.
+
+mod table;
+
+use std::{collections::BTreeSet, io::Read};
+
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    workflow::{BatchDatum, InputKey, Workflow, field::InputValue},
+};
+
+/// Values for some inputs of a workflow: one queue item for each combination.
+///
+/// Groups multiply: the last one added varies fastest. Values within a group go side by side. Every value is checked
+/// when it is added, because InvokeAI accepts a value of the wrong type and then cannot read its own queue any more.
+///
+/// ```no_run
+/// # fn example(workflow: &invokeai_client::workflow::Workflow) -> invokeai_client::Result<()> {
+/// use invokeai_client::Sweep;
+///
+/// let sweep = Sweep::new()
+///     .product(workflow, "prompt", ["a cat", "a dog"])?
+///     .product(workflow, "steps", [10, 20, 30])?
+///     .random_seeds(workflow, "seed")?;
+/// assert_eq!(sweep.len(), 6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sweep {
+    groups: Vec<Vec<BatchDatum>>,
+    seeds: Vec<(String, String)>,
+}
+
+impl Sweep {
+    /// A sweep over nothing: one item.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Combines everything so far with each of these values of an input.
+    ///
+    /// # Errors
+    /// If there is no such input, it cannot be varied, or a value is not one of its type.
+    pub fn product<V: Into<InputValue>>(
+        mut self,
+        workflow: &Workflow,
+        input: impl Into<InputKey>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Self> {
+        let datum = datum(workflow, input.into(), values.into_iter().map(Into::into))?;
+        self.add(vec![datum])?;
+        Ok(self)
+    }
+
+    /// Combines everything so far with rows of values: the first values of all inputs together, then the second ones,
+    /// and so on.
+    ///
+    /// # Errors
+    /// As for [`product`](Self::product); also if the inputs have different numbers of values.
+    pub fn zip<K: Into<InputKey>, V: Into<InputValue>>(
+        mut self,
+        workflow: &Workflow,
+        columns: impl IntoIterator<Item = (K, Vec<V>)>,
+    ) -> Result<Self> {
+        let columns = columns.into_iter().map(|(input, values)| {
+            datum(workflow, input.into(), values.into_iter().map(Into::into))
+        });
+        self.add(columns.collect::<Result<_>>()?)?;
+        Ok(self)
+    }
+
+    /// Combines everything so far with the rows of a CSV file, whose first line names inputs.
+    ///
+    /// # Errors
+    /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line.
+    pub fn csv(self, workflow: &Workflow, reader: impl Read) -> Result<Self> {
+        self.zip(workflow, table::csv(reader)?)
+    }
+
+    /// Combines everything so far with the lines of a JSON Lines file: objects from input to value, all with the same
+    /// inputs.
+    ///
+    /// # Errors
+    /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line.
+    pub fn json_lines(self, workflow: &Workflow, reader: impl Read) -> Result<Self> {
+        self.zip(workflow, table::json_lines(reader)?)
+    }
+
+    /// Gives an integer input another random value (0 to 4294967295) in each item.
+    ///
+    /// # Errors
+    /// If there is no such input, it cannot be varied, or it does not take such values.
+    pub fn random_seeds(mut self, workflow: &Workflow, input: impl Into<InputKey>) -> Result<Self> {
+        let ends = [InputValue::from(0_i64), InputValue::from(i64::from(u32::MAX))];
+        let BatchDatum { node_id, field, .. } = datum(workflow, input.into(), ends.into_iter())?;
+        self.refuse_twice(&node_id, &field)?;
+        self.seeds.push((node_id, field));
+        Ok(self)
+    }
+
+    /// How many items one run of it has.
+    pub fn len(&self) -> usize {
+        let lengths = self.groups.iter().map(|group| group.first().map_or(0, |datum| datum.items.len()));
+        lengths.fold(1, usize::saturating_mul)
+    }
+
+    /// Whether it has no items, because some input has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn groups(&self) -> &[Vec<BatchDatum>] {
+        &self.groups
+    }
+
+    pub(crate) fn seeds(&self) -> &[(String, String)] {
+        &self.seeds
+    }
+
+    /// A sweep is checked against a workflow as it is built; it must be submitted with the same one.
+    pub(crate) fn check(&self, workflow: &Workflow) -> Result<()> {
+        if self.is_empty() {
+            return Err(Error::invalid("sweep", "has an input without values, so nothing would run"));
+        }
+        let places = self.groups.iter().flatten().map(|datum| (&datum.node_id, &datum.field));
+        for (node_id, field) in places.chain(self.seeds.iter().map(|(node_id, field)| (node_id, field))) {
+            workflow.node_field(node_id, field)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, group: Vec<BatchDatum>) -> Result<()> {
+        let lengths: BTreeSet<usize> = group.iter().map(|datum| datum.items.len()).collect();
+        if lengths.len() > 1 {
+            let each: Vec<String> =
+                group.iter().map(|datum| format!("{}.{}: {}", datum.node_id, datum.field, datum.items.len())).collect();
+            return Err(Error::invalid("zip", format!("needs as many values for each input; got {}", each.join(", "))));
+        }
+        for (i, datum) in group.iter().enumerate() {
+            self.refuse_twice(&datum.node_id, &datum.field)?;
+            if group[..i].iter().any(|other| (&other.node_id, &other.field) == (&datum.node_id, &datum.field)) {
+                return Err(twice(&datum.node_id, &datum.field));
+            }
+        }
+        if !group.is_empty() {
+            self.groups.push(group);
+        }
+        Ok(())
+    }
+
+    fn refuse_twice(&self, node_id: &str, field: &str) -> Result<()> {
+        let swept = self.groups.iter().flatten().map(|datum| (&datum.node_id, &datum.field));
+        let mut all = swept.chain(self.seeds.iter().map(|(node_id, field)| (node_id, field)));
+        match all.any(|known| known == (&node_id.to_owned(), &field.to_owned())) {
+            true => Err(twice(node_id, field)),
+            false => Ok(()),
+        }
+    }
+}
+
+fn twice(node_id: &str, field: &str) -> Error {
+    Error::invalid(format!("{node_id}.{field}"), "is varied twice")
+}
+
+/// Checks values of one input and brings them into the form that the server wants.
+fn datum(workflow: &Workflow, key: InputKey, values: impl Iterator<Item = InputValue>) -> Result<BatchDatum> {
+    let input = workflow.input(key)?;
+    if input.connected {
+        let problem = "gets its value over an edge, so it cannot be varied";
+        return Err(Error::invalid(&input.system_name, problem));
+    }
+    let mut field = input.field.clone();
+    let mut items = Vec::new();
+    for (i, value) in values.enumerate() {
+        field.set(value).map_err(|error| Error::invalid(format!("value {}", i + 1), error.to_string()))?;
+        let item = field.value().cloned().unwrap_or_default();
+        if !can_be_varied(&item) {
+            let problem = "is of a type that InvokeAI cannot vary: only numbers, texts, images and videos, and lists \
+                           of them, can be";
+            return Err(Error::invalid(&input.system_name, problem));
+        }
+        items.push(item);
+    }
+    Ok(BatchDatum { node_id: input.node_id.clone(), field: input.field_name.clone(), items })
+}
+
+/// What `BatchDatum.items` may hold (`session_queue_common.py`).
+fn can_be_varied(item: &Value) -> bool {
+    match item {
+        Value::Number(_) | Value::String(_) => true,
+        Value::Object(object) => object.contains_key("image_name") || object.contains_key("video_name"),
+        Value::Array(items) => items.iter().all(|item| !item.is_array() && can_be_varied(item)),
+        Value::Null | Value::Bool(_) => false,
+    }
+}
