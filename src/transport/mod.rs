@@ -85,7 +85,7 @@ impl Transport {
     /// Reads may be sent again; anything else goes out once.
     async fn attempts(&self, operation: &Operation, request: Request) -> Result<Response> {
         let mut request = request;
-        let deadline = Instant::now() + self.options.retry_deadline;
+        let began = Instant::now();
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD);
         let mut attempt = 0;
         loop {
@@ -100,7 +100,7 @@ impl Transport {
                 _ => return answer,
             };
             // Giving up answers with what came last, so a 503 stays a 503.
-            if Instant::now() + pause >= deadline {
+            if began.elapsed().saturating_add(pause) >= self.options.retry_deadline {
                 return answer;
             }
             tracing::debug!(operation = operation.id, attempt = attempt + 1, ?pause, "sending again");
@@ -112,8 +112,8 @@ impl Transport {
 
     /// Grows with each attempt; jitter keeps clients apart.
     fn pause(&self, attempt: u32) -> Duration {
-        let longest = self.options.retry_pause.saturating_mul(1 << attempt.min(6));
-        longest.mul_f64(rand::rng().random_range(0.5..1.0))
+        let half = self.options.retry_pause.saturating_mul(1 << attempt.min(6)) / 2;
+        half + half.mul_f64(rand::rng().random_range(0.0..1.0))
     }
 
     async fn once(&self, operation: &Operation, mut request: Request) -> Result<Response> {

@@ -13,6 +13,9 @@ use crate::{
 
 const JSON: &str = "application/json";
 
+/// Memory for an answer's body before any of it has come.
+const FIRST_CAPACITY: usize = 1024 * 1024;
+
 /// Sends a request and reads its answer as JSON.
 pub(crate) async fn json<T: DeserializeOwned>(
     client: &Client,
@@ -94,7 +97,8 @@ pub(super) async fn body(
         return Err(too_long());
     }
     let url = without_secrets(response.url());
-    let mut whole = BytesMut::with_capacity(expected as usize);
+    // The announced length is the server's word; memory is taken as bytes come.
+    let mut whole = BytesMut::with_capacity((expected as usize).min(FIRST_CAPACITY));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if whole.len() + chunk.len() > limit => return Err(too_long()),
@@ -117,7 +121,11 @@ pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8]) ->
         operation: operation.id,
         at,
         problem,
-        excerpt: excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
+        excerpt: match operation.path.contains("/auth/") {
+            // These answers hold tokens and passwords.
+            true => "(not shown)".to_owned(),
+            false => excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
+        },
     };
     let value = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| fault(error.path().to_string(), error.inner().to_string()))?;
