@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// The parts of InvokeAI 6.14.2's OpenAPI document that describe nodes; the build script leaves out the rest.
+/// The parts of the package's OpenAPI document that describe nodes; the build script leaves out the rest.
 const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalogue.json"));
 
 /// Every node type a server offers, by invocation type, in the order of the document.
@@ -79,7 +79,8 @@ impl NodeCatalogue {
         if catalogue.templates.is_empty() { Err(CatalogueError::NoNodes) } else { Ok(catalogue) }
     }
 
-    /// The catalogue of a bare InvokeAI 6.14.2, read on first use and kept for the life of the program.
+    /// The catalogue of a bare InvokeAI 6.14.2, or of the document that `INVOKEAI_OPENAPI` named when the crate was
+    /// built. It is read on first use and kept for the life of the program.
     pub fn embedded() -> &'static Self {
         static CATALOGUE: LazyLock<NodeCatalogue> = LazyLock::new(|| {
             // The text is made by the build script and read by a test of this crate, so neither step fails; if one

@@ -37,7 +37,10 @@ pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut dyn W
             writeln!(out, "{list:#}")?;
         }
         [node] => print_node(node, out)?,
-        nodes => print_list(nodes, out)?,
+        nodes => {
+            print_list(nodes, out)?;
+            print_unreadable(catalogue, out)?;
+        }
     }
     Ok(())
 }
@@ -114,6 +117,15 @@ fn print_list(nodes: &[&NodeTemplate], out: &mut dyn Write) -> io::Result<()> {
     };
     print_table(["TYPE", "TITLE", "CATEGORY", "VERSION"], nodes.iter().map(row).collect(), out)?;
     writeln!(out, "{} node types", nodes.len())
+}
+
+/// What the catalogue had to leave out, so that a missing field of a custom node is no riddle.
+fn print_unreadable(catalogue: &NodeCatalogue, out: &mut dyn Write) -> io::Result<()> {
+    for unreadable in catalogue.unreadable() {
+        let field = unreadable.field.as_ref().map(|field| format!(".{field}")).unwrap_or_default();
+        writeln!(out, "left out: {}{field} ({})", unreadable.schema, unreadable.reason)?;
+    }
+    Ok(())
 }
 
 fn print_node(node: &NodeTemplate, out: &mut dyn Write) -> io::Result<()> {
@@ -204,7 +216,8 @@ mod tests {
         assert_eq!(nodes.as_array().map(Vec::len), Some(309));
         let table = printed(None, false).expect("it prints");
         assert!(table.lines().any(|line| line.trim_start().starts_with("flux_denoise ")), "{table}");
-        assert!(table.ends_with("309 node types\n"));
+        let left_out = "left out: CallSavedWorkflowInvocation.workflow_inputs (type \"object\")\n";
+        assert!(table.ends_with(&format!("309 node types\n{left_out}")), "{table}");
     }
 
     #[test]

@@ -81,12 +81,6 @@ macro_rules! ink_fields {
         }
 
         impl Kind {
-            fn fits(self, value: &Value) -> bool {
-                match self {
-                    $(Kind::$variant => <$kind>::read(value).is_some(),)*
-                }
-            }
-
             fn check(self, value: &Value, template: &InputTemplate) -> Result<(), Refused> {
                 match self {
                     $(Kind::$variant => typed::check::<$kind>(value, template),)*
@@ -310,12 +304,6 @@ impl InkField {
     pub fn accepts(&self) -> String {
         Kind::of(self.template()).accepts(self.template())
     }
-}
-
-/// Whether a stored value has the JSON shape that a field of this template can hold. Bounds, options and filters are
-/// not looked at; `null` fits nothing.
-pub fn fits(template: &InputTemplate, value: &Value) -> bool {
-    !value.is_null() && Kind::of(template).fits(value)
 }
 
 /// Checks a stored value without making a field: what [`InkField::check`] does, for many values at once.

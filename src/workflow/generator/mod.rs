@@ -186,11 +186,7 @@ impl Generator {
     /// A generator of numbers or strings from its rule; `None` if the kind has no such rule or a number that should be
     /// whole is not.
     pub fn new(kind: GeneratorKind, rule: Rule) -> Option<Self> {
-        let generator = Generator {
-            kind,
-            rule,
-            values: None,
-        };
+        let generator = Generator { kind, rule, values: None };
         // Reading back what it prints applies the one set of rules there is.
         Self::from_json(kind, &generator.to_json())
     }
@@ -235,21 +231,13 @@ impl Generator {
                 let steps = (count - 1) as f64;
                 let offset = |i: i64| (end - start) * (i as f64 / steps);
                 let offset = |i| {
-                    if integer {
-                        javascript::round(offset(i))
-                    } else {
-                        offset(i)
-                    }
+                    if integer { javascript::round(offset(i)) } else { offset(i) }
                 };
                 (0..checked(*count)?).map(|i| start + offset(i)).collect()
             }
             Rule::Uniform { min, max, count, seed } => {
                 let mut twister = seed.map(MersenneTwister::new);
-                let mut random = || {
-                    twister
-                        .as_mut()
-                        .map_or_else(|| rand::rng().random(), MersenneTwister::next_f64)
-                };
+                let mut random = || twister.as_mut().map_or_else(|| rand::rng().random(), MersenneTwister::next_f64);
                 let mut value = |_| match integer {
                     true => (random() * (max - min + 1.0)).floor() + min,
                     false => random() * (max - min) + min,
@@ -284,21 +272,13 @@ impl Generator {
                 }));
             }
             Rule::ImagesFromBoard { board_id: None, .. } => return Ok(Generated::Values(Vec::new())),
-            Rule::ImagesFromBoard {
-                board_id: Some(board_id),
-                category,
-            } => {
+            Rule::ImagesFromBoard { board_id: Some(board_id), category } => {
                 let (board_id, category) = (board_id.clone(), *category);
-                return Ok(Generated::NeedsServer(ServerRequest::BoardImages {
-                    board_id,
-                    category,
-                }));
+                return Ok(Generated::NeedsServer(ServerRequest::BoardImages { board_id, category }));
             }
         };
         // What overflows to infinity has no place in JSON.
-        Ok(Generated::Values(
-            numbers.into_iter().filter(|n| n.is_finite()).map(json_number).collect(),
-        ))
+        Ok(Generated::Values(numbers.into_iter().filter(|n| n.is_finite()).map(json_number).collect()))
     }
 }
 
@@ -310,11 +290,7 @@ impl From<Generator> for Value {
 
 /// A negative count makes nothing, as in JavaScript.
 fn checked(count: i64) -> Result<i64, GeneratorError> {
-    if count > MAX_VALUES {
-        Err(GeneratorError::TooMany { count })
-    } else {
-        Ok(count)
-    }
+    if count > MAX_VALUES { Err(GeneratorError::TooMany { count }) } else { Ok(count) }
 }
 
 #[cfg(test)]

@@ -42,9 +42,7 @@ pub(super) fn read(kind: GeneratorKind, members: &Map<String, Value>) -> Option<
         None => None,
     };
     let parameters = Parameters { kind, members };
-    let mut fitting = rules
-        .iter()
-        .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name));
+    let mut fitting = rules.iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name));
     let rule = fitting.find_map(|(_, read)| read(&parameters))?;
     let values = match members.get("values").filter(|_| kind == GeneratorKind::Float) {
         Some(Value::Array(values)) => Some(values.iter().map(Value::as_f64).collect::<Option<_>>()?),
@@ -71,63 +69,30 @@ pub(super) fn write(generator: &Generator) -> Value {
                 ("count", Some((*count).into())),
             ]
         }
-        Rule::Uniform {
-            min,
-            max,
-            count,
-            seed: s,
-        } => vec![
+        Rule::Uniform { min, max, count, seed: s } => vec![
             ("min", Some(json_number(*min))),
             ("max", Some(json_number(*max))),
             ("count", Some((*count).into())),
             ("seed", seed(s)),
         ],
         Rule::ParseString { input, split_on } => {
-            vec![
-                ("input", Some(input.as_str().into())),
-                ("splitOn", Some(split_on.as_str().into())),
-            ]
+            vec![("input", Some(input.as_str().into())), ("splitOn", Some(split_on.as_str().into()))]
         }
         Rule::DynamicPromptsCombinatorial { input, max_prompts } => {
-            vec![
-                ("input", Some(input.as_str().into())),
-                ("maxPrompts", Some((*max_prompts).into())),
-            ]
+            vec![("input", Some(input.as_str().into())), ("maxPrompts", Some((*max_prompts).into()))]
         }
         Rule::DynamicPromptsRandom { input, count, seed: s } => {
-            vec![
-                ("input", Some(input.as_str().into())),
-                ("count", Some((*count).into())),
-                ("seed", seed(s)),
-            ]
+            vec![("input", Some(input.as_str().into())), ("count", Some((*count).into())), ("seed", seed(s))]
         }
         Rule::ImagesFromBoard { board_id, category } => vec![
             ("board_id", board_id.as_deref().map(Value::from)),
-            (
-                "category",
-                Some(
-                    if *category == ImageCategory::Assets {
-                        "assets"
-                    } else {
-                        "images"
-                    }
-                    .into(),
-                ),
-            ),
+            ("category", Some(if *category == ImageCategory::Assets { "assets" } else { "images" }.into())),
         ],
     };
-    let values = generator
-        .values
-        .as_ref()
-        .map(|values| values.iter().copied().map(json_number).collect());
+    let values = generator.values.as_ref().map(|values| values.iter().copied().map(json_number).collect());
     let type_name = Some(type_name(generator.kind, &generator.rule).into());
-    let members = [("type", type_name)]
-        .into_iter()
-        .chain(parameters)
-        .chain([("values", values)]);
-    members
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
+    let members = [("type", type_name)].into_iter().chain(parameters).chain([("values", values)]);
+    members.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// The `type` of a rule, which starts with the kind of the generator; a kind without such a rule makes a name that
@@ -160,10 +125,7 @@ impl Parameters<'_> {
     }
 
     fn text_or(&self, name: &str, default: &str) -> Option<String> {
-        self.members
-            .get(name)
-            .map_or(Some(default), Value::as_str)
-            .map(str::to_owned)
+        self.members.get(name).map_or(Some(default), Value::as_str).map(str::to_owned)
     }
 
     fn seed(&self) -> Option<Option<i64>> {
@@ -174,11 +136,7 @@ impl Parameters<'_> {
     }
 
     fn by_kind<T>(&self, float: T, integer: T) -> T {
-        if self.kind == GeneratorKind::Integer {
-            integer
-        } else {
-            float
-        }
+        if self.kind == GeneratorKind::Integer { integer } else { float }
     }
 }
 
@@ -192,32 +150,19 @@ fn whole(value: &Value) -> Option<i64> {
 fn arithmetic_sequence(p: &Parameters<'_>) -> Option<Rule> {
     let start = p.number_or("start", 0.0)?;
     let step = p.number_or("step", p.by_kind(0.1, 1.0))?;
-    Some(Rule::ArithmeticSequence {
-        start,
-        step,
-        count: p.integer_or("count", 10)?,
-    })
+    Some(Rule::ArithmeticSequence { start, step, count: p.integer_or("count", 10)? })
 }
 
 fn linear_distribution(p: &Parameters<'_>) -> Option<Rule> {
     let start = p.number_or("start", 0.0)?;
     let end = p.number_or("end", p.by_kind(1.0, 10.0))?;
-    Some(Rule::LinearDistribution {
-        start,
-        end,
-        count: p.integer_or("count", 10)?,
-    })
+    Some(Rule::LinearDistribution { start, end, count: p.integer_or("count", 10)? })
 }
 
 fn uniform(p: &Parameters<'_>) -> Option<Rule> {
     let min = p.number_or("min", 0.0)?;
     let max = p.number_or("max", p.by_kind(1.0, 10.0))?;
-    Some(Rule::Uniform {
-        min,
-        max,
-        count: p.integer_or("count", 10)?,
-        seed: p.seed()?,
-    })
+    Some(Rule::Uniform { min, max, count: p.integer_or("count", 10)?, seed: p.seed()? })
 }
 
 fn parse_string(p: &Parameters<'_>) -> Option<Rule> {
@@ -226,29 +171,19 @@ fn parse_string(p: &Parameters<'_>) -> Option<Rule> {
         GeneratorKind::Integer => "1,2,3,4,5,6,7,8,9,10",
         _ => "foo,bar,baz,qux",
     };
-    Some(Rule::ParseString {
-        input: p.text_or("input", default)?,
-        split_on: p.text_or("splitOn", ",")?,
-    })
+    Some(Rule::ParseString { input: p.text_or("input", default)?, split_on: p.text_or("splitOn", ",")? })
 }
 
 const DYNAMIC_PROMPT: &str = "a super {cute|ferocious} {dog|cat}";
 
 fn combinatorial(p: &Parameters<'_>) -> Option<Rule> {
     let max_prompts = p.integer_or("maxPrompts", 10).filter(|max| *max >= 1)?;
-    Some(Rule::DynamicPromptsCombinatorial {
-        input: p.text_or("input", DYNAMIC_PROMPT)?,
-        max_prompts,
-    })
+    Some(Rule::DynamicPromptsCombinatorial { input: p.text_or("input", DYNAMIC_PROMPT)?, max_prompts })
 }
 
 fn random_prompts(p: &Parameters<'_>) -> Option<Rule> {
     let count = p.integer_or("count", 10).filter(|count| *count >= 1)?;
-    Some(Rule::DynamicPromptsRandom {
-        input: p.text_or("input", DYNAMIC_PROMPT)?,
-        count,
-        seed: p.seed()?,
-    })
+    Some(Rule::DynamicPromptsRandom { input: p.text_or("input", DYNAMIC_PROMPT)?, count, seed: p.seed()? })
 }
 
 fn images_from_board(p: &Parameters<'_>) -> Option<Rule> {

@@ -26,16 +26,7 @@ fn integers_are_those_of_the_editor() {
     assert_eq!(integers(uniform(123, 8)), [7, 7, 3, 4, 2, 7, 6, 7]);
     let wide = json!({"type": "integer_generator_random_distribution_uniform", "min": -1000, "max": 4_294_967_295_u32,
         "count": 5, "seed": 42});
-    assert_eq!(
-        integers(wide),
-        [
-            1_608_636_916_i64,
-            3_421_125_863,
-            4_083_286_826,
-            787_845_597,
-            3_143_889_757
-        ]
-    );
+    assert_eq!(integers(wide), [1_608_636_916_i64, 3_421_125_863, 4_083_286_826, 787_845_597, 3_143_889_757]);
     let linear = json!({"type": "integer_generator_linear_distribution", "start": 0, "end": 10, "count": 5});
     assert_eq!(integers(linear), [0, 3, 5, 8, 10]);
     let parse = |text: &str| json!({"type": "integer_generator_parse_string", "input": text});
@@ -47,41 +38,23 @@ fn integers_are_those_of_the_editor() {
 #[test]
 fn floats_are_those_of_the_editor() {
     let uniform = json!({"type": "float_generator_random_distribution_uniform", "count": 3, "seed": 1});
-    assert_eq!(
-        floats(uniform),
-        [0.4170219984371215, 0.99718480813317, 0.720324489288032]
-    );
+    assert_eq!(floats(uniform), [0.4170219984371215, 0.99718480813317, 0.720324489288032]);
     let down = json!({"type": "float_generator_arithmetic_sequence", "start": 1, "step": -0.3, "count": 5});
-    let expected = [
-        json!(1),
-        json!(0.7),
-        json!(0.4),
-        json!(0.10000000000000009),
-        json!(-0.19999999999999996),
-    ];
+    let expected = [json!(1), json!(0.7), json!(0.4), json!(0.10000000000000009), json!(-0.19999999999999996)];
     assert_eq!(floats(down), expected);
     let one = json!({"type": "float_generator_linear_distribution", "start": 3, "end": 9, "count": 1});
     assert_eq!(floats(one), [3]);
     let stored = json!({"type": "float_generator_arithmetic_sequence", "count": 3, "values": [0.5]});
     assert_eq!(floats(stored), [0.5]);
-    assert_eq!(
-        floats(json!({"start": 1, "end": 2, "count": 3})),
-        [json!(1), json!(1.1), json!(1.2)]
-    );
+    assert_eq!(floats(json!({"start": 1, "end": 2, "count": 3})), [json!(1), json!(1.1), json!(1.2)]);
     assert_eq!(floats(json!({"count": -3})), [0; 0]);
-    assert_eq!(
-        floats(json!({"type": "float_generator_parse_string", "input": "1e999,2"})),
-        [2]
-    );
+    assert_eq!(floats(json!({"type": "float_generator_parse_string", "input": "1e999,2"})), [2]);
 }
 
 #[test]
 fn strings_keep_their_blanks() {
     let strings = |stored| values(GeneratorKind::String, stored);
-    assert_eq!(
-        strings(json!({"type": "string_generator_parse_string"})),
-        ["foo", "bar", "baz", "qux"]
-    );
+    assert_eq!(strings(json!({"type": "string_generator_parse_string"})), ["foo", "bar", "baz", "qux"]);
     let lines = json!({"type": "string_generator_parse_string", "input": "a cat\n\na dog\r\n b ", "splitOn": "\\n"});
     assert_eq!(strings(lines), ["a cat", "a dog\r", " b "]);
 }
@@ -90,38 +63,22 @@ fn strings_keep_their_blanks() {
 fn prompts_and_boards_need_a_server() {
     let stored = json!({"type": "string_generator_dynamic_prompts_random", "input": "{a|b}", "count": 2, "seed": 7});
     let generator = Generator::from_json(GeneratorKind::String, &stored).expect("it fits");
-    let request = ServerRequest::DynamicPrompts {
-        prompt: "{a|b}".into(),
-        max_prompts: 2,
-        combinatorial: false,
-        seed: Some(7),
-    };
+    let request =
+        ServerRequest::DynamicPrompts { prompt: "{a|b}".into(), max_prompts: 2, combinatorial: false, seed: Some(7) };
     assert_eq!(generator.generate(), Ok(Generated::NeedsServer(request)));
     assert_eq!(values(GeneratorKind::Image, json!({})), [0; 0]);
     let stored = json!({"board_id": "b", "category": "assets"});
     let generator = Generator::from_json(GeneratorKind::Image, &stored).expect("it fits");
-    let request = ServerRequest::BoardImages {
-        board_id: "b".into(),
-        category: ImageCategory::Assets,
-    };
+    let request = ServerRequest::BoardImages { board_id: "b".into(), category: ImageCategory::Assets };
     assert_eq!(generator.generate(), Ok(Generated::NeedsServer(request)));
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
     for (kind, stored) in [
-        (
-            GeneratorKind::Integer,
-            json!({"type": "integer_generator_arithmetic_sequence", "start": 0.5}),
-        ),
-        (
-            GeneratorKind::Integer,
-            json!({"type": "float_generator_arithmetic_sequence"}),
-        ),
-        (
-            GeneratorKind::String,
-            json!({"type": "string_generator_dynamic_prompts_combinatorial", "maxPrompts": 0}),
-        ),
+        (GeneratorKind::Integer, json!({"type": "integer_generator_arithmetic_sequence", "start": 0.5})),
+        (GeneratorKind::Integer, json!({"type": "float_generator_arithmetic_sequence"})),
+        (GeneratorKind::String, json!({"type": "string_generator_dynamic_prompts_combinatorial", "maxPrompts": 0})),
         (GeneratorKind::Image, json!({"board_id": " "})),
         (GeneratorKind::Float, json!({"values": ["x"]})),
         (GeneratorKind::Float, json!([1, 2])),
@@ -129,10 +86,7 @@ fn what_does_not_fit_is_refused() {
     ] {
         assert_eq!(Generator::from_json(kind, &stored), None, "{stored}");
     }
-    let rule = Rule::ImagesFromBoard {
-        board_id: None,
-        category: ImageCategory::Images,
-    };
+    let rule = Rule::ImagesFromBoard { board_id: None, category: ImageCategory::Images };
     assert_eq!(Generator::new(GeneratorKind::Float, rule), None);
 }
 
@@ -140,12 +94,7 @@ fn what_does_not_fit_is_refused() {
 fn an_absurd_count_is_an_error() {
     let stored = json!({"count": 9_007_199_254_740_991_i64});
     let generator = Generator::from_json(GeneratorKind::Integer, &stored).expect("it fits");
-    assert_eq!(
-        generator.generate(),
-        Err(GeneratorError::TooMany {
-            count: 9_007_199_254_740_991
-        })
-    );
+    assert_eq!(generator.generate(), Err(GeneratorError::TooMany { count: 9_007_199_254_740_991 }));
 }
 
 #[test]
@@ -153,28 +102,15 @@ fn random_values_without_a_seed_stay_in_range() {
     let stored = json!({"type": "integer_generator_random_distribution_uniform", "min": -3, "max": 3, "count": 500});
     let values = integers(stored);
     assert_eq!(values.len(), 500);
-    assert!(
-        values
-            .iter()
-            .all(|value| value.as_i64().is_some_and(|number| (-3..=3).contains(&number)))
-    );
+    assert!(values.iter().all(|value| value.as_i64().is_some_and(|number| (-3..=3).contains(&number))));
 }
 
 #[test]
 fn printing_and_reading_give_the_same_generator() {
     for (kind, stored) in [
-        (
-            GeneratorKind::Float,
-            json!({"type": "float_generator_linear_distribution", "end": 2.5, "values": [1, 2.5]}),
-        ),
-        (
-            GeneratorKind::Integer,
-            json!({"type": "integer_generator_random_distribution_uniform", "seed": 5}),
-        ),
-        (
-            GeneratorKind::String,
-            json!({"type": "string_generator_dynamic_prompts_random"}),
-        ),
+        (GeneratorKind::Float, json!({"type": "float_generator_linear_distribution", "end": 2.5, "values": [1, 2.5]})),
+        (GeneratorKind::Integer, json!({"type": "integer_generator_random_distribution_uniform", "seed": 5})),
+        (GeneratorKind::String, json!({"type": "string_generator_dynamic_prompts_random"})),
         (GeneratorKind::Image, json!({"board_id": "b"})),
     ] {
         let generator = Generator::from_json(kind, &stored).expect("it fits");
@@ -197,11 +133,7 @@ fn the_golden_cases_agree() {
             continue;
         }
         let nodes = read(format!("{cases}/cases/extra/{name}"))["nodes"].take();
-        let node = nodes
-            .as_array()
-            .expect("nodes")
-            .iter()
-            .find(|node| node["data"]["inputs"]["generator"].is_object());
+        let node = nodes.as_array().expect("nodes").iter().find(|node| node["data"]["inputs"]["generator"].is_object());
         let inputs = &node.expect("a generator node")["data"]["inputs"];
         let kind = match name.split('-').nth(1) {
             Some("float") => GeneratorKind::Float,
@@ -210,9 +142,7 @@ fn the_golden_cases_agree() {
         };
         let expected = read(format!("{cases}/expected/extra/{name}"));
         let expected = expected.pointer("/enqueue_body/batch/data/0/0/items");
-        let generator = inputs["generator"]
-            .get("value")
-            .and_then(|value| Generator::from_json(kind, value));
+        let generator = inputs["generator"].get("value").and_then(|value| Generator::from_json(kind, value));
         let values = generator.map(|generator| match generator.generate() {
             Ok(Generated::Values(values)) => Value::Array(values),
             other => panic!("{name}: {other:?}"),
