@@ -113,7 +113,8 @@ impl WorkflowDefinition {
             return Self::from_png(&bytes);
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
-        text.parse()
+        // Some programs put a byte order mark before UTF-8.
+        text.strip_prefix('\u{feff}').unwrap_or(text).parse()
     }
 
     /// Takes a parsed workflow. A record of the workflow library (`GET /api/v1/workflows/i/{id}`) is taken too: the

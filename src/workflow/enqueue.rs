@@ -5,7 +5,7 @@ use super::generator::ServerRequest;
 use super::graph;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// How a workflow is run. The defaults are the editor's.
@@ -196,21 +196,19 @@ impl Workflow {
                 .map(|datum| json!({"node_path": datum.node_id, "field_name": datum.field, "items": datum.items}));
             data.push(datums.collect());
         }
-        let mut batch = json!({
-            "graph": graph::build(&wiring, self.catalogue(), options.auto_add_board.as_deref()),
-            "workflow": self.to_embedded(),
-            "runs": options.runs,
-            "data": data,
-        });
-        if let Value::Object(members) = &mut batch {
-            let named =
-                [("origin", &options.origin), ("destination", &options.destination), ("batch_id", &options.batch_id)];
-            for (name, value) in named {
-                if let Some(value) = value {
-                    members.insert(name.into(), Value::from(value.as_str()));
-                }
+        let mut batch = Map::new();
+        let auto_add_board = options.auto_add_board.as_deref();
+        batch.insert("graph".into(), graph::build(&wiring, self.catalogue(), auto_add_board));
+        batch.insert("workflow".into(), self.to_embedded());
+        batch.insert("runs".into(), options.runs.into());
+        let named =
+            [("origin", &options.origin), ("destination", &options.destination), ("batch_id", &options.batch_id)];
+        for (name, value) in named {
+            if let Some(value) = value {
+                batch.insert(name.into(), value.as_str().into());
             }
         }
+        batch.insert("data".into(), data.into());
         Ok(json!({"batch": batch, "prepend": options.prepend}))
     }
 

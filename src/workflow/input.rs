@@ -265,7 +265,10 @@ pub enum InputError {
 fn suggest(names: &[String]) -> String {
     match names {
         [] => "; the workflow has no inputs".to_owned(),
-        names => format!("; did you mean {}?", names.join(" or ")),
+        names => {
+            let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+            format!("; did you mean {}?", quoted.join(" or "))
+        }
     }
 }
 
@@ -303,26 +306,27 @@ fn not_found(inputs: &[Input], key: &InputKey) -> InputError {
         InputKey::Name(name) => name.to_lowercase(),
         InputKey::Index(_) => String::new(),
     };
+    let node_of_wanted = wanted.rsplit_once('.').map(|(node, _)| node);
     let mut names: Vec<(usize, &str)> = Vec::new();
     for input in inputs {
-        // The part a user is likely to have mistyped; system names are only ever copied.
-        let best = [&input.user_name, &input.field_name].map(|name| (distance(&wanted, &name.to_lowercase()), name));
-        let (far, name) = if best[1].0 < best[0].0 { best[1] } else { best[0] };
-        names.push((far, name));
-        if let Some(id) = wanted.split('.').next().filter(|id| *id == input.node_id.to_lowercase() && !id.is_empty()) {
-            let _ = id;
-            names.push((0, &input.system_name));
+        if node_of_wanted == Some(input.node_id.to_lowercase().as_str()) {
+            names.push((distance(&wanted, &input.system_name.to_lowercase()), &input.system_name));
+        } else {
+            let [user, field] =
+                [&input.user_name, &input.field_name].map(|name| (distance(&wanted, &name.to_lowercase()), name));
+            let (far, name) = user.min(field);
+            names.push((far, name));
         }
     }
     names.sort();
     names.dedup_by(|a, b| a.1 == b.1);
-    let suggestions = names.into_iter().take(MOST).map(|(_, name)| format!("{name:?}")).collect();
+    let suggestions = names.into_iter().take(MOST).map(|(_, name)| name.to_owned()).collect();
     InputError::NotFound { key: key.clone(), suggestions }
 }
 
-/// Levenshtein distance, of short names only.
+/// Levenshtein distance of the first characters.
 fn distance(a: &str, b: &str) -> usize {
-    const LONGEST: usize = 64;
+    const LONGEST: usize = 100;
     let b: Vec<char> = b.chars().take(LONGEST).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().take(LONGEST).enumerate() {
