@@ -4,8 +4,8 @@ mod preview;
 
 use std::collections::{HashMap, HashSet};
 
-pub use crate::queue::ItemStatus;
 use crate::events::{Event, InvocationRef};
+pub use crate::queue::ItemStatus;
 pub use preview::{PreviewError, PreviewImage};
 
 /// How far a queue item is.

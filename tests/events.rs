@@ -243,7 +243,10 @@ async fn once_connected_an_answer_that_is_no_websocket_is_a_restarting_server() 
     })
     .await;
     let mut events = hub(&server, options()).subscribe(queue());
-    assert_eq!(texts(&mut events, 4).await, ["queue_cleared 0", "down", "gap", "queue_cleared 2"]);
+    assert_eq!(texts(&mut events, 1).await, ["queue_cleared 0"]);
+    let down = next(&mut events).await;
+    assert!(matches!(&down, EventItem::Disconnected { error: EventError::Closed { .. } }), "{down:?}");
+    assert_eq!(texts(&mut events, 2).await, ["gap", "queue_cleared 2"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use invokeai_client::events::codec::{Open, Packet, SocketBody, SocketPacket};
 use invokeai_client::events::{Event, EventPayload};
-use invokeai_client::progress::{PreviewImage, Progress, ProgressTracker, ItemStatus};
+use invokeai_client::progress::{ItemStatus, PreviewImage, Progress, ProgressTracker};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
@@ -304,6 +305,10 @@ fn session_ended() -> EventError {
 fn broken(error: WebSocketError) -> EventError {
     match error {
         WebSocketError::ConnectionClosed | WebSocketError::AlreadyClosed => EventError::Closed { reason: None },
+        // A server that is killed says no goodbye; it breaks no protocol by that.
+        WebSocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            EventError::Closed { reason: Some("without a closing handshake".to_owned()) }
+        }
         error @ (WebSocketError::Capacity(_) | WebSocketError::Protocol(_) | WebSocketError::Utf8(_)) => {
             EventError::protocol(error)
         }
