@@ -5,13 +5,17 @@ use crate::schema::{Constraints, InputTemplate, json_number};
 /// What the server enforces, and our own rule for step counts.
 pub(super) fn in_force(template: &InputTemplate) -> Constraints {
     let mut bounds = template.server_constraints.clone();
-    let counts_steps = matches!(template.name.as_str(), "steps" | "num_steps");
-    if counts_steps && template.field_type.name == "IntegerField" && bounds.minimum.is_none_or(|minimum| minimum < 1.0)
-    {
+    if counts_steps(template) && bounds.minimum.is_none_or(|minimum| minimum < 1.0) {
         bounds.exclusive_minimum = Some(bounds.exclusive_minimum.unwrap_or(0.0).max(0.0));
         bounds.minimum = None;
     }
     bounds
+}
+
+/// An optional field that is 0 by default only records a step count: `core_metadata.steps`.
+fn counts_steps(template: &InputTemplate) -> bool {
+    let is_record = !template.required && template.default.as_ref().is_some_and(|default| default.as_i64() == Some(0));
+    matches!(template.name.as_str(), "steps" | "num_steps") && template.field_type.name == "IntegerField" && !is_record
 }
 
 /// Whether a number is within bounds.
@@ -54,10 +58,11 @@ pub(super) fn describe_number(what: &str, bounds: &Constraints) -> String {
 
 /// `a string` of how many characters, `a list` of how many items.
 pub(super) fn describe_count(what: &str, units: &str, least: Option<u64>, most: Option<u64>) -> String {
+    let unit = |count: u64| if count == 1 { units.trim_end_matches('s') } else { units };
     match (least, most) {
         (None, None) => what.to_owned(),
-        (Some(least), None) => format!("{what} of at least {least} {units}"),
-        (None, Some(most)) => format!("{what} of at most {most} {units}"),
-        (Some(least), Some(most)) => format!("{what} of {least} to {most} {units}"),
+        (Some(least), None) => format!("{what} of at least {least} {}", unit(least)),
+        (None, Some(most)) => format!("{what} of at most {most} {}", unit(most)),
+        (Some(least), Some(most)) => format!("{what} of {least} to {most} {}", unit(most)),
     }
 }

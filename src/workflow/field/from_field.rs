@@ -1,6 +1,6 @@
 //! Reading a field's value as a Rust type.
 
-use super::{BoardChoice, ColorChannels, InkField, LoraWeight};
+use super::{BoardChoice, ColorChannels, FieldKind, Float, Image, InkField, Integer, LoraWeight, Many, Text};
 use crate::schema::ModelRecord;
 use crate::workflow::generator::Generator;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Types that [`InkField::get`] gives.
 ///
 /// `i64`, `f64` (also of integer fields), `bool`, `String` (texts, choices, schedulers, and the names and ids of images,
-/// videos, boards, presets, prompts and workflows), lists of those, [`ModelRecord`], [`LoraWeight`] lists,
+/// videos, boards, presets, prompts and workflows), lists of those (also of a field that holds one or many), [`ModelRecord`], [`LoraWeight`] lists,
 /// [`ColorChannels`], [`Generator`], and `Value` for every field.
 pub trait FromField: Sized {
     /// The value; `None` if it is unset or of another type.
@@ -71,13 +71,21 @@ impl FromField for String {
 
 impl FromField for Vec<i64> {
     fn from_field(field: &InkField) -> Option<Self> {
-        if let InkField::IntegerCollection(field) = field { field.get() } else { None }
+        match field {
+            InkField::IntegerCollection(field) => field.get(),
+            InkField::Integer(field) => Many::<Integer>::read(field.value()?),
+            _ => None,
+        }
     }
 }
 
 impl FromField for Vec<f64> {
     fn from_field(field: &InkField) -> Option<Self> {
-        if let InkField::FloatCollection(field) = field { field.get() } else { None }
+        match field {
+            InkField::FloatCollection(field) => field.get(),
+            InkField::Float(field) => Many::<Float>::read(field.value()?),
+            _ => None,
+        }
     }
 }
 
@@ -93,6 +101,8 @@ impl FromField for Vec<String> {
             InkField::StringCollection(field) => field.get(),
             InkField::ImageCollection(field) => field.get(),
             InkField::VideoCollection(field) => field.get(),
+            InkField::String(field) => field.value().and_then(Many::<Text>::read),
+            InkField::Image(field) => field.value().and_then(Many::<Image>::read),
             _ => None,
         };
         texts.map(|texts| texts.into_iter().map(str::to_owned).collect())

@@ -6,7 +6,7 @@
 //! field, the value and what is accepted. The bounds are those of the server, also where the editor does not see them.
 //!
 //! One rule goes beyond InvokeAI's schema: an integer field named `steps` or `num_steps` counts steps and must be
-//! greater than 0.
+//! greater than 0, unless it is optional and 0 by default, as in metadata.
 //!
 //! ```
 //! use invokeai_client::schema::NodeCatalogue;
@@ -58,7 +58,7 @@ pub use typed::{FieldKind, TypedField};
 use crate::schema::{Cardinality, InputTemplate, ModelFilter};
 use input_value::Refused;
 use serde_json::Value;
-use typed::{AnyField, sealed::Rules};
+use typed::AnyField;
 
 /// Declares the field types: an alias, a variant of [`InkField`] and of [`Kind`] for each.
 macro_rules! ink_fields {
@@ -89,7 +89,7 @@ macro_rules! ink_fields {
 
             fn accepts(self, template: &InputTemplate) -> String {
                 match self {
-                    $(Kind::$variant => <$kind as Rules>::accepts(template),)*
+                    $(Kind::$variant => typed::accepts::<$kind>(template),)*
                 }
             }
 

@@ -129,6 +129,11 @@ impl Rules for Loras {
             value => Err(Refused::new(value)),
         }
     }
+
+    /// The value is a list already.
+    fn takes_list(_: &InputTemplate) -> bool {
+        false
+    }
 }
 
 /// The picker of LoRA lists offers LoRAs and looks at the base only.

@@ -60,7 +60,7 @@ fn integers() {
 #[test]
 fn step_counts_are_positive_even_where_the_schema_is_silent() {
     for name in ["steps", "num_steps"] {
-        let document = json!({"type": "integer"});
+        let document = json!({"type": "integer", "orig_required": true});
         let mut template = field_of(document).template().clone();
         template.name = name.into();
         let mut steps = InkField::new("n.steps", &template);
@@ -68,6 +68,8 @@ fn step_counts_are_positive_even_where_the_schema_is_silent() {
         accepts(&mut steps, json!("30"), json!(30));
         assert_eq!(steps.accepts(), "a whole number greater than 0");
     }
+    refuses(&mut field("flux_denoise", "num_steps"), json!(0));
+    accepts(&mut field("core_metadata", "steps"), json!(0), json!(0));
     accepts(&mut field_of(json!({"type": "integer"})), json!(-5), json!(-5));
 }
 
@@ -93,7 +95,7 @@ fn bounds_hidden_from_the_editor_count() {
     accepts(&mut fps, json!(120), json!(120));
     let mut weight = field("controlnet", "control_weight");
     refuses(&mut weight, json!(2.5));
-    assert_eq!(weight.accepts(), "a number at least -1, at most 2");
+    assert_eq!(weight.accepts(), "a number at least -1, at most 2, or a list of such");
     let mut images = field("flux_kontext_image_prep", "images");
     refuses(&mut images, json!([]));
     refuses(&mut images, json!(vec!["i"; 11]));
@@ -278,6 +280,21 @@ fn collections() {
     let mut videos = field("video_concat", "videos");
     assert_eq!(videos.ink_type(), "InkVideoCollectionField");
     accepts(&mut videos, json!(["a", "b"]), json!([{"video_name": "a"}, {"video_name": "b"}]));
+}
+
+#[test]
+fn one_or_many() {
+    let mut scale = field("denoise_latents", "cfg_scale");
+    assert_eq!(scale.ink_type(), "InkFloatField");
+    accepts(&mut scale, json!([7, "7.5"]), json!([7, 7.5]));
+    assert_eq!((scale.get::<f64>(), scale.get::<Vec<f64>>()), (None, Some(vec![7.0, 7.5])));
+    accepts(&mut scale, json!(7), json!(7));
+    refuses(&mut scale, json!([7, []]));
+    let mut images = field("llava_onevision_vllm", "images");
+    accepts(&mut images, json!("a"), json!({"image_name": "a"}));
+    accepts(&mut images, json!(["a", "b"]), json!([{"image_name": "a"}, {"image_name": "b"}]));
+    assert_eq!(images.get::<Vec<String>>(), Some(vec!["a".into(), "b".into()]));
+    refuses(&mut images, json!(["a", "b", "c", "d"]));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What all fields share.
 
 use super::input_value::{InputValue, Refused, ValueError};
-use crate::schema::InputTemplate;
+use super::list::Many;
+use crate::schema::{Cardinality, InputTemplate};
 use serde_json::Value;
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,8 +16,10 @@ pub trait FieldKind: sealed::Rules {
     fn read(value: &Value) -> Option<Self::Typed<'_>>;
 }
 
+use sealed::Rules as _;
+
 pub(super) mod sealed {
-    use super::{InputTemplate, Refused, Value};
+    use super::{Cardinality, InputTemplate, Refused, Value};
 
     /// The rules of a kind, which only this crate calls.
     pub trait Rules {
@@ -24,6 +27,10 @@ pub(super) mod sealed {
         fn accepts(template: &InputTemplate) -> String;
         /// Checks a value and gives it the form that is stored.
         fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused>;
+        /// Whether a list may stand in for the one value. The editor has no widget for that, but keeps and sends it.
+        fn takes_list(template: &InputTemplate) -> bool {
+            template.field_type.cardinality == Cardinality::SingleOrCollection
+        }
     }
 }
 
@@ -100,8 +107,8 @@ impl<K: FieldKind> AnyField for TypedField<K> {
     }
 
     fn convert(&self, value: InputValue) -> Result<Value, ValueError> {
-        K::convert(value.into(), &self.template)
-            .map_err(|refused| refused.error(&self.name, K::accepts(&self.template)))
+        convert::<K>(value.into(), &self.template)
+            .map_err(|refused| refused.error(&self.name, accepts::<K>(&self.template)))
     }
 
     fn store(&mut self, value: Option<Value>) {
@@ -109,11 +116,26 @@ impl<K: FieldKind> AnyField for TypedField<K> {
     }
 }
 
+/// What a field of this kind accepts, in words.
+pub(super) fn accepts<K: FieldKind>(template: &InputTemplate) -> String {
+    let one = K::accepts(template);
+    if K::takes_list(template) { format!("{one}, or a list of such") } else { one }
+}
+
 /// Whether a stored value has the kind's shape and could be set.
 pub(super) fn check<K: FieldKind>(value: &Value, template: &InputTemplate) -> Result<(), Refused> {
-    match K::read(value) {
-        Some(_) => K::convert(value.clone(), template).map(drop),
-        None => Err(Refused::new(value.clone())),
+    let has_shape = match value {
+        Value::Array(items) if K::takes_list(template) => items.iter().all(|item| K::read(item).is_some()),
+        value => K::read(value).is_some(),
+    };
+    let value = value.clone();
+    if has_shape { convert::<K>(value, template).map(drop) } else { Err(Refused::new(value)) }
+}
+
+fn convert<K: FieldKind>(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
+    match value {
+        Value::Array(_) if K::takes_list(template) => Many::<K>::convert(value, template),
+        value => K::convert(value, template),
     }
 }
 
