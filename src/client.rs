@@ -2,13 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
+use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::{
-    api,
+    api::{self, Operation, call},
     error::{Error, Result},
     events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOptions},
-    transport::{Token, Transport, TransportOptions},
+    schema::NodeCatalogue,
+    transport::{Token, Transport, TransportOptions, runtime},
+    workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
 
 /// A connection to one InvokeAI server.
@@ -35,6 +39,12 @@ struct Inner {
     api: api::Client,
     events: EventHub,
     version: OnceLock<String>,
+    catalogue: OnceLock<Arc<NodeCatalogue>>,
+}
+
+#[derive(Deserialize)]
+struct SavedWorkflow {
+    workflow: Value,
 }
 
 /// Settings of a [`Client`], from [`Client::builder`].
@@ -91,6 +101,48 @@ impl Client {
         }
         let version = self.api().app_version().send().await?.into_inner().version;
         Ok(self.inner.version.get_or_init(|| version).clone())
+    }
+
+    /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
+    ///
+    /// # Errors
+    /// Any error of a call; [`Error::Decode`] if the document describes no nodes.
+    pub async fn catalogue(&self) -> Result<Arc<NodeCatalogue>> {
+        if let Some(catalogue) = self.inner.catalogue.get() {
+            return Ok(Arc::clone(catalogue));
+        }
+        const OPENAPI: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
+        let request = self.api().client.get(format!("{}{}", self.api().baseurl, OPENAPI.path)).build();
+        let document = runtime::json::<Value>(self.api(), &OPENAPI, request.map_err(runtime::not_a_request)).await?.into_inner();
+        let catalogue = NodeCatalogue::from_openapi(&document).map_err(|error| Error::Decode {
+            operation: OPENAPI.id,
+            at: ".".into(),
+            problem: error.to_string(),
+            excerpt: String::new(),
+        })?;
+        Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
+    }
+
+    /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
+    ///
+    /// A called workflow that cannot be read leaves its node with the inputs of its last save, as in the editor.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow> {
+        let definition = definition.into();
+        let mut options = WorkflowOptions::default();
+        for id in definition.called_workflow_ids() {
+            let api = self.api();
+            match call!(api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>()).await {
+                Ok(saved) => {
+                    options.saved_workflows.insert(id.to_owned(), WorkflowDefinition::from_value(saved.workflow)?);
+                }
+                Err(error) if error.is_not_found() => tracing::warn!(workflow_id = id, "called workflow not found"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Workflow::with_options(definition, self.catalogue().await?, &options))
     }
 
     /// Uses another bearer token from now on, in all clones; `None` for none.
@@ -170,7 +222,7 @@ impl ClientBuilder {
         let events = EventHub::new(endpoint, self.events);
         let baseurl = base.as_str().trim_end_matches('/').to_owned();
         let api = api::Client { baseurl, client: http, transport };
-        Ok(Client { inner: Arc::new(Inner { base, api, events, version: OnceLock::new() }) })
+        Ok(Client { inner: Arc::new(Inner { base, api, events, version: OnceLock::new(), catalogue: OnceLock::new() }) })
     }
 }
 
