@@ -95,7 +95,8 @@ fn bounds_hidden_from_the_editor_count() {
     accepts(&mut fps, json!(120), json!(120));
     let mut weight = field("controlnet", "control_weight");
     refuses(&mut weight, json!(2.5));
-    assert_eq!(weight.accepts(), "a number at least -1, at most 2, or a list of such");
+    assert_eq!(weight.accepts(), "a number at least -1, at most 2");
+    refuses(&mut weight, json!([1]));
     let mut images = field("flux_kontext_image_prep", "images");
     refuses(&mut images, json!([]));
     refuses(&mut images, json!(vec!["i"; 11]));

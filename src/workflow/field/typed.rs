@@ -28,8 +28,11 @@ pub(super) mod sealed {
         /// Checks a value and gives it the form that is stored.
         fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused>;
         /// Whether a list may stand in for the one value. The editor has no widget for that, but keeps and sends it.
+        /// Where such a field has bounds, the server fails on lists: it compares the list itself with the bound.
         fn takes_list(template: &InputTemplate) -> bool {
-            template.field_type.cardinality == Cardinality::SingleOrCollection
+            let bounds = &template.server_constraints;
+            let limits = [bounds.minimum, bounds.maximum, bounds.exclusive_minimum, bounds.exclusive_maximum];
+            template.field_type.cardinality == Cardinality::SingleOrCollection && limits.iter().all(Option::is_none)
         }
     }
 }
