@@ -146,13 +146,17 @@ pub(crate) fn path_parameter(name: &'static str, value: &impl ToString) -> Resul
 
 /// A setter of a builder could not convert its value, or was never called.
 pub(crate) fn invalid_parameter(complaint: String) -> Error {
-    // Progenitor says "board_id was not initialized" or "conversion to `i64` for limit failed".
+    // Progenitor says "board_id was not initialized" or "conversion to `i64` for limit failed", for a body with
+    // ": " and a reason.
     if let Some(name) = complaint.strip_suffix(" was not initialized") {
         return Error::invalid(name, "is required and was not set");
     }
     let conversion = complaint.strip_prefix("conversion to `").and_then(|rest| rest.split_once("` for "));
-    match conversion.and_then(|(kind, rest)| Some((kind, rest.split(" failed").next()?))) {
-        Some((kind, name)) => Error::invalid(name, format!("cannot be converted to `{}`", kind.replace(' ', ""))),
+    match conversion.and_then(|(kind, rest)| Some((kind, rest.split_once(" failed")?))) {
+        // A body says which member of it is the trouble.
+        Some((kind, (name, reason))) => {
+            Error::invalid(name, format!("cannot be converted to `{}`{reason}", kind.replace(' ', "")))
+        }
         None => Error::invalid("request", complaint),
     }
 }
