@@ -31,7 +31,7 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     pub(crate) method: String,
     pub(crate) path: String,
-    /// Query parameters that may be left out, as the builder names them.
+    /// Query parameters and form fields that may be left out, as the builder names them.
     pub(crate) optional: Vec<String>,
     /// Fields of a multipart body.
     pub(crate) form: Vec<FormField>,
@@ -116,12 +116,14 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
         .map(|(path, method, operation)| {
             let id = operation["operationId"].as_str().ok_or_else(|| format!("{method} {path} has no operationId"))?;
             let fields = operation[FORM_FIELDS].as_array().into_iter().flatten();
-            let form = fields.map(|field| FormField {
-                name: field["name"].as_str().unwrap_or_default().into(),
-                required: field["required"] == true,
-                file: field["file"] == true,
-                description: field["description"].as_str().unwrap_or_default().into(),
-            });
+            let form: Vec<_> = fields
+                .map(|field| FormField {
+                    name: field["name"].as_str().unwrap_or_default().into(),
+                    required: field["required"] == true,
+                    file: field["file"] == true,
+                    description: field["description"].as_str().unwrap_or_default().into(),
+                })
+                .collect();
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let optional = parameters
                 .filter(|parameter| parameter["in"] == "query" && parameter["required"] != true)
@@ -130,8 +132,8 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
                 id: id.into(),
                 method: method.to_uppercase(),
                 path: path.clone(),
-                optional: optional.collect(),
-                form: form.collect(),
+                optional: optional.chain(form.iter().filter(|f| !f.required).map(|f| f.name.clone())).collect(),
+                form,
             })
         })
         .collect()

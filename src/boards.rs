@@ -1,0 +1,459 @@
+//! Boards: the folders of a server's gallery.
+//!
+//! [`Client::boards`] lists, finds and creates them; [`Client::board`] works with one of them.
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+//! let board = client.boards().create("Samples").await?;
+//! let samples = client.board(&board.board_id);
+//! samples.upload("photo.jpg").await?;
+//! samples.download_all("samples").await?;
+//! samples.archive().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    future::{Future, IntoFuture},
+    path::PathBuf,
+    pin::Pin,
+};
+
+use futures::{Stream, TryStreamExt as _};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Client, Timestamp, Upload,
+    api::{call, enums},
+    batch::{Answer, BatchOutcome, in_chunks},
+    download::DownloadMany,
+    error::{Error, Result},
+    images::{ImageCategory, ListImages, UploadImage, ZipDownload},
+    open_enum::open_enum,
+    page::{self, Direction, Page, RawPage, found},
+};
+
+/// Stands for "on no board" where a board id is wanted. It is no board itself: it cannot be got or changed.
+pub const UNCATEGORIZED: &str = "none";
+
+open_enum! {
+    /// Who sees a board on a server with several users.
+    BoardVisibility {
+        /// Its owner and administrators.
+        Private = "private",
+        /// Everyone sees it, its owner changes it.
+        Shared = "shared",
+        /// Everyone sees and changes it.
+        Public = "public",
+    }
+}
+
+/// A board, as `GET /api/v1/boards/{board_id}` describes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct Board {
+    /// Id on this server.
+    pub board_id: String,
+    /// Name; need not be unique, and may be empty. At most 300 characters.
+    pub board_name: String,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it, not its contents, changed last.
+    pub updated_at: Option<Timestamp>,
+    /// Image that stands for it.
+    pub cover_image_name: Option<String>,
+    /// Video that stands for it. Since 6.14.
+    pub cover_video_name: Option<String>,
+    /// Whether lists leave it out.
+    #[serde(default)]
+    pub archived: bool,
+    /// Images of category `general` that are not intermediate.
+    #[serde(default)]
+    pub image_count: u64,
+    /// Images of other categories, uploads among them, that are not intermediate. Since 6.9 at the latest.
+    #[serde(default)]
+    pub asset_count: u64,
+    /// Videos. Since 6.14.
+    #[serde(default)]
+    pub video_count: u64,
+    /// Who sees it. Since 6.13.
+    pub board_visibility: Option<BoardVisibility>,
+    /// Its owner. Since 6.13.
+    pub user_id: Option<String>,
+    /// Name of its owner, for administrators. Since 6.13.
+    pub owner_username: Option<String>,
+}
+
+/// What happened when a board was deleted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct DeletedBoard {
+    /// The board that is gone.
+    pub board_id: String,
+    /// Images that were on it and are on no board now.
+    #[serde(default)]
+    pub deleted_board_images: Vec<String>,
+    /// Images that were deleted with it.
+    #[serde(default)]
+    pub deleted_images: Vec<String>,
+    /// Videos that were on it and are on no board now.
+    #[serde(default)]
+    pub deleted_board_videos: Vec<String>,
+    /// Videos that were deleted with it.
+    #[serde(default)]
+    pub deleted_videos: Vec<String>,
+    /// Images that could not be deleted.
+    #[serde(default)]
+    pub failed_images: Vec<String>,
+    /// Videos that could not be deleted.
+    #[serde(default)]
+    pub failed_videos: Vec<String>,
+}
+
+/// By what boards are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum BoardOrder {
+    /// When they were made.
+    #[default]
+    CreatedAt,
+    /// Their names.
+    Name,
+}
+
+/// All boards of a server, from [`Client::boards`].
+#[derive(Debug, Clone)]
+pub struct Boards {
+    client: Client,
+}
+
+/// One board of a server, from [`Client::board`].
+#[derive(Debug, Clone)]
+pub struct BoardHandle {
+    client: Client,
+    id: String,
+}
+
+impl Client {
+    /// The boards of the server.
+    pub fn boards(&self) -> Boards {
+        Boards { client: self.clone() }
+    }
+
+    /// The board of this id. Asks nothing yet.
+    pub fn board(&self, board_id: impl Into<String>) -> BoardHandle {
+        BoardHandle { client: self.clone(), id: board_id.into() }
+    }
+}
+
+impl Boards {
+    /// Lists boards: `.await` gives a page, [`ListBoards::stream`] all of them.
+    pub fn list(&self) -> ListBoards {
+        ListBoards {
+            client: self.client.clone(),
+            order: BoardOrder::default(),
+            direction: Direction::default(),
+            archived: false,
+            offset: 0,
+            limit: 100,
+        }
+    }
+
+    /// The board of this name, archived ones included; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with the ids if several have this name; any error of a call.
+    pub async fn find(&self, name: &str) -> Result<Option<Board>> {
+        let boards = self.list().include_archived(true).stream();
+        let mut found: Vec<Board> =
+            boards.try_filter(|board| std::future::ready(board.board_name == name)).try_collect().await?;
+        if found.len() > 1 {
+            let ids: Vec<_> = found.iter().map(|board| board.board_id.as_str()).collect();
+            let problem = format!("`{name}` is the name of {} boards; use an id: {}", found.len(), ids.join(", "));
+            return Err(Error::invalid("board name", problem));
+        }
+        Ok(found.pop())
+    }
+
+    /// Makes a board (`POST /api/v1/boards/`). Another one of the same name is no obstacle.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`] for a name of more than 300 characters; any error of a call.
+    pub async fn create(&self, name: impl Into<String>) -> Result<Board> {
+        let api = self.client.api();
+        call!(api.create_board().board_name(name.into()).send_as()).await
+    }
+
+    /// The images and videos that are on no board. Only its lists, its uploads and its downloads make sense.
+    pub fn uncategorized(&self) -> BoardHandle {
+        self.client.board(UNCATEGORIZED)
+    }
+}
+
+/// A list of boards under construction, from [`Boards::list`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `.await` or `stream`"]
+pub struct ListBoards {
+    client: Client,
+    order: BoardOrder,
+    direction: Direction,
+    archived: bool,
+    offset: u64,
+    limit: u64,
+}
+
+impl ListBoards {
+    /// Sets by what to order, and which way. Newest first without.
+    pub fn order_by(mut self, order: BoardOrder, direction: Direction) -> Self {
+        (self.order, self.direction) = (order, direction);
+        self
+    }
+
+    /// Whether archived boards are in it. They are not without.
+    pub fn include_archived(mut self, archived: bool) -> Self {
+        self.archived = archived;
+        self
+    }
+
+    /// Leaves out so many boards at the beginning.
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Sets how many boards a page has at most. 100 without.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// All boards from the offset on, fetched page by page as the stream is read.
+    pub fn stream(self) -> impl Stream<Item = Result<Board>> + Send + use<> {
+        page::stream(self.offset, move |offset| self.clone().offset(offset).fetch())
+    }
+
+    // Without `all`, the server wants both offset and limit, and answers 400 otherwise.
+    async fn fetch(self) -> Result<Page<Board>> {
+        let api = self.client.api();
+        let order = match self.order {
+            BoardOrder::CreatedAt => "created_at",
+            BoardOrder::Name => "board_name",
+        };
+        let call = call!(
+            api.list_boards()
+                .order_by(order)
+                .direction(self.direction.as_str())
+                .include_archived(self.archived)
+                .offset(self.offset)
+                .limit(self.limit)
+                .send_as::<RawPage>()
+        );
+        Ok(call.await?.read("list_boards", self.offset))
+    }
+}
+
+impl IntoFuture for ListBoards {
+    type Output = Result<Page<Board>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.fetch())
+    }
+}
+
+/// Itself.
+impl BoardHandle {
+    /// Id of the board.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The board.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it does not exist; any error of a call.
+    pub async fn get(&self) -> Result<Board> {
+        self.is_a_board()?;
+        let api = self.client.api();
+        call!(api.get_board().board_id(&self.id).send_as()).await
+    }
+
+    /// The board, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn find(&self) -> Result<Option<Board>> {
+        found(self.get().await)
+    }
+
+    /// Gives it another name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it does not exist; any error of a call.
+    pub async fn rename(&self, name: impl Into<String>) -> Result<Board> {
+        self.change(json!({ "board_name": name.into() })).await
+    }
+
+    /// Leaves it out of lists from now on. Its contents stay.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub async fn archive(&self) -> Result<Board> {
+        self.change(json!({ "archived": true })).await
+    }
+
+    /// Shows it in lists again.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub async fn unarchive(&self) -> Result<Board> {
+        self.change(json!({ "archived": false })).await
+    }
+
+    /// Sets the image that stands for it.
+    ///
+    /// # Errors
+    /// [`Error::Server`] if there is no such image (the server answers 500); else as [`rename`](Self::rename).
+    pub async fn set_cover(&self, image_name: impl Into<String>) -> Result<Board> {
+        self.change(json!({ "cover_image_name": image_name.into() })).await
+    }
+
+    /// Sets who sees it. Servers before 6.13 do not know this and answer 422.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub async fn set_visibility(&self, visibility: BoardVisibility) -> Result<Board> {
+        self.change(json!({ "board_visibility": visibility })).await
+    }
+
+    async fn change(&self, changes: Value) -> Result<Board> {
+        self.is_a_board()?;
+        let api = self.client.api();
+        call!(api.update_board().board_id(&self.id).send_json_as(&changes)).await
+    }
+
+    /// Deletes the board. Its images and videos stay, on no board.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it does not exist; any error of a call.
+    pub async fn delete(&self) -> Result<DeletedBoard> {
+        self.remove_board(false).await
+    }
+
+    /// Deletes the board with every image and video on it.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub async fn delete_with_images(&self) -> Result<DeletedBoard> {
+        self.remove_board(true).await
+    }
+
+    async fn remove_board(&self, include_images: bool) -> Result<DeletedBoard> {
+        self.is_a_board()?;
+        let api = self.client.api();
+        call!(api.delete_board().board_id(&self.id).include_images(include_images).send_as()).await
+    }
+
+    fn is_a_board(&self) -> Result<()> {
+        match self.id == UNCATEGORIZED {
+            true => Err(Error::invalid("board_id", "is `none`, which stands for images on no board; expected a board")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Its contents.
+impl BoardHandle {
+    /// Names of all its images, intermediate ones included, in no order (`GET /api/v1/boards/{board_id}/image_names`).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it does not exist; any error of a call.
+    pub async fn image_names(&self) -> Result<Vec<String>> {
+        let api = self.client.api();
+        call!(api.list_all_board_image_names().board_id(&self.id).send_as()).await
+    }
+
+    /// As [`image_names`](Self::image_names), of some categories only, and intermediate ones only or none of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn image_names_of(
+        &self,
+        categories: &[ImageCategory],
+        is_intermediate: Option<bool>,
+    ) -> Result<Vec<String>> {
+        let api = self.client.api();
+        let categories = categories.iter().map(|category| enums::ImageCategory::from(category.as_str()));
+        let categories = Some(categories.collect::<Vec<_>>()).filter(|list| !list.is_empty());
+        let call = call!(
+            api.list_all_board_image_names().board_id(&self.id).categories?(categories).is_intermediate?(
+                is_intermediate
+            )
+            .send_as()
+        );
+        call.await
+    }
+
+    /// Lists its images, as [`Images::list`](crate::images::Images::list) does. An unknown board gives an empty list.
+    pub fn images(&self) -> ListImages {
+        self.client.images().list().board(&self.id)
+    }
+
+    /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does not
+    /// have are in [`BatchOutcome::skipped`].
+    pub async fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+        #[derive(Deserialize)]
+        struct Added {
+            added_images: Vec<String>,
+            #[serde(default)]
+            failed_images: Vec<String>,
+            #[serde(default)]
+            affected_boards: Vec<String>,
+        }
+        in_chunks(images, |names| async move {
+            self.is_a_board()?;
+            let api = self.client.api();
+            let body = json!({ "board_id": self.id, "image_names": names });
+            let Added { added_images: done, failed_images: failed, affected_boards } =
+                call!(api.add_images_to_board().send_json_as(&body)).await?;
+            Ok(Answer { done, failed, affected_boards })
+        })
+        .await
+    }
+
+    /// Takes images off it, if they are on it: an image on another board is left alone, and is in
+    /// [`BatchOutcome::skipped`]. Goes on after failures.
+    ///
+    /// The server's own call takes images off whatever board they are on; this asks for the board's images first.
+    ///
+    /// # Errors
+    /// Any error of asking for the board's images.
+    pub async fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome> {
+        let on_it: std::collections::BTreeSet<String> = self.image_names().await?.into_iter().collect();
+        let (here, elsewhere): (Vec<String>, Vec<String>) =
+            crate::batch::distinct(images).into_iter().partition(|name| on_it.contains(name));
+        let mut outcome = self.client.images().remove_from_boards(here).await;
+        outcome.skipped.extend(elsewhere);
+        Ok(outcome)
+    }
+
+    /// Uploads a file onto it, as [`Images::upload`](crate::images::Images::upload) does.
+    pub fn upload(&self, file: impl Into<Upload>) -> UploadImage {
+        let upload = self.client.images().upload(file);
+        match self.id == UNCATEGORIZED {
+            true => upload,
+            false => upload.board(&self.id),
+        }
+    }
+
+    /// Downloads all its images that are not intermediate into a directory; what is there already stays.
+    pub fn download_all(&self, directory: impl Into<PathBuf>) -> DownloadMany {
+        DownloadMany::of_board(&self.client, &self.id, directory.into())
+    }
+
+    /// Downloads all its images as one zip file that the server makes.
+    pub fn zip(&self) -> ZipDownload {
+        ZipDownload::new(&self.client, json!({ "board_id": self.id }))
+    }
+}

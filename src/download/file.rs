@@ -1,0 +1,245 @@
+//! Files that appear whole or not at all.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Collision;
+use crate::error::{Error, Result};
+
+/// So many chunks wait for the disk at most.
+const CHUNKS_WAITING: usize = 16;
+
+/// A file that is being written, next to where it will be. Gone when dropped, unless it was put in place.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+/// Where a file ended up.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) path: PathBuf,
+    /// Whether a file that was there before was kept instead.
+    pub(super) kept: bool,
+}
+
+/// Takes the bytes of a file, and puts it in place at the end.
+///
+/// Disk work happens on its own thread, so a slow disk holds up nothing but this file. Dropping this at any time
+/// leaves nothing behind: the part goes where its writer ends.
+pub(super) struct Writer {
+    target: PathBuf,
+    chunks: mpsc::Sender<Bytes>,
+    written: tokio::task::JoinHandle<io::Result<Part>>,
+}
+
+impl Writer {
+    pub(super) async fn create(target: &Path) -> Result<Self> {
+        let directory = parent(target);
+        let (chunks, mut waiting) = mpsc::channel::<Bytes>(CHUNKS_WAITING);
+        let part = tokio::task::spawn_blocking(move || Part::create(&directory));
+        let part = joined(part).await.map_err(|error| Error::io("write", target, error))?;
+        let written = tokio::task::spawn_blocking(move || {
+            let mut part = part;
+            while let Some(chunk) = waiting.blocking_recv() {
+                part.write(&chunk)?;
+            }
+            Ok(part)
+        });
+        Ok(Self { target: target.to_owned(), chunks, written })
+    }
+
+    pub(super) async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        // The writer only goes away after an error, which `place` would tell.
+        if self.chunks.send(chunk).await.is_err() {
+            let error = match joined(&mut self.written).await {
+                Ok(_) => io::Error::other("the writer stopped"),
+                Err(error) => error,
+            };
+            return Err(Error::io("write", &self.target, error));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn place(self, collision: Collision, durable: bool) -> Result<Placed> {
+        let Self { target, chunks, written } = self;
+        drop(chunks);
+        let failed = |error| Error::io("write", target.clone(), error);
+        let part = joined(written).await.map_err(failed)?;
+        let aim = target.clone();
+        joined(tokio::task::spawn_blocking(move || part.place(&aim, collision, durable))).await.map_err(failed)
+    }
+}
+
+async fn joined<T>(task: impl Future<Output = Result<io::Result<T>, tokio::task::JoinError>>) -> io::Result<T> {
+    task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+impl Part {
+    fn create(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(format!(".{}.part", uuid::Uuid::new_v4()));
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Ok(Self { path, file: Some(file) })
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => file.write_all(chunk),
+            None => Err(io::Error::other("the file is closed")),
+        }
+    }
+
+    fn place(mut self, target: &Path, collision: Collision, durable: bool) -> io::Result<Placed> {
+        if let Some(file) = self.file.take()
+            && durable
+        {
+            file.sync_all()?;
+        }
+        let mut path = target.to_owned();
+        let mut number = 1;
+        let kept = loop {
+            match collision {
+                Collision::Overwrite => {
+                    fs::rename(&self.path, &path)?;
+                    break false;
+                }
+                _ => match place_new(&self.path, &path) {
+                    Ok(()) => break false,
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => match collision {
+                        Collision::Skip => break true,
+                        Collision::Rename => {
+                            number += 1;
+                            path = numbered(target, number);
+                        }
+                        _ => return Err(error),
+                    },
+                    Err(error) => return Err(error),
+                },
+            }
+        };
+        if durable {
+            sync_directory(&parent(&path))?;
+        }
+        Ok(Placed { path, kept })
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Windows removes no open file.
+        drop(self.file.take());
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(path = %self.path.display(), %error, "cannot remove an unfinished download");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Moves a file to a name that must be free, so that of two writers one loses.
+fn place_new(part: &Path, target: &Path) -> io::Result<()> {
+    match fs::hard_link(part, target) {
+        // The part's own name goes when it is dropped.
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        // A file system without links: take the name first.
+        Err(_) => {
+            OpenOptions::new().write(true).create_new(true).open(target)?;
+            fs::rename(part, target).inspect_err(|_| {
+                let _ = fs::remove_file(target);
+            })
+        }
+    }
+}
+
+/// `image (2).png` for `image.png`.
+fn numbered(target: &Path, number: u32) -> PathBuf {
+    let stem = target.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = target.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+    target.with_file_name(format!("{stem} ({number}){}", extension.unwrap_or_default()))
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A new name is safe only when its directory is.
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    async fn save(target: &Path, text: &'static str, collision: Collision) -> Result<Placed> {
+        let mut writer = Writer::create(target).await?;
+        writer.write(Bytes::from_static(text.as_bytes())).await?;
+        writer.place(collision, true).await
+    }
+
+    #[tokio::test]
+    async fn each_way_to_meet_a_file_that_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.png");
+        for (text, collision, kept, path) in [
+            ("1", Collision::Error, false, "a.png"),
+            ("2", Collision::Skip, true, "a.png"),
+            ("3", Collision::Rename, false, "a (2).png"),
+            ("4", Collision::Rename, false, "a (3).png"),
+            ("5", Collision::Overwrite, false, "a.png"),
+        ] {
+            let placed = save(&target, text, collision).await.unwrap();
+            assert_eq!((placed.kept, placed.path), (kept, directory.path().join(path)));
+        }
+        let error = save(&target, "6", Collision::Error).await.unwrap_err();
+        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists), "{error:?}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "5");
+        assert_eq!(names(directory.path()), ["a (2).png", "a (3).png", "a.png"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_of_a_file_that_was_given_up_or_cannot_be_placed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(&directory.path().join("a")).await.unwrap();
+        writer.write(Bytes::from_static(b"half")).await.unwrap();
+        assert_eq!(names(directory.path()).len(), 1);
+        drop(writer);
+        for _ in 0..100 {
+            if names(directory.path()).is_empty() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert!(names(directory.path()).is_empty());
+
+        fs::create_dir(directory.path().join("taken")).unwrap();
+        save(&directory.path().join("taken"), "x", Collision::Overwrite).await.unwrap_err();
+        save(&directory.path().join("missing").join("x"), "x", Collision::Overwrite).await.unwrap_err();
+        assert_eq!(names(directory.path()), ["taken"]);
+    }
+}

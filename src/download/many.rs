@@ -1,0 +1,167 @@
+//! Downloads of many files into one directory.
+
+use std::{
+    future::{Future, IntoFuture},
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+};
+
+use futures::StreamExt as _;
+
+use super::{Collision, Download, DownloadProgress, Options, SavedFile, Source};
+use crate::{Client, batch::BatchFailure, error::Result};
+
+/// Downloads into a directory under construction; `.await` carries them out.
+///
+/// Comes from [`BoardHandle::download_all`](crate::boards::BoardHandle::download_all) or
+/// [`Images::download`](crate::images::Images::download). Doing it again downloads only what is missing, so it can be
+/// stopped and resumed at will.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is downloaded before `.await`"]
+pub struct DownloadMany {
+    client: Client,
+    what: What,
+    directory: PathBuf,
+    thumbnails: bool,
+    parallel: usize,
+    options: Options,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Images(Vec<String>),
+    Videos(Vec<String>),
+    Board(String),
+}
+
+/// What became of each file.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct DownloadReport {
+    /// Files that were downloaded.
+    pub saved: Vec<SavedFile>,
+    /// Files that were there before.
+    pub kept: Vec<SavedFile>,
+    /// Files that could not be downloaded. Nothing of them is on disk.
+    pub failed: Vec<BatchFailure>,
+}
+
+impl DownloadReport {
+    /// Whether every file is in the directory.
+    pub fn is_success(&self) -> bool {
+        self.failed.is_empty()
+    }
+}
+
+impl DownloadMany {
+    fn new(client: &Client, what: What, directory: PathBuf) -> Self {
+        let options = Options::default();
+        Self { client: client.clone(), what, directory, thumbnails: false, parallel: 4, options }
+    }
+
+    pub(crate) fn of_images(client: &Client, names: Vec<String>, directory: PathBuf) -> Self {
+        Self::new(client, What::Images(names), directory)
+    }
+
+    pub(crate) fn of_videos(client: &Client, names: Vec<String>, directory: PathBuf) -> Self {
+        Self::new(client, What::Videos(names), directory)
+    }
+
+    pub(crate) fn of_board(client: &Client, board_id: &str, directory: PathBuf) -> Self {
+        Self::new(client, What::Board(board_id.to_owned()), directory)
+    }
+
+    /// Sets how many files to download at the same time. 4 without; 0 counts as 1.
+    pub fn parallel(mut self, parallel: usize) -> Self {
+        self.parallel = parallel.max(1);
+        self
+    }
+
+    /// Whether to download thumbnails (`….webp`) instead of the files.
+    pub fn thumbnails(mut self, thumbnails: bool) -> Self {
+        self.thumbnails = thumbnails;
+        self
+    }
+
+    /// Sets what to do where a file is there already. It is skipped without.
+    pub fn collision(mut self, collision: Collision) -> Self {
+        self.options.collision = Some(collision);
+        self
+    }
+
+    /// As [`Download::sidecar`], for each file.
+    pub fn sidecar(mut self, sidecar: bool) -> Self {
+        self.options.sidecar = sidecar;
+        self
+    }
+
+    /// As [`Download::limit`], for each file.
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.options.limit = Some(bytes);
+        self
+    }
+
+    /// As [`Download::durable`].
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.options.durable = durable;
+        self
+    }
+
+    /// As [`Download::progress`]; each call says which file it is about.
+    pub fn progress(mut self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self {
+        self.options.progress = Some(Arc::new(progress));
+        self
+    }
+
+    async fn run(self) -> Result<DownloadReport> {
+        let mut results: Vec<_> = futures::stream::iter(self.sources().await?.into_iter().enumerate())
+            .map(|(index, source)| {
+                let name = source.name().to_owned();
+                let download = Download { client: self.client.clone(), source, options: self.options.clone() };
+                let saving = download.to_directory(self.directory.clone());
+                async move { (index, name, saving.await) }
+            })
+            .buffer_unordered(self.parallel)
+            .collect()
+            .await;
+        results.sort_by_key(|(index, ..)| *index);
+        let mut report = DownloadReport::default();
+        for (_, name, result) in results {
+            match result {
+                Ok(saved) if saved.kept => report.kept.push(saved),
+                Ok(saved) => report.saved.push(saved),
+                Err(error) => report.failed.push(BatchFailure { name, error: Some(error) }),
+            }
+        }
+        Ok(report)
+    }
+
+    async fn sources(&self) -> Result<Vec<Source>> {
+        let image = |name| if self.thumbnails { Source::ImageThumbnail(name) } else { Source::Image(name) };
+        let video = |name| if self.thumbnails { Source::VideoThumbnail(name) } else { Source::Video(name) };
+        Ok(match &self.what {
+            What::Images(names) => names.iter().cloned().map(image).collect(),
+            What::Videos(names) => names.iter().cloned().map(video).collect(),
+            What::Board(board) => {
+                let names = self.client.images().list().board(board).intermediate(false).names().await?;
+                names.image_names.into_iter().map(image).collect()
+            }
+        })
+    }
+}
+
+/// # Errors
+/// Any error of asking for the names of a board's images. What fails for one file is in
+/// [`DownloadReport::failed`], and the others go on.
+///
+/// # Cancel safety
+/// Dropping the future leaves the files that were complete, whole, and nothing else.
+impl IntoFuture for DownloadMany {
+    type Output = Result<DownloadReport>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

@@ -1,0 +1,183 @@
+//! The bytes of one file, checked as they come.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+
+use super::content::Watch;
+use crate::{
+    Client,
+    api::{ByteStream, ResponseValue, call},
+    error::{Error, Result},
+};
+
+/// What to download.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Image(String),
+    ImageThumbnail(String),
+    Video(String),
+    VideoThumbnail(String),
+    WorkflowThumbnail(String),
+    ModelImage(String),
+    StylePresetImage(String),
+    Zip(String),
+}
+
+impl Source {
+    /// Name or id on the server.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Image(name)
+            | Self::ImageThumbnail(name)
+            | Self::Video(name)
+            | Self::VideoThumbnail(name)
+            | Self::WorkflowThumbnail(name)
+            | Self::ModelImage(name)
+            | Self::StylePresetImage(name)
+            | Self::Zip(name) => name,
+        }
+    }
+
+    /// Name of a file for it, not checked yet. Thumbnails are WebP images.
+    pub(super) fn file_name(&self) -> String {
+        let name = self.name();
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        match self {
+            Self::Image(_) | Self::Video(_) | Self::Zip(_) => name.to_owned(),
+            Self::ImageThumbnail(_) | Self::VideoThumbnail(_) => format!("{stem}.webp"),
+            Self::WorkflowThumbnail(_) | Self::StylePresetImage(_) => format!("{name}.webp"),
+            Self::ModelImage(_) => format!("{name}.png"),
+        }
+    }
+
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Image(_) => "get_image_full",
+            Self::ImageThumbnail(_) => "get_image_thumbnail",
+            Self::Video(_) => "get_video_full",
+            Self::VideoThumbnail(_) => "get_video_thumbnail",
+            Self::WorkflowThumbnail(_) => "get_workflow_thumbnail",
+            Self::ModelImage(_) => "get_model_image",
+            Self::StylePresetImage(_) => "get_style_preset_image",
+            Self::Zip(_) => "get_bulk_download_item",
+        }
+    }
+
+    fn expected(&self) -> &'static str {
+        match self {
+            Self::Video(_) => "video/",
+            Self::Zip(_) => "application/zip",
+            _ => "image/",
+        }
+    }
+
+    async fn open(&self, client: &Client) -> Result<ResponseValue<ByteStream>> {
+        let api = client.api();
+        match self {
+            Self::Image(name) => call!(api.get_image_full().image_name(name).send()).await,
+            Self::ImageThumbnail(name) => call!(api.get_image_thumbnail().image_name(name).send()).await,
+            Self::Video(name) => call!(api.get_video_full().video_name(name).send()).await,
+            Self::VideoThumbnail(name) => call!(api.get_video_thumbnail().video_name(name).send()).await,
+            Self::WorkflowThumbnail(id) => call!(api.get_workflow_thumbnail().workflow_id(id).send()).await,
+            Self::ModelImage(key) => call!(api.get_model_image().key(key).send()).await,
+            Self::StylePresetImage(id) => call!(api.get_style_preset_image().style_preset_id(id).send()).await,
+            Self::Zip(name) => call!(api.get_bulk_download_item().bulk_download_item_name(name).send()).await,
+        }
+    }
+}
+
+/// An answer that is being read.
+pub(super) struct Transfer {
+    client: Client,
+    operation: &'static str,
+    body: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send + Sync>>,
+    label: String,
+    total: Option<u64>,
+    limit: u64,
+    watch: Watch,
+}
+
+impl Transfer {
+    pub(super) async fn open(client: &Client, source: &Source, limit: u64) -> Result<Self> {
+        let answer = source.open(client).await?;
+        let operation = source.operation();
+        let (label, total) = (label(answer.headers()), length(answer.headers()));
+        if !label.starts_with(source.expected()) {
+            let expected = source.expected();
+            return Err(Error::Body { operation, problem: format!("is `{label}`, not `{expected}…`") });
+        }
+        let mut transfer = Self {
+            client: client.clone(),
+            operation,
+            body: answer.into_inner().into_inner(),
+            label,
+            total,
+            limit,
+            watch: Watch::default(),
+        };
+        transfer.within_limit(total.unwrap_or(0))?;
+        Ok(transfer)
+    }
+
+    pub(super) fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.watch.length()
+    }
+
+    /// The next bytes; `None` at the end of a file that is whole.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        match self.body.next().await {
+            Some(Ok(chunk)) => {
+                self.within_limit(self.received() + chunk.len() as u64)?;
+                self.watch.feed(&chunk);
+                Ok(Some(chunk))
+            }
+            Some(Err(error)) if error.is_timeout() => {
+                Err(self.client.transport().failure(self.operation, self.client.base_url().to_string(), error))
+            }
+            Some(Err(error)) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                Err(self.fault(format!("was cut off after {} bytes{cause}", self.received())))
+            }
+            None => self.end().map(|()| None),
+        }
+    }
+
+    fn end(&self) -> Result<()> {
+        if let Some(total) = self.total
+            && total != self.received()
+        {
+            return Err(self.fault(format!("has {} bytes instead of the {total} announced", self.received())));
+        }
+        match self.watch.fault(&self.label) {
+            Some(fault) => Err(self.fault(fault)),
+            None => Ok(()),
+        }
+    }
+
+    fn within_limit(&mut self, length: u64) -> Result<()> {
+        match length > self.limit {
+            true => Err(self.fault(format!("is longer than the limit of {} bytes", self.limit))),
+            false => Ok(()),
+        }
+    }
+
+    fn fault(&self, problem: String) -> Error {
+        Error::Body { operation: self.operation, problem }
+    }
+}
+
+fn label(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

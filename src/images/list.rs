@@ -1,0 +1,171 @@
+//! Lists of images.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+};
+
+use futures::Stream;
+use serde::Deserialize;
+
+use super::{Image, ImageCategory, ImageOrigin};
+use crate::{
+    Client,
+    api::{call, enums},
+    error::Result,
+    page::{self, Direction, Page, RawPage},
+};
+
+/// A list of images under construction, from [`Images::list`](super::Images::list).
+///
+/// Newest first, intermediate images and all categories included, unless told otherwise. While a stream is read,
+/// images that are made or deleted shift the pages; where that matters, take [`names`](Self::names) first.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `.await`, `stream` or `names`"]
+pub struct ListImages {
+    client: Client,
+    filter: Filter,
+    direction: Direction,
+    starred_first: bool,
+    offset: u64,
+    limit: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Filter {
+    categories: Option<Vec<enums::ImageCategory>>,
+    is_intermediate: Option<bool>,
+    board_id: Option<String>,
+    origin: Option<ImageOrigin>,
+    search: Option<String>,
+}
+
+/// Names of the images of a list.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct ImageNames {
+    /// All names, in the list's order.
+    pub image_names: Vec<String>,
+    /// How many of them are starred; with starred ones first, those are the first ones.
+    #[serde(default)]
+    pub starred_count: u64,
+    /// How many there are.
+    #[serde(default)]
+    pub total_count: u64,
+}
+
+impl ListImages {
+    pub(super) fn new(client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+            filter: Filter::default(),
+            direction: Direction::Descending,
+            starred_first: false,
+            offset: 0,
+            limit: 100,
+        }
+    }
+
+    /// Only images of these categories.
+    pub fn categories(mut self, categories: impl IntoIterator<Item = ImageCategory>) -> Self {
+        let categories = categories.into_iter().map(|category| category.as_str().into());
+        self.filter.categories = Some(categories.collect());
+        self
+    }
+
+    /// Only intermediate images, or none of them.
+    pub fn intermediate(mut self, is_intermediate: bool) -> Self {
+        self.filter.is_intermediate = Some(is_intermediate);
+        self
+    }
+
+    /// Only images on this board; `none` for those on no board. An unknown board gives an empty list.
+    pub fn board(mut self, board_id: impl Into<String>) -> Self {
+        self.filter.board_id = Some(board_id.into());
+        self
+    }
+
+    /// Only images that come from there.
+    pub fn origin(mut self, origin: ImageOrigin) -> Self {
+        self.filter.origin = Some(origin);
+        self
+    }
+
+    /// Only images whose metadata, or date, have this text in them.
+    pub fn search(mut self, text: impl Into<String>) -> Self {
+        self.filter.search = Some(text.into());
+        self
+    }
+
+    /// Sets the order by age. Newest first without.
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// Whether starred images come before all others, as in the gallery. They do not without.
+    pub fn starred_first(mut self, starred_first: bool) -> Self {
+        self.starred_first = starred_first;
+        self
+    }
+
+    /// Leaves out so many images at the beginning.
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Sets how many images a page has, 0 to 1000. 100 without.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// All images from the offset on, fetched page by page as the stream is read.
+    pub fn stream(self) -> impl Stream<Item = Result<Image>> + Send + use<> {
+        page::stream(self.offset, move |offset| self.clone().offset(offset).fetch())
+    }
+
+    /// Names of all images of the list in one call; offset and limit do not count.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn names(self) -> Result<ImageNames> {
+        let api = self.client.api();
+        let Filter { categories, is_intermediate, board_id, origin, search } = self.filter;
+        let call = call!(
+            api.get_image_names().categories?(categories).is_intermediate?(is_intermediate).board_id?(board_id)
+                .image_origin?(origin.as_ref().map(ImageOrigin::as_str))
+            .search_term?(search)
+            .order_dir(self.direction.as_str())
+            .starred_first(self.starred_first)
+            .send_as()
+        );
+        call.await
+    }
+
+    async fn fetch(self) -> Result<Page<Image>> {
+        let api = self.client.api();
+        let Filter { categories, is_intermediate, board_id, origin, search } = self.filter;
+        let call = call!(
+            api.list_image_dtos().categories?(categories).is_intermediate?(is_intermediate).board_id?(board_id)
+                .image_origin?(origin.as_ref().map(ImageOrigin::as_str))
+            .search_term?(search)
+            .order_dir(self.direction.as_str())
+            .starred_first(self.starred_first)
+            .offset(self.offset)
+            .limit(self.limit)
+            .send_as::<RawPage>()
+        );
+        Ok(call.await?.read("list_image_dtos", self.offset))
+    }
+}
+
+impl IntoFuture for ListImages {
+    type Output = Result<Page<Image>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.fetch())
+    }
+}

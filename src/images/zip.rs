@@ -1,0 +1,174 @@
+//! Zip files that the server makes.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    Client,
+    api::call,
+    download::{Collision, Download, SavedFile, Source},
+    error::{Error, Result},
+};
+
+/// How often a zip file is asked for that came without its end.
+const ATTEMPTS: u32 = 3;
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A zip file under construction, from [`Images::zip`](super::Images::zip) or
+/// [`BoardHandle::zip`](crate::boards::BoardHandle::zip).
+///
+/// It has an entry `<category>/<image_name>` for each image. The server makes it after the answer, writes it in place,
+/// serves it **once** and deletes it then (`invokeai/app/api/routers/images.py`). So this waits until it is there,
+/// checks that its end came, and has it made again if not.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `to_file` or `bytes`"]
+pub struct ZipDownload {
+    client: Client,
+    wanted: Value,
+    timeout: Duration,
+    limit: Option<u64>,
+    collision: Collision,
+}
+
+#[derive(Deserialize)]
+struct Promised {
+    bulk_download_item_name: String,
+}
+
+/// Where the file goes.
+enum To {
+    Memory,
+    File(PathBuf),
+}
+
+enum Got {
+    Bytes(Bytes),
+    File(SavedFile),
+}
+
+impl ZipDownload {
+    pub(crate) fn new(client: &Client, wanted: Value) -> Self {
+        Self {
+            client: client.clone(),
+            wanted,
+            timeout: Duration::from_secs(600),
+            limit: None,
+            collision: Collision::Overwrite,
+        }
+    }
+
+    /// Sets how long the server may take to make the file. 10 minutes without.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// As [`Download::limit`].
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// Sets what to do where a file is there already. It is replaced without.
+    pub fn collision(mut self, collision: Collision) -> Self {
+        self.collision = collision;
+        self
+    }
+
+    /// Writes it to this path. Its directory must exist.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the board, [`Error::InvalidInput`] if an image does not exist; [`Error::Timeout`] if the
+    /// file is not ready in time; [`Error::Body`] if it came without its end again and again; [`Error::Io`] if it
+    /// cannot be written; any error of a call.
+    pub async fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile> {
+        match self.run(To::File(path.as_ref().to_owned())).await? {
+            Got::File(saved) => Ok(saved),
+            Got::Bytes(_) => Err(Error::invalid("path", "was not written")),
+        }
+    }
+
+    /// The file in memory.
+    ///
+    /// # Errors
+    /// As [`to_file`](Self::to_file).
+    pub async fn bytes(self) -> Result<Bytes> {
+        match self.run(To::Memory).await? {
+            Got::Bytes(bytes) => Ok(bytes),
+            Got::File(_) => Err(Error::invalid("path", "was written")),
+        }
+    }
+
+    async fn run(&self, to: To) -> Result<Got> {
+        self.check().await?;
+        let deadline = Instant::now() + self.timeout;
+        let mut attempt = 1;
+        loop {
+            let api = self.client.api();
+            let promised: Promised = call!(api.download_images_from_list().send_json_as(&self.wanted)).await?;
+            match self.fetch(&promised.bulk_download_item_name, &to, deadline).await {
+                // The server was still writing.
+                Err(Error::Body { problem, .. }) if attempt < ATTEMPTS && !problem.contains("limit") => {
+                    tracing::debug!(attempt, problem, "the zip file was not whole");
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Failures of the making are told by an event only, so what can be wrong is looked for before.
+    async fn check(&self) -> Result<()> {
+        if let Some(board) = self.wanted["board_id"].as_str()
+            && board != crate::boards::UNCATEGORIZED
+        {
+            self.client.board(board).get().await?;
+        }
+        let names: Vec<&str> =
+            self.wanted["image_names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if self.wanted["image_names"].is_array() {
+            let found = self.client.images().get_many(names.iter().copied()).await?;
+            let found: Vec<_> = found.into_iter().flatten().map(|image| image.image_name).collect();
+            let missing: Vec<_> = names.into_iter().filter(|name| !found.iter().any(|found| found == name)).collect();
+            if !missing.is_empty() {
+                let shown = missing.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+                let problem = format!("has {} names that are no images of the server: {shown}", missing.len());
+                return Err(Error::invalid("image_names", problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks again while the file is not there, which the server says by 404.
+    async fn fetch(&self, name: &str, to: &To, deadline: Instant) -> Result<Got> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let mut download = Download::new(&self.client, Source::Zip(name.to_owned())).collision(self.collision);
+            if let Some(limit) = self.limit {
+                download = download.limit(limit);
+            }
+            let answer = match to {
+                To::Memory => download.bytes().await.map(Got::Bytes),
+                To::File(path) => download.to_file(path).await.map(Got::File),
+            };
+            match answer {
+                Err(error) if error.is_not_found() => {}
+                answer => return answer,
+            }
+            if Instant::now() + pause >= deadline {
+                let doing = format!("waiting for the zip file {name}");
+                return Err(Error::Timeout { doing, limit: self.timeout, sent: true });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

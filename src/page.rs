@@ -1,0 +1,164 @@
+//! Lists of a server, page by page.
+
+use std::future::Future;
+
+use futures::{Stream, StreamExt as _};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::error::{Error, Result, excerpt};
+
+/// One page of a list.
+///
+/// An entry that cannot be read is an error in its place: one odd entry does not spoil the others.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The entries of this page, in the server's order.
+    pub items: Vec<Result<T>>,
+    /// How many entries the whole list has.
+    pub total: u64,
+    /// How many entries come before this page.
+    pub offset: u64,
+}
+
+impl<T> Page<T> {
+    /// Whether entries come after this page. An empty page is the last one.
+    pub fn has_next(&self) -> bool {
+        !self.items.is_empty() && self.offset + (self.items.len() as u64) < self.total
+    }
+
+    /// The entries of this page, or the first error among them.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if an entry could not be read.
+    pub fn into_items(self) -> Result<Vec<T>> {
+        self.items.into_iter().collect()
+    }
+}
+
+/// Order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Direction {
+    /// Smallest, oldest or first in the alphabet first.
+    Ascending,
+    /// Largest, newest or last in the alphabet first.
+    #[default]
+    Descending,
+}
+
+impl Direction {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "ASC",
+            Self::Descending => "DESC",
+        }
+    }
+}
+
+/// A page as the server sends it, its entries unread.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawPage {
+    items: Vec<Value>,
+    total: u64,
+}
+
+impl RawPage {
+    pub(crate) fn read<T: DeserializeOwned>(self, operation: &'static str, offset: u64) -> Page<T> {
+        Page { items: elements(operation, "items", self.items), total: self.total, offset }
+    }
+}
+
+/// Reads each element of a list by itself.
+pub(crate) fn elements<T: DeserializeOwned>(
+    operation: &'static str,
+    list: &'static str,
+    values: Vec<Value>,
+) -> Vec<Result<T>> {
+    let element = |(index, value): (usize, Value)| {
+        serde_path_to_error::deserialize(&value).map_err(|error| Error::Decode {
+            operation,
+            at: format!("{list}[{index}].{}", error.path()),
+            problem: error.inner().to_string(),
+            excerpt: excerpt(&value.to_string()),
+        })
+    };
+    values.into_iter().enumerate().map(element).collect()
+}
+
+/// All entries of a list from `offset` on. `fetch` gets the page that begins at an offset.
+///
+/// A page that cannot be fetched is the last item of the stream.
+pub(crate) fn stream<T, F>(
+    offset: u64,
+    fetch: impl Fn(u64) -> F + Send + 'static,
+) -> impl Stream<Item = Result<T>> + Send + 'static
+where
+    T: Send + 'static,
+    F: Future<Output = Result<Page<T>>> + Send,
+{
+    futures::stream::unfold(Some((offset, fetch)), |state| async move {
+        let (offset, fetch) = state?;
+        Some(match fetch(offset).await {
+            Ok(page) => {
+                let next = page.has_next().then(|| page.offset + page.items.len() as u64);
+                (page.items, next.map(|next| (next, fetch)))
+            }
+            Err(error) => (vec![Err(error)], None),
+        })
+    })
+    .flat_map(futures::stream::iter)
+}
+
+/// An answer of 404 as `None`.
+pub(crate) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Entry {
+        name: String,
+    }
+
+    #[test]
+    fn one_bad_entry_is_one_error() {
+        let raw = RawPage { items: vec![json!({"name": "a"}), json!({"name": 7}), json!({"name": "c"})], total: 3 };
+        let page = raw.read::<Entry>("list_things", 0);
+        assert!(!page.has_next());
+        let names: Vec<_> = page.items.iter().map(|entry| entry.as_ref().map(|entry| &*entry.name).ok()).collect();
+        assert_eq!(names, [Some("a"), None, Some("c")]);
+        let error = page.into_items().unwrap_err().to_string();
+        assert!(error.contains("items[1].name") && error.contains("integer `7`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_stream_ends_at_the_total_at_an_empty_page_and_at_an_error() {
+        let collect = |pages: Vec<Result<(Vec<i32>, u64)>>| async move {
+            let entries = stream(0, move |offset| {
+                let page = pages[offset as usize].clone();
+                async move {
+                    let (items, total) = page?;
+                    Ok(Page { items: items.into_iter().map(Ok).collect(), total, offset })
+                }
+            });
+            entries.map(|entry| entry.ok()).collect::<Vec<_>>().await
+        };
+        let full = vec![Ok((vec![1], 3)), Ok((vec![2, 3], 3))];
+        assert_eq!(collect(full).await, [Some(1), Some(2), Some(3)]);
+        // The total can shrink while pages are read.
+        let shrunk = vec![Ok((vec![1], 9)), Ok((vec![], 9))];
+        assert_eq!(collect(shrunk).await, [Some(1)]);
+        let broken = vec![Ok((vec![1], 9)), Err(Error::invalid("x", "is wrong"))];
+        assert_eq!(collect(broken).await, [Some(1), None]);
+    }
+}
