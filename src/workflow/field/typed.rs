@@ -3,6 +3,7 @@
 use super::input_value::{InputValue, Refused, ValueError};
 use super::list::Many;
 use crate::schema::{Cardinality, InputTemplate};
+use sealed::Rules as _;
 use serde_json::Value;
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,8 +16,6 @@ pub trait FieldKind: sealed::Rules {
     /// Reads a JSON value; `None` if it has another shape.
     fn read(value: &Value) -> Option<Self::Typed<'_>>;
 }
-
-use sealed::Rules as _;
 
 pub(super) mod sealed {
     use super::{Cardinality, InputTemplate, Refused, Value};
