@@ -114,6 +114,8 @@ def _launch(venv: Path, root: Path, log: Path, wanted: Wanted) -> subprocess.Pop
     env = {key: value for key, value in os.environ.items() if not key.startswith("INVOKEAI_") and key not in dropped}
     env |= {"INVOKEAI_HOST": "127.0.0.1", "INVOKEAI_PORT": str(wanted.port or _free_port())}
     env |= {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    # Torch's threads wait asleep: spinning, they take the cores from the tests, and a run takes 5 to 10 times longer.
+    env["OMP_WAIT_POLICY"] = "PASSIVE"
     code = "from invokeai.app.run_app import run_app; run_app()"
     with open(log, "wb") as output:
         return subprocess.Popen(
