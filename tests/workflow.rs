@@ -2,8 +2,8 @@
 
 use invokeai_client::schema::{ModelRecord, NodeCatalogue};
 use invokeai_client::workflow::{
-    DefinitionError, EnqueueError, EnqueueOptions, InputError, MatchedBy, ProblemKind, ProblemSource, WarningKind,
-    Workflow, WorkflowDefinition, WorkflowOptions,
+    DefinitionError, EnqueueError, EnqueueOptions, InputError, MatchedBy, ProblemKind, ProblemSource, Reference,
+    WarningKind, Workflow, WorkflowDefinition, WorkflowOptions,
 };
 use serde_json::{Map, Value, json};
 
@@ -438,6 +438,25 @@ fn called_workflows_lend_their_inputs() {
     let again = WorkflowDefinition::from_value(workflow.to_embedded()).unwrap();
     let again = Workflow::new(again, NodeCatalogue::embedded());
     assert_eq!(again.node_field("call", name).unwrap().get::<i64>(), Some(8), "templates are stored with the node");
+}
+
+#[test]
+fn what_a_server_does_not_have_is_unset() {
+    let nodes = json!([
+        node("one", "image", json!({"image": {"image_name": "gone.png"}})),
+        node("two", "image_collection", json!({"images": [{"image_name": "gone.png"}, {"image_name": "here.png"}]})),
+        node("three", "blank_image", json!({"board": {"board_id": "b"}})),
+    ]);
+    let mut workflow = load(nodes, json!([]), &[("one", "image")]);
+    let image = |name: &str| Reference::Image(name.to_owned());
+    assert_eq!(workflow.references(), [image("gone.png"), image("here.png"), Reference::Board("b".into())]);
+    workflow.drop_inaccessible(|reference| *reference != image("gone.png"));
+    assert_eq!(workflow.warnings().len(), 2);
+    assert!(workflow.warnings().iter().all(|warning| warning.kind == WarningKind::ReferenceDropped));
+    assert_eq!(workflow.missing_required_inputs(), ["one.image"]);
+    let sent = graph(&workflow);
+    assert_eq!(sent["nodes"]["two"]["images"], json!([{"image_name": "here.png"}]));
+    assert_eq!(sent["nodes"]["three"]["board"], json!({"board_id": "b"}));
 }
 
 #[test]

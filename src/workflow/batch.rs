@@ -3,9 +3,10 @@
 
 use super::document::{Invocation, Node};
 use super::generator::{Generated, Generator, GeneratorKind, ServerRequest};
+use super::json::object;
 use super::wiring::{Ignored, Wiring};
 use indexmap::IndexMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 /// The group of batch nodes that run by themselves.
@@ -127,7 +128,7 @@ fn items(
         Some(Value::Array(items)) if items.iter().all(|item| is_item(batch.kind, item)) => items.clone(),
         Some(_) => return Err(BatchFault::OwnList { list: batch.list }),
     };
-    let Some(edge) = wiring.into_handle(place, batch.list).next() else {
+    let Some(edge) = wiring.edges_into(place, batch.list).next() else {
         return Ok(own);
     };
     let source = match wiring.node(edge.source) {
@@ -168,10 +169,10 @@ fn targets<'a>(place: usize, batch: &BatchType, wiring: &Wiring<'a>) -> Vec<(&'a
     let mut targets = Vec::new();
     let mut seen = HashSet::new();
     let mut add = |target: usize, handle: &'a str| {
-        if let Some(node) = wiring.node(target) {
-            if seen.insert((target, handle)) {
-                targets.push((node.id.as_str(), handle));
-            }
+        if let Some(node) = wiring.node(target)
+            && seen.insert((target, handle))
+        {
+            targets.push((node.id.as_str(), handle));
         }
     };
     for edge in wiring.out_of(place) {
@@ -199,10 +200,13 @@ pub(super) fn data(batches: &[Batch<'_>]) -> Result<Vec<Value>, BatchFault> {
         let mut zipped = Vec::new();
         for batch in batches {
             let items = batch.items.clone()?;
-            let datums = batch
-                .targets
-                .iter()
-                .map(|(node, field)| json!({"node_path": node, "field_name": field, "items": items}));
+            let datums = batch.targets.iter().map(|(node, field)| {
+                object([
+                    ("node_path", (*node).into()),
+                    ("field_name", (*field).into()),
+                    ("items", items.clone().into()),
+                ])
+            });
             if group == UNGROUPED {
                 let datums: Vec<Value> = datums.collect();
                 if !datums.is_empty() {

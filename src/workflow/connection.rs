@@ -159,7 +159,7 @@ impl<'a> EdgeJudge<'a> {
         handle: &'s str,
         ignored: &'s Ignored<'a>,
     ) -> impl Iterator<Item = Link<'a>> + 's {
-        self.wiring.into_handle(target, handle).filter(|edge| !ignored.contains(edge.id))
+        self.wiring.edges_into(target, handle).filter(|edge| !ignored.contains(edge.id))
     }
 
     /// The output behind a handle; `None` behind a connector that leads nowhere yet.

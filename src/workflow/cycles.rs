@@ -63,7 +63,7 @@ impl Cycles {
                     ahead.push(edge.target);
                 }
             }
-            for edge in wiring.into_node(previous).filter(|edge| !ignored.contains(edge.id)) {
+            for edge in wiring.edges_entering(previous).filter(|edge| !ignored.contains(edge.id)) {
                 if reached.contains(&edge.source) {
                     return true;
                 }

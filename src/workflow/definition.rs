@@ -241,10 +241,10 @@ impl WorkflowDefinition {
         let mut ids = Vec::new();
         for invocation in self.document.nodes.iter().filter_map(|node| node.invocation()) {
             let called = invocation.inputs.get("workflow_id").and_then(|field| field.value.as_ref()?.as_str());
-            if let Some(id) = called.filter(|id| invocation.node_type == "call_saved_workflow" && !id.is_empty()) {
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
+            if let Some(id) = called.filter(|id| invocation.node_type == "call_saved_workflow" && !id.is_empty())
+                && !ids.contains(&id)
+            {
+                ids.push(id);
             }
         }
         ids

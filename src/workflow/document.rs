@@ -2,9 +2,10 @@
 //! and what is embedded into images (`features/nodes/types/workflow.ts`).
 
 use super::form::Form;
+use super::json::object;
 use crate::schema::{InputTemplate, NodeTemplate};
 use indexmap::IndexMap;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The only version the editor writes.
 pub(super) const CURRENT_VERSION: &str = "4.0.0";
@@ -111,20 +112,21 @@ impl Document {
     /// As the editor writes it, member for member. `id` is for the library only; embedded workflows have none.
     pub(super) fn to_json(&self, with_id: bool) -> Value {
         let texts = &self.texts;
-        let mut workflow = json!({
-            "name": texts.name,
-            "author": texts.author,
-            "description": texts.description,
-            "version": texts.version,
-            "contact": texts.contact,
-            "tags": texts.tags,
-            "notes": texts.notes,
-            "nodes": self.nodes.iter().map(Node::to_json).collect::<Vec<_>>(),
-            "edges": self.edges.iter().map(Edge::to_json).collect::<Vec<_>>(),
-            "exposedFields": self.exposed_fields.iter().map(FieldIdentifier::to_json).collect::<Vec<_>>(),
-            "meta": {"category": self.category, "version": CURRENT_VERSION},
-            "form": self.form.to_json(),
-        });
+        let meta = [("category", self.category.as_str().into()), ("version", CURRENT_VERSION.into())];
+        let mut workflow = object([
+            ("name", texts.name.as_str().into()),
+            ("author", texts.author.as_str().into()),
+            ("description", texts.description.as_str().into()),
+            ("version", texts.version.as_str().into()),
+            ("contact", texts.contact.as_str().into()),
+            ("tags", texts.tags.as_str().into()),
+            ("notes", texts.notes.as_str().into()),
+            ("nodes", self.nodes.iter().map(Node::to_json).collect()),
+            ("edges", self.edges.iter().map(Edge::to_json).collect()),
+            ("exposedFields", self.exposed_fields.iter().map(FieldIdentifier::to_json).collect()),
+            ("meta", object(meta)),
+            ("form", self.form.to_json()),
+        ]);
         if let (true, Some(id), Value::Object(members)) = (with_id, &self.id, &mut workflow) {
             members.shift_insert(0, "id".into(), Value::from(id.as_str()));
         }
@@ -152,17 +154,26 @@ impl Node {
     }
 
     fn to_json(&self) -> Value {
+        let id = ("id", self.data_id.as_str().into());
         let (kind, data) = match &self.data {
             NodeData::Invocation(invocation) => ("invocation", invocation.to_json(&self.data_id)),
-            NodeData::Notes { label, is_open, notes } => (
-                "notes",
-                json!({"id": self.data_id, "type": "notes", "label": label, "isOpen": is_open, "notes": notes}),
-            ),
+            NodeData::Notes { label, is_open, notes } => {
+                let own =
+                    [("label", label.as_str().into()), ("isOpen", (*is_open).into()), ("notes", notes.as_str().into())];
+                let [label, is_open, notes] = own;
+                ("notes", object([id, ("type", "notes".into()), label, is_open, notes]))
+            }
             NodeData::Connector { label, is_open } => {
-                ("connector", json!({"id": self.data_id, "type": "connector", "label": label, "isOpen": is_open}))
+                let (label, is_open) = (label.as_str().into(), (*is_open).into());
+                ("connector", object([id, ("type", "connector".into()), ("label", label), ("isOpen", is_open)]))
             }
         };
-        json!({"id": self.id, "type": kind, "data": data, "position": self.position})
+        object([
+            ("id", self.id.as_str().into()),
+            ("type", kind.into()),
+            ("data", data),
+            ("position", self.position.clone()),
+        ])
     }
 }
 
@@ -187,21 +198,20 @@ impl Invocation {
     fn to_json(&self, id: &str) -> Value {
         let dynamic: Map<_, _> =
             self.dynamic_inputs.iter().map(|(name, input)| (name.clone(), input.json.clone())).collect();
-        let inputs: Map<String, Value> =
-            self.inputs.iter().map(|(name, field)| (name.clone(), field.to_json())).collect();
-        json!({
-            "id": id,
-            "version": self.version,
-            "nodePack": self.node_pack.as_deref().unwrap_or(OWN_NODE_PACK),
-            "label": self.label,
-            "notes": self.notes,
-            "type": self.node_type,
-            "inputs": inputs,
-            "dynamicInputTemplates": dynamic,
-            "isOpen": self.is_open,
-            "isIntermediate": self.is_intermediate,
-            "useCache": self.use_cache,
-        })
+        let inputs: Map<_, _> = self.inputs.iter().map(|(name, field)| (name.clone(), field.to_json())).collect();
+        object([
+            ("id", id.into()),
+            ("version", self.version.as_str().into()),
+            ("nodePack", self.node_pack.as_deref().unwrap_or(OWN_NODE_PACK).into()),
+            ("label", self.label.as_str().into()),
+            ("notes", self.notes.as_str().into()),
+            ("type", self.node_type.as_str().into()),
+            ("inputs", inputs.into()),
+            ("dynamicInputTemplates", dynamic.into()),
+            ("isOpen", self.is_open.into()),
+            ("isIntermediate", self.is_intermediate.into()),
+            ("useCache", self.use_cache.into()),
+        ])
     }
 }
 
@@ -212,7 +222,11 @@ impl FieldInstance {
     }
 
     fn to_json(&self) -> Value {
-        let mut field = json!({"name": self.name, "label": self.label, "description": self.description});
+        let mut field = object([
+            ("name", self.name.as_str().into()),
+            ("label", self.label.as_str().into()),
+            ("description", self.description.as_str().into()),
+        ]);
         if let (Some(value), Value::Object(members)) = (&self.value, &mut field) {
             members.insert("value".into(), value.clone());
         }
@@ -222,14 +236,19 @@ impl FieldInstance {
 
 impl FieldIdentifier {
     pub(super) fn to_json(&self) -> Value {
-        json!({"nodeId": self.node_id, "fieldName": self.field_name})
+        object([("nodeId", self.node_id.as_str().into()), ("fieldName", self.field_name.as_str().into())])
     }
 }
 
 impl Edge {
     fn to_json(&self) -> Value {
         let kind = if self.handles.is_some() { "default" } else { "collapsed" };
-        let mut edge = json!({"id": self.id, "source": self.source, "target": self.target, "type": kind});
+        let mut edge = object([
+            ("id", self.id.as_str().into()),
+            ("source", self.source.as_str().into()),
+            ("target", self.target.as_str().into()),
+            ("type", kind.into()),
+        ]);
         if let (Some(handles), Value::Object(members)) = (&self.handles, &mut edge) {
             members.insert("sourceHandle".into(), Value::from(handles.source.as_str()));
             members.insert("targetHandle".into(), Value::from(handles.target.as_str()));

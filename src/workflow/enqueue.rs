@@ -3,6 +3,7 @@
 use super::batch::{self, BatchFault};
 use super::generator::ServerRequest;
 use super::graph;
+use super::json::object;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
 use serde_json::{Map, Value, json};
@@ -160,10 +161,10 @@ impl Workflow {
     pub fn server_requests(&self) -> Vec<(String, ServerRequest)> {
         let mut requests = Vec::new();
         for batch in batch::batches(&self.wiring(), &HashMap::new()) {
-            if let Err(BatchFault::NeedsServer { generator, request }) = batch.items {
-                if !requests.iter().any(|(known, _)| *known == generator) {
-                    requests.push((generator, request));
-                }
+            if let Err(BatchFault::NeedsServer { generator, request }) = batch.items
+                && !requests.iter().any(|(known, _)| *known == generator)
+            {
+                requests.push((generator, request));
             }
         }
         requests
@@ -209,7 +210,7 @@ impl Workflow {
             }
         }
         batch.insert("data".into(), data.into());
-        Ok(json!({"batch": batch, "prepend": options.prepend}))
+        Ok(object([("batch", batch.into()), ("prepend", options.prepend.into())]))
     }
 
     pub(super) fn wiring(&self) -> Wiring<'_> {

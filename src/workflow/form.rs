@@ -4,7 +4,7 @@
 //! silently replaced by an empty one, a form of the right shape but broken structure makes the workflow unreadable.
 
 use super::document::FieldIdentifier;
-use super::json::{At, Fit};
+use super::json::{At, Fit, object};
 use super::shape::{Member, Presence, Shape};
 use crate::schema::{Cardinality, FieldType};
 use indexmap::IndexMap;
@@ -262,7 +262,7 @@ impl Form {
     pub(super) fn to_json(&self) -> Value {
         let elements: serde_json::Map<_, _> =
             self.elements.iter().map(|(key, element)| (key.clone(), element.to_json())).collect();
-        json!({"elements": elements, "rootElementId": self.root})
+        object([("elements", elements.into()), ("rootElementId", self.root.as_str().into())])
     }
 }
 
@@ -291,7 +291,7 @@ impl Element {
     }
 
     fn to_json(&self) -> Value {
-        let mut element = json!({"id": self.id});
+        let mut element = object([("id", self.id.as_str().into())]);
         let Value::Object(members) = &mut element else { return element };
         if let Some(parent) = &self.parent {
             members.insert("parentId".into(), Value::from(parent.as_str()));
@@ -327,7 +327,8 @@ impl NodeField {
     }
 
     fn to_json(&self) -> Value {
-        let mut data = json!({"fieldIdentifier": self.field.to_json(), "showDescription": self.show_description});
+        let mut data =
+            object([("fieldIdentifier", self.field.to_json()), ("showDescription", self.show_description.into())]);
         if let (Some(settings), Value::Object(members)) = (&self.settings, &mut data) {
             members.insert("settings".into(), settings.clone());
         }

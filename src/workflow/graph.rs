@@ -3,6 +3,7 @@
 use super::batch::is_executable;
 use super::document::{FieldInstance, Invocation, Node};
 use super::dynamic_inputs;
+use super::json::object;
 use super::value::accepts_extra_inputs;
 use super::wiring::{Ignored, Link, Wiring};
 use crate::schema::{InputTemplate, NodeCatalogue};
@@ -29,15 +30,13 @@ pub(super) fn build(wiring: &Wiring<'_>, catalogue: &NodeCatalogue, auto_add_boa
         if !known || !seen.insert((source, output, target, input)) {
             continue;
         }
-        edges.push(json!({
-            "source": {"node_id": source, "field": output},
-            "destination": {"node_id": target, "field": input},
-        }));
+        let end = |node: &str, field: &str| object([("node_id", node.into()), ("field", field.into())]);
+        edges.push(object([("source", end(source, output)), ("destination", end(target, input))]));
         if let Some(Value::Object(node)) = nodes.get_mut(target) {
             drop_direct_value(node, input);
         }
     }
-    json!({"id": uuid::Uuid::new_v4().to_string(), "nodes": nodes, "edges": edges})
+    object([("id", uuid::Uuid::new_v4().to_string().into()), ("nodes", nodes.into()), ("edges", edges.into())])
 }
 
 /// The ends of an edge between nodes that run, with connectors resolved.

@@ -55,8 +55,8 @@ impl Input {
         self.known.then(|| self.field.template().input)
     }
 
-    /// All bounds of the value, those that the editor does not see included.
-    pub fn constraints(&self) -> &Constraints {
+    /// All bounds of the value, those that only the server enforces included.
+    pub fn bounds(&self) -> &Constraints {
         &self.field.template().server_constraints
     }
 

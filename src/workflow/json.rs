@@ -168,6 +168,11 @@ fn join_member(path: &mut String, name: &str) {
     path.push_str(name);
 }
 
+/// An object of these members, in this order. Unlike `json!` it moves values in instead of copying them.
+pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 /// A value for an error message: short, whatever its size.
 pub(super) fn describe(value: &Value) -> String {
     const LONGEST: usize = 60;

@@ -65,10 +65,10 @@ fn node(at: &At<'_>, data_of: fn(&At<'_>) -> Fit<Value>) -> Fit<Value> {
         _ => return kind.expected("\"invocation\" or \"notes\""),
     };
     for side in ["width", "height"] {
-        if let Some(at) = at.get(side)?.filter(|at| !at.value.is_null()) {
-            if at.number()?.as_f64().is_none_or(|length| length <= 0.0) {
-                return at.expected("a number greater than 0");
-            }
+        if let Some(at) = at.get(side)?.filter(|at| !at.value.is_null())
+            && at.number()?.as_f64().is_none_or(|length| length <= 0.0)
+        {
+            return at.expected("a number greater than 0");
         }
     }
     Ok(json!({

@@ -206,7 +206,7 @@ impl<'a> Check<'a> {
 
     /// An edge from a connector without a source gives nothing.
     fn check_connector(&mut self, place: usize, checked: &Checked<'a>) {
-        let fed = self.wiring.into_handle(place, checked.name).any(|edge| {
+        let fed = self.wiring.edges_into(place, checked.name).any(|edge| {
             let source = self.wiring.node(edge.source);
             !source.is_some_and(Node::is_connector)
                 || self.wiring.connector_source(edge.source, &Ignored::new()).is_some()
@@ -351,18 +351,18 @@ fn length_faults(constraints: &Constraints, text: &str, faults: &mut Vec<(Proble
 
 fn number_faults(constraints: &Constraints, value: &Value, faults: &mut Vec<(ProblemKind, String)>) {
     let Some(number) = value.as_f64() else { return };
-    let bounds: [(Option<f64>, fn(f64, f64) -> bool, &str); 4] = [
-        (constraints.maximum, |n, bound| n > bound, "is greater than"),
-        (constraints.minimum, |n, bound| n < bound, "is less than"),
-        (constraints.exclusive_maximum, |n, bound| n >= bound, "is not less than"),
-        (constraints.exclusive_minimum, |n, bound| n <= bound, "is not greater than"),
+    let bounds = [
+        (constraints.maximum.filter(|bound| number > *bound), "is greater than"),
+        (constraints.minimum.filter(|bound| number < *bound), "is less than"),
+        (constraints.exclusive_maximum.filter(|bound| number >= *bound), "is not less than"),
+        (constraints.exclusive_minimum.filter(|bound| number <= *bound), "is not greater than"),
     ];
-    for (bound, breaks, words) in bounds {
-        if let Some(bound) = bound.filter(|bound| breaks(number, *bound)) {
+    for (broken, words) in bounds {
+        if let Some(bound) = broken {
             faults.push((ProblemKind::OutOfRange, format!("{number} {words} {bound}")));
         }
     }
-    // As the editor does it. For fractions this raises false alarms, which is why fields of ours use a tolerance.
+    // As the editor does it; for fractions this raises false alarms.
     if let Some(step) = constraints.multiple_of.filter(|step| number % step != 0.0) {
         faults.push((ProblemKind::NotMultipleOf, format!("{number} is not a multiple of {step}")));
     }

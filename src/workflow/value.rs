@@ -174,10 +174,10 @@ fn load_list(items: &[Value], value: &Value, field_type: Option<&FieldType>) -> 
 fn load_object(members: &Map<String, Value>, value: &Value, field_type: Option<&FieldType>) -> Option<Value> {
     let type_name = field_type.map_or("", |field_type| field_type.name.as_str());
     if members.contains_key("type") {
-        if type_name == "ImageGeneratorField" {
-            if let Some(generator) = load_generator(&[GeneratorKind::Image], value) {
-                return Some(generator);
-            }
+        if type_name == "ImageGeneratorField"
+            && let Some(generator) = load_generator(&[GeneratorKind::Image], value)
+        {
+            return Some(generator);
         }
         return OBJECTS.fit(value).or_else(|| load_generator(&GENERATORS, value));
     }

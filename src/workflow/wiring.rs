@@ -93,7 +93,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// Edges into a handle.
-    pub(super) fn into_handle<'s>(&'s self, target: usize, handle: &'s str) -> impl Iterator<Item = Link<'a>> + 's {
+    pub(super) fn edges_into<'s>(&'s self, target: usize, handle: &'s str) -> impl Iterator<Item = Link<'a>> + 's {
         self.select(self.by_target.get(&(target, handle)))
     }
 
@@ -107,7 +107,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// Edges entering a node, collapsed ones included.
-    pub(super) fn into_node(&self, target: usize) -> impl Iterator<Item = Link<'a>> + '_ {
+    pub(super) fn edges_entering(&self, target: usize) -> impl Iterator<Item = Link<'a>> + '_ {
         self.select(self.incoming.get(target))
     }
 
@@ -117,7 +117,7 @@ impl<'a> Wiring<'a> {
         let mut visited = HashSet::new();
         let mut current = connector;
         while visited.insert(current) {
-            let edge = self.into_handle(current, CONNECTOR_IN).find(|edge| !ignored.contains(edge.id))?;
+            let edge = self.edges_into(current, CONNECTOR_IN).find(|edge| !ignored.contains(edge.id))?;
             let source = self.node(edge.source)?;
             if source.invocation().is_some() {
                 return Some((edge.source, edge.handles?.0));

@@ -137,7 +137,7 @@ fn input_json(input: &Input) -> Value {
     if let Some(value) = input.value() {
         add("value", value.clone());
     }
-    add("constraints", input.constraints().to_json().into());
+    add("constraints", input.bounds().to_json().into());
     members.into()
 }
 
