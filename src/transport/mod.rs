@@ -23,7 +23,7 @@ use crate::{
 
 /// Sends requests: authentication, retries of reads, tracing, and errors in one shape.
 #[derive(Clone, Debug)]
-pub struct Transport {
+pub(crate) struct Transport {
     http: reqwest::Client,
     token: Arc<RwLock<Option<Token>>>,
     options: Arc<TransportOptions>,
