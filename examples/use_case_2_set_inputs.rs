@@ -1,6 +1,9 @@
 //! Use case 2: set the inputs of the workflow of use case 1 and check them. Needs no server.
 //!
 //! `cargo run --example use_case_2_set_inputs`
+//!
+//! A refused value is told with the field, the value and what would be accepted. Models carry their `hash`, which the
+//! server demands.
 
 use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};

@@ -85,18 +85,16 @@ pub(crate) fn set(workflow: &mut Workflow, argument: &str) -> Result<(), Inspect
         Some(file) => std::fs::read_to_string(file).map_err(|error| fail(format!("cannot read {file}: {error}")))?,
         None => (*value).to_owned(),
     };
-    let input = workflow.input(*name).map_err(input_error)?;
-    let value = if takes_text(&input.field) {
-        Value::from(text)
-    } else {
-        // What is no JSON is a plain word, such as the name of an image or a scheduler.
-        serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.trim_end_matches(['\r', '\n'])))
+    let takes_text = matches!(workflow.input(*name).map_err(input_error)?.field, InkField::String(_));
+    let text = if takes_text { text } else { text.trim().to_owned() };
+    // A word that is no JSON, or JSON that the field refuses, may still be the name of an image or a scheduler.
+    let json = serde_json::from_str::<Value>(&text).ok().filter(|_| !takes_text);
+    let refused = match json.map(|value| workflow.set_input(*name, value)) {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(refused)) => Some(refused),
+        None => None,
     };
-    workflow.set_input(*name, value).map_err(input_error)
-}
-
-fn takes_text(field: &InkField) -> bool {
-    matches!(field, InkField::String(_))
+    workflow.set_input(*name, text).map_err(|error| input_error(refused.unwrap_or(error)))
 }
 
 /// An argument without a value that may be long or secret.
