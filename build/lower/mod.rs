@@ -5,9 +5,12 @@
 //! silently.
 
 pub(crate) mod check;
+mod members;
+mod names;
 pub(crate) mod operations;
 pub(crate) mod overrides;
 pub(crate) mod schemas;
+mod unions;
 pub(crate) mod walk;
 
 use serde_json::Value;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Fault, Rule, overrides, walk, walk::Object};
+use super::{Fault, Rule, members, names, overrides, unions, walk, walk::Object};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -20,7 +20,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "open_unions",
         why: "nodes, outputs, model configurations and install sources grow with every release and custom node: JSON",
-        apply: open_unions,
+        apply: unions::open_unions,
     },
     Rule {
         name: "unreachable_schemas",
@@ -54,17 +54,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "equal_alternatives",
         why: "a date or a string is a string, once formats are gone",
-        apply: equal_alternatives,
+        apply: unions::equal_alternatives,
     },
     Rule {
         name: "nullable_unions",
         why: "`anyOf` of one schema and null is that schema, nullable",
-        apply: nullable_unions,
+        apply: unions::nullable_unions,
     },
     Rule {
         name: "scalar_unions",
         why: "an untagged choice of several shapes stays a JSON value",
-        apply: scalar_unions,
+        apply: unions::scalar_unions,
     },
     Rule {
         name: "defaults",
@@ -74,20 +74,24 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "ghost_members",
         why: "`required` names members twice or names some that do not exist (`output_meta`)",
-        apply: ghost_members,
+        apply: members::ghost_members,
     },
     Rule {
         name: "nullable_members",
         why: "a member that may be null may be missing (`GET queue/{q}/i/{id}` leaves every null out)",
-        apply: nullable_members,
+        apply: members::nullable_members,
     },
-    Rule { name: "young_members", why: "older servers do not send them", apply: young_members },
-    Rule { name: "inline_enums", why: "an enum gets a name of its own, so that it can be open", apply: inline_enums },
+    Rule { name: "young_members", why: "older servers do not send them", apply: members::young_members },
+    Rule {
+        name: "inline_enums",
+        why: "an enum gets a name of its own, so that it can be open",
+        apply: names::inline_enums,
+    },
     Rule { name: "reference_siblings", why: "3.0 ignores what stands beside `$ref`", apply: reference_siblings },
     Rule {
         name: "schema_names",
         why: "names as Rust writes them, so that types and schemas are called the same",
-        apply: schema_names,
+        apply: names::schema_names,
     },
 ];
 
@@ -117,9 +121,6 @@ const NODE_HINTS: &[&str] = &[
     "ui_type",
     "version",
 ];
-
-/// From this many members on, a union is one of the great ones.
-const GREAT_UNION: usize = 8;
 
 /// Schemas that no path reaches but the socket sends.
 pub(crate) fn is_event(name: &str) -> bool {
@@ -163,24 +164,6 @@ fn any_references(document: &mut Value) -> Result<usize, Fault> {
             schema.remove("$ref");
         }
         Ok(usize::from(touched))
-    })
-}
-
-fn open_unions(document: &mut Value) -> Result<usize, Fault> {
-    walk::schemas(document, &mut |_, schema| {
-        let tagged = schema.remove("discriminator").is_some();
-        let mut touched = 0;
-        for keyword in ["anyOf", "oneOf"] {
-            let Some(members) = schema.get(keyword).and_then(Value::as_array) else {
-                continue;
-            };
-            let references = members.iter().filter(|member| member.get("$ref").is_some()).count();
-            if tagged || references >= GREAT_UNION {
-                schema.remove(keyword);
-                touched += 1;
-            }
-        }
-        Ok(touched)
     })
 }
 
@@ -258,7 +241,7 @@ fn constants(document: &mut Value) -> Result<usize, Fault> {
     })
 }
 
-fn enum_values(schema: &Object) -> Option<&Vec<Value>> {
+pub(super) fn enum_values(schema: &Object) -> Option<&Vec<Value>> {
     schema.get("enum").and_then(Value::as_array)
 }
 
@@ -327,211 +310,6 @@ fn bounds(document: &mut Value) -> Result<usize, Fault> {
     })
 }
 
-/// The members of a union that are not null, and whether null was one of them.
-fn without_null(members: &[Value]) -> (Vec<Value>, bool) {
-    let rest: Vec<Value> = members.iter().filter(|member| member["type"] != "null").cloned().collect();
-    let nullable = rest.len() < members.len();
-    (rest, nullable)
-}
-
-fn equal_alternatives(document: &mut Value) -> Result<usize, Fault> {
-    walk::schemas(document, &mut |_, schema| {
-        let Some(members) = schema.get_mut("anyOf").and_then(Value::as_array_mut) else {
-            return Ok(0);
-        };
-        let before = members.len();
-        let mut kept: Vec<Value> = Vec::new();
-        for member in members.drain(..) {
-            if !kept.contains(&member) {
-                kept.push(member);
-            }
-        }
-        let touched = usize::from(kept.len() < before);
-        if kept.len() == 1 && before > 1 {
-            schema.remove("anyOf");
-            inherit(schema, kept.remove(0));
-        } else {
-            schema.insert("anyOf".into(), Value::Array(kept));
-        }
-        Ok(touched)
-    })
-}
-
-/// Puts the only member of a union in the place of the union.
-fn inherit(schema: &mut Object, member: Value) {
-    if let Value::Object(member) = member {
-        for (keyword, value) in member {
-            schema.entry(keyword).or_insert(value);
-        }
-    }
-}
-
-fn nullable_unions(document: &mut Value) -> Result<usize, Fault> {
-    walk::schemas(document, &mut |_, schema| {
-        let Some(members) = schema.get("anyOf").and_then(Value::as_array) else {
-            return Ok(0);
-        };
-        let (mut rest, nullable) = without_null(members);
-        if !nullable {
-            return Ok(0);
-        }
-        match rest.len() {
-            0 => {
-                schema.remove("anyOf");
-            }
-            1 => {
-                schema.remove("anyOf");
-                inherit(schema, rest.remove(0));
-            }
-            _ => {
-                schema.insert("anyOf".into(), Value::Array(rest));
-            }
-        }
-        schema.insert("nullable".into(), json!(true));
-        Ok(1)
-    })
-}
-
-fn scalar_unions(document: &mut Value) -> Result<usize, Fault> {
-    walk::schemas(document, &mut |_, schema| {
-        let unions = ["anyOf", "oneOf"].iter().filter(|keyword| schema.remove(**keyword).is_some()).count();
-        Ok(unions)
-    })
-}
-
-fn ghost_members(document: &mut Value) -> Result<usize, Fault> {
-    walk::schemas(document, &mut |_, schema| {
-        let members: BTreeSet<String> = match schema.get("properties").and_then(Value::as_object) {
-            Some(properties) => properties.keys().cloned().collect(),
-            None => BTreeSet::new(),
-        };
-        let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) else {
-            return Ok(0);
-        };
-        let before = required.len();
-        let mut seen = BTreeSet::new();
-        required
-            .retain(|name| name.as_str().is_some_and(|name| members.contains(name) && seen.insert(name.to_owned())));
-        Ok(before - required.len())
-    })
-}
-
-fn nullable_members(document: &mut Value) -> Result<usize, Fault> {
-    walk::schemas(document, &mut |_, schema| {
-        let mut nullable = Vec::new();
-        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-            for (name, property) in properties {
-                let Some(property) = property.as_object_mut().filter(|property| property.contains_key("nullable"))
-                else {
-                    continue;
-                };
-                nullable.push(name.clone());
-                // For a list or a map that may be missing the generator makes an empty one, which can be neither read
-                // from null nor sent. One that stays nullable can.
-                if !property.get("type").is_some_and(|kind| kind == "array" || kind == "object") {
-                    property.remove("nullable");
-                }
-            }
-        }
-        not_required(schema, |name| nullable.iter().any(|nullable| nullable == name));
-        Ok(nullable.len())
-    })
-}
-
-fn not_required(schema: &mut Object, which: impl Fn(&str) -> bool) -> usize {
-    let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) else {
-        return 0;
-    };
-    let before = required.len();
-    required.retain(|name| !name.as_str().is_some_and(&which));
-    before - required.len()
-}
-
-fn young_members(document: &mut Value) -> Result<usize, Fault> {
-    let mut touched = 0;
-    for (name, members) in overrides::YOUNG_MEMBERS {
-        let schema = document.pointer_mut(&format!("/components/schemas/{name}")).and_then(Value::as_object_mut);
-        if let Some(schema) = schema {
-            touched += not_required(schema, |member| members.contains(&member));
-        }
-    }
-    Ok(touched)
-}
-
-fn inline_enums(document: &mut Value) -> Result<usize, Fault> {
-    let owners = operation_owners(document)?;
-    let mut found: Vec<(String, Value)> = Vec::new();
-    let touched = walk::schemas(document, &mut |pointer, schema| {
-        let component = pointer.strip_prefix("/components/schemas/");
-        if enum_values(schema).is_none() || component.is_some_and(|rest| !rest.contains('/')) {
-            return Ok(0);
-        }
-        let in_operation = || {
-            let (place, owner) = owners.iter().find(|(place, _)| pointer.starts_with(place.as_str()))?;
-            Some(format!("{owner}{}", &pointer[place.len()..]))
-        };
-        let path = component.map(str::to_owned).or_else(in_operation);
-        let name = enum_name(&path.ok_or_else(|| Fault::new(pointer, "an enum that nothing gives a name to"))?);
-        let definition = json!({"type": "string", "enum": schema["enum"]});
-        schema.remove("enum");
-        schema.remove("type");
-        schema.insert("$ref".into(), json!(format!("#/components/schemas/{name}")));
-        match found.iter().find(|(known, _)| *known == name) {
-            Some((_, known)) if *known != definition => {
-                return Err(Fault::new(pointer, format!("two different enums would be called `{name}`")));
-            }
-            Some(_) => {}
-            None => found.push((name, definition)),
-        }
-        Ok(1)
-    })?;
-    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
-        return Err(Fault::new("/components/schemas", "missing"));
-    };
-    for (name, definition) in found {
-        if schemas.contains_key(&name) {
-            return Err(Fault::new(format!("/components/schemas/{name}"), "the name of an inline enum is taken"));
-        }
-        schemas.insert(name, definition);
-    }
-    Ok(touched)
-}
-
-/// Where an operation's parameters, body and answers stand, and what enums in them are named after.
-fn operation_owners(document: &mut Value) -> Result<Vec<(String, String)>, Fault> {
-    let mut owners = Vec::new();
-    walk::operations(document, &mut |pointer, _, operation| {
-        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
-        let parameters = operation.get("parameters").and_then(Value::as_array);
-        for (i, parameter) in parameters.into_iter().flatten().enumerate() {
-            let name = parameter["name"].as_str().unwrap_or_default();
-            owners.push((format!("{pointer}/parameters/{i}/schema"), format!("{id}_{name}")));
-        }
-        owners.push((format!("{pointer}/requestBody/content/application~1json/schema"), format!("{id}_body")));
-        owners.push((format!("{pointer}/responses/"), format!("{id}_answer/")));
-        Ok(())
-    })?;
-    Ok(owners)
-}
-
-/// `Owner/properties/status` is `OwnerStatus`; lists and unions on the way add nothing.
-fn enum_name(path: &str) -> String {
-    const SILENT: &[&str] = &["properties", "items", "anyOf", "allOf", "additionalProperties"];
-    path.split('/')
-        .filter(|part| !SILENT.contains(part) && part.parse::<usize>().is_err())
-        .flat_map(|part| part.split('_'))
-        .map(capitalise)
-        .collect()
-}
-
-fn capitalise(word: &str) -> String {
-    let mut letters = word.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
 fn reference_siblings(document: &mut Value) -> Result<usize, Fault> {
     walk::schemas(document, &mut |_, schema| {
         if !schema.contains_key("$ref") || schema.len() == 1 {
@@ -544,29 +322,4 @@ fn reference_siblings(document: &mut Value) -> Result<usize, Fault> {
         }
         Ok(1)
     })
-}
-
-fn schema_names(document: &mut Value) -> Result<usize, Fault> {
-    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
-        return Err(Fault::new("/components/schemas", "missing"));
-    };
-    let mut renamed = Object::new();
-    let mut touched = 0;
-    for (name, schema) in std::mem::take(schemas) {
-        let rust = heck::AsUpperCamelCase(&name).to_string();
-        touched += usize::from(rust != name);
-        if renamed.contains_key(&rust) {
-            return Err(Fault::new(format!("/components/schemas/{name}"), format!("a second schema called `{rust}`")));
-        }
-        renamed.insert(rust, schema);
-    }
-    *schemas = renamed;
-    walk::schemas(document, &mut |_, schema| {
-        if let Some(name) = schema.get("$ref").and_then(Value::as_str).map(schema_name) {
-            let rust = heck::AsUpperCamelCase(name).to_string();
-            schema.insert("$ref".into(), json!(format!("#/components/schemas/{rust}")));
-        }
-        Ok(0)
-    })?;
-    Ok(touched)
 }

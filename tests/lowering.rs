@@ -1,0 +1,147 @@
+//! The lowering of OpenAPI documents: every rule before and after, every refusal, and the counts for 6.14.2.
+
+#[path = "common/listing.rs"]
+mod listing;
+#[allow(dead_code)]
+#[path = "../build/lower/mod.rs"]
+mod lower;
+#[path = "common/lowering_cases.rs"]
+mod lowering_cases;
+
+use std::{fs, path::Path};
+
+use lower::{Count, lower, report, rules};
+use lowering_cases::{Case, cases, faults};
+use serde_json::{Value, json};
+
+const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
+
+fn document(path: impl AsRef<Path>) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn apply(name: &str, document: &mut Value) -> Result<usize, lower::Fault> {
+    let rule = rules().into_iter().find(|rule| rule.name == name).unwrap_or_else(|| panic!("no rule `{name}`"));
+    (rule.apply)(document)
+}
+
+#[test]
+fn every_rule_does_what_it_says() {
+    let cases = cases();
+    for rule in rules() {
+        assert!(cases.iter().any(|case| case.rule == rule.name), "no case for the rule `{}`", rule.name);
+    }
+    for Case { rule, mut before, after, touched } in cases {
+        let counted = apply(rule, &mut before).unwrap_or_else(|fault| panic!("{rule}: {fault}"));
+        assert_eq!(before, after, "{rule}\n  got {before}\n  not {after}");
+        assert_eq!(counted, touched, "count of {rule}");
+    }
+}
+
+#[test]
+fn a_rule_leaves_alone_what_it_is_not_about() {
+    // Members that are called like keywords are members.
+    let properties = json!({
+        "title": {"type": "string"}, "default": {"type": "string"}, "const": {"type": "string"}, "anyOf": {"type": "string"},
+        "format": {"type": "string"}, "enum": {"type": "string"}, "$ref": {"type": "string"}, "nullable": {"type": "string"},
+    });
+    let mut document = json!({"openapi": "3.0.3", "paths": {}, "components": {"schemas": {
+        "AnEvent": {"type": "object", "properties": properties},
+    }}});
+    let before = document.clone();
+    let counts = lower(&mut document).unwrap();
+    assert_eq!(document, before);
+    assert!(counts.iter().all(|count| count.touched == 0));
+}
+
+#[test]
+fn what_no_rule_understands_is_refused_with_its_place() {
+    for (rule, mut before, pointer, message) in faults() {
+        let outcome = match rule {
+            "check" => lower::check::check(&mut before).map(|()| 0),
+            rule => apply(rule, &mut before),
+        };
+        let fault = outcome.expect_err(rule);
+        assert_eq!(fault.pointer, pointer, "{rule}: {fault}");
+        assert!(fault.message.contains(message), "{rule}: {fault}");
+        assert_eq!(fault.to_string(), format!("#{pointer}: {}", fault.message));
+    }
+}
+
+#[test]
+fn a_document_with_something_new_is_refused_as_a_whole() {
+    let mut document = document(format!("{PACKAGE}/openapi/invokeai-6.14.2.json"));
+    document["components"]["schemas"]["ImageDTO"]["properties"]["width"]["contentEncoding"] = json!("base64");
+    let fault = lower(&mut document).map(|_| ()).unwrap_err();
+    assert_eq!(fault.pointer, "/components/schemas/ImageDto/properties/width/contentEncoding");
+}
+
+#[test]
+fn counts_for_6_14_2() {
+    let counts = lower(&mut document(format!("{PACKAGE}/openapi/invokeai-6.14.2.json"))).unwrap();
+    assert_eq!(counts.len(), rules().len());
+    listing::check("openapi/lowering-6.14.2.txt", &report(&counts));
+}
+
+#[test]
+fn nothing_of_3_1_is_left() {
+    let mut document = document(format!("{PACKAGE}/openapi/invokeai-6.14.2.json"));
+    lower(&mut document).unwrap();
+    lower::walk::schemas(&mut document, &mut |pointer, schema| {
+        for keyword in ["anyOf", "oneOf", "const", "title", "default", "discriminator", "examples"] {
+            assert!(!schema.contains_key(keyword), "{pointer}/{keyword}");
+        }
+        Ok(0)
+    })
+    .unwrap();
+    // Every reference leads somewhere.
+    for name in lower::schemas::references(&document) {
+        assert!(document["components"]["schemas"].get(&name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn documents_of_other_releases() {
+    let folder = Path::new(PACKAGE).join("../shared/openapi");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        eprintln!("SKIPPED lowering documents of other releases: {} is not here", folder.display());
+        return;
+    };
+    let mut seen = 0;
+    for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "json"))
+    {
+        let counts = lower(&mut document(&path)).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        let zero: Vec<_> = counts.iter().filter(|c| c.touched == 0).map(|Count { rule, .. }| rule.name).collect();
+        eprintln!("{}: lowered; rules without work: {zero:?}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 0, "no document in {}", folder.display());
+}
+
+#[allow(dead_code)]
+#[path = "../build/enums.rs"]
+mod enums;
+
+#[test]
+fn enum_values_become_rust_names() {
+    let schemas =
+        |values: &[&str]| json!({"components": {"schemas": {"E": {"type": "string", "enum": values}, "F": {}}}});
+    let source = |values: &[&str]| enums::source(&enums::find(&schemas(values)));
+    let made = source(&["sd-1", "", "4k", "Unknown", "any", "Self", "wan_2.1", "BFloat16", "++"]);
+    let expected = r#"crate::open_enum::open_enum! { E {
+    Sd1 = "sd-1",
+    Empty = "",
+    V4k = "4k",
+    UnknownValue = "Unknown",
+    Any = "any",
+    SelfValue = "Self",
+    Wan21 = "wan_2.1",
+    BFloat16 = "BFloat16",
+"#;
+    // Signs alone leave no name either.
+    let clash = made.unwrap_err();
+    assert_eq!(clash, "`` and `++` of E would both be called `Empty`");
+    let made = source(&["sd-1", "", "4k", "Unknown", "any", "Self", "wan_2.1", "BFloat16"]).unwrap();
+    assert_eq!(made, format!("{expected}}} }}\n"));
+    assert_eq!(source(&["a b", "a-b"]).unwrap_err(), "`a b` and `a-b` of E would both be called `AB`");
+}
