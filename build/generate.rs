@@ -215,8 +215,22 @@ fn calls(operations: &[Operation]) -> String {
 
 const CALLS: &str = r#"macro_rules! call {
     [known]
-    ($api:ident . $operation:ident () $($rest:tt)*) => {
-        return Err($crate::Error::unsupported(stringify!($operation), None))
+    ($api:ident . $operation:ident () $($rest:tt)*) => {{
+        let _ = $api;
+        $crate::api::unknown!(@$operation $($rest)*)
+    }};
+}
+
+#[allow(unused_macros)]
+macro_rules! unknown {
+    (@$operation:ident . $method:ident ::<$answer:ty> ($($argument:tt)*)) => {
+        ::std::future::ready(Err::<$answer, _>($crate::Error::unsupported(stringify!($operation), None)))
+    };
+    (@$operation:ident . $method:ident ($($argument:tt)*)) => {
+        ::std::future::ready(Err($crate::Error::unsupported(stringify!($operation), None)))
+    };
+    (@$operation:ident . $method:ident $(?)? $(::<$answer:ty>)? ($($argument:tt)*) $($rest:tt)+) => {
+        $crate::api::unknown!(@$operation $($rest)+)
     };
 }
 
@@ -243,4 +257,7 @@ macro_rules! optional {
     };
 }
 pub(crate) use {call, chain, optional};
+// Used only with documents that lack an operation.
+#[allow(unused_imports)]
+pub(crate) use unknown;
 "#;
