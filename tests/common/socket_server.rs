@@ -1,5 +1,5 @@
 //! A scripted event server on loopback, built on the crate's own packet codec.
-#![allow(dead_code)] // Each test binary uses its own part.
+#![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
 use std::future::Future;
 use std::net::SocketAddr;
