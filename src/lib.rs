@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod api;
+pub mod app;
+pub mod auth;
 mod batch;
 pub mod boards;
 mod client;
@@ -10,13 +12,16 @@ pub mod events;
 pub mod images;
 pub mod job;
 pub mod library;
+pub mod models;
 mod open_enum;
 mod page;
 pub mod progress;
 pub mod queue;
 pub mod schema;
+pub mod style_presets;
 pub mod submission;
 pub mod sweep;
+pub mod system_prompts;
 mod timestamp;
 mod transport;
 mod upload;

@@ -38,7 +38,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     Client,
-    api::call,
+    api::{ByteStream, ResponseValue, call},
     error::{Error, Result},
 };
 use content::Watch;
@@ -167,10 +167,9 @@ impl Download {
     /// [`Error::NotFound`] if it does not exist; [`Error::Body`] if it is cut, of another kind, or longer than the
     /// limit; any error of a call.
     pub async fn bytes(self) -> Result<Bytes> {
-        const LIMIT: u64 = 256 * 1024 * 1024;
         // What the server announces is not believed further than this.
         const BELIEVED: u64 = 16 * 1024 * 1024;
-        let mut transfer = self.open(LIMIT).await?;
+        let mut transfer = self.open(LIMIT_IN_MEMORY).await?;
         let mut whole = BytesMut::with_capacity(transfer.total().unwrap_or(0).min(BELIEVED) as usize);
         while let Some(chunk) = self.next(&mut transfer).await? {
             whole.extend_from_slice(&chunk);
@@ -301,6 +300,23 @@ pub(crate) async fn write_file(path: &Path, bytes: Bytes) -> Result<()> {
     writer.write(bytes).await?;
     writer.place(Collision::Overwrite, true).await.map(drop)
 }
+
+/// The whole of a file that is no download of its own.
+pub(crate) async fn collect(
+    operation: &'static str,
+    client: &Client,
+    answer: ResponseValue<ByteStream>,
+) -> Result<Bytes> {
+    let mut transfer = Transfer::of(client, operation, answer, LIMIT_IN_MEMORY)?;
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = transfer.next().await? {
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// Longest file in memory, without other orders.
+const LIMIT_IN_MEMORY: u64 = 256 * 1024 * 1024;
 
 /// Longest file on disk, without other orders: enough for any, and no disk is filled without end.
 const LIMIT: u64 = 64 * 1024 * 1024 * 1024;

@@ -103,21 +103,23 @@ pub(super) struct Transfer {
 impl Transfer {
     pub(super) async fn open(client: &Client, source: &Source, limit: u64) -> Result<Self> {
         let answer = source.open(client).await?;
-        let operation = source.operation();
-        let (label, total) = (label(answer.headers()), length(answer.headers()));
-        if !label.starts_with(source.expected()) {
-            let expected = source.expected();
-            return Err(Error::Body { operation, problem: format!("is `{label}`, not `{expected}…`") });
+        let transfer = Self::of(client, source.operation(), answer, limit)?;
+        let expected = source.expected();
+        match transfer.label.starts_with(expected) {
+            true => Ok(transfer),
+            false => Err(transfer.fault(format!("is `{}`, not `{expected}…`", transfer.label))),
         }
-        let mut transfer = Self {
-            client: client.clone(),
-            operation,
-            body: answer.into_inner().into_inner(),
-            label,
-            total,
-            limit,
-            watch: Watch::default(),
-        };
+    }
+
+    pub(super) fn of(
+        client: &Client,
+        operation: &'static str,
+        answer: ResponseValue<ByteStream>,
+        limit: u64,
+    ) -> Result<Self> {
+        let (label, total) = (label(answer.headers()), length(answer.headers()));
+        let body = answer.into_inner().into_inner();
+        let transfer = Self { client: client.clone(), operation, body, label, total, limit, watch: Watch::default() };
         transfer.within_limit(total.unwrap_or(0))?;
         Ok(transfer)
     }
@@ -161,7 +163,7 @@ impl Transfer {
         }
     }
 
-    fn within_limit(&mut self, length: u64) -> Result<()> {
+    fn within_limit(&self, length: u64) -> Result<()> {
         match length > self.limit {
             true => Err(self.fault(format!("is longer than the limit of {} bytes", self.limit))),
             false => Ok(()),

@@ -1,0 +1,186 @@
+//! The server itself: version, settings, log, invocation cache.
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+//! let app = client.app();
+//! println!("InvokeAI {} with torch {:?}", client.server_version().await?, app.dependencies().await?.get("torch"));
+//! let cache = app.invocation_cache().await?;
+//! println!("{} of {} results kept, {} hits", cache.size, cache.max_size, cache.hits);
+//! # Ok(())
+//! # }
+//! ```
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{Client, api::call, error::Result};
+
+/// The server itself, from [`Client::app`].
+#[derive(Debug, Clone)]
+pub struct App {
+    client: Client,
+}
+
+impl Client {
+    /// The server itself.
+    pub fn app(&self) -> App {
+        App { client: self.clone() }
+    }
+}
+
+/// The server's settings.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct RuntimeConfig {
+    /// All settings, those left at their defaults included. Which there are differs between releases.
+    pub config: Map<String, Value>,
+    /// Names of those that were set.
+    #[serde(default)]
+    pub set_fields: Vec<String>,
+}
+
+/// The server's memory of results of nodes: a node that runs again with equal inputs gives the same images again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct InvocationCache {
+    /// Whether it is used.
+    pub enabled: bool,
+    /// Results in it.
+    pub size: u64,
+    /// How often a result was there.
+    pub hits: u64,
+    /// How often it was not.
+    pub misses: u64,
+    /// Most results in it; 0 if it is off for good.
+    pub max_size: u64,
+}
+
+/// How much a server writes to its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LogLevel {
+    /// Nothing is said about it (0).
+    NotSet,
+    /// Everything (10).
+    Debug,
+    /// What happens (20).
+    Info,
+    /// What may be wrong (30).
+    Warning,
+    /// What went wrong (40).
+    Error,
+    /// What ends the server (50).
+    Critical,
+}
+
+impl LogLevel {
+    const ALL: [(i64, Self); 6] = [
+        (0, Self::NotSet),
+        (10, Self::Debug),
+        (20, Self::Info),
+        (30, Self::Warning),
+        (40, Self::Error),
+        (50, Self::Critical),
+    ];
+
+    fn number(self) -> i64 {
+        Self::ALL.into_iter().find(|(_, level)| *level == self).map_or(0, |(number, _)| number)
+    }
+
+    /// The server may have levels between these; the next lower one says as much.
+    fn from_number(number: i64) -> Self {
+        Self::ALL.into_iter().rfind(|(known, _)| *known <= number).map_or(Self::NotSet, |(_, level)| level)
+    }
+}
+
+impl App {
+    /// Versions of what the server is made of, by name of the package. A missing one has no value.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn dependencies(&self) -> Result<Map<String, Value>> {
+        let api = self.client.api();
+        call!(api.get_app_deps().send_as()).await
+    }
+
+    /// The server's settings. Secrets are left out by the server.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for users that are no administrators; any error of a call.
+    pub async fn config(&self) -> Result<RuntimeConfig> {
+        let api = self.client.api();
+        call!(api.get_runtime_config().send_as()).await
+    }
+
+    /// Changes settings while the server runs. It takes few of them (`image_subfolder_strategy`, `max_queue_history`,
+    /// `generation_devices`). Since 6.13.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for others and for wrong values; else as [`config`](Self::config).
+    pub async fn update_config(&self, changes: Map<String, Value>) -> Result<RuntimeConfig> {
+        let api = self.client.api();
+        call!(api.update_runtime_config().send_json_as(&changes)).await
+    }
+
+    /// How much the server writes to its log.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub async fn log_level(&self) -> Result<LogLevel> {
+        let api = self.client.api();
+        Ok(LogLevel::from_number(call!(api.get_log_level().send_as::<i64>()).await?))
+    }
+
+    /// Sets how much the server writes to its log, until it is restarted.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub async fn set_log_level(&self, level: LogLevel) -> Result<LogLevel> {
+        let api = self.client.api();
+        Ok(LogLevel::from_number(call!(api.set_log_level().send_json_as::<i64>(&level.number())).await?))
+    }
+
+    /// State of the invocation cache.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub async fn invocation_cache(&self) -> Result<InvocationCache> {
+        let api = self.client.api();
+        call!(api.get_invocation_cache_status().send_as()).await
+    }
+
+    /// Forgets all results, so that every node runs again.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub async fn clear_invocation_cache(&self) -> Result<()> {
+        let api = self.client.api();
+        call!(api.clear_invocation_cache().send()).await.map(drop)
+    }
+
+    /// Uses the invocation cache, or not.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub async fn enable_invocation_cache(&self, enabled: bool) -> Result<()> {
+        let api = self.client.api();
+        match enabled {
+            true => call!(api.enable_invocation_cache().send()).await.map(drop),
+            false => call!(api.disable_invocation_cache().send()).await.map(drop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_levels_are_the_numbers_of_python() {
+        for (number, level) in LogLevel::ALL {
+            assert_eq!((level.number(), LogLevel::from_number(number)), (number, level));
+        }
+        assert_eq!(LogLevel::from_number(25), LogLevel::Info);
+        assert_eq!(LogLevel::from_number(-1), LogLevel::NotSet);
+    }
+}

@@ -1,0 +1,318 @@
+//! Users and logins. InvokeAI has them since 6.13, where `multiuser: true` is set; without, everything runs as one user
+//! and needs no login.
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+//! if client.auth().status().await?.multiuser_enabled {
+//!     let login = client.auth().login("anna@example.org", "correct horse", false).await?;
+//!     println!("hello {}, for {} s", login.user.email, login.expires_in);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The client and its clones send the token from then on, and take a new one from any answer that has one
+//! (`X-Refreshed-Token`), so a login lasts while it is used.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{Client, Timestamp, api::call, error::Result, page::found, transport::Token};
+
+/// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct AuthStatus {
+    /// Whether users must log in.
+    pub multiuser_enabled: bool,
+    /// Whether the first administrator has to be made.
+    #[serde(default)]
+    pub setup_required: bool,
+    /// Whether weak passwords are refused.
+    #[serde(default)]
+    pub strict_password_checking: bool,
+    /// Whom to ask for an account, if the server says so.
+    pub admin_email: Option<String>,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct User {
+    /// Id on this server.
+    pub user_id: String,
+    /// Address; unique.
+    pub email: String,
+    /// Name to show.
+    pub display_name: Option<String>,
+    /// Whether they may do everything.
+    #[serde(default)]
+    pub is_admin: bool,
+    /// Whether they may log in.
+    pub is_active: Option<bool>,
+    /// When the account was made.
+    pub created_at: Option<Timestamp>,
+    /// When it changed last.
+    pub updated_at: Option<Timestamp>,
+    /// When they logged in last.
+    pub last_login_at: Option<Timestamp>,
+}
+
+/// A login.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Login {
+    /// The bearer token, to keep for [`ClientBuilder::token`](crate::ClientBuilder::token). A secret; `Debug` does not
+    /// show it.
+    pub token: String,
+    /// Who logged in.
+    pub user: User,
+    /// Seconds until the token is no longer valid, if it is not renewed: a day, or a week.
+    pub expires_in: u64,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// Logins and users of a server, from [`Client::auth`].
+#[derive(Debug, Clone)]
+pub struct Auth {
+    client: Client,
+}
+
+/// One user of a server, from [`Client::user`]. For administrators.
+#[derive(Debug, Clone)]
+pub struct UserHandle {
+    client: Client,
+    id: String,
+}
+
+impl Client {
+    /// Logins and users.
+    pub fn auth(&self) -> Auth {
+        Auth { client: self.clone() }
+    }
+
+    /// The user of this id. Asks nothing yet.
+    pub fn user(&self, user_id: impl Into<String>) -> UserHandle {
+        UserHandle { client: self.clone(), id: user_id.into() }
+    }
+}
+
+/// The own account.
+impl Auth {
+    /// Whether users must log in. Servers before 6.13 have no users, which this says, too.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn status(&self) -> Result<AuthStatus> {
+        let api = self.client.api();
+        match call!(api.get_setup_status().send_as()).await {
+            Err(error) if error.is_unsupported() => {
+                // A wrong address answers with web pages, too; this must not pass for a server without users.
+                self.client.server_version().await?;
+                Ok(AuthStatus {
+                    multiuser_enabled: false,
+                    setup_required: false,
+                    strict_password_checking: false,
+                    admin_email: None,
+                })
+            }
+            answer => answer,
+        }
+    }
+
+    /// Makes the first administrator. Does not log in.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one, or the password is too weak; [`Error::Forbidden`] on a server with one
+    /// user; any error of a call.
+    pub async fn set_up(&self, email: &str, password: &str, display_name: Option<&str>) -> Result<User> {
+        #[derive(Deserialize)]
+        struct Made {
+            user: User,
+        }
+        let api = self.client.api();
+        let body = json!({ "email": email, "password": password, "display_name": display_name });
+        Ok(call!(api.setup_admin().send_json_as::<Made>(&body)).await?.user)
+    }
+
+    /// Logs in. The client and all its clones send the token from now on. `remember` makes it last a week in place of
+    /// a day.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if address or password are wrong; [`Error::NotAccepted`] if the address is none;
+    /// [`Error::Forbidden`](crate::Error::Forbidden) on a server with one user; any error of a call.
+    pub async fn login(&self, email: &str, password: &str, remember: bool) -> Result<Login> {
+        let api = self.client.api();
+        let body = json!({ "email": email, "password": password, "remember_me": remember });
+        let login: Login = call!(api.login().send_json_as(&body)).await?;
+        self.keep(&login.token)?;
+        Ok(login)
+    }
+
+    /// Logs out, and forgets the token. The server goes on taking it until it expires; a new password ends that.
+    ///
+    /// # Errors
+    /// Any error of a call. The token is forgotten even so.
+    pub async fn logout(&self) -> Result<()> {
+        let api = self.client.api();
+        let answer = call!(api.logout().send_as::<Value>()).await;
+        self.client.set_token(None);
+        answer.map(drop)
+    }
+
+    /// Who is logged in.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if nobody is, as always on a server with one user; any error of a call.
+    pub async fn me(&self) -> Result<User> {
+        let api = self.client.api();
+        call!(api.get_current_user_info().send_as()).await
+    }
+
+    /// Changes the own name.
+    ///
+    /// # Errors
+    /// As [`me`](Self::me).
+    pub async fn set_display_name(&self, name: &str) -> Result<User> {
+        let api = self.client.api();
+        call!(api.update_current_user().send_json_as(&json!({ "display_name": name }))).await
+    }
+
+    /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the current password is wrong or the new one too weak; else as [`me`](Self::me).
+    pub async fn change_password(&self, current: &str, new: &str) -> Result<User> {
+        let api = self.client.api();
+        let body = json!({ "current_password": current, "new_password": new });
+        call!(api.update_current_user().send_json_as(&body)).await
+    }
+
+    fn keep(&self, token: &str) -> Result<()> {
+        // A token that no header can carry would fail every later call.
+        Token::new(token).header()?;
+        self.client.set_token(Some(token));
+        Ok(())
+    }
+}
+
+/// The accounts of others. For administrators; others get [`Error::Forbidden`](crate::Error::Forbidden).
+impl Auth {
+    /// All users.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn users(&self) -> Result<Vec<User>> {
+        let api = self.client.api();
+        call!(api.list_users().send_as()).await
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one of this address, or the password is too weak; any error of a call.
+    pub async fn create_user(
+        &self,
+        email: &str,
+        password: &str,
+        display_name: Option<&str>,
+        is_admin: bool,
+    ) -> Result<User> {
+        let api = self.client.api();
+        let body = json!({ "email": email, "password": password, "display_name": display_name, "is_admin": is_admin });
+        call!(api.create_user().send_json_as(&body)).await
+    }
+
+    /// A strong password, made by the server.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn generate_password(&self) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Generated {
+            password: String,
+        }
+        let api = self.client.api();
+        Ok(call!(api.generate_password().send_as::<Generated>()).await?.password)
+    }
+}
+
+impl UserHandle {
+    /// Id of the user.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The user.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if they do not exist; any error of a call.
+    pub async fn get(&self) -> Result<User> {
+        let api = self.client.api();
+        call!(api.get_user().user_id(&self.id).send_as()).await
+    }
+
+    /// The user, or `None` if they do not exist.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn find(&self) -> Result<Option<User>> {
+        found(self.get().await)
+    }
+
+    /// Lets them do everything, or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if they do not exist; any error of a call.
+    pub async fn set_admin(&self, is_admin: bool) -> Result<User> {
+        self.change("is_admin", is_admin.into()).await
+    }
+
+    /// Lets them log in, or not.
+    ///
+    /// # Errors
+    /// As [`set_admin`](Self::set_admin).
+    pub async fn set_active(&self, is_active: bool) -> Result<User> {
+        self.change("is_active", is_active.into()).await
+    }
+
+    /// Changes their name.
+    ///
+    /// # Errors
+    /// As [`set_admin`](Self::set_admin).
+    pub async fn set_display_name(&self, name: &str) -> Result<User> {
+        self.change("display_name", name.into()).await
+    }
+
+    /// Changes their password, which ends their logins.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if it is too weak; else as [`set_admin`](Self::set_admin).
+    pub async fn set_password(&self, password: &str) -> Result<User> {
+        self.change("password", password.into()).await
+    }
+
+    async fn change(&self, member: &str, value: Value) -> Result<User> {
+        let api = self.client.api();
+        let changes = Map::from_iter([(member.to_owned(), value)]);
+        call!(api.update_user().user_id(&self.id).send_json_as(&changes)).await
+    }
+
+    /// Deletes the account.
+    ///
+    /// # Errors
+    /// As [`set_admin`](Self::set_admin).
+    pub async fn delete(&self) -> Result<()> {
+        let api = self.client.api();
+        let call = call!(api.delete_user().user_id(&self.id).send());
+        let _: crate::api::ResponseValue<()> = call.await?;
+        Ok(())
+    }
+}

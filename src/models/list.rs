@@ -1,0 +1,122 @@
+//! Lists of models.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+};
+
+use super::{ModelRecord, RawModels};
+use crate::{
+    Client,
+    api::{call, enums},
+    error::Result,
+    page::{Direction, Page},
+};
+
+/// By what models are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ModelOrder {
+    /// Their kinds, then names.
+    Default,
+    /// Their kinds.
+    Type,
+    /// Their base architectures.
+    Base,
+    /// Their names.
+    Name,
+    /// Their file formats.
+    Format,
+    /// The sizes of their files.
+    Size,
+    /// When they were installed.
+    CreatedAt,
+    /// When their records changed last.
+    UpdatedAt,
+}
+
+/// A list of models under construction, from [`Models::list`](super::Models::list).
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `.await`"]
+pub struct ListModels {
+    client: Client,
+    bases: Vec<String>,
+    model_type: Option<String>,
+    name: Option<String>,
+    format: Option<String>,
+    order: Option<(ModelOrder, Direction)>,
+}
+
+impl ListModels {
+    pub(super) fn new(client: &Client) -> Self {
+        Self { client: client.clone(), bases: Vec::new(), model_type: None, name: None, format: None, order: None }
+    }
+
+    /// Only models of this base architecture, for example `flux`; may be called for several.
+    pub fn base(mut self, base: impl Into<String>) -> Self {
+        self.bases.push(base.into());
+        self
+    }
+
+    /// Only models of this kind, for example `main`, `vae`, `lora`.
+    pub fn model_type(mut self, model_type: impl Into<String>) -> Self {
+        self.model_type = Some(model_type.into());
+        self
+    }
+
+    /// Only models of exactly this name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Only models of this file format, for example `diffusers`.
+    pub fn format(mut self, format: impl Into<String>) -> Self {
+        self.format = Some(format.into());
+        self
+    }
+
+    /// Sets by what to order, and which way. Since 6.13.
+    pub fn order_by(mut self, order: ModelOrder, direction: Direction) -> Self {
+        self.order = Some((order, direction));
+        self
+    }
+
+    async fn fetch(self) -> Result<Page<ModelRecord>> {
+        let api = self.client.api();
+        let bases: Vec<enums::BaseModelType> = self.bases.iter().map(|base| base.as_str().into()).collect();
+        let order = self.order.map(|(order, _)| match order {
+            ModelOrder::Default => "default",
+            ModelOrder::Type => "type",
+            ModelOrder::Base => "base",
+            ModelOrder::Name => "name",
+            ModelOrder::Format => "format",
+            ModelOrder::Size => "size",
+            ModelOrder::CreatedAt => "created_at",
+            ModelOrder::UpdatedAt => "updated_at",
+        });
+        let call = call!(
+            api.list_model_records().base_models?(Some(bases).filter(|bases| !bases.is_empty())).model_type?(
+                self.model_type
+            )
+            .model_name?(self.name)
+            .model_format?(self.format)
+            .order_by?(order)
+            .direction?(self.order.map(|(_, direction)| direction.as_str()))
+            .send_as::<RawModels>()
+        );
+        Ok(call.await?.read("list_model_records"))
+    }
+}
+
+/// # Errors
+/// [`Error::NotAccepted`](crate::Error::NotAccepted) if the server does not know a base, kind or format; any error of
+/// a call.
+impl IntoFuture for ListModels {
+    type Output = Result<Page<ModelRecord>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.fetch())
+    }
+}

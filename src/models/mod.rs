@@ -1,0 +1,221 @@
+//! Models: what is installed, and installing more.
+//!
+//! [`Client::models`] lists, finds and installs; [`Client::model`] works with one.
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+//! use invokeai_client::models::{InstallOutcome, ModelSource};
+//!
+//! for model in client.models().list().base("flux").model_type("main").await?.into_items()? {
+//!     println!("{} {}", model.key, model.name);
+//! }
+//!
+//! // The server reads the file where it is. `ModelSource::local_move` would take it away from there.
+//! let install = client.models().install(ModelSource::local_in_place("/models/lora.safetensors")).await?;
+//! match install.wait().await? {
+//!     InstallOutcome::Installed(model) => println!("installed as {}", model.key),
+//!     outcome => println!("{outcome:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Records are [`ModelRecord`]s: only what identifies and filters models is typed, because every release brings new
+//! kinds.
+
+mod handle;
+mod install;
+mod list;
+mod server;
+
+pub use handle::ModelHandle;
+pub use install::{Install, InstallJob, InstallModel, InstallOutcome, InstallStatus, ModelSource};
+pub use list::{ListModels, ModelOrder};
+pub use server::{
+    DeletedOrphans, FoundModel, HuggingFaceToken, ModelCacheStats, OrphanedModel, StarterBundle, StarterModel,
+    StarterModels,
+};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub use crate::schema::ModelRecord;
+use crate::{
+    Client,
+    api::call,
+    batch::{BatchFailure, BatchOutcome, chunks, distinct},
+    error::{Error, Result},
+    page::{Page, elements, found},
+};
+
+/// All models of a server, from [`Client::models`].
+#[derive(Debug, Clone)]
+pub struct Models {
+    client: Client,
+}
+
+impl Client {
+    /// The models of the server.
+    pub fn models(&self) -> Models {
+        Models { client: self.clone() }
+    }
+
+    /// The model of this key. Asks nothing yet.
+    pub fn model(&self, key: impl Into<String>) -> ModelHandle {
+        ModelHandle::new(self, key.into())
+    }
+}
+
+/// A list of models as the server sends it.
+#[derive(Deserialize)]
+struct RawModels {
+    models: Vec<Value>,
+}
+
+impl RawModels {
+    fn read(self, operation: &'static str) -> Page<ModelRecord> {
+        let items = elements(operation, "models", self.models);
+        Page { total: items.len() as u64, offset: 0, items }
+    }
+}
+
+/// Reading.
+impl Models {
+    /// Lists models; `.await` gives all in one page.
+    pub fn list(&self) -> ListModels {
+        ListModels::new(&self.client)
+    }
+
+    /// Every model whose record can be read. Others are left out, with a warning in the log; use
+    /// [`list`](Self::list) to have them as errors.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn records(&self) -> Result<Vec<ModelRecord>> {
+        let all = self.list().await?.items;
+        let readable = all.into_iter().filter_map(|record| {
+            record.inspect_err(|error| tracing::warn!(%error, "a model's record cannot be read")).ok()
+        });
+        Ok(readable.collect())
+    }
+
+    /// The model of this name, base and type, for example `("FLUX Dev", "flux", "main")`; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`] if the server does not know the base or the type; any error of a call.
+    pub async fn find_by_attrs(&self, name: &str, base: &str, model_type: &str) -> Result<Option<ModelRecord>> {
+        let api = self.client.api();
+        found(call!(api.get_model_records_by_attrs().name(name).base(base).type_(model_type).send_as()).await)
+    }
+
+    /// The model of this content hash; `None` if there is none.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn find_by_hash(&self, hash: &str) -> Result<Option<ModelRecord>> {
+        let api = self.client.api();
+        match found(call!(api.get_model_records_by_hash().hash(hash).send_as()).await) {
+            // Servers before 6.13 lack the call.
+            Err(error) if error.is_unsupported() => {
+                Ok(self.records().await?.into_iter().find(|model| model.hash.as_deref() == Some(hash)))
+            }
+            answer => answer,
+        }
+    }
+
+    /// Models whose files are gone. Since 6.13.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn missing(&self) -> Result<Page<ModelRecord>> {
+        let api = self.client.api();
+        Ok(call!(api.list_missing_models().send_as::<RawModels>()).await?.read("list_missing_models"))
+    }
+}
+
+#[derive(Deserialize)]
+struct BulkResult {
+    #[serde(alias = "succeeded")]
+    deleted: Vec<String>,
+    #[serde(default)]
+    failed: Vec<BulkFailure>,
+}
+
+#[derive(Deserialize)]
+struct BulkFailure {
+    key: String,
+    error: Option<String>,
+}
+
+/// Changing many.
+impl Models {
+    /// Deletes models with their files (those installed in place keep theirs). Goes on after failures.
+    pub async fn delete(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+        let keys = distinct(keys);
+        let mut outcome = BatchOutcome::default();
+        for chunk in chunks(&keys) {
+            match self.bulk_delete(chunk).await {
+                Ok(result) => result.add_to(&mut outcome),
+                // Servers before 6.13 delete one at a time.
+                Err(error) if error.is_unsupported() => self.delete_singly(chunk, &mut outcome).await,
+                Err(error) => outcome.fail(chunk.to_vec(), Some(&error)),
+            }
+        }
+        outcome
+    }
+
+    async fn bulk_delete(&self, keys: &[String]) -> Result<BulkResult> {
+        let api = self.client.api();
+        let body = json!({ "keys": keys });
+        call!(api.bulk_delete_models().send_json_as(&body)).await
+    }
+
+    async fn delete_singly(&self, keys: &[String], outcome: &mut BatchOutcome) {
+        for key in keys {
+            match self.client.model(key).delete().await {
+                Ok(()) => outcome.done.push(key.clone()),
+                Err(error) if error.is_not_found() => outcome.skipped.push(key.clone()),
+                Err(error) => outcome.fail([key.clone()], Some(&error)),
+            }
+        }
+    }
+
+    /// Looks anew at what kind of models these are. Goes on after failures. Since 6.13.
+    pub async fn reidentify(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+        let keys = distinct(keys);
+        let mut outcome = BatchOutcome::default();
+        for chunk in chunks(&keys) {
+            match self.bulk_reidentify(chunk).await {
+                Ok(result) => result.add_to(&mut outcome),
+                Err(error) => outcome.fail(chunk.to_vec(), Some(&error)),
+            }
+        }
+        outcome
+    }
+
+    async fn bulk_reidentify(&self, keys: &[String]) -> Result<BulkResult> {
+        let api = self.client.api();
+        let body = json!({ "keys": keys });
+        call!(api.bulk_reidentify_models().send_json_as(&body)).await
+    }
+
+    /// Keys of models that users related to one of these.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn related(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<String>> {
+        let api = self.client.api();
+        let body = json!({ "model_keys": distinct(keys) });
+        call!(api.get_related_models_batch().send_json_as(&body)).await
+    }
+}
+
+impl BulkResult {
+    fn add_to(self, outcome: &mut BatchOutcome) {
+        outcome.done.extend(self.deleted);
+        for BulkFailure { key, error } in self.failed {
+            let error = error.map(|reason| Error::invalid(format!("model {key}"), format!("was refused: {reason}")));
+            outcome.failed.push(BatchFailure { name: key, error });
+        }
+    }
+}

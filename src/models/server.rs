@@ -1,0 +1,213 @@
+//! What a server knows about models that are not installed, and about its memory for models.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Models;
+use crate::{api::call, error::Result, open_enum::open_enum};
+
+/// A model that InvokeAI proposes to begin with.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct StarterModel {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// From where it is installed: an address, or a repository of the Hugging Face hub.
+    pub source: String,
+    /// Base architecture.
+    pub base: String,
+    /// Kind.
+    #[serde(rename = "type")]
+    pub model_type: String,
+    /// File format.
+    pub format: Option<String>,
+    /// Whether it is installed.
+    #[serde(default)]
+    pub is_installed: bool,
+    /// Models that it needs.
+    #[serde(default)]
+    pub dependencies: Option<Vec<StarterModel>>,
+}
+
+/// Models that belong together.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct StarterBundle {
+    /// Its name.
+    pub name: String,
+    /// What is in it.
+    pub models: Vec<StarterModel>,
+}
+
+/// What InvokeAI proposes to begin with.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct StarterModels {
+    /// All of them.
+    pub starter_models: Vec<StarterModel>,
+    /// Bundles by base architecture.
+    #[serde(default)]
+    pub starter_bundles: IndexMap<String, StarterBundle>,
+}
+
+/// A model that a folder of the server's machine has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct FoundModel {
+    /// Its path there.
+    pub path: String,
+    /// Whether it is installed.
+    #[serde(default)]
+    pub is_installed: bool,
+}
+
+/// The server's memory for models since it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct ModelCacheStats {
+    /// How often a model was in memory.
+    #[serde(default)]
+    pub hits: u64,
+    /// How often it was not.
+    #[serde(default)]
+    pub misses: u64,
+    /// Most bytes used at once.
+    #[serde(default)]
+    pub high_watermark: u64,
+    /// Models in memory.
+    #[serde(default)]
+    pub in_cache: u64,
+    /// Models taken out to make room.
+    #[serde(default)]
+    pub cleared: u64,
+    /// Bytes that may be used.
+    #[serde(default)]
+    pub cache_size: u64,
+    /// Bytes of each model that was loaded.
+    #[serde(default)]
+    pub loaded_model_sizes: IndexMap<String, u64>,
+}
+
+open_enum! {
+    /// What the Hugging Face hub says to the server's token.
+    HuggingFaceToken {
+        /// The hub takes it.
+        Valid = "valid",
+        /// There is none, or the hub refuses it.
+        Invalid = "invalid",
+        /// The hub did not answer.
+        Undecided = "unknown",
+    }
+}
+
+/// A folder among the server's models that belongs to none.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct OrphanedModel {
+    /// Its path under the server's folder of models.
+    pub path: String,
+    /// Its files.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// Their sizes together, in bytes.
+    #[serde(default)]
+    pub size_bytes: u64,
+}
+
+/// What became of deleting orphaned folders.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct DeletedOrphans {
+    /// Paths that are gone.
+    #[serde(default)]
+    pub deleted: Vec<String>,
+    /// What went wrong with the others.
+    #[serde(default)]
+    pub errors: IndexMap<String, String>,
+}
+
+impl Models {
+    /// What InvokeAI proposes to begin with. Install them by [`install`](Self::install), dependencies each by itself.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn starter_models(&self) -> Result<StarterModels> {
+        let api = self.client.api();
+        call!(api.get_starter_models().send_as()).await
+    }
+
+    /// Looks for models in a folder of the server's machine, and in those within it.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is no such folder; any error of a call.
+    pub async fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<FoundModel>> {
+        let api = self.client.api();
+        call!(api.scan_for_models().scan_path(path.into()).send_as()).await
+    }
+
+    /// The server's memory for models; `None` before the first model was loaded.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn cache_stats(&self) -> Result<Option<ModelCacheStats>> {
+        let api = self.client.api();
+        call!(api.get_stats().send_as()).await
+    }
+
+    /// Takes models that are not in use out of the server's memory.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn empty_cache(&self) -> Result<()> {
+        let api = self.client.api();
+        call!(api.empty_model_cache().send()).await.map(drop)
+    }
+
+    /// Folders among the server's models that belong to none. Since 6.13.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn orphaned(&self) -> Result<Vec<OrphanedModel>> {
+        let api = self.client.api();
+        call!(api.get_orphaned_models().send_as()).await
+    }
+
+    /// Deletes such folders, by [`OrphanedModel::path`]. Since 6.13.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn delete_orphaned(&self, paths: impl IntoIterator<Item = impl Into<String>>) -> Result<DeletedOrphans> {
+        let api = self.client.api();
+        let paths: Vec<String> = paths.into_iter().map(Into::into).collect();
+        let body = json!({ "paths": paths });
+        call!(api.delete_orphaned_models().send_json_as(&body)).await
+    }
+
+    /// What the Hugging Face hub says to the server's token.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn hugging_face_token(&self) -> Result<HuggingFaceToken> {
+        let api = self.client.api();
+        call!(api.get_hf_login_status().send_as()).await
+    }
+
+    /// Gives the server a token for the Hugging Face hub, or takes it away.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn set_hugging_face_token(&self, token: Option<&str>) -> Result<HuggingFaceToken> {
+        let api = self.client.api();
+        match token {
+            Some(token) => {
+                let body: Value = json!({ "token": token });
+                call!(api.do_hf_login().send_json_as(&body)).await
+            }
+            None => call!(api.reset_hf_token().send_as()).await,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! System prompts: instructions for the language models that write prompts. InvokeAI has them since 6.14; older servers
+//! answer with [`Error::is_unsupported`](crate::Error::is_unsupported).
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+//! let prompt = client.system_prompts().create("Terse", "Answer in ten words.").await?;
+//! client.system_prompt(&prompt.id).share(true).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Client, Timestamp,
+    api::{ResponseValue, call},
+    error::Result,
+    page::{elements, found},
+};
+
+/// A system prompt, as `GET /api/v1/system_prompts/i/{id}` describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct SystemPrompt {
+    /// Id on this server.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The instructions.
+    pub content: String,
+    /// Its owner; `system` for those that InvokeAI ships, and for all on a server with one user.
+    pub user_id: Option<String>,
+    /// Whether all users see it.
+    #[serde(default)]
+    pub is_public: bool,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it changed last.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// All system prompts of a server, from [`Client::system_prompts`].
+#[derive(Debug, Clone)]
+pub struct SystemPrompts {
+    client: Client,
+}
+
+/// One system prompt, from [`Client::system_prompt`].
+#[derive(Debug, Clone)]
+pub struct SystemPromptHandle {
+    client: Client,
+    id: String,
+}
+
+impl Client {
+    /// The system prompts of the server.
+    pub fn system_prompts(&self) -> SystemPrompts {
+        SystemPrompts { client: self.clone() }
+    }
+
+    /// The system prompt of this id. Asks nothing yet.
+    pub fn system_prompt(&self, id: impl Into<String>) -> SystemPromptHandle {
+        SystemPromptHandle { client: self.clone(), id: id.into() }
+    }
+}
+
+impl SystemPrompts {
+    /// All of them. One that cannot be read is an error in its place.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn list(&self) -> Result<Vec<Result<SystemPrompt>>> {
+        let api = self.client.api();
+        let prompts: Vec<Value> = call!(api.list_system_prompts().send_as()).await?;
+        Ok(elements("list_system_prompts", "prompts", prompts))
+    }
+
+    /// Makes one. Neither name nor content may be empty.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if one is; any error of a call.
+    pub async fn create(&self, name: &str, content: &str) -> Result<SystemPrompt> {
+        let api = self.client.api();
+        call!(api.create_system_prompt().send_json_as(&json!({ "name": name, "content": content }))).await
+    }
+}
+
+impl SystemPromptHandle {
+    /// Id of the prompt.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The prompt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
+    pub async fn get(&self) -> Result<SystemPrompt> {
+        let api = self.client.api();
+        call!(api.get_system_prompt().system_prompt_id(&self.id).send_as()).await
+    }
+
+    /// The prompt, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn find(&self) -> Result<Option<SystemPrompt>> {
+        found(self.get().await)
+    }
+
+    /// Gives it another name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
+    pub async fn rename(&self, name: &str) -> Result<SystemPrompt> {
+        self.change(json!({ "name": name })).await
+    }
+
+    /// Replaces its instructions.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub async fn set_content(&self, content: &str) -> Result<SystemPrompt> {
+        self.change(json!({ "content": content })).await
+    }
+
+    /// Shows it to all users, or only to its owner.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub async fn share(&self, is_public: bool) -> Result<SystemPrompt> {
+        self.change(json!({ "is_public": is_public })).await
+    }
+
+    async fn change(&self, changes: Value) -> Result<SystemPrompt> {
+        let api = self.client.api();
+        call!(api.update_system_prompt().system_prompt_id(&self.id).send_json_as(&changes)).await
+    }
+
+    /// Deletes it.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub async fn delete(&self) -> Result<()> {
+        let api = self.client.api();
+        let call = call!(api.delete_system_prompt().system_prompt_id(&self.id).send());
+        let _: ResponseValue<()> = call.await?;
+        Ok(())
+    }
+}
