@@ -1,8 +1,10 @@
 //! The real server that live tests talk to.
 
-use std::env;
+use std::{env, sync::Once};
 
 use invokeai_client::Client;
+
+use crate::skip;
 
 /// The server of `INVOKEAI_TEST_URL` (with `INVOKEAI_TEST_TOKEN`, where it has users). `None` means: skip.
 ///
@@ -13,7 +15,8 @@ pub(crate) fn client() -> Option<Client> {
             env::var("CI").as_deref() != Ok("true"),
             "INVOKEAI_TEST_URL is not set, and CI must not skip live tests"
         );
-        eprintln!("SKIPPED live tests: INVOKEAI_TEST_URL is not set");
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| skip::skipped(format_args!("live tests: INVOKEAI_TEST_URL is not set")));
         return None;
     };
     let mut builder = Client::builder(url);

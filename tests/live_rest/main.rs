@@ -1,12 +1,15 @@
 //! Every read, and a useful set of writes, against a real server: every answer must decode, and nothing may stay behind.
 //!
 //! Run with `INVOKEAI_TEST_URL=http://127.0.0.1:9090 cargo test --test live_rest -- --nocapture`. Where other programs use
-//! the server at the same time, set `INVOKEAI_TEST_SHARED=1`: then only the test's own rows are checked, not all rows.
+//! the server at the same time, set `INVOKEAI_TEST_SHARED=1`: then the test looks for its own rows only, not for all.
+//! Where the server has users, `INVOKEAI_TEST_TOKEN` is an administrator's token, and users are tested, too.
 
 #[path = "../common/live.rs"]
 mod live;
 mod pictures;
 mod reads;
+#[path = "../common/skip.rs"]
+mod skip;
 mod stage;
 mod writes;
 
@@ -45,6 +48,11 @@ async fn queue() {
 #[tokio::test(flavor = "multi_thread")]
 async fn settings() {
     on_stage(writes::settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users() {
+    on_stage(writes::users).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

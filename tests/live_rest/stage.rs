@@ -14,7 +14,10 @@ use invokeai_client::{
 };
 use serde_json::{Value, json};
 
-use crate::live::{self, unique};
+use crate::{
+    live::{self, unique},
+    skip::skipped,
+};
 
 /// Sends a call and gives its answer. A failure fails the test and names the operation.
 macro_rules! done {
@@ -37,6 +40,7 @@ pub(crate) enum Thing {
     StylePreset(String),
     SystemPrompt(String),
     Model(String),
+    User(String),
 }
 
 pub(crate) struct Stage {
@@ -73,7 +77,7 @@ where
     }
     let after = rows(stage.client.api()).await;
     if env::var_os("INVOKEAI_TEST_SHARED").is_some() {
-        eprintln!("SKIPPED comparing all rows: INVOKEAI_TEST_SHARED is set (before {before:?}, after {after:?})");
+        skipped(format_args!("comparing all rows: INVOKEAI_TEST_SHARED is set (before {before:?}, after {after:?})"));
     } else {
         assert_eq!(before, after, "rows before and after");
     }
@@ -205,6 +209,7 @@ impl Stage {
             Thing::StylePreset(id) => api.delete_style_preset().style_preset_id(id).send().await.map(drop),
             Thing::SystemPrompt(id) => api.delete_system_prompt().system_prompt_id(id).send().await.map(drop),
             Thing::Model(key) => api.delete_model().key(key).send().await.map(drop),
+            Thing::User(id) => api.delete_user().user_id(id).send().await.map(drop),
         };
         match outcome {
             Ok(()) => {}
@@ -224,6 +229,7 @@ impl Stage {
             Thing::StylePreset(id) => api.get_style_preset().style_preset_id(id).send().await.map(drop),
             Thing::SystemPrompt(id) => api.get_system_prompt().system_prompt_id(id).send().await.map(drop),
             Thing::Model(key) => api.get_model_record().key(key).send().await.map(drop),
+            Thing::User(id) => api.get_user().user_id(id).send().await.map(drop),
         }
     }
 }

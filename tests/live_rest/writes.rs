@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::TryStreamExt as _;
 use invokeai_client::{
-    Error, Upload,
+    Client, Error, Upload,
     api::{enums, types},
 };
 use serde_json::json;
@@ -43,18 +43,18 @@ pub(crate) async fn images_and_boards(stage: Arc<Stage>) {
     assert_eq!(done!(api.get_images_by_names().body(list)).len(), 3);
 
     let one_on = types::BodyAddImageToBoard::builder().board_id(id.clone()).image_name(one.clone());
-    assert_eq!(done!(api.add_image_to_board().body(one_on)).added_images, [one.clone()]);
+    assert_eq!(done!(api.add_image_to_board().body(one_on)).added_images, [one.as_str()]);
     let all_on = types::BodyAddImagesToBoard::builder().board_id(id.clone()).image_names(names.clone());
     assert_eq!(done!(api.add_images_to_board().body(all_on)).added_images.len(), 3);
     // A body on DELETE.
     let one_off = types::BodyRemoveImageFromBoard::builder().image_name(one.clone());
-    assert_eq!(done!(api.remove_image_from_board().body(one_off)).removed_images, [one.clone()]);
+    assert_eq!(done!(api.remove_image_from_board().body(one_off)).removed_images, [one.as_str()]);
     let two_off = types::BodyRemoveImagesFromBoard::builder().image_names(names[1..2].to_vec());
     assert_eq!(done!(api.remove_images_from_board().body(two_off)).removed_images.len(), 1);
     assert_eq!(done!(api.list_all_board_image_names().board_id(id)), names[2..]);
 
     let gone = done!(api.delete_image().image_name(&one));
-    assert_eq!(gone.deleted_images, [one.clone()]);
+    assert_eq!(gone.deleted_images, [one.as_str()]);
     let list = types::BodyDeleteImagesFromList::builder().image_names(names[1..2].to_vec());
     assert_eq!(done!(api.delete_images_from_list().body(list)).deleted_images.len(), 1);
     let gone = done!(api.delete_board().board_id(id).include_images(true));
@@ -74,15 +74,15 @@ pub(crate) async fn videos(stage: Arc<Stage>) {
     assert_eq!((video.width, video.height), (32, 32));
     let name = video.video_name;
     let list = || types::VideoNamesBatch::builder().video_names(vec![name.clone()]);
-    assert_eq!(done!(api.star_videos_in_list().body(list())).starred_videos, [name.clone()]);
-    assert_eq!(done!(api.unstar_videos_in_list().body(list())).unstarred_videos, [name.clone()]);
+    assert_eq!(done!(api.star_videos_in_list().body(list())).starred_videos, [name.as_str()]);
+    assert_eq!(done!(api.unstar_videos_in_list().body(list())).unstarred_videos, [name.as_str()]);
     let change = types::VideoRecordChanges::builder().starred(true);
     assert!(done!(api.update_video().video_name(&name).body(change)).starred);
     let on = types::VideoBoardArg::builder().board_id(board.board_id.clone()).video_name(name.clone());
-    assert_eq!(done!(api.add_video_to_board().body(on)).added_videos, [name.clone()]);
+    assert_eq!(done!(api.add_video_to_board().body(on)).added_videos, [name.as_str()]);
     let off = types::BodyRemoveVideoFromBoard::builder().video_name(name.clone());
-    assert_eq!(done!(api.remove_video_from_board().body(off)).removed_videos, [name.clone()]);
-    assert_eq!(done!(api.delete_video().video_name(&name)).deleted_videos, [name.clone()]);
+    assert_eq!(done!(api.remove_video_from_board().body(off)).removed_videos, [name.as_str()]);
+    assert_eq!(done!(api.delete_video().video_name(&name)).deleted_videos, [name.as_str()]);
     let other = stage.video().await.video_name;
     let list = types::VideoNamesBatch::builder().video_names(vec![other.clone()]);
     assert_eq!(done!(api.delete_videos_from_list().body(list)).deleted_videos, [other]);
@@ -220,6 +220,44 @@ pub(crate) async fn settings(stage: Arc<Stage>) {
     assert!(done!(api.resume().queue_id(queue)).is_started);
 }
 
+pub(crate) async fn users(stage: Arc<Stage>) {
+    let api = stage.api();
+    let email = format!("rest-test-{}@example.com", uuid::Uuid::new_v4());
+    let password = "Rest-test-1";
+    let login = || types::LoginRequest::builder().email(email.clone()).password(password);
+    if !done!(api.get_setup_status()).multiuser_enabled {
+        let error = api.login().body(login()).send().await.unwrap_err();
+        assert!(matches!(error, Error::Forbidden(_)), "{error}");
+        let setup = types::SetupRequest::builder().email(email.clone()).password(password);
+        let error = api.setup_admin().body(setup).send().await.unwrap_err();
+        assert!(matches!(error, Error::Forbidden(_)), "{error}");
+        return;
+    }
+    let new = types::AdminUserCreateRequest::builder().email(email.clone()).password(password);
+    let user = done!(api.create_user().body(new));
+    stage.note(Thing::User(user.user_id.clone()));
+    let named = types::AdminUserUpdateRequest::builder().display_name("Somebody".to_owned());
+    let changed = done!(api.update_user().user_id(&user.user_id).body(named));
+    assert_eq!(changed.display_name.as_deref(), Some("Somebody"));
+
+    let theirs = Client::new(stage.client.base_url().as_str()).unwrap();
+    let wrong = types::LoginRequest::builder().email(email.clone()).password("Wrong-password-1");
+    let error = theirs.api().login().body(wrong).send().await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized(_)), "{error}");
+    assert!(matches!(theirs.api().list_all_boards().send().await, Err(Error::Unauthorized(_))));
+    let logged_in = theirs.api().login().body(login()).send().await.unwrap();
+    theirs.set_token(Some(&logged_in.token));
+    let theirs = theirs.api();
+    assert_eq!(done!(theirs.get_current_user_info()).user_id, user.user_id);
+    let named = types::UserProfileUpdateRequest::builder().display_name("Me".to_owned());
+    assert_eq!(done!(theirs.update_current_user().body(named)).display_name.as_deref(), Some("Me"));
+    done!(theirs.refresh_media_cookie());
+    let error = theirs.pause().queue_id(&stage.queue).send().await.unwrap_err();
+    assert!(matches!(error, Error::Forbidden(_)), "{error}");
+    done!(theirs.logout());
+    done!(api.delete_user().user_id(&user.user_id));
+}
+
 pub(crate) async fn models(stage: Arc<Stage>) {
     let api = stage.api();
     let models = done!(api.list_model_records()).models;
@@ -233,9 +271,9 @@ pub(crate) async fn models(stage: Arc<Stage>) {
 
     let pair = || types::ModelRelationshipCreateRequest::builder().model_key_1(key.clone()).model_key_2(other.clone());
     done!(api.add_model_relationship().body(pair()));
-    assert_eq!(done!(api.get_related_models().model_key(&key)), [other.clone()]);
+    assert_eq!(done!(api.get_related_models().model_key(&key)), [other.as_str()]);
     let batch = types::ModelRelationshipBatchRequest::builder().model_keys(vec![key.clone()]);
-    assert_eq!(done!(api.get_related_models_batch().body(batch)), [other.clone()]);
+    assert_eq!(done!(api.get_related_models_batch().body(batch)), [other.as_str()]);
     done!(api.remove_model_relationship().body(pair()));
     assert!(done!(api.get_related_models().model_key(&key)).is_empty());
 
@@ -246,7 +284,7 @@ pub(crate) async fn models(stage: Arc<Stage>) {
     let model = job.config_out.and_then(|model| model["key"].as_str().map(str::to_owned)).expect("a model");
     assert_eq!(done!(api.reidentify_model().key(&model))["key"], model.as_str());
     let keys = types::BulkReidentifyModelsRequest::builder().keys(vec![model.clone()]);
-    assert_eq!(done!(api.bulk_reidentify_models().body(keys)).succeeded, [model.clone()]);
+    assert_eq!(done!(api.bulk_reidentify_models().body(keys)).succeeded, [model.as_str()]);
     let keys = types::BulkDeleteModelsRequest::builder().keys(vec![model.clone(), "nothing".to_owned()]);
     let gone = done!(api.bulk_delete_models().body(keys));
     assert_eq!((gone.deleted.as_slice(), gone.failed.len()), (&[model][..], 1));
