@@ -9,11 +9,13 @@ use url::Url;
 use crate::{
     api::{self, Operation, call},
     error::{Error, Result},
-    events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOptions},
     schema::NodeCatalogue,
     transport::{Token, Transport, TransportOptions, runtime},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
+
+#[cfg(feature = "events")]
+use crate::events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOptions};
 
 /// A connection to one InvokeAI server.
 ///
@@ -37,6 +39,7 @@ pub struct Client {
 struct Inner {
     base: Url,
     api: api::Client,
+    #[cfg(feature = "events")]
     events: EventHub,
     version: OnceLock<String>,
     catalogue: OnceLock<Arc<NodeCatalogue>>,
@@ -55,6 +58,7 @@ pub struct ClientBuilder {
     token: Option<Token>,
     http: Option<reqwest::Client>,
     options: TransportOptions,
+    #[cfg(feature = "events")]
     events: EventsOptions,
 }
 
@@ -77,6 +81,7 @@ impl Client {
             token: None,
             http: None,
             options: TransportOptions::default(),
+            #[cfg(feature = "events")]
             events: EventsOptions::default(),
         }
     }
@@ -113,7 +118,8 @@ impl Client {
         }
         const OPENAPI: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
         let request = self.api().client.get(format!("{}{}", self.api().baseurl, OPENAPI.path)).build();
-        let document = runtime::json::<Value>(self.api(), &OPENAPI, request.map_err(runtime::not_a_request)).await?.into_inner();
+        let document =
+            runtime::json::<Value>(self.api(), &OPENAPI, request.map_err(runtime::not_a_request)).await?.into_inner();
         let catalogue = NodeCatalogue::from_openapi(&document).map_err(|error| Error::Decode {
             operation: OPENAPI.id,
             at: ".".into(),
@@ -153,11 +159,13 @@ impl Client {
     /// Everything the server announces from now on. See [`events`](crate::events).
     ///
     /// All subscriptions of a client, those of its jobs included, share one connection.
+    #[cfg(feature = "events")]
     pub fn events(&self) -> EventStream {
         self.event_hub().subscribe(EventFilter::all())
     }
 
     /// The client's event connection: for filtered subscriptions, and for its state.
+    #[cfg(feature = "events")]
     pub fn event_hub(&self) -> &EventHub {
         &self.inner.events
     }
@@ -181,6 +189,7 @@ impl ClientBuilder {
     }
 
     /// Sets time limits, buffers and reconnection of the event connection.
+    #[cfg(feature = "events")]
     pub fn events(mut self, options: EventsOptions) -> Self {
         self.events = options;
         self
@@ -215,14 +224,26 @@ impl ClientBuilder {
                 .map_err(|error| Error::invalid("http client", error.to_string()))?,
         };
         let transport = Transport::new(http.clone(), self.token, self.options);
-        let token = transport.clone();
-        let endpoint = EventEndpoint::new(http.clone(), base.as_str())
-            .map_err(|error| Error::InvalidUrl { url: base.to_string(), problem: error.to_string() })?
-            .token(move || token.token().map(|token| token.reveal().to_owned()));
-        let events = EventHub::new(endpoint, self.events);
+        #[cfg(feature = "events")]
+        let events = {
+            let token = transport.clone();
+            let endpoint = EventEndpoint::new(http.clone(), base.as_str())
+                .map_err(|error| Error::InvalidUrl { url: base.to_string(), problem: error.to_string() })?
+                .token(move || token.token().map(|token| token.reveal().to_owned()));
+            EventHub::new(endpoint, self.events)
+        };
         let baseurl = base.as_str().trim_end_matches('/').to_owned();
         let api = api::Client { baseurl, client: http, transport };
-        Ok(Client { inner: Arc::new(Inner { base, api, events, version: OnceLock::new(), catalogue: OnceLock::new() }) })
+        Ok(Client {
+            inner: Arc::new(Inner {
+                base,
+                api,
+                #[cfg(feature = "events")]
+                events,
+                version: OnceLock::new(),
+                catalogue: OnceLock::new(),
+            }),
+        })
     }
 }
 

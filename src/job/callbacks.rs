@@ -17,6 +17,7 @@ impl Callbacks {
         self.pairs.push((event, Arc::new(call)));
     }
 
+    #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn call(&self, event: &Event) {
         for (_, call) in self.pairs.iter().filter(|(name, _)| *name == event.name()) {
             call(event);

@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "events")]
 use futures::StreamExt as _;
 use tokio::{task::AbortHandle, time::Instant};
 
 use super::{callbacks::Callbacks, state::State};
+#[cfg(feature = "events")]
+use crate::events::{EventFilter, EventItem, EventStream, Gap};
 use crate::{
     Client,
     error::Result,
-    events::{EventItem, EventStream, Gap},
     queue::{ItemSummary, Queue},
 };
 
@@ -26,12 +28,48 @@ const POLL_IN_TROUBLE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) enum Events {
     /// Subscribed before the items existed: nothing is missing.
+    #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     FromTheStart(EventStream),
-    /// Subscribed later.
+    /// Subscribed later, or not connected yet.
     FromNow(EventStream),
     /// There are none; polling alone must do.
     None,
 }
+
+impl Events {
+    /// Subscribes to the events of a batch, and waits until they arrive. Where they cannot be had, polling does the
+    /// same, only later.
+    #[cfg(feature = "events")]
+    pub(crate) async fn of_batch(client: &Client, queue_id: &str, batch_id: &str) -> Self {
+        let stream = client.event_hub().subscribe(EventFilter::all().queue(queue_id).batch(batch_id));
+        match stream.connected().await {
+            Ok(()) => Self::FromTheStart(stream),
+            Err(error) => {
+                tracing::info!(%error, "no live events; polling instead");
+                Self::FromNow(stream)
+            }
+        }
+    }
+
+    /// Built without events.
+    #[cfg(not(feature = "events"))]
+    pub(crate) async fn of_batch(_: &Client, _: &str, _: &str) -> Self {
+        Self::None
+    }
+
+    /// For items that exist already: the record must be read first.
+    pub(crate) fn from_now(self) -> Self {
+        match self {
+            Self::FromTheStart(stream) => Self::FromNow(stream),
+            other => other,
+        }
+    }
+}
+
+/// Built without events, there is never a stream.
+#[cfg(not(feature = "events"))]
+#[derive(Debug)]
+pub(crate) enum EventStream {}
 
 /// The task that follows a submission. Ends with the last item, or when dropped.
 #[derive(Debug)]
@@ -66,6 +104,7 @@ struct Following {
     queue: Queue,
     batch_id: String,
     state: Arc<State>,
+    #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     callbacks: Callbacks,
     /// Whether events arrive.
     live: bool,
@@ -83,11 +122,12 @@ impl Following {
             Events::None => None,
         };
         let mut last_read = Instant::now();
-        while !self.state.is_done() {
+        let state = Arc::clone(&self.state);
+        while !state.is_done() {
             let next_read = last_read + self.pause();
             tokio::select! {
-                item = next(&mut events) => {
-                    if self.take(item, &mut events) {
+                must_read = self.next(&mut events) => {
+                    if must_read {
                         self.read().await;
                         last_read = Instant::now();
                     }
@@ -96,7 +136,7 @@ impl Following {
                     self.read().await;
                     last_read = Instant::now();
                 }
-                () = self.state.poke.notified() => {
+                () = state.poke.notified() => {
                     self.read().await;
                     last_read = Instant::now();
                 }
@@ -112,23 +152,39 @@ impl Following {
         }
     }
 
-    /// Takes what the event stream gave. Answers whether the record must be read.
-    fn take(&mut self, item: Option<EventItem>, events: &mut Option<EventStream>) -> bool {
+    /// Built without events, none ever comes.
+    #[cfg(not(feature = "events"))]
+    async fn next(&mut self, _: &mut Option<EventStream>) -> bool {
+        std::future::pending().await
+    }
+
+    /// Takes the next item of the stream. Answers whether the record must be read. Cancel safe.
+    #[cfg(feature = "events")]
+    async fn next(&mut self, events: &mut Option<EventStream>) -> bool {
+        let item = match events {
+            None => std::future::pending().await,
+            Some(stream) => stream.next().await,
+        };
         match item {
-            Some(EventItem::Event(event)) => {
+            Some(Ok(EventItem::Event(event))) => {
                 self.state.apply(&event);
                 self.callbacks.call(&event);
                 // A cleared queue names no items.
                 event.name() == "queue_cleared"
             }
-            Some(EventItem::Disconnected { error }) => {
+            Some(Ok(EventItem::Disconnected { error })) => {
                 tracing::debug!(batch_id = self.batch_id, %error, "events are down, polling");
                 self.live = false;
                 true
             }
-            Some(EventItem::Gap(gap)) => {
+            Some(Ok(EventItem::Gap(gap))) => {
                 tracing::debug!(batch_id = self.batch_id, %gap, "reading the state again");
                 self.live |= gap == Gap::Reconnected;
+                true
+            }
+            Some(Err(error)) => {
+                tracing::info!(batch_id = self.batch_id, %error, "no more events, polling");
+                (*events, self.live) = (None, false);
                 true
             }
             None => {
@@ -164,14 +220,5 @@ impl Following {
             }
         }
         Ok(())
-    }
-}
-
-/// The next of a stream that may have ended, or never have been there.
-async fn next(events: &mut Option<EventStream>) -> Option<EventItem> {
-    match events {
-        None => std::future::pending().await,
-        // A stream ends with its error, which it has logged.
-        Some(events) => events.next().await?.ok(),
     }
 }

@@ -14,9 +14,10 @@ use futures::Stream;
 pub use failure::{FailedNode, JobFailure};
 pub use wait::Wait;
 
+#[cfg(feature = "events")]
+use crate::events::{EventFilter, EventStream};
 use crate::{
     error::{Error, Result},
-    events::{EventFilter, EventStream},
     progress::Progress,
     queue::{ItemStatus, Queue, QueueItem},
     submission::Submission,
@@ -136,6 +137,7 @@ impl Job {
     }
 
     /// The server's events about this item, from now on. Events that came before are not repeated.
+    #[cfg(feature = "events")]
     pub fn events(&self) -> EventStream {
         let submission = &self.submission;
         let filter = EventFilter::all().queue(submission.queue_id()).item(self.item_id);
@@ -173,7 +175,7 @@ impl Job {
             let problem = format!("is {}; only failed and canceled items can be retried", self.refresh().await?);
             return Err(Error::invalid(format!("item {}", self.item_id), problem));
         };
-        let submission = self.submission.continued_by(vec![id]);
+        let submission = self.submission.continued_by(vec![id]).await;
         Ok(Job::new(submission, id))
     }
 

@@ -172,6 +172,7 @@ impl State {
     }
 
     /// Takes an event into account.
+    #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn apply(&self, event: &Event) {
         let mut inner = self.inner();
         let labels = Arc::clone(&inner.labels);
@@ -192,8 +193,8 @@ impl State {
         let mut inner = self.inner();
         let labels = Arc::clone(&inner.labels);
         let item = inner.items.get_mut(&item_id);
-        let changed = item
-            .is_some_and(|item| item.change(item_id, &labels, |tracker| tracker.set_status(status.clone(), None)));
+        let changed =
+            item.is_some_and(|item| item.change(item_id, &labels, |tracker| tracker.set_status(status.clone(), None)));
         drop(inner);
         if changed {
             self.announce();

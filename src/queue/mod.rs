@@ -181,9 +181,8 @@ impl Queue {
 
     async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
         let api = self.client.api();
-        let call = call!(
-            api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as()
-        );
+        let call =
+            call!(api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as());
         call.await
     }
 
@@ -263,9 +262,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn cancel_destination(&self, destination: &str) -> Result<u64> {
         let api = self.client.api();
-        let call = call!(
-            api.cancel_by_destination().queue_id(&self.id).destination(destination).send_as::<Canceled>()
-        );
+        let call = call!(api.cancel_by_destination().queue_id(&self.id).destination(destination).send_as::<Canceled>());
         Ok(call.await?.canceled)
     }
 

@@ -218,7 +218,13 @@ mod tests {
     #[test]
     fn rows_come_in_the_order_of_the_server() {
         // Two groups of 2 and 3, the second zipped with another node, twice.
-        let body = body(2, json!([[datum("a", json!([1, 2]))], [datum("b", json!("xyz".split("").collect::<Vec<_>>())), datum("c", json!([7, 8, 9, 10, 11]))]]));
+        let body = body(
+            2,
+            json!([
+                [datum("a", json!([1, 2]))],
+                [datum("b", json!("xyz".split("").collect::<Vec<_>>())), datum("c", json!([7, 8, 9, 10, 11]))]
+            ]),
+        );
         let plan = Plan::new(body, &[("s".into(), "seed".into())], WhenFull::Fail);
         let length = 2 * 2 * 5;
         assert_eq!(plan.requested(), length);

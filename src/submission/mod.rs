@@ -15,10 +15,11 @@ pub use board::OutputBoard;
 pub use submit::{Submit, WhenFull};
 pub use ticket::Ticket;
 
+#[cfg(feature = "events")]
+use crate::events::{EventFilter, EventStream};
 use crate::{
     Client,
     error::{Error, Result},
-    events::{EventFilter, EventStream},
     job::{
         Finished, Job,
         callbacks::Callbacks,
@@ -111,25 +112,19 @@ impl Submission {
         let item = client.queue(&ticket.queue_id).find_item(*first).await?;
         let labels = item.and_then(|item| item.workflow).map(|workflow| submit::labels_of(&workflow));
         let state = State::new(ticket.item_ids.iter().copied(), labels.unwrap_or_default().into());
-        let filter = EventFilter::all().queue(&ticket.queue_id).batch(&ticket.batch_id);
-        let stream = client.event_hub().subscribe(filter);
-        // Subscribed before reading, so that nothing falls between. A failure means polling.
-        if let Err(error) = stream.connected().await {
-            tracing::info!(%error, "no live events; polling instead");
-        }
+        // Subscribed before reading, so that nothing falls between.
+        let events = Events::of_batch(client, &ticket.queue_id, &ticket.batch_id).await.from_now();
         let requested = ticket.item_ids.len() as u64;
-        let events = Events::FromNow(stream);
         let Ticket { queue_id, batch_id, .. } = ticket;
         Ok(Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default()))
     }
 
     /// The same batch with other items: those of a retry.
-    pub(crate) fn continued_by(&self, item_ids: Vec<i64>) -> Self {
+    pub(crate) async fn continued_by(&self, item_ids: Vec<i64>) -> Self {
         let Shared { client, queue_id, batch_id, state, .. } = &*self.shared;
         let requested = item_ids.len() as u64;
         let state = State::new(item_ids, state.labels());
-        let events =
-            Events::FromNow(client.event_hub().subscribe(EventFilter::all().queue(queue_id).batch(batch_id)));
+        let events = Events::of_batch(client, queue_id, batch_id).await.from_now();
         Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default())
     }
 
@@ -196,6 +191,7 @@ impl Submission {
     }
 
     /// The server's events about this batch, from now on.
+    #[cfg(feature = "events")]
     pub fn events(&self) -> EventStream {
         let filter = EventFilter::all().queue(self.queue_id()).batch(self.batch_id());
         self.client().event_hub().subscribe(filter)

@@ -11,7 +11,7 @@ use super::{Submission, board::OutputBoard, enqueue, feed, generators};
 use crate::{
     Client,
     error::{Error, Result},
-    events::{Event, EventFilter},
+    events::Event,
     job::{callbacks::Callbacks, follow::Events, state::State},
     queue::DEFAULT_QUEUE,
     sweep::Sweep,
@@ -208,28 +208,15 @@ impl Submit<'_> {
         let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
         let plan = feed::Plan::new(body, seeds, self.when_full);
 
-        // Connected before anything can happen. Without events, polling does the same, only later.
-        let events = if self.events {
-            let filter = EventFilter::all().queue(&queue_id).batch(&batch_id);
-            let stream = client.event_hub().subscribe(filter);
-            match stream.connected().await {
-                Ok(()) => Events::FromTheStart(stream),
-                Err(error) => {
-                    tracing::info!(%error, "no live events; polling instead");
-                    Events::FromNow(stream)
-                }
-            }
-        } else {
-            Events::None
-        };
+        // Connected before anything can happen.
+        let events = if self.events { Events::of_batch(&client, &queue_id, &batch_id).await } else { Events::None };
 
         let first = plan.first();
         let requested = plan.requested();
         let done = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, 0, first.sessions).await?;
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let placed = done.item_ids.len() as u64;
-        let submission =
-            Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
+        let submission = Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
         if placed < first.sessions && self.when_full == WhenFull::Fail {
             client.queue(&queue_id).cancel_batches([&batch_id]).await?;
             return Err(Error::QueueFull { enqueued: placed, requested });

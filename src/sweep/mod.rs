@@ -65,9 +65,9 @@ impl Sweep {
         workflow: &Workflow,
         columns: impl IntoIterator<Item = (K, Vec<V>)>,
     ) -> Result<Self> {
-        let columns = columns.into_iter().map(|(input, values)| {
-            datum(workflow, input.into(), values.into_iter().map(Into::into))
-        });
+        let columns = columns
+            .into_iter()
+            .map(|(input, values)| datum(workflow, input.into(), values.into_iter().map(Into::into)));
         self.add(columns.collect::<Result<_>>()?)?;
         Ok(self)
     }

@@ -56,10 +56,10 @@ mod tests {
     #[test]
     fn csv_columns_are_texts() {
         let columns = csv("prompt, seed\n\"a, b\",1\nc,2\n".as_bytes()).unwrap();
-        assert_eq!(columns, [
-            ("prompt".to_owned(), vec![json!("a, b"), json!("c")]),
-            ("seed".to_owned(), vec![json!("1"), json!("2")]),
-        ]);
+        assert_eq!(
+            columns,
+            [("prompt".to_owned(), vec![json!("a, b"), json!("c")]), ("seed".to_owned(), vec![json!("1"), json!("2")]),]
+        );
         let error = csv("a,b\n1\n".as_bytes()).unwrap_err().to_string();
         assert!(error.contains("line: 2"), "{error}");
     }
@@ -67,10 +67,10 @@ mod tests {
     #[test]
     fn json_lines_must_agree() {
         let columns = json_lines("{\"a\": 1, \"b\": \"x\"}\n\n{\"b\": \"y\", \"a\": 2}\n".as_bytes()).unwrap();
-        assert_eq!(columns, [
-            ("a".to_owned(), vec![json!(1), json!(2)]),
-            ("b".to_owned(), vec![json!("x"), json!("y")]),
-        ]);
+        assert_eq!(
+            columns,
+            [("a".to_owned(), vec![json!(1), json!(2)]), ("b".to_owned(), vec![json!("x"), json!("y")]),]
+        );
         for (lines, said) in [
             ("{\"a\": 1}\n{}\n", "`line 2` lacks `a`"),
             ("{\"a\": 1}\n{\"a\": 1, \"c\": 2}\n", "`line 2` has `c`"),

@@ -3,9 +3,14 @@
 mod catalogue_source;
 mod inspect;
 mod nodes;
+mod queue;
+mod run;
+mod server;
+mod watch;
 
 use catalogue_source::CatalogueSource;
 use clap::{Parser, Subcommand};
+use server::ServerArgs;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,6 +31,34 @@ enum Command {
         args: inspect::InspectArgs,
         #[command(flatten)]
         source: CatalogueSource,
+    },
+    /// Run a workflow on a server; exit code 2 if it is not ready, 3 if it failed, 4 if it was canceled
+    Run {
+        #[command(flatten)]
+        args: run::RunArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Print the events of a server
+    Watch {
+        #[command(flatten)]
+        args: watch::WatchArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Show and change a queue
+    Queue {
+        #[command(flatten)]
+        args: queue::QueueArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Cancel items or batches
+    Cancel {
+        #[command(flatten)]
+        args: queue::CancelArgs,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Show the node types of a server
     Nodes {
@@ -61,9 +94,42 @@ fn main() -> ExitCode {
     }
 }
 
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Client(#[from] invokeai_client::Error),
+    #[error("cannot write")]
+    Write(#[from] io::Error),
+    #[error(transparent)]
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+/// Runs a command that talks to a server.
+fn online<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work)?)
+}
+
 fn run(command: Command, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Inspect { args, source } => Ok(inspect::run(&args, &source.load()?, out)?),
+        Command::Run { args, server } => {
+            let client = server.client()?;
+            online(run::run(args, &client, out))
+        }
+        Command::Watch { args, server } => {
+            let client = server.client()?;
+            online(watch::run(args, &client, out)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Queue { args, server } => {
+            let client = server.client()?;
+            online(queue::run(args, &client, out)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Cancel { args, server } => {
+            let client = server.client()?;
+            online(queue::cancel(args, &client, out)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Nodes { args, source } => {
             let catalogue = source.load()?;
             nodes::print(&catalogue, &args, out)?;

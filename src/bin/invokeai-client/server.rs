@@ -1,0 +1,25 @@
+//! Which server to talk to.
+
+use clap::Args;
+use invokeai_client::{Client, Result};
+
+/// The server, for commands that need one
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerArgs {
+    /// Address of the server
+    #[arg(long, value_name = "URL", env = "INVOKEAI_URL", default_value = "http://127.0.0.1:9090")]
+    server: String,
+    /// Bearer token, for servers with users
+    #[arg(long, value_name = "TOKEN", env = "INVOKEAI_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl ServerArgs {
+    pub(crate) fn client(&self) -> Result<Client> {
+        let mut builder = Client::builder(&self.server);
+        if let Some(token) = &self.token {
+            builder = builder.token(token);
+        }
+        builder.build()
+    }
+}
