@@ -131,6 +131,13 @@ impl From<&Path> for Upload {
     }
 }
 
+/// A path, as everywhere in the standard library.
+impl From<&str> for Upload {
+    fn from(path: &str) -> Self {
+        Self::path(path)
+    }
+}
+
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
