@@ -116,7 +116,8 @@ impl App {
     /// `generation_devices`). Since 6.13.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for others and for wrong values; else as [`config`](Self::config).
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for others and for wrong values; else as
+    /// [`config`](Self::config).
     pub async fn update_config(&self, changes: Map<String, Value>) -> Result<RuntimeConfig> {
         let api = self.client.api();
         call!(api.update_runtime_config().send_json_as(&changes)).await

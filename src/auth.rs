@@ -130,8 +130,8 @@ impl Auth {
     /// Makes the first administrator. Does not log in.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one, or the password is too weak; [`Error::Forbidden`] on a server with one
-    /// user; any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one, or the password is too weak;
+    /// [`Error::Forbidden`](crate::Error::Forbidden) on a server with one user; any error of a call.
     pub async fn set_up(&self, email: &str, password: &str, display_name: Option<&str>) -> Result<User> {
         #[derive(Deserialize)]
         struct Made {
@@ -146,7 +146,8 @@ impl Auth {
     /// a day.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if address or password are wrong; [`Error::NotAccepted`] if the address is none;
+    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if address or password are wrong;
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the address is none;
     /// [`Error::Forbidden`](crate::Error::Forbidden) on a server with one user; any error of a call.
     pub async fn login(&self, email: &str, password: &str, remember: bool) -> Result<Login> {
         let api = self.client.api();
@@ -170,7 +171,8 @@ impl Auth {
     /// Who is logged in.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if nobody is, as always on a server with one user; any error of a call.
+    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if nobody is, as always on a server with one user; any error
+    /// of a call.
     pub async fn me(&self) -> Result<User> {
         let api = self.client.api();
         call!(api.get_current_user_info().send_as()).await
@@ -188,7 +190,8 @@ impl Auth {
     /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the current password is wrong or the new one too weak; else as [`me`](Self::me).
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the current password is wrong or the new one too weak; else
+    /// as [`me`](Self::me).
     pub async fn change_password(&self, current: &str, new: &str) -> Result<User> {
         let api = self.client.api();
         let body = json!({ "current_password": current, "new_password": new });
@@ -217,7 +220,8 @@ impl Auth {
     /// Makes a user.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one of this address, or the password is too weak; any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one of this address, or the password is too weak;
+    /// any error of a call.
     pub async fn create_user(
         &self,
         email: &str,

@@ -424,8 +424,9 @@ impl UploadVideo {
 
 /// # Errors
 /// [`Error::NotFound`](crate::Error::NotFound) if the board does not exist;
-/// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no MP4 file; [`Error::Server`](crate::Error::Server)
-/// with status 429 while too many uploads run (the server takes 2 at a time, and one of each user); any error of a call.
+/// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no MP4 file;
+/// [`Error::Server`](crate::Error::Server) with status 429 while too many uploads run (the server takes 2 at a time,
+/// and one of each user); any error of a call.
 impl IntoFuture for UploadVideo {
     type Output = Result<Video>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;

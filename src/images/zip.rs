@@ -20,14 +20,18 @@ use crate::{
 /// How often a zip file is asked for that came without its end.
 const ATTEMPTS: u32 = 3;
 
+/// How long the server may write undisturbed where its events cannot be heard.
+const HEAD_START: Duration = Duration::from_millis(500);
+
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A zip file under construction, from [`Images::zip`](super::Images::zip) or
 /// [`BoardHandle::zip`](crate::boards::BoardHandle::zip).
 ///
 /// It has an entry `<category>/<image_name>` for each image. The server makes it after the answer, writes it in place,
-/// serves it **once** and deletes it then (`invokeai/app/api/routers/images.py`). So this waits until it is there,
-/// checks that its end came, and has it made again if not.
+/// serves it **once** and deletes it then (`invokeai/app/api/routers/images.py`). So this waits for the event that says
+/// it is done. Where events cannot be had, it asks until the file is there, checks that its end came, and has it made
+/// again if not.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sent before `to_file` or `bytes`"]
 pub struct ZipDownload {
@@ -110,11 +114,25 @@ impl ZipDownload {
     async fn run(&self, to: To) -> Result<Got> {
         self.check().await?;
         let deadline = Instant::now() + self.timeout;
-        let mut attempt = 1;
+        let mut news = News::of(&self.client).await;
+        let (mut attempt, mut interrupted) = (1, false);
         loop {
             let api = self.client.api();
-            let promised: Promised = call!(api.download_images_from_list().send_json_as(&self.wanted)).await?;
-            match self.fetch(&promised.bulk_download_item_name, &to, deadline).await {
+            let promised = call!(api.download_images_from_list().send_json_as::<Promised>(&self.wanted)).await;
+            let name = match promised {
+                Ok(promised) => promised.bulk_download_item_name,
+                // After a file that grew while it was sent, the server closes the connection.
+                Err(Error::Interrupted { .. }) if attempt > 1 && !interrupted => {
+                    interrupted = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if !news.wait(&name, deadline).await? {
+                // Nobody tells when it is whole: leave the server time to write it.
+                tokio::time::sleep_until(deadline.min(Instant::now() + HEAD_START * attempt)).await;
+            }
+            match self.fetch(&name, &to, deadline).await {
                 // The server was still writing.
                 Err(Error::Body { problem, .. }) if attempt < ATTEMPTS && !problem.contains("limit") => {
                     tracing::debug!(attempt, problem, "the zip file was not whole");
@@ -170,5 +188,61 @@ impl ZipDownload {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// What the server tells about zip files.
+struct News {
+    #[cfg(feature = "events")]
+    events: Option<crate::events::EventStream>,
+}
+
+impl News {
+    #[cfg(feature = "events")]
+    async fn of(client: &Client) -> Self {
+        let events = client.events();
+        let heard = events.connected().await.is_ok();
+        Self { events: heard.then_some(events) }
+    }
+
+    #[cfg(not(feature = "events"))]
+    async fn of(_: &Client) -> Self {
+        Self {}
+    }
+
+    /// Waits until the file is done. `false` if that cannot be known.
+    #[cfg(feature = "events")]
+    async fn wait(&mut self, name: &str, deadline: Instant) -> Result<bool> {
+        use crate::events::EventItem;
+        use futures::StreamExt as _;
+
+        while let Some(events) = &mut self.events {
+            let event = match tokio::time::timeout_at(deadline, events.next()).await {
+                Err(_) => return Ok(false),
+                Ok(Some(Ok(EventItem::Event(event)))) => event,
+                // Its event may have been among those lost.
+                Ok(_) => {
+                    self.events = None;
+                    break;
+                }
+            };
+            if event.data()["bulk_download_item_name"] != name {
+                continue;
+            }
+            match event.name() {
+                "bulk_download_complete" => return Ok(true),
+                "bulk_download_error" => {
+                    let problem = event.data()["error"].as_str().unwrap_or("no reason given");
+                    return Err(Error::invalid("zip file", format!("cannot be made by the server: {problem}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    #[cfg(not(feature = "events"))]
+    async fn wait(&mut self, _: &str, _: Instant) -> Result<bool> {
+        Ok(false)
     }
 }

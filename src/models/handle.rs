@@ -51,9 +51,9 @@ impl ModelHandle {
     /// it does not know.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; [`Error::NotAccepted`](crate::Error::NotAccepted)
-    /// for another key or a wrong value; [`Error::Conflict`](crate::Error::Conflict) for changes that do not fit the
-    /// kind of model; any error of a call.
+    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist;
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for another key or a wrong value;
+    /// [`Error::Conflict`](crate::Error::Conflict) for changes that do not fit the kind of model; any error of a call.
     pub async fn update(&self, changes: Map<String, Value>) -> Result<ModelRecord> {
         let api = self.client.api();
         call!(api.update_model_record().key(&self.key).send_json_as(&changes)).await
