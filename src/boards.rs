@@ -61,7 +61,7 @@ pub struct Board {
     pub created_at: Option<Timestamp>,
     /// When it, not its contents, changed last.
     pub updated_at: Option<Timestamp>,
-    /// Image that stands for it.
+    /// Image that stands for it: the newest of the starred ones, else of all that are not intermediate.
     pub cover_image_name: Option<String>,
     /// Video that stands for it. Since 6.14.
     pub cover_video_name: Option<String>,
@@ -181,8 +181,9 @@ impl Boards {
     /// # Errors
     /// [`Error::NotAccepted`] for a name of more than 300 characters; any error of a call.
     pub async fn create(&self, name: impl Into<String>) -> Result<Board> {
-        let api = self.client.api();
-        call!(api.create_board().board_name(name.into()).send_as()).await
+        let (api, name) = (self.client.api(), name.into());
+        let send = async { call!(api.create_board().board_name(&name).send_as::<Board>()).await };
+        self.client.asset_log().create_board(&name, send, |board| &board.board_id).await
     }
 
     /// The images and videos that are on no board. Only its lists, its uploads and its downloads make sense.
@@ -311,7 +312,8 @@ impl BoardHandle {
         self.change(json!({ "archived": false })).await
     }
 
-    /// Sets the image that stands for it.
+    /// Sets the image that stands for it. InvokeAI 6.14.2 stores this, and shows the newest of the starred images, or of
+    /// all, even so (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
     ///
     /// # Errors
     /// [`Error::Server`] if there is no such image (the server answers 500); else as [`rename`](Self::rename).

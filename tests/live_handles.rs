@@ -136,7 +136,11 @@ async fn a_board_and_its_images() {
     assert!(client.images().zip([&full.image_name]).bytes().await.unwrap().starts_with(b"PK"));
 
     // The board itself.
-    assert_eq!(handle.set_cover(&plain.image_name).await.unwrap().cover_image_name, Some(plain.image_name.clone()));
+    // The server keeps the cover, and goes on showing the newest of the starred images.
+    handle.set_cover(&plain.image_name).await.unwrap();
+    assert!(matches!(handle.set_cover("no such.png").await, Err(Error::Server(_))));
+    client.image(&plain.image_name).star().await.unwrap();
+    assert_eq!(handle.get().await.unwrap().cover_image_name, Some(plain.image_name.clone()));
     let renamed = format!("{name} again");
     assert_eq!(handle.rename(&renamed).await.unwrap().board_name, renamed);
     assert!(handle.archive().await.unwrap().archived);
