@@ -1,6 +1,9 @@
 //! The client: entry to everything.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,6 +11,7 @@ use url::Url;
 
 use crate::{
     api::{self, Operation, call},
+    assets::AssetLog,
     error::{Error, Result},
     schema::NodeCatalogue,
     transport::{Token, Transport, TransportOptions, runtime},
@@ -39,6 +43,7 @@ pub struct Client {
 struct Inner {
     base: Url,
     api: api::Client,
+    assets: AssetLog,
     #[cfg(feature = "events")]
     events: EventHub,
     version: OnceLock<String>,
@@ -58,6 +63,7 @@ pub struct ClientBuilder {
     token: Option<Token>,
     http: Option<reqwest::Client>,
     options: TransportOptions,
+    ledger: Option<PathBuf>,
     #[cfg(feature = "events")]
     events: EventsOptions,
 }
@@ -81,6 +87,7 @@ impl Client {
             token: None,
             http: None,
             options: TransportOptions::default(),
+            ledger: None,
             #[cfg(feature = "events")]
             events: EventsOptions::default(),
         }
@@ -170,6 +177,10 @@ impl Client {
         &self.inner.events
     }
 
+    pub(crate) fn asset_log(&self) -> &AssetLog {
+        &self.inner.assets
+    }
+
     pub(crate) fn transport(&self) -> &Transport {
         &self.inner.api.transport
     }
@@ -204,10 +215,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. Sends nothing.
+    /// Records what the client puts onto the server in this file, too, which is made if need be: see
+    /// [`assets`](crate::assets). One program at a time should use it.
+    pub fn ledger(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ledger = Some(path.into());
+        self
+    }
+
+    /// Makes the client. Sends nothing. Reads the ledger, if there is one.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or the TLS set-up is.
+    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or the TLS set-up is, or
+    /// if the ledger is about another server; [`Error::Io`] if the ledger cannot be read or written.
     pub fn build(self) -> Result<Client> {
         let base = base_url(&self.url)?;
         if let Some(token) = &self.token {
@@ -223,6 +242,7 @@ impl ClientBuilder {
                 .build()
                 .map_err(|error| Error::invalid("http client", error.to_string()))?,
         };
+        let assets = AssetLog::open(self.ledger.as_deref(), base.as_str())?;
         let transport = Transport::new(http.clone(), self.token, self.options);
         #[cfg(feature = "events")]
         let events = {
@@ -238,6 +258,7 @@ impl ClientBuilder {
             inner: Arc::new(Inner {
                 base,
                 api,
+                assets,
                 #[cfg(feature = "events")]
                 events,
                 version: OnceLock::new(),

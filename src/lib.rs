@@ -2,9 +2,11 @@
 
 pub mod api;
 pub mod app;
+pub mod assets;
 pub mod auth;
 mod batch;
 pub mod boards;
+pub mod cleanup;
 mod client;
 pub mod download;
 mod error;
@@ -12,8 +14,10 @@ pub mod events;
 pub mod images;
 pub mod job;
 pub mod library;
+mod library_run;
 pub mod models;
 mod open_enum;
+pub mod outputs;
 mod page;
 pub mod progress;
 pub mod queue;

@@ -29,6 +29,7 @@ use crate::{
     download::{Download, DownloadMany, Source},
     error::Result,
     images::{Deleted, Embedded, ImageCategory, ImageOrigin, Starred},
+    outputs::FileKind,
     page::{self, Direction, Page, RawPage, found},
 };
 
@@ -408,17 +409,23 @@ impl UploadVideo {
     }
 
     async fn send(self) -> Result<Video> {
-        let api = self.client.api();
         let metadata = self.metadata.map(|metadata| Value::Object(metadata).to_string());
-        let call = call!(
-            api.upload_video().video_category(self.category.as_str()).is_intermediate(self.is_intermediate).board_id?(
-                self.board_id
-            )
-            .file(self.file)
-            .metadata?(metadata)
-            .send_as()
-        );
-        call.await
+        let (log, name) = (self.client.asset_log(), self.file.name().to_owned());
+        let send = async |session_id: Option<String>| {
+            let api = self.client.api();
+            let call = call!(
+                api.upload_video()
+                    .video_category(self.category.as_str())
+                    .is_intermediate(self.is_intermediate)
+                    .board_id?(self.board_id)
+                    .session_id?(session_id)
+                    .file(self.file)
+                    .metadata?(metadata)
+                    .send_as::<Video>()
+            );
+            call.await
+        };
+        log.upload(FileKind::Video, name, None, send, |video| &video.video_name).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{Image, ImageCategory};
-use crate::{Client, Upload, api::call, error::Result};
+use crate::{Client, Upload, api::call, error::Result, outputs::FileKind};
 
 /// An upload under construction, from [`Images::upload`](super::Images::upload); `.await` sends it.
 ///
@@ -99,22 +99,27 @@ impl UploadImage {
     }
 
     async fn send(self) -> Result<Image> {
-        let api = self.client.api();
         // The `[w,h]` that the document describes is answered with 400.
         let resize_to = self.resize_to.map(|(width, height)| json!({ "width": width, "height": height }).to_string());
         let metadata = self.metadata.map(|metadata| Value::Object(metadata).to_string());
-        let call = call!(
-            api.upload_image().image_category(self.category.as_str()).is_intermediate(self.is_intermediate).board_id?(
-                self.board_id
-            )
-            .session_id?(self.session_id)
-            .crop_visible?(self.crop_visible)
-            .file(self.file)
-            .resize_to?(resize_to)
-            .metadata?(metadata)
-            .send_as()
-        );
-        call.await
+        let (log, name) = (self.client.asset_log(), self.file.name().to_owned());
+        let send = async |session_id: Option<String>| {
+            let api = self.client.api();
+            let call = call!(
+                api.upload_image()
+                    .image_category(self.category.as_str())
+                    .is_intermediate(self.is_intermediate)
+                    .board_id?(self.board_id)
+                    .session_id?(session_id)
+                    .crop_visible?(self.crop_visible)
+                    .file(self.file)
+                    .resize_to?(resize_to)
+                    .metadata?(metadata)
+                    .send_as::<Image>()
+            );
+            call.await
+        };
+        log.upload(FileKind::Image, name, self.session_id, send, |image| &image.image_name).await
     }
 }
 

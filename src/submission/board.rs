@@ -58,7 +58,7 @@ impl OutputBoard {
             boards.iter().filter(|board| board.board_name == *name).map(|board| board.board_id.as_str()).collect();
         match found[..] {
             [id] => Ok(id.to_owned()),
-            [] if create => Ok(call!(api.create_board().board_name(name).send_as::<Board>()).await?.board_id),
+            [] if create => Ok(client.boards().create(name).await?.board_id),
             [] => {
                 let names: Vec<&str> = boards.iter().map(|board| board.board_name.as_str()).collect();
                 Err(Error::invalid("board", format!("`{name}` does not exist; boards are: {}", names.join(", "))))

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::{Stream, StreamExt as _};
 
 pub use board::OutputBoard;
+pub(crate) use submit::labels_of;
 pub use submit::{Submit, WhenFull};
 pub use ticket::Ticket;
 
@@ -113,7 +114,7 @@ impl Submission {
         let labels = item.and_then(|item| item.workflow).map(|workflow| submit::labels_of(&workflow));
         let state = State::new(ticket.item_ids.iter().copied(), labels.unwrap_or_default().into());
         // Subscribed before reading, so that nothing falls between.
-        let events = Events::of_batch(client, &ticket.queue_id, &ticket.batch_id).await.from_now();
+        let events = Events::of_batch(client, &ticket.queue_id, &ticket.batch_id).await.joined_late();
         let requested = ticket.item_ids.len() as u64;
         let Ticket { queue_id, batch_id, .. } = ticket;
         Ok(Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default()))
@@ -124,7 +125,7 @@ impl Submission {
         let Shared { client, queue_id, batch_id, state, .. } = &*self.shared;
         let requested = item_ids.len() as u64;
         let state = State::new(item_ids, state.labels());
-        let events = Events::of_batch(client, queue_id, batch_id).await.from_now();
+        let events = Events::of_batch(client, queue_id, batch_id).await.joined_late();
         Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default())
     }
 

@@ -213,7 +213,8 @@ impl Submit<'_> {
 
         let first = plan.first();
         let requested = plan.requested();
-        let done = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, 0, first.sessions).await?;
+        let send = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, 0, first.sessions);
+        let done = client.asset_log().enqueue(&queue_id, &batch_id, send).await?;
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let placed = done.item_ids.len() as u64;
         let submission = Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);

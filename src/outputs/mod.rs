@@ -1,0 +1,208 @@
+//! Outputs: what the nodes of a finished item gave.
+//!
+//! The server keeps results by random ids of executions; here they are by node of the workflow. Images and videos are
+//! found in every output by their shape, and described by what the gallery knows of them.
+//!
+//! ```no_run
+//! # async fn example(job: invokeai_client::Job) -> invokeai_client::Result<()> {
+//! let finished = job.wait().await?;
+//! let outputs = finished.outputs().await?;
+//! for image in outputs.final_images() {
+//!     println!("{} from {}: {:?} x {:?}", image.name, image.node_title, image.width, image.height);
+//! }
+//! outputs.download_to("pictures").await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod download;
+mod get;
+pub(crate) mod session;
+mod value;
+
+pub use download::DownloadOutputs;
+pub use get::GetOutputs;
+pub use value::{
+    BoundingBox, Color, ConditioningField, DenoiseMaskField, ImageField, LatentsField, OutputValue, TensorField,
+    VideoField,
+};
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::Client;
+
+/// What the nodes of a queue item gave, from [`Job::outputs`](crate::Job::outputs).
+///
+/// Order: first the nodes whose board is an input of the workflow's form, in the form's order; then all others in the
+/// order in which they first gave something. Several results of one node (iterations) are in the order of iterations.
+#[derive(Debug, Clone)]
+pub struct Outputs {
+    client: Client,
+    item_id: i64,
+    nodes: Vec<NodeOutput>,
+    files: Vec<OutputFile>,
+}
+
+/// What one execution of a node gave.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct NodeOutput {
+    /// Id of the node in the workflow.
+    pub node_id: String,
+    /// The node's label, else the title of its type.
+    pub node_title: String,
+    /// Type of the node, for example `denoise_latents`.
+    pub node_type: String,
+    /// Id of the execution. Random.
+    pub prepared_id: String,
+    /// Indices of the iterations that it belongs to, outermost first. Empty without iterations, and before 6.14.
+    pub iteration: Vec<u64>,
+    /// The queue item: that of a called workflow, if the node is in it.
+    pub item_id: i64,
+    /// Whether the workflow's form shows the node's board.
+    pub exposed: bool,
+    /// What it gave, typed where known.
+    pub value: OutputValue,
+    raw: Value,
+}
+
+impl NodeOutput {
+    /// What it gave, as the server sent it.
+    pub fn raw(&self) -> &Value {
+        &self.raw
+    }
+}
+
+/// Whether a file is an image or a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// An image.
+    Image,
+    /// A video.
+    Video,
+}
+
+/// Where a file in an output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileSource {
+    /// This run made it, or a workflow that it called.
+    ThisRun,
+    /// An earlier run made it: the invocation cache served it. Deleting it takes it from that run, too.
+    EarlierRun,
+    /// The workflow was given it.
+    Input,
+    /// It is not on the server any more, so this cannot be told.
+    Unknown,
+}
+
+/// An image or video in the output of a node.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OutputFile {
+    /// Whether it is an image or a video.
+    pub kind: FileKind,
+    /// Name on the server.
+    pub name: String,
+    /// Id of the node in the workflow.
+    pub node_id: String,
+    /// The node's label, else the title of its type.
+    pub node_title: String,
+    /// Place in the node's output, for example `image` or `collection[2]`.
+    pub field: String,
+    /// Indices of the iterations that it belongs to, outermost first. Empty without iterations, and before 6.14.
+    pub iteration: Vec<u64>,
+    /// The queue item: that of a called workflow, if the node is in it.
+    pub item_id: i64,
+    /// Whether the workflow's form shows the node's board.
+    pub exposed: bool,
+    /// Where it comes from.
+    pub source: FileSource,
+    /// Whether the node only passed on what was there before: an input, or what another node gave.
+    pub passed_on: bool,
+    /// Width in pixels; `None` if it is not on the server any more. So with all that follow.
+    pub width: Option<u64>,
+    /// Height in pixels.
+    pub height: Option<u64>,
+    /// Board it is on. `None` also for one that is on no board.
+    pub board_id: Option<String>,
+    /// Whether it is a passing result, which the gallery does not show.
+    pub is_intermediate: bool,
+    /// Whether a user marked it.
+    pub starred: bool,
+    /// Session that made it: that of an earlier run, if the invocation cache served it.
+    pub session_id: Option<String>,
+}
+
+impl OutputFile {
+    /// Whether it belongs to others as well: an earlier run made it, or the workflow was given it. Clean-up leaves it.
+    pub fn is_shared(&self) -> bool {
+        self.source != FileSource::ThisRun
+    }
+
+    /// Whether it is still on the server.
+    pub fn exists(&self) -> bool {
+        self.source != FileSource::Unknown
+    }
+
+    /// Whether it is a result to show: not intermediate, given first by this node, and still there.
+    pub fn is_final(&self) -> bool {
+        self.exists() && !self.is_intermediate && !self.passed_on
+    }
+}
+
+impl Outputs {
+    /// The queue item.
+    pub fn item_id(&self) -> i64 {
+        self.item_id
+    }
+
+    /// What each execution of a node gave. Nodes that did not run, such as the branch that an `if` left out, have none.
+    pub fn nodes(&self) -> &[NodeOutput] {
+        &self.nodes
+    }
+
+    /// What a node of the workflow gave: several results if it ran in iterations.
+    pub fn of_node(&self, node_id: &str) -> impl Iterator<Item = &NodeOutput> {
+        self.nodes.iter().filter(move |output| output.node_id == node_id)
+    }
+
+    /// Every image and video in every output. One that several nodes give is there several times.
+    pub fn files(&self) -> &[OutputFile] {
+        &self.files
+    }
+
+    /// The images among [`files`](Self::files).
+    pub fn images(&self) -> impl Iterator<Item = &OutputFile> {
+        self.files.iter().filter(|file| file.kind == FileKind::Image)
+    }
+
+    /// The videos among [`files`](Self::files).
+    pub fn videos(&self) -> impl Iterator<Item = &OutputFile> {
+        self.files.iter().filter(|file| file.kind == FileKind::Video)
+    }
+
+    /// The results to show, as the editor chooses them: images that are neither intermediate nor passed on. Each once.
+    pub fn final_images(&self) -> Vec<&OutputFile> {
+        self.finals(FileKind::Image)
+    }
+
+    /// As [`final_images`](Self::final_images), of videos.
+    pub fn final_videos(&self) -> Vec<&OutputFile> {
+        self.finals(FileKind::Video)
+    }
+
+    fn finals(&self, kind: FileKind) -> Vec<&OutputFile> {
+        let mut seen = BTreeSet::new();
+        let files = self.files.iter().filter(|file| file.kind == kind && file.is_final());
+        files.filter(|file| seen.insert(&file.name)).collect()
+    }
+
+    /// Downloads the results to show into a directory.
+    pub fn download_to(&self, directory: impl Into<std::path::PathBuf>) -> DownloadOutputs<'_> {
+        DownloadOutputs::new(self, directory.into())
+    }
+}

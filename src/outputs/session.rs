@@ -1,0 +1,174 @@
+//! The session of a queue item: what each execution of a node gave, by node of the workflow.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+/// The session of one item, as the server tells it. Null members are missing, and older servers lack some.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Session<'a> {
+    members: &'a Map<String, Value>,
+    results: &'a Map<String, Value>,
+}
+
+/// One execution of a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Execution<'a> {
+    /// Id of the execution: a random one.
+    pub(crate) prepared_id: &'a str,
+    /// Id of the node.
+    pub(crate) node_id: &'a str,
+    pub(crate) result: &'a Value,
+}
+
+impl<'a> Session<'a> {
+    /// `None` if this is no session.
+    pub(crate) fn of(value: &'a Value) -> Option<Self> {
+        let members = value.as_object()?;
+        Some(Self { members, results: members.get("results")?.as_object()? })
+    }
+
+    fn member(&self, name: &str) -> Option<&'a Map<String, Value>> {
+        self.members.get(name)?.as_object()
+    }
+
+    /// Type of a node of the graph that was sent.
+    pub(crate) fn node_type(&self, node_id: &str) -> Option<&'a str> {
+        self.member("graph")?.get("nodes")?.get(node_id)?.get("type")?.as_str()
+    }
+
+    /// Whether a node of this type is in the graph that was sent.
+    pub(crate) fn has_node_of_type(&self, node_type: &str) -> bool {
+        let nodes = self.member("graph").and_then(|graph| graph.get("nodes")?.as_object());
+        nodes.is_some_and(|nodes| nodes.values().any(|node| node.get("type").is_some_and(|own| own == node_type)))
+    }
+
+    /// Images and videos that the graph was given, by name.
+    pub(crate) fn given(&self) -> HashSet<&'a str> {
+        let mut names = HashSet::new();
+        if let Some(graph) = self.members.get("graph") {
+            scan(graph, &mut String::new(), &mut |_, found| {
+                names.insert(found.name());
+            });
+        }
+        names
+    }
+
+    /// Where an execution stands among those of its node, outermost iteration first. Since 6.14.
+    pub(crate) fn iteration(&self, prepared_id: &str) -> Vec<u64> {
+        let path = self.member("prepared_iteration_paths").and_then(|paths| paths.get(prepared_id)?.as_array());
+        path.into_iter().flatten().filter_map(Value::as_u64).collect()
+    }
+
+    /// All executions that gave something. Nodes come in the order in which they first did so, the executions of one
+    /// node in the order of its iterations.
+    pub(crate) fn executions(&self) -> Vec<Execution<'a>> {
+        let sources = self.member("prepared_source_mapping");
+        let mut first_seen: HashMap<&str, usize> = HashMap::new();
+        let mut keyed = Vec::new();
+        // The order of `results` is that of completion.
+        for (index, (prepared_id, result)) in self.results.iter().enumerate() {
+            let node_id = sources.and_then(|sources| sources.get(prepared_id)?.as_str()).unwrap_or(prepared_id);
+            let seen = *first_seen.entry(node_id).or_insert(index);
+            keyed.push(((seen, self.iteration(prepared_id), index), Execution { prepared_id, node_id, result }));
+        }
+        keyed.sort_by(|(left, _), (right, _)| left.cmp(right));
+        keyed.into_iter().map(|(_, execution)| execution).collect()
+    }
+
+    /// Ids of executions in the order in which they ended.
+    pub(crate) fn completion(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.results.keys().map(String::as_str)
+    }
+}
+
+/// A reference to a file of the gallery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    Image(&'a str),
+    Video(&'a str),
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn name(self) -> &'a str {
+        match self {
+            Self::Image(name) | Self::Video(name) => name,
+        }
+    }
+}
+
+/// Calls back with every reference to an image or video in a value, at whatever depth, and the path to it.
+pub(crate) fn scan<'a>(value: &'a Value, path: &mut String, found: &mut impl FnMut(&str, Found<'a>)) {
+    let end = path.len();
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(name)) = members.get("image_name") {
+                found(path, Found::Image(name));
+            }
+            if let Some(Value::String(name)) = members.get("video_name") {
+                found(path, Found::Video(name));
+            }
+            for (name, member) in members {
+                if end > 0 {
+                    path.push('.');
+                }
+                path.push_str(name);
+                scan(member, path, found);
+                path.truncate(end);
+            }
+        }
+        Value::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                path.push_str(&format!("[{index}]"));
+                scan(element, path, found);
+                path.truncate(end);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn references_are_found_by_shape_at_any_depth() {
+        let value = json!({
+            "type": "x", "image": {"image_name": "a"},
+            "values": {"pair": [{"image_name": "b"}, {"deep": {"video_name": "c"}}]},
+            "image_name": 7,
+        });
+        let mut seen = Vec::new();
+        scan(&value, &mut String::new(), &mut |path, found| seen.push((path.to_owned(), found)));
+        assert_eq!(
+            seen,
+            [
+                ("image".to_owned(), Found::Image("a")),
+                ("values.pair[0]".to_owned(), Found::Image("b")),
+                ("values.pair[1].deep".to_owned(), Found::Video("c")),
+            ]
+        );
+    }
+
+    #[test]
+    fn executions_of_a_node_come_in_the_order_of_its_iterations() {
+        let session = json!({
+            "results": {"p2": 2, "p9": 9, "p10": 10, "q": 0},
+            "prepared_source_mapping": {"p2": "node", "p9": "node", "p10": "node", "q": "other"},
+            "prepared_iteration_paths": {"p2": [1, 0], "p9": [0, 10], "p10": [0, 9]},
+        });
+        let order = |session: &Value| -> Vec<String> {
+            let session = Session::of(session).unwrap();
+            session.executions().iter().map(|one| format!("{} {}", one.node_id, one.prepared_id)).collect()
+        };
+        assert_eq!(order(&session), ["node p10", "node p9", "node p2", "other q"]);
+        // Servers before 6.14 tell no paths.
+        let older =
+            json!({"results": session["results"], "prepared_source_mapping": session["prepared_source_mapping"]});
+        assert_eq!(order(&older), ["node p2", "node p9", "node p10", "other q"]);
+        assert!(Session::of(&json!({})).is_none() && Session::of(&json!(null)).is_none());
+    }
+}

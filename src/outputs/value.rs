@@ -1,0 +1,331 @@
+//! What nodes give, typed where InvokeAI's own nodes give it.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What a node gave, by the class of its output (`type`, for example `integer_output`).
+///
+/// Classes are those of InvokeAI 6.14.2 (`invokeai/app/invocations/primitives.py` and the nodes themselves). Everything
+/// else, nodes of custom packs among it, is [`Other`](Self::Other): read [`NodeOutput::raw`](super::NodeOutput::raw).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum OutputValue {
+    /// One image.
+    #[serde(rename = "image_output")]
+    Image {
+        /// The image.
+        image: ImageField,
+        /// Width in pixels.
+        width: u64,
+        /// Height in pixels.
+        height: u64,
+    },
+    /// Several images.
+    #[serde(rename = "image_collection_output")]
+    Images {
+        /// The images.
+        collection: Vec<ImageField>,
+    },
+    /// One video.
+    #[serde(rename = "video_output", alias = "extract_video_range_output")]
+    Video {
+        /// The video.
+        video: VideoField,
+        /// Width in pixels.
+        width: u64,
+        /// Height in pixels.
+        height: u64,
+        /// How many frames it has.
+        num_frames: Option<u64>,
+        /// Frames per second.
+        fps: Option<f64>,
+        /// Length in seconds.
+        duration: Option<f64>,
+    },
+    /// A whole number.
+    #[serde(rename = "integer_output")]
+    Integer {
+        /// The number.
+        value: i64,
+    },
+    /// Whole numbers.
+    #[serde(rename = "integer_collection_output")]
+    Integers {
+        /// The numbers.
+        collection: Vec<i64>,
+    },
+    /// A number.
+    #[serde(rename = "float_output")]
+    Float {
+        /// The number.
+        value: f64,
+    },
+    /// Numbers.
+    #[serde(rename = "float_collection_output")]
+    Floats {
+        /// The numbers.
+        collection: Vec<f64>,
+    },
+    /// A text.
+    #[serde(rename = "string_output")]
+    String {
+        /// The text.
+        value: String,
+    },
+    /// Texts.
+    #[serde(rename = "string_collection_output")]
+    Strings {
+        /// The texts.
+        collection: Vec<String>,
+    },
+    /// Yes or no.
+    #[serde(rename = "boolean_output")]
+    Boolean {
+        /// Which of them.
+        value: bool,
+    },
+    /// Several times yes or no.
+    #[serde(rename = "boolean_collection_output")]
+    Booleans {
+        /// Which of them.
+        collection: Vec<bool>,
+    },
+    /// A colour.
+    #[serde(rename = "color_output")]
+    Color {
+        /// The colour.
+        color: Color,
+    },
+    /// Colours.
+    #[serde(rename = "color_collection_output")]
+    Colors {
+        /// The colours.
+        collection: Vec<Color>,
+    },
+    /// An image before decoding, kept on the server.
+    #[serde(rename = "latents_output", alias = "latents_meta_output")]
+    Latents {
+        /// Name and seed.
+        latents: LatentsField,
+        /// Width of the image to be, in pixels.
+        width: u64,
+        /// Height of the image to be, in pixels.
+        height: u64,
+    },
+    /// Several of them.
+    #[serde(rename = "latents_collection_output")]
+    LatentsCollection {
+        /// Names and seeds.
+        collection: Vec<LatentsField>,
+    },
+    /// Noise, kept on the server.
+    #[serde(rename = "noise_output")]
+    Noise {
+        /// Name and seed.
+        noise: LatentsField,
+        /// Width of the image to be, in pixels.
+        width: u64,
+        /// Height of the image to be, in pixels.
+        height: u64,
+    },
+    /// A prompt made ready for a model, kept on the server. One class for each kind of model.
+    #[serde(
+        rename = "conditioning_output",
+        alias = "anima_conditioning_output",
+        alias = "cogview4_conditioning_output",
+        alias = "ernie_image_conditioning_output",
+        alias = "flux_conditioning_output",
+        alias = "ideogram4_conditioning_output",
+        alias = "krea2_conditioning_output",
+        alias = "qwen_image_conditioning_output",
+        alias = "sd3_conditioning_output",
+        alias = "wan_conditioning_output",
+        alias = "z_image_conditioning_output"
+    )]
+    Conditioning {
+        /// Name.
+        conditioning: ConditioningField,
+    },
+    /// Several of them.
+    #[serde(rename = "conditioning_collection_output", alias = "flux_conditioning_collection_output")]
+    ConditioningCollection {
+        /// Names.
+        collection: Vec<ConditioningField>,
+    },
+    /// A mask, kept on the server as a tensor.
+    #[serde(rename = "mask_output")]
+    Mask {
+        /// Name.
+        mask: TensorField,
+        /// Width in pixels.
+        width: u64,
+        /// Height in pixels.
+        height: u64,
+    },
+    /// A mask for denoising, kept on the server. The gradient kind has an image beside it.
+    #[serde(rename = "denoise_mask_output", alias = "gradient_mask_output")]
+    DenoiseMask {
+        /// Names.
+        denoise_mask: DenoiseMaskField,
+    },
+    /// A rectangle.
+    #[serde(rename = "bounding_box_output")]
+    BoundingBox {
+        /// The rectangle.
+        bounding_box: BoundingBox,
+    },
+    /// Several rectangles.
+    #[serde(rename = "bounding_box_collection_output")]
+    BoundingBoxes {
+        /// The rectangles.
+        collection: Vec<BoundingBox>,
+    },
+    /// Whatever a `collect` node gathered, in order.
+    #[serde(rename = "collect_output")]
+    Collection {
+        /// What it gathered.
+        #[serde(default)]
+        collection: Vec<Value>,
+    },
+    /// One step of an `iterate` node.
+    #[serde(rename = "iterate_output")]
+    Iteration {
+        /// The element.
+        #[serde(default)]
+        item: Value,
+        /// Its place, from 0.
+        index: u64,
+        /// How many there are.
+        total: u64,
+    },
+    /// Named values that a saved workflow returns to its caller.
+    #[serde(rename = "workflow_return_output")]
+    Returned {
+        /// The values.
+        #[serde(default)]
+        values: Map<String, Value>,
+    },
+    /// Anything else.
+    #[serde(skip)]
+    Other,
+}
+
+impl OutputValue {
+    pub(super) fn read(raw: &Value) -> Self {
+        Self::deserialize(raw).unwrap_or(Self::Other)
+    }
+}
+
+/// Names an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct ImageField {
+    /// Name on the server.
+    pub image_name: String,
+}
+
+/// Names a video.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct VideoField {
+    /// Name on the server.
+    pub video_name: String,
+}
+
+/// Names latents.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct LatentsField {
+    /// Name on the server.
+    pub latents_name: String,
+    /// Seed they were made with.
+    pub seed: Option<i64>,
+}
+
+/// Names a conditioning.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct ConditioningField {
+    /// Name on the server.
+    pub conditioning_name: String,
+}
+
+/// Names a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct TensorField {
+    /// Name on the server.
+    pub tensor_name: String,
+}
+
+/// Names a mask for denoising.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct DenoiseMaskField {
+    /// Name of the mask on the server.
+    pub mask_name: String,
+    /// Name of the latents that it was applied to.
+    pub masked_latents_name: Option<String>,
+    /// Whether it is soft.
+    #[serde(default)]
+    pub gradient: bool,
+}
+
+/// A colour, each part 0 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Color {
+    /// Red.
+    pub r: u8,
+    /// Green.
+    pub g: u8,
+    /// Blue.
+    pub b: u8,
+    /// How opaque it is.
+    pub a: u8,
+}
+
+/// A rectangle in pixels, its far edges not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct BoundingBox {
+    /// Left edge.
+    pub x_min: i64,
+    /// Right edge.
+    pub x_max: i64,
+    /// Upper edge.
+    pub y_min: i64,
+    /// Lower edge.
+    pub y_max: i64,
+    /// How sure the detector was, 0 to 1.
+    pub score: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn known_classes_are_typed_and_all_others_kept_as_they_are() {
+        let read = |raw: Value| OutputValue::read(&raw);
+        assert_eq!(read(json!({"type": "integer_output", "value": 7})), OutputValue::Integer { value: 7 });
+        assert_eq!(read(json!({"type": "float_output", "value": 7})), OutputValue::Float { value: 7.0 });
+        let latents = LatentsField { latents_name: "l".into(), seed: None };
+        let raw = json!({"type": "latents_output", "latents": {"latents_name": "l"}, "width": 64, "height": 32});
+        assert_eq!(read(raw), OutputValue::Latents { latents, width: 64, height: 32 });
+        let raw = json!({"type": "flux_conditioning_output", "conditioning": {"conditioning_name": "c", "mask": null}});
+        let conditioning = ConditioningField { conditioning_name: "c".into() };
+        assert_eq!(read(raw), OutputValue::Conditioning { conditioning });
+        for odd in [
+            json!({"type": "my_own_output", "value": 7}),
+            json!({"type": "integer_output", "value": "seven"}),
+            json!({"value": 7}),
+            json!(null),
+        ] {
+            assert_eq!(read(odd), OutputValue::Other);
+        }
+    }
+}
