@@ -164,7 +164,8 @@ fn event_types<'a>(
     space.add_ref_types(schemas)?;
     let mut source = prettyplease::unparse(&rewrite::types(syn::parse2(space.to_stream())?));
     for name in EVENT_TYPES.iter().filter(|name| !in_events.contains_key(**name)) {
-        source += &format!("///Not in this document.\npub type {name} = ::serde_json::Map<String, ::serde_json::Value>;\n");
+        source +=
+            &format!("///Not in this document.\npub type {name} = ::serde_json::Map<String, ::serde_json::Value>;\n");
     }
     Ok(source)
 }

@@ -1,7 +1,11 @@
 //! Jobs on a real server: real denoising with tiny models, waiting, cancelling, resuming, sweeping.
 
+#[path = "common/artifacts.rs"]
+mod artifacts;
 #[path = "common/live.rs"]
 mod live;
+#[path = "common/skip.rs"]
+mod skip;
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,12 +27,12 @@ const DEADLINE: Duration = Duration::from_secs(120);
 fn additions() -> Value {
     let node = |id: &str, x: i32| {
         json!({"id": id, "type": "invocation", "position": {"x": x, "y": 0}, "data": {
-            "id": id, "type": "add", "version": "1.0.1", "nodePack": "invokeai", "label": format!("Adds {id}"),
-            "notes": "", "isOpen": true, "isIntermediate": true, "useCache": false,
-            "inputs": {
-                "a": {"name": "a", "label": format!("{id} a"), "description": "", "value": 1},
-                "b": {"name": "b", "label": format!("{id} b"), "description": "", "value": 2},
-            }}})
+        "id": id, "type": "add", "version": "1.0.1", "nodePack": "invokeai", "label": format!("Adds {id}"),
+        "notes": "", "isOpen": true, "isIntermediate": true, "useCache": false,
+        "inputs": {
+            "a": {"name": "a", "label": format!("{id} a"), "description": "", "value": 1},
+            "b": {"name": "b", "label": format!("{id} b"), "description": "", "value": 2},
+        }}})
     };
     json!({
         "name": "additions", "author": "", "description": "", "version": "", "contact": "", "tags": "", "notes": "",
@@ -98,17 +102,24 @@ async fn a_cold_start_loses_no_event_and_the_result_is_right() {
             .unwrap();
         let job = submission.job().unwrap();
         let finished = job.wait().timeout(Duration::from_secs(60)).await.unwrap();
-        assert_eq!(*told.lock().unwrap(), [
-            "status in_progress",
-            "started first",
-            "complete first",
-            "started second",
-            "complete second",
-            "status completed",
-        ]);
+        assert_eq!(
+            *told.lock().unwrap(),
+            [
+                "status in_progress",
+                "started first",
+                "complete first",
+                "started second",
+                "complete second",
+                "status completed",
+            ]
+        );
         let item = finished.item().await.unwrap();
-        let sums: Vec<i64> =
-            item.session["results"].as_object().unwrap().values().filter_map(|result| result["value"].as_i64()).collect();
+        let sums: Vec<i64> = item.session["results"]
+            .as_object()
+            .unwrap()
+            .values()
+            .filter_map(|result| result["value"].as_i64())
+            .collect();
         assert!(sums.contains(&42) && sums.contains(&44), "{sums:?}");
         assert!(item.elapsed().unwrap() < Duration::from_secs(60));
         let progress = job.progress();
@@ -154,7 +165,10 @@ async fn a_failure_names_its_node() {
         let error = job.wait().await.unwrap_err();
         let Error::JobFailed(failure) = &error else { panic!("{error:?}") };
         let node = failure.node.as_ref().unwrap();
-        assert_eq!((node.id.as_str(), node.title.as_deref(), node.node_type.as_str()), ("blur", Some("Soften"), "img_blur"));
+        assert_eq!(
+            (node.id.as_str(), node.title.as_deref(), node.node_type.as_str()),
+            ("blur", Some("Soften"), "img_blur")
+        );
         assert_eq!(failure.error_type, "ImageRecordNotFoundException");
         assert!(failure.traceback.as_ref().unwrap().contains("Traceback"));
         assert!(!error.to_string().contains("Traceback"), "{error}");
@@ -173,18 +187,20 @@ async fn flux_image_to_image_shows_steps_and_previews() {
         let models: Vec<ModelRecord> = models(&client).await;
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
         let mut workflow = client.workflow(WorkflowDefinition::from_path(path).unwrap()).await.unwrap();
-        for (input, model_type) in
-            [("model", "main"), ("t5_encoder_model", "t5_encoder"), ("clip_embed_model", "clip_embed"), ("vae_model", "vae")]
-        {
-            let fits = |model: &&ModelRecord| {
-                model.model_type == model_type && (model.base == "flux" || model.base == "any")
-            };
+        for (input, model_type) in [
+            ("model", "main"),
+            ("t5_encoder_model", "t5_encoder"),
+            ("clip_embed_model", "clip_embed"),
+            ("vae_model", "vae"),
+        ] {
+            let fits =
+                |model: &&ModelRecord| model.model_type == model_type && (model.base == "flux" || model.base == "any");
             let Some(model) = models.iter().find(fits) else {
                 panic!("the test server has no FLUX {model_type}: start it with --models all");
             };
             workflow.set_input(input, model.to_json()).unwrap();
         }
-        let picture = picture(&client).await;
+        let picture = artifacts::picture(&client, 128).await;
         workflow.set_input("prompt", "a lighthouse at dusk").unwrap();
         workflow.set_input("image", picture.as_str()).unwrap();
         workflow.set_input("num_steps", 6).unwrap();
@@ -205,7 +221,7 @@ async fn flux_image_to_image_shows_steps_and_previews() {
 
         let item = job.item().await.unwrap();
         // The picture that went in is among the results: its node passes it on.
-        let images = std::collections::BTreeSet::from_iter(image_names(&item.session["results"]));
+        let images = artifacts::results(&item, "image_name");
         assert!(images.contains(&picture) && images.len() > 1, "{images:?}");
         for name in images {
             client.api().delete_image().image_name(name).send().await.unwrap();
@@ -280,8 +296,13 @@ async fn a_thousand_items_are_all_accounted_for() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
         let sweep = Sweep::new().product(&workflow, "first a", 0..1000).unwrap();
-        let submission =
-            workflow.submit(&client).queue("live-jobs").sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+        let submission = workflow
+            .submit(&client)
+            .queue(live::unique("thousand"))
+            .sweep(sweep)
+            .when_full(WhenFull::Feed)
+            .await
+            .unwrap();
         assert_eq!(submission.requested(), 1000);
         // Running them all takes minutes; canceling tells of each of them, too.
         while submission.enqueued() < 1000 {
@@ -305,12 +326,13 @@ async fn a_thousand_items_are_all_accounted_for() {
 async fn fifty_submissions_at_once() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
-        let submissions = (0..50).map(|_| async { workflow.submit(&client).queue("live-fifty").await.unwrap() });
+        let queue = live::unique("fifty");
+        let submissions = (0..50).map(|_| async { workflow.submit(&client).queue(&queue).await.unwrap() });
         let submissions = futures::future::join_all(submissions).await;
         let waits = submissions.iter().map(|submission| async { submission.wait_all().await.unwrap().len() });
         let done: usize = futures::future::join_all(waits).await.into_iter().sum();
         assert_eq!(done, 50);
-        client.queue("live-fifty").prune().await.unwrap();
+        client.queue(queue).prune().await.unwrap();
     })
     .await;
 }
@@ -318,25 +340,4 @@ async fn fifty_submissions_at_once() {
 async fn models(client: &Client) -> Vec<ModelRecord> {
     let list = client.api().list_model_records().send_as::<Value>().await.unwrap();
     list["models"].as_array().unwrap().iter().filter_map(ModelRecord::from_json).collect()
-}
-
-/// Uploads a small picture and gives its name.
-async fn picture(client: &Client) -> String {
-    let picture = image::RgbImage::from_fn(128, 128, |x, y| image::Rgb([x as u8 * 2, y as u8 * 2, 90]));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    let upload = invokeai_client::Upload::bytes("picture.png", bytes.into_inner());
-    let call = client.api().upload_image().image_category("user").is_intermediate(true).file(upload);
-    call.send().await.unwrap().into_inner().image_name
-}
-
-fn image_names(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(object) => match object.get("image_name").and_then(Value::as_str) {
-            Some(name) => vec![name.to_owned()],
-            None => object.values().flat_map(image_names).collect(),
-        },
-        Value::Array(items) => items.iter().flat_map(image_names).collect(),
-        _ => Vec::new(),
-    }
 }

@@ -371,3 +371,15 @@ async fn a_file_with_its_content_type_is_a_stream() {
     let chunks = answer.into_inner().into_inner().try_collect::<Vec<_>>().await.unwrap();
     assert!(chunks.concat() == vec![7; 300_000]);
 }
+
+#[test]
+fn no_debug_output_shows_a_secret() {
+    let body = types::LoginRequest::builder().email("a@example.org").password("hush-hush");
+    let request: types::LoginRequest = body.clone().try_into().unwrap();
+    let client = Client::new("http://127.0.0.1:9").unwrap();
+    let login = client.api().login().body(request.clone());
+    let install = client.api().install_model().source("x").access_token("hush-hush");
+    for shown in [format!("{body:?}"), format!("{request:?}"), format!("{login:?}"), format!("{install:?}")] {
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}

@@ -58,7 +58,7 @@ impl Events {
     }
 
     /// For items that exist already: the record must be read first.
-    pub(crate) fn from_now(self) -> Self {
+    pub(crate) fn joined_late(self) -> Self {
         match self {
             Self::FromTheStart(stream) => Self::FromNow(stream),
             other => other,

@@ -19,6 +19,8 @@ use crate::{
 /// So long a server may be unreachable before a wait gives up.
 const UNREACHABLE: Duration = Duration::from_secs(60);
 
+type OnProgress<'a> = Box<dyn FnMut(&Progress) + Send + 'a>;
+
 /// A wait under construction, from [`Job::wait`]. Await it.
 ///
 /// Dropping it stops the waiting and nothing else: the job goes on. Cancel safe.
@@ -29,7 +31,7 @@ pub struct Wait<'a> {
     poll_interval: Option<Duration>,
     cancel_on_timeout: bool,
     unreachable: Duration,
-    on_progress: Option<Box<dyn FnMut(&Progress) + Send + 'a>>,
+    on_progress: Option<OnProgress<'a>>,
 }
 
 impl fmt::Debug for Wait<'_> {

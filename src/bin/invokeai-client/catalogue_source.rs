@@ -1,6 +1,7 @@
 //! Where the node catalogue comes from: this program, a file, or a server.
 
 use clap::Args;
+use invokeai_client::Client;
 use invokeai_client::schema::{CatalogueError, NodeCatalogue};
 use invokeai_client::workflow::SharedCatalogue;
 use serde_json::Value;
@@ -25,19 +26,20 @@ pub(crate) enum SourceError {
     #[error("{path} is not JSON")]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("cannot get the nodes of {url}")]
-    Server { url: String, source: Box<dyn std::error::Error> },
+    Server { url: String, source: Box<invokeai_client::Error> },
+    #[error("cannot start")]
+    Runtime(#[source] std::io::Error),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
 }
 
 impl CatalogueSource {
     pub(crate) fn load(&self) -> Result<SharedCatalogue, SourceError> {
-        let document = match (&self.openapi, &self.server) {
-            (Some(path), _) => read(path)?,
-            (None, Some(url)) => fetch(url).map_err(|source| SourceError::Server { url: url.clone(), source })?,
-            (None, None) => return Ok(NodeCatalogue::embedded().into()),
-        };
-        Ok(NodeCatalogue::from_openapi(&document)?.into())
+        match (&self.openapi, &self.server) {
+            (Some(path), _) => Ok(NodeCatalogue::from_openapi(&read(path)?)?.into()),
+            (None, Some(url)) => fetch(url),
+            (None, None) => Ok(NodeCatalogue::embedded().into()),
+        }
     }
 }
 
@@ -46,8 +48,9 @@ fn read(path: &Path) -> Result<Value, SourceError> {
     serde_json::from_str(&text).map_err(|source| SourceError::Json { path: path.into(), source })
 }
 
-fn fetch(url: &str) -> Result<Value, Box<dyn std::error::Error>> {
-    let address = format!("{}/openapi.json", url.trim_end_matches('/'));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Ok(reqwest::get(address).await?.error_for_status()?.json().await?) })
+fn fetch(url: &str) -> Result<SharedCatalogue, SourceError> {
+    let failed = |source| SourceError::Server { url: url.to_owned(), source: Box::new(source) };
+    let client = Client::new(url).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SourceError::Runtime)?;
+    Ok(runtime.block_on(client.catalogue()).map_err(failed)?.into())
 }
