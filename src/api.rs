@@ -20,7 +20,8 @@
 //!
 //! Multipart calls take their files as [`Upload`](crate::Upload): a path, bytes or a reader.
 
-#![allow(missing_docs, unreachable_pub)]
+// The texts of the generated part are InvokeAI's own.
+#![allow(missing_docs, unreachable_pub, rustdoc::all)]
 
 use progenitor_client::encode_path;
 
