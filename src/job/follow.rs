@@ -213,12 +213,15 @@ impl Following {
         }
         // The server leaves out what is gone, and what it cannot read: only the first answers 404.
         let missing = open.iter().filter(|id| found.binary_search_by_key(*id, |item| item.item_id).is_err());
+        let mut unreadable = Ok(());
         for id in missing {
-            match self.queue.find_item(*id).await? {
-                Some(item) => self.state.set_status(*id, item.status),
-                None => self.state.set_gone(*id),
+            match self.queue.find_item(*id).await {
+                Ok(Some(item)) => self.state.set_status(*id, item.status),
+                Ok(None) => self.state.set_gone(*id),
+                // One item must not keep the others from being read.
+                Err(error) => unreadable = Err(error),
             }
         }
-        Ok(())
+        unreadable
     }
 }

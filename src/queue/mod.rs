@@ -220,14 +220,16 @@ impl Queue {
     /// # Errors
     /// Any error of a call.
     pub async fn batch_item_ids(&self, batch_id: &str) -> Result<Vec<i64>> {
+        Ok(self.batch_items(batch_id).await?.iter().map(|item| item.item_id).collect())
+    }
+
+    /// Small descriptions of the items of a batch, oldest first.
+    pub(crate) async fn batch_items(&self, batch_id: &str) -> Result<Vec<ItemSummary>> {
         let all = self.item_ids().await?;
         let mut found = Vec::new();
-        // A batch that is looked for is mostly a young one.
-        for ids in all.rchunks(IDS_AT_ONCE) {
-            let items = self.summaries(ids).await?;
-            found.extend(items.iter().filter(|item| item.batch_id == batch_id).map(|item| item.item_id));
+        for ids in all.chunks(IDS_AT_ONCE) {
+            found.extend(self.summaries(ids).await?.into_iter().filter(|item| item.batch_id == batch_id));
         }
-        found.sort_unstable();
         Ok(found)
     }
 }

@@ -10,12 +10,10 @@ use crate::{
     Client,
     api::call,
     error::{Error, Result},
+    queue::ItemSummary,
 };
 
-/// So long an enqueue whose answer was lost is looked for.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How often it is looked for.
+/// How often an enqueue whose answer was lost is looked for.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// What became of an enqueue.
@@ -36,16 +34,17 @@ struct Answer {
     item_ids: Option<Vec<i64>>,
 }
 
-/// Enqueues a body that names its batch id. `known` says how many items the batch has already, `requested` how many the
-/// body asks for.
+/// Enqueues a body that names its batch id. `known` are the items that the batch has already, `requested` says how many
+/// the body asks for.
 ///
-/// The request is sent once. If its answer is lost, the batch is looked for by its id.
+/// The request is sent once. If its answer is lost, the batch is looked for by its id; if it cannot be found, the error
+/// says that it may have been sent.
 pub(crate) async fn enqueue(
     client: &Client,
     queue_id: &str,
     batch_id: &str,
     body: &Value,
-    known: usize,
+    known: &[i64],
     requested: u64,
 ) -> Result<Enqueued> {
     match send(client, queue_id, body).await {
@@ -60,7 +59,7 @@ pub(crate) async fn enqueue(
         )),
         Err(error) if error.may_have_been_sent() => {
             tracing::warn!(batch_id, %error, "the answer to an enqueue was lost; looking for the batch");
-            find(client, queue_id, batch_id, known, requested).await?.ok_or(error)
+            find(client, queue_id, batch_id, known, requested).await.ok_or(error)
         }
         Err(error) => Err(error),
     }
@@ -80,25 +79,24 @@ async fn send(client: &Client, queue_id: &str, body: &Value) -> Result<Answer> {
     call.await
 }
 
-/// Looks for what a lost answer would have told. `None` if the server has nothing of it.
-async fn find(
-    client: &Client,
-    queue_id: &str,
-    batch_id: &str,
-    known: usize,
-    requested: u64,
-) -> Result<Option<Enqueued>> {
+/// Looks for what a lost answer would have told. `None` if the server has nothing of it, or cannot be asked.
+async fn find(client: &Client, queue_id: &str, batch_id: &str, known: &[i64], requested: u64) -> Option<Enqueued> {
     let queue = client.queue(queue_id);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + client.transport().options().lost_answer_patience;
     loop {
         // The server may be on its way up again, or still at work on the request.
-        let trouble = match queue.batch_item_ids(batch_id).await {
-            Ok(ids) if ids.len() > known => return Ok(Some(Enqueued { item_ids: ids[known..].to_vec(), requested })),
-            Ok(_) => None,
-            Err(error) => Some(error),
-        };
+        match queue.batch_items(batch_id).await {
+            Ok(items) => {
+                let new = |item: &&ItemSummary| item.parent_item_id.is_none() && !known.contains(&item.item_id);
+                let item_ids: Vec<i64> = items.iter().filter(new).map(|item| item.item_id).collect();
+                if !item_ids.is_empty() {
+                    return Some(Enqueued { item_ids, requested });
+                }
+            }
+            Err(error) => tracing::debug!(batch_id, %error, "cannot look for the batch"),
+        }
         if Instant::now() >= deadline {
-            return trouble.map_or(Ok(None), Err);
+            return None;
         }
         sleep(PAUSE).await;
     }

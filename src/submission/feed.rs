@@ -18,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Plan {
     body: Value,
+    sessions: u64,
     rows: Option<Rows>,
 }
 
@@ -26,13 +27,26 @@ pub(super) struct Plan {
 struct Rows {
     columns: Vec<Column>,
     length: usize,
+    /// Most items in one request.
+    at_once: usize,
+    /// Whether the batch can go as it is if it is not cut.
+    varied: bool,
 }
 
 #[derive(Debug)]
 struct Column {
     node_path: Value,
     field_name: Value,
-    items: Vec<Value>,
+    cells: Cells,
+}
+
+/// The values of one field, row by row.
+#[derive(Debug)]
+enum Cells {
+    /// Each value for so many rows, then from the beginning.
+    Given { values: Vec<Value>, stride: usize },
+    /// Another seed in each row.
+    Random,
 }
 
 /// One request.
@@ -42,43 +56,54 @@ pub(super) struct Piece {
 }
 
 impl Plan {
-    /// A batch goes as the editor would send it, unless seeds differ from item to item or it may have to be cut.
+    /// A batch goes as the editor would send it, unless seeds differ from item to item or it has to be cut.
     pub(super) fn new(body: Value, seeds: &[(String, String)], when_full: WhenFull) -> Self {
         let sessions = sessions(&body);
-        let cut = !seeds.is_empty() || (when_full == WhenFull::Feed && sessions > PIECE as u64);
-        let rows = cut.then(|| Rows::of(&body, seeds));
-        Self { body, rows }
+        let feeding = when_full == WhenFull::Feed;
+        let rows = (feeding || !seeds.is_empty()).then(|| {
+            // What is not fed goes at once, so that the server's answer tells of all of it.
+            Rows::of(&body, seeds, sessions, if feeding { PIECE } else { usize::MAX })
+        });
+        Self { body, sessions, rows }
     }
 
     /// How many items the whole batch has.
     pub(super) fn requested(&self) -> u64 {
-        match &self.rows {
-            Some(rows) => rows.length as u64,
-            None => sessions(&self.body),
-        }
+        self.sessions
     }
 
-    pub(super) fn first(&self) -> Piece {
-        match &self.rows {
-            Some(rows) => self.piece(rows, 0),
-            None => Piece { body: self.body.clone(), sessions: sessions(&self.body) },
-        }
-    }
-
-    fn piece(&self, rows: &Rows, from: usize) -> Piece {
-        let until = (from + PIECE).min(rows.length);
+    /// The request for what comes after the first `placed` items.
+    pub(super) fn piece(&self, placed: usize) -> Piece {
+        let whole = |rows: &Rows| placed == 0 && !rows.varied && rows.length <= rows.at_once;
+        let Some(rows) = self.rows.as_ref().filter(|rows| !whole(rows)) else {
+            return Piece { body: self.body.clone(), sessions: self.sessions };
+        };
+        let rest = placed..placed.saturating_add(rows.at_once).min(rows.length);
+        let sessions = rest.len();
         let mut body = self.body.clone();
         if let Some(batch) = body.get_mut("batch").and_then(Value::as_object_mut) {
-            let zipped = rows.columns.iter().map(|Column { node_path, field_name, items }| {
-                json!({"node_path": node_path, "field_name": field_name, "items": items[from..until]})
+            let zipped = rows.columns.iter().map(|Column { node_path, field_name, cells }| {
+                let items: Vec<Value> = rest.clone().map(|row| cells.at(row)).collect();
+                json!({"node_path": node_path, "field_name": field_name, "items": items})
             });
             let zipped: Vec<Value> = zipped.collect();
             // Without columns there is nothing to tell the items apart by but their number.
-            let runs = if zipped.is_empty() { until - from } else { 1 };
+            let runs = if zipped.is_empty() { sessions } else { 1 };
             batch.insert("data".into(), if zipped.is_empty() { json!([]) } else { json!([zipped]) });
             batch.insert("runs".into(), json!(runs));
         }
-        Piece { body, sessions: (until - from) as u64 }
+        Piece { body, sessions: sessions as u64 }
+    }
+}
+
+impl Cells {
+    fn at(&self, row: usize) -> Value {
+        match self {
+            Self::Given { values, stride } => {
+                values.get(row / stride.max(&1) % values.len().max(1)).cloned().unwrap_or_default()
+            }
+            Self::Random => json!(rand::random::<u32>()),
+        }
     }
 }
 
@@ -97,36 +122,28 @@ fn group_length(group: &[Value]) -> usize {
 }
 
 fn sessions(body: &Value) -> u64 {
-    groups(body).iter().map(|group| group_length(group) as u64).product::<u64>() * runs(body)
+    groups(body).iter().map(|group| group_length(group) as u64).fold(runs(body), u64::saturating_mul)
 }
 
 impl Rows {
-    fn of(body: &Value, seeds: &[(String, String)]) -> Self {
-        let groups = groups(body);
-        let length = usize::try_from(sessions(body)).unwrap_or(usize::MAX);
+    fn of(body: &Value, seeds: &[(String, String)], sessions: u64, at_once: usize) -> Self {
         let mut columns = Vec::new();
         // So many rows pass before the item of this group changes.
         let mut stride: usize = 1;
-        for group in groups.iter().rev() {
-            let own = group_length(group);
+        for group in groups(body).iter().rev() {
             for datum in group.iter() {
-                let values = datum.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                columns.push(Column {
-                    node_path: datum.get("node_path").cloned().unwrap_or_default(),
-                    field_name: datum.get("field_name").cloned().unwrap_or_default(),
-                    items: (0..length).filter_map(|row| values.get(row / stride % own.max(1)).cloned()).collect(),
-                });
+                let member = |name| datum.get(name).cloned().unwrap_or_default();
+                let values = datum.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let (node_path, field_name) = (member("node_path"), member("field_name"));
+                columns.push(Column { node_path, field_name, cells: Cells::Given { values, stride } });
             }
-            stride *= own.max(1);
+            stride = stride.saturating_mul(group_length(group).max(1));
         }
         for (node_id, field) in seeds {
-            columns.push(Column {
-                node_path: json!(node_id),
-                field_name: json!(field),
-                items: (0..length).map(|_| json!(rand::random::<u32>())).collect(),
-            });
+            columns.push(Column { node_path: json!(node_id), field_name: json!(field), cells: Cells::Random });
         }
-        Self { columns, length }
+        let length = usize::try_from(sessions).unwrap_or(usize::MAX);
+        Self { columns, length, at_once, varied: !seeds.is_empty() }
     }
 }
 
@@ -153,13 +170,14 @@ pub(super) fn feed(
 ) -> Feeder {
     state.set_feeding(true);
     let task = tokio::spawn(async move {
-        let mut feeding = Feeding { client, queue_id, batch_id, plan, placed: placed as usize, state };
-        while let Some(rows) = feeding.plan.rows.as_ref().filter(|rows| feeding.placed < rows.length) {
-            let piece = feeding.plan.piece(rows, feeding.placed);
-            match feeding.place(piece).await {
+        let feeding = Feeding { client, queue_id, batch_id, plan, state };
+        let mut placed = placed;
+        while placed < feeding.plan.requested() {
+            match feeding.place(placed).await {
                 Ok(0) => sleep(PAUSE).await,
-                Ok(some) => feeding.placed += some,
-                Err(error) if error.is_retryable() => {
+                Ok(some) => placed += some,
+                // What may have arrived is not sent again.
+                Err(error) if error.is_retryable() && !error.may_have_been_sent() => {
                     tracing::warn!(batch_id = feeding.batch_id, %error, "cannot enqueue the rest yet");
                     feeding.state.set_trouble(Some(error));
                     sleep(PAUSE).await;
@@ -181,25 +199,22 @@ struct Feeding {
     queue_id: String,
     batch_id: String,
     plan: Plan,
-    placed: usize,
     state: Arc<State>,
 }
 
 impl Feeding {
-    /// Enqueues a piece and says how much of it the queue took.
-    async fn place(&self, piece: Piece) -> Result<usize> {
-        let known = self.client.queue(&self.queue_id).batch_status(&self.batch_id).await?.counts.total;
-        let done = enqueue::enqueue(
-            &self.client,
-            &self.queue_id,
-            &self.batch_id,
-            &piece.body,
-            usize::try_from(known).unwrap_or(usize::MAX),
-            piece.sessions,
-        )
-        .await?;
-        self.state.add_items(&done.item_ids);
-        Ok(done.item_ids.len())
+    /// Enqueues what comes after the first `placed` items, and says how much of it the queue took.
+    async fn place(&self, placed: u64) -> Result<u64> {
+        let piece = self.plan.piece(usize::try_from(placed).unwrap_or(usize::MAX));
+        let known = self.state.item_ids();
+        let Self { client, queue_id, batch_id, .. } = self;
+        let done = enqueue::enqueue(client, queue_id, batch_id, &piece.body, &known, piece.sessions).await?;
+        if !done.item_ids.is_empty() {
+            self.state.add_items(&done.item_ids);
+            // Events that came before the answer were about unknown items.
+            self.state.poke.notify_one();
+        }
+        Ok(done.item_ids.len() as u64)
     }
 }
 
@@ -228,8 +243,13 @@ mod tests {
         let plan = Plan::new(body, &[("s".into(), "seed".into())], WhenFull::Fail);
         let length = 2 * 2 * 5;
         assert_eq!(plan.requested(), length);
-        let rows = plan.rows.as_ref().unwrap();
-        let of = |node: &str| rows.columns.iter().find(|column| column.node_path == node).unwrap().items.clone();
+        let batch = plan.piece(0).body["batch"].clone();
+        assert_eq!(batch["runs"], 1);
+        let columns = batch["data"][0].as_array().unwrap();
+        let of = |node: &str| {
+            let column = columns.iter().find(|column| column["node_path"] == node).unwrap();
+            column["items"].as_array().unwrap().clone()
+        };
         assert_eq!(of("a")[..7], [1, 1, 1, 1, 1, 2, 2].map(|n| json!(n)));
         assert_eq!(of("c")[..7], [7, 8, 9, 10, 11, 7, 8].map(|n| json!(n)));
         assert_eq!(of("a")[10], json!(1), "the second run begins anew");
@@ -240,12 +260,11 @@ mod tests {
     fn pieces_cover_every_row_once() {
         let items: Vec<u64> = (0..1234).collect();
         let plan = Plan::new(body(1, json!([[datum("a", json!(items))]])), &[], WhenFull::Feed);
-        let rows = plan.rows.as_ref().unwrap();
-        let (mut at, mut seen) = (0, Vec::new());
-        while at < rows.length {
-            let piece = plan.piece(rows, at);
+        let (mut placed, mut seen) = (0, Vec::new());
+        while (placed as u64) < plan.requested() {
+            let piece = plan.piece(placed);
             seen.extend(piece.body["batch"]["data"][0][0]["items"].as_array().unwrap().clone());
-            at += piece.sessions as usize;
+            placed += piece.sessions as usize;
         }
         assert_eq!(Value::Array(seen), json!(items));
     }
@@ -253,7 +272,20 @@ mod tests {
     #[test]
     fn runs_without_data_are_cut_by_number() {
         let plan = Plan::new(body(1200, json!([])), &[], WhenFull::Feed);
-        let rows = plan.rows.as_ref().unwrap();
-        assert_eq!(plan.piece(rows, 1000).body["batch"]["runs"], 200);
+        assert_eq!(plan.piece(1000).body["batch"]["runs"], 200);
+    }
+
+    #[test]
+    fn what_is_not_fed_goes_at_once() {
+        let seeds = [("s".to_owned(), "seed".to_owned())];
+        assert_eq!(Plan::new(body(1200, json!([])), &seeds, WhenFull::Fail).piece(0).sessions, 1200);
+    }
+
+    #[test]
+    fn a_small_batch_goes_as_it_is_and_its_rest_in_rows() {
+        let body = body(2, json!([[datum("a", json!([1, 2, 3]))]]));
+        let plan = Plan::new(body.clone(), &[], WhenFull::Feed);
+        assert_eq!(plan.piece(0).body, body);
+        assert_eq!(plan.piece(4).body["batch"]["data"][0][0]["items"], json!([2, 3]));
     }
 }

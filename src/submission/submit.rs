@@ -211,9 +211,9 @@ impl Submit<'_> {
         // Connected before anything can happen.
         let events = if self.events { Events::of_batch(&client, &queue_id, &batch_id).await } else { Events::None };
 
-        let first = plan.first();
+        let first = plan.piece(0);
         let requested = plan.requested();
-        let send = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, 0, first.sessions);
+        let send = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, &[], first.sessions);
         let done = client.asset_log().enqueue(&queue_id, &batch_id, send).await?;
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let placed = done.item_ids.len() as u64;
@@ -222,7 +222,7 @@ impl Submit<'_> {
             client.queue(&queue_id).cancel_batches([&batch_id]).await?;
             return Err(Error::QueueFull { enqueued: placed, requested });
         }
-        if placed < requested && self.when_full != WhenFull::Keep {
+        if placed < requested && self.when_full == WhenFull::Feed {
             submission.feed(plan, placed);
         }
         Ok(submission)

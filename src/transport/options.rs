@@ -20,6 +20,9 @@ pub struct TransportOptions {
     pub retry_pause: Duration,
     /// No repetition starts later than this after the call began. 30 s.
     pub retry_deadline: Duration,
+    /// How long a submission whose answer was lost is looked for on the server, by its batch id. 20 s. If it does not
+    /// turn up, the submission fails with an error that [may have been sent](crate::Error::may_have_been_sent).
+    pub lost_answer_patience: Duration,
     /// Longest JSON answer, in bytes. 256 MiB.
     pub json_limit: usize,
     /// How long an idle connection is kept. 4 s: the server closes its side after 5 s.
@@ -34,6 +37,7 @@ impl Default for TransportOptions {
             retries: 3,
             retry_pause: Duration::from_millis(200),
             retry_deadline: Duration::from_secs(30),
+            lost_answer_patience: Duration::from_secs(20),
             json_limit: 256 * 1024 * 1024,
             pool_idle_timeout: Duration::from_secs(4),
         }
