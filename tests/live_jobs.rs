@@ -6,6 +6,8 @@ mod artifacts;
 mod live;
 #[path = "common/skip.rs"]
 mod skip;
+#[path = "common/workflows.rs"]
+mod workflows;
 
 use std::{
     sync::{Arc, Mutex},
@@ -20,29 +22,9 @@ use invokeai_client::{
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::{Value, json};
+use workflows::additions;
 
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Two additions after each other, the first with inputs `a` and `b`.
-fn additions() -> Value {
-    let node = |id: &str, x: i32| {
-        json!({"id": id, "type": "invocation", "position": {"x": x, "y": 0}, "data": {
-        "id": id, "type": "add", "version": "1.0.1", "nodePack": "invokeai", "label": format!("Adds {id}"),
-        "notes": "", "isOpen": true, "isIntermediate": true, "useCache": false,
-        "inputs": {
-            "a": {"name": "a", "label": format!("{id} a"), "description": "", "value": 1},
-            "b": {"name": "b", "label": format!("{id} b"), "description": "", "value": 2},
-        }}})
-    };
-    json!({
-        "name": "additions", "author": "", "description": "", "version": "", "contact": "", "tags": "", "notes": "",
-        "meta": {"version": "4.0.0", "category": "user"},
-        "exposedFields": [{"nodeId": "first", "fieldName": "a"}, {"nodeId": "first", "fieldName": "b"}],
-        "nodes": [node("first", 0), node("second", 400)],
-        "edges": [{"id": "e", "type": "default", "source": "first", "sourceHandle": "value",
-                   "target": "second", "targetHandle": "a"}],
-    })
-}
 
 /// A failing workflow: an image that does not exist.
 fn failing() -> Value {

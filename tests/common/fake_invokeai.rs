@@ -1,0 +1,353 @@
+//! A small InvokeAI on loopback: it takes batches, keeps items and sends events, as a test says and as badly as it says.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use invokeai_client::events::codec::{Packet, SocketBody, SocketPacket};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::broadcast,
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::socket_server::Peer;
+
+/// What the server does with an enqueue.
+#[derive(Debug, Clone)]
+pub(crate) enum OnEnqueue {
+    /// Accepts it and answers.
+    Answer,
+    /// Accepts it after this time; the connection is cut before.
+    AcceptUnheard(Duration),
+    /// Accepts it, but a gateway before the server answers with this status.
+    AcceptBehindGateway(&'static str),
+    /// Loses it, and cuts the connection.
+    Lose,
+}
+
+/// What the server does with those who want a websocket.
+#[derive(Debug, Clone)]
+pub(crate) enum OnSocket {
+    Welcome,
+    /// Answers this instead.
+    Refuse(&'static str),
+    /// Resets the connection.
+    Reset,
+}
+
+#[derive(Debug, Clone)]
+enum Frame {
+    Event(String, Value),
+    Raw(String),
+    Cut,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) batch_id: String,
+    pub(crate) status: &'static str,
+    /// What the batch put into the graph.
+    pub(crate) value: Value,
+    /// The server cannot read it any more.
+    pub(crate) poisoned: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) items: BTreeMap<i64, Item>,
+    last_id: i64,
+    /// So many enqueues came.
+    pub(crate) enqueues: usize,
+    /// What to do with the next ones; then `Answer`.
+    pub(crate) on_enqueue: VecDeque<OnEnqueue>,
+    pub(crate) on_socket: OnSocket,
+    /// Most items that may wait.
+    pub(crate) room: usize,
+    /// Start and end of every item, by the server's clock.
+    pub(crate) clock: [&'static str; 2],
+    /// Websockets that were asked for.
+    pub(crate) sockets: usize,
+}
+
+pub(crate) struct FakeInvokeAi {
+    pub(crate) url: String,
+    world: Arc<Mutex<World>>,
+    frames: broadcast::Sender<Frame>,
+    task: JoinHandle<()>,
+}
+
+impl FakeInvokeAi {
+    pub(crate) async fn start() -> Self {
+        let world = Arc::new(Mutex::new(World {
+            items: BTreeMap::new(),
+            last_id: 40,
+            enqueues: 0,
+            on_enqueue: VecDeque::new(),
+            on_socket: OnSocket::Welcome,
+            room: 10_000,
+            clock: ["2026-11-22 17:01:40.305", "2026-11-22 17:01:41.574"],
+            sockets: 0,
+        }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let frames = broadcast::Sender::new(256);
+        let task = tokio::spawn({
+            let (world, frames) = (Arc::clone(&world), frames.clone());
+            async move {
+                // Connections end with this task.
+                let mut connections = JoinSet::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    connections.spawn(serve(stream, Arc::clone(&world), frames.clone()));
+                }
+            }
+        });
+        Self { url, world, frames, task }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// Closes everything. Nothing listens any more.
+    pub(crate) async fn stop(&mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    /// Changes the record of an item, and tells nobody.
+    pub(crate) fn set(&self, item_id: i64, status: &'static str) {
+        self.world().items.get_mut(&item_id).expect("an item").status = status;
+    }
+
+    /// Changes the record of an item, and tells.
+    pub(crate) fn change(&self, item_id: i64, status: &'static str) {
+        self.set(item_id, status);
+        self.tell_status(item_id, status);
+    }
+
+    pub(crate) fn tell_status(&self, item_id: i64, status: &str) {
+        let sequence = if status == "in_progress" { 1 } else { 2 };
+        self.tell("queue_item_status_changed", item_id, json!({"status": status, "status_sequence": sequence}));
+    }
+
+    pub(crate) fn tell_node(&self, item_id: i64, event: &str, node: &str) {
+        let node =
+            json!({"invocation": {"id": format!("prepared {node}"), "type": "add"}, "invocation_source_id": node});
+        self.tell(event, item_id, node);
+    }
+
+    fn tell(&self, event: &str, item_id: i64, mut members: Value) {
+        let batch_id = self.world().items[&item_id].batch_id.clone();
+        members["item_id"] = item_id.into();
+        members["batch_id"] = batch_id.into();
+        members["queue_id"] = "default".into();
+        self.event(event, members);
+    }
+
+    pub(crate) fn event(&self, event: &str, data: Value) {
+        let _ = self.frames.send(Frame::Event(event.to_owned(), data));
+    }
+
+    pub(crate) fn raw(&self, text: &str) {
+        let _ = self.frames.send(Frame::Raw(text.to_owned()));
+    }
+
+    /// Cuts every websocket.
+    pub(crate) fn cut(&self) {
+        let _ = self.frames.send(Frame::Cut);
+    }
+}
+
+impl Drop for FakeInvokeAi {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl World {
+    /// Takes a batch as far as there is room, and gives the ids of its new items.
+    fn accept(&mut self, body: &Value) -> (Vec<i64>, usize) {
+        let batch = &body["batch"];
+        let runs = batch["runs"].as_u64().unwrap() as usize;
+        // One swept field is all that tests use.
+        let values = batch["data"].pointer("/0/0/items").and_then(Value::as_array).cloned();
+        let values = values.unwrap_or_else(|| vec![Value::Null]);
+        let values = vec![values; runs].concat();
+        let waiting = self.items.values().filter(|item| item.status == "pending").count();
+        let batch_id = batch["batch_id"].as_str().unwrap().to_owned();
+        let mut ids = Vec::new();
+        for value in values.iter().take(self.room.saturating_sub(waiting)) {
+            self.last_id += 1;
+            let item = Item { batch_id: batch_id.clone(), status: "pending", value: value.clone(), poisoned: false };
+            self.items.insert(self.last_id, item);
+            ids.push(self.last_id);
+        }
+        (ids, values.len())
+    }
+
+    fn record(&self, item_id: i64) -> Value {
+        let Item { batch_id, status, .. } = &self.items[&item_id];
+        let [started, ended] = self.clock;
+        json!({"item_id": item_id, "batch_id": batch_id, "status": status, "queue_id": "default", "session_id": "s",
+            "created_at": started, "started_at": started, "completed_at": ended, "session": {}})
+    }
+
+    /// Status line and body of the answer to anything but an enqueue.
+    fn answer(&mut self, method: &str, path: &str, body: &Value) -> (&'static str, Value) {
+        let missing = ("404 Not Found", json!({"detail": "Not Found"}));
+        let Some(path) = path.strip_prefix("/api/v1/queue/default/") else { return missing };
+        let parts: Vec<&str> = path.split(['/', '?']).collect();
+        let answer = match (method, &parts[..]) {
+            ("GET", ["item_ids", ..]) => {
+                let ids: Vec<_> = self.items.keys().rev().collect();
+                json!({"item_ids": ids, "total_count": ids.len()})
+            }
+            ("POST", ["item_summaries_by_ids"]) => {
+                let ids = body["item_ids"].as_array().unwrap().iter().filter_map(Value::as_i64);
+                let readable = |id: &i64| self.items.get(id).is_some_and(|item| !item.poisoned);
+                ids.filter(readable).map(|id| self.record(id)).collect()
+            }
+            ("PUT", ["cancel_by_batch_ids"]) => {
+                let batches: Vec<_> = body["batch_ids"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+                let open = |item: &&mut Item| {
+                    batches.contains(&item.batch_id.as_str()) && matches!(item.status, "pending" | "in_progress")
+                };
+                json!({"canceled": self.items.values_mut().filter(open).map(|item| item.status = "canceled").count()})
+            }
+            (_, ["i", id, ..]) => match id.parse().ok().filter(|id| self.items.contains_key(id)) {
+                None => return missing,
+                Some(id) if self.items[&id].poisoned => {
+                    return ("500 Internal Server Error", json!({"detail": "Unexpected error while fetching item"}));
+                }
+                Some(id) => {
+                    let item = self.items.get_mut(&id).unwrap();
+                    if method == "PUT" && item.status == "pending" {
+                        item.status = "canceled";
+                    }
+                    self.record(id)
+                }
+            },
+            _ => return missing,
+        };
+        ("200 OK", answer)
+    }
+}
+
+async fn serve(stream: TcpStream, world: Arc<Mutex<World>>, frames: broadcast::Sender<Frame>) {
+    let mut beginning = [0; 8];
+    while matches!(stream.peek(&mut beginning).await, Ok(1..8)) {
+        tokio::task::yield_now().await;
+    }
+    // A client that goes away is the test's business.
+    let _ = if &beginning == b"GET /ws/" { socket(stream, &world, &frames).await } else { http(stream, &world).await };
+}
+
+async fn socket(mut stream: TcpStream, world: &Mutex<World>, frames: &broadcast::Sender<Frame>) -> std::io::Result<()> {
+    let behaviour = {
+        let mut world = world.lock().unwrap();
+        world.sockets += 1;
+        world.on_socket.clone()
+    };
+    match behaviour {
+        OnSocket::Welcome => {}
+        OnSocket::Refuse(answer) => {
+            request(&mut stream).await?;
+            return stream.write_all(answer.as_bytes()).await;
+        }
+        OnSocket::Reset => return stream.set_zero_linger(),
+    }
+    let mut frames = frames.subscribe();
+    let mut peer = Peer::welcome(stream, 0).await;
+    loop {
+        tokio::select! {
+            packet = peer.packet() => match packet {
+                Some(Packet::Message(SocketPacket { body: SocketBody::Event { ack: Some(id), .. }, .. })) => {
+                    peer.body(SocketBody::Ack { id, args: vec![] }).await;
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            frame = frames.recv() => match frame {
+                Ok(Frame::Event(name, data)) => peer.event(&name, data).await,
+                Ok(Frame::Raw(text)) => peer.raw(&text).await,
+                Ok(Frame::Cut) | Err(_) => return Ok(()),
+            },
+        }
+    }
+}
+
+/// One request a connection: a websocket needs one of its own.
+async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()> {
+    if let Some((method, path, body)) = request(&mut stream).await? {
+        let (status, answer) = if path.ends_with("/enqueue_batch") {
+            let behaviour = {
+                let mut world = world.lock().unwrap();
+                world.enqueues += 1;
+                world.on_enqueue.pop_front().unwrap_or(OnEnqueue::Answer)
+            };
+            let accept = || world.lock().unwrap().accept(&body);
+            match behaviour {
+                OnEnqueue::Answer => {
+                    let (mut ids, requested) = accept();
+                    ids.reverse();
+                    let batch = &body["batch"]["batch_id"];
+                    let mut known = world.lock().unwrap().items.clone();
+                    known.retain(|id, item| item.batch_id == *batch && !ids.contains(id));
+                    // Of a batch that exists already the server lists the old ones, too.
+                    let all: Vec<i64> = ids.iter().copied().chain(known.into_keys().rev()).collect();
+                    (
+                        "200 OK",
+                        json!({"queue_id": "default", "enqueued": ids.len(), "requested": requested,
+                        "priority": 0, "batch": {"batch_id": batch}, "item_ids": all}),
+                    )
+                }
+                OnEnqueue::AcceptUnheard(delay) => {
+                    stream.set_zero_linger()?;
+                    drop(stream);
+                    tokio::time::sleep(delay).await;
+                    accept();
+                    return Ok(());
+                }
+                OnEnqueue::AcceptBehindGateway(status) => {
+                    accept();
+                    (status, json!({"detail": "gateway"}))
+                }
+                OnEnqueue::Lose => return stream.set_zero_linger(),
+            }
+        } else {
+            world.lock().unwrap().answer(&method, &path, &body)
+        };
+        let answer = answer.to_string();
+        let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json");
+        let length = answer.len();
+        stream.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{answer}").as_bytes()).await?;
+    }
+    Ok(())
+}
+
+/// Reads one request: method, path and JSON body.
+async fn request(stream: &mut TcpStream) -> std::io::Result<Option<(String, String, Value)>> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            let length = head
+                .lines()
+                .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length")));
+            let length: usize = length.map_or(0, |(_, length)| length.trim().parse().unwrap());
+            if bytes.len() >= end + 4 + length {
+                let mut words = head.split_whitespace().map(str::to_owned);
+                let body = serde_json::from_slice(&bytes[end + 4..]).unwrap_or_default();
+                return Ok(words.next().zip(words.next()).map(|(method, path)| (method, path, body)));
+            }
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
