@@ -45,23 +45,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
 
     // The run made an image for each of three nodes; only the saved one is for keeps.
-    let item = finished.item().await?;
-    let mut made = Vec::new();
-    for output in item.session["results"].as_object().into_iter().flatten().map(|(_, output)| output) {
-        made.extend(output["image"]["image_name"].as_str().map(str::to_owned).filter(|name| !made.contains(name)));
-    }
-    for image in client.images().get_many(made.clone()).await? {
-        let image = image?;
-        if !image.is_intermediate {
-            let saved = client.image(&image.image_name).download().to_directory(env::temp_dir()).await?;
-            println!("downloaded {}", saved.path.display());
-        }
+    let outputs = finished.outputs().await?;
+    for saved in outputs.download_to(env::temp_dir()).await?.saved {
+        println!("downloaded {}", saved.path.display());
     }
 
     // Everything that this program put on the server goes again.
-    let outcome = client.images().delete(made).await;
-    submission.queue().delete_item(job.item_id()).await?;
-    println!("deleted {} images and queue item {}", outcome.done.len(), job.item_id());
+    println!("{}", client.cleanup().everything().await?);
     Ok(())
 }
 

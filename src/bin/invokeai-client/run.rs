@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal as _, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use invokeai_client::{
-    Client, Error, Job, OutputBoard, Submission, Upload, WhenFull,
+    Client, Error, Finished, Job, OutputBoard, Submission, Upload, WhenFull,
     progress::Progress,
     queue::{DEFAULT_QUEUE, ItemStatus},
     workflow::{Workflow, WorkflowDefinition},
@@ -53,6 +53,9 @@ pub(crate) struct RunArgs {
     /// Download the results into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// When all is done, delete uploads, intermediate images and queue items of this run; the results too, if downloaded
+    #[arg(long)]
+    cleanup: bool,
     /// Print one line of JSON for each item instead of a progress bar
     #[arg(long)]
     json: bool,
@@ -90,6 +93,10 @@ pub(crate) async fn run(args: RunArgs, client: &Client, out: &mut dyn Write) -> 
             }
             code = ExitCode::from(CANCELED);
         }
+    }
+    if args.cleanup {
+        let cleanup = client.cleanup().intermediates(true).cancel(true).outputs(args.out.is_some());
+        eprintln!("{}", cleanup.await?);
     }
     Ok(code)
 }
@@ -169,12 +176,7 @@ async fn follow(args: &RunArgs, submission: &Submission, out: &mut dyn Write) ->
     }
 }
 
-fn line(
-    job: &Job,
-    status: &ItemStatus,
-    end: &invokeai_client::Result<invokeai_client::Finished>,
-    files: &[PathBuf],
-) -> Value {
+fn line(job: &Job, status: &ItemStatus, end: &invokeai_client::Result<Finished>, files: &[PathBuf]) -> Value {
     json!({
         "item_id": job.item_id(),
         "batch_id": job.submission().batch_id(),
@@ -229,31 +231,11 @@ impl Bar {
 }
 
 /// Downloads what the item saved for good.
-async fn download(finished: &invokeai_client::Finished, folder: &std::path::Path) -> Result<Vec<PathBuf>, Failure> {
-    let client = finished.job().submission().client();
-    let item = finished.item().await?;
-    let mut names = Vec::new();
-    image_names(&item.session["results"], &mut names);
-    let mut files = Vec::new();
-    for image in client.images().get_many(names).await? {
-        let image = image?;
-        if !image.is_intermediate {
-            let saved = client.image(&image.image_name).download().to_directory(folder).await?;
-            files.push(saved.path);
-        }
+async fn download(finished: &Finished, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let report = finished.outputs().await?.download_to(folder).await?;
+    if let Some(failure) = report.failed.first() {
+        let reason = failure.error.as_ref().map_or_else(|| "the server gave no reason".into(), ToString::to_string);
+        return Err(Failure::Other(format!("{} was not downloaded: {reason}", failure.name).into()));
     }
-    Ok(files)
-}
-
-/// Every image in a result, by shape.
-fn image_names(value: &Value, names: &mut Vec<String>) {
-    match value {
-        Value::Object(object) => match object.get("image_name").and_then(Value::as_str) {
-            Some(name) if names.iter().any(|known| known == name) => {}
-            Some(name) => names.push(name.to_owned()),
-            None => object.values().for_each(|member| image_names(member, names)),
-        },
-        Value::Array(items) => items.iter().for_each(|item| image_names(item, names)),
-        _ => {}
-    }
+    Ok(report.saved.into_iter().map(|saved| saved.path).collect())
 }
