@@ -418,10 +418,10 @@ impl UploadVideo {
                     .video_category(self.category.as_str())
                     .is_intermediate(self.is_intermediate)
                     .board_id?(self.board_id)
-                    .session_id?(session_id)
-                    .file(self.file)
-                    .metadata?(metadata)
-                    .send_as::<Video>()
+                .session_id?(session_id)
+                .file(self.file)
+                .metadata?(metadata)
+                .send_as::<Video>()
             );
             call.await
         };

@@ -110,12 +110,12 @@ impl UploadImage {
                     .image_category(self.category.as_str())
                     .is_intermediate(self.is_intermediate)
                     .board_id?(self.board_id)
-                    .session_id?(session_id)
-                    .crop_visible?(self.crop_visible)
-                    .file(self.file)
-                    .resize_to?(resize_to)
-                    .metadata?(metadata)
-                    .send_as::<Image>()
+                .session_id?(session_id)
+                .crop_visible?(self.crop_visible)
+                .file(self.file)
+                .resize_to?(resize_to)
+                .metadata?(metadata)
+                .send_as::<Image>()
             );
             call.await
         };
