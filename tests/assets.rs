@@ -1,0 +1,162 @@
+//! The record of assets and clean-up against a server that fails.
+
+use std::path::{Path, PathBuf};
+
+use invokeai_client::{Client, Error, Upload, assets::Asset, cleanup::KeptBecause};
+use serde_json::{Value, json};
+use wiremock::{
+    Mock, MockServer, Request, ResponseTemplate,
+    matchers::{method, path, path_regex},
+};
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn image(name: &str, session: Option<&str>) -> Value {
+    json!({
+        "image_name": name, "image_origin": "external", "image_category": "user", "width": 1, "height": 1,
+        "created_at": "2026-01-02 03:04:05.678", "updated_at": "2026-01-02 03:04:05.678", "is_intermediate": false,
+        "session_id": session, "node_id": null, "starred": false, "has_workflow": false, "board_id": null,
+    })
+}
+
+fn page(items: &[Value]) -> ResponseTemplate {
+    ok(json!({"limit": 500, "offset": 0, "total": items.len(), "items": items}))
+}
+
+async fn on(server: &MockServer, verb: &str, at: &str, answer: ResponseTemplate) {
+    Mock::given(method(verb)).and(path(at)).respond_with(answer).mount(server).await;
+}
+
+/// The last part of a request's path.
+fn last(request: &Request) -> String {
+    request.url.path().rsplit('/').next().unwrap().to_owned()
+}
+
+/// A server without items, and a folder for a ledger.
+async fn start() -> (MockServer, tempfile::TempDir, PathBuf) {
+    let (server, folder) = (MockServer::start().await, tempfile::tempdir().unwrap());
+    on(&server, "GET", "/api/v1/queue/default/item_ids", ok(json!({"item_ids": [], "total_count": 0}))).await;
+    let ledger = folder.path().join("ledger");
+    (server, folder, ledger)
+}
+
+fn client(server: &MockServer, ledger: &Path) -> Client {
+    Client::builder(server.uri()).ledger(ledger).build().unwrap()
+}
+
+fn write(ledger: &Path, lines: &[Value]) {
+    std::fs::write(ledger, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_among_five_images_keeps_none_of_the_others() {
+    let (server, _folder, ledger) = start().await;
+    let names = ["a", "b", "c", "d", "e"];
+    let lines = names.map(|name| json!({"record": "uploaded", "id": name, "kind": "image", "name": name}));
+    write(&ledger, &lines);
+    let there: Vec<Value> = names.iter().map(|name| image(name, None)).collect();
+    on(&server, "POST", "/api/v1/images/images_by_names", ok(json!(there))).await;
+    on(&server, "POST", "/api/v1/images/delete", ResponseTemplate::new(500)).await;
+    let one = "/api/v1/images/i/c";
+    Mock::given(method("DELETE")).and(path(one)).respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&server).await;
+    let delete = |request: &Request| ok(json!({"deleted_images": [last(request)], "failed_images": [], "affected_boards": []}));
+    Mock::given(method("DELETE")).and(path_regex("^/api/v1/images/i/.$")).respond_with(delete).mount(&server).await;
+
+    let asset = |name: &str| Asset::Image(name.into());
+    let report = client(&server, &ledger).cleanup().everything().await.unwrap();
+    assert_eq!(report.deleted, ["a", "b", "d", "e"].map(asset), "{report}");
+    let [failure] = &report.failed[..] else { panic!("{report}") };
+    assert_eq!((&failure.asset, failure.error.status()), (&asset("c"), Some(500)));
+    assert!(report.kept.is_empty() && !report.is_success());
+
+    // The next process goes on where this one was.
+    let next = client(&server, &ledger);
+    assert_eq!(next.uploaded_assets(), [asset("c")]);
+    let report = next.cleanup().everything().await.unwrap();
+    assert_eq!((report.deleted, report.failed.len()), (vec![asset("c")], 0));
+    assert!(client(&server, &ledger).assets().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_among_five_items_keeps_none_of_the_others() {
+    let (server, _folder, ledger) = start().await;
+    write(&ledger, &[json!({"record": "enqueuing", "queue_id": "q", "batch_id": "b"})]);
+    let item = |id: i64| {
+        json!({"item_id": id, "status": "completed", "batch_id": if id < 9 { "b" } else { "of another" }, "queue_id": "q",
+               "session_id": format!("s{id}"), "created_at": "2026-01-02 03:04:05.678",
+               "session": {"graph": {"nodes": {}}, "results": {}}})
+    };
+    let all: Vec<Value> = [1, 2, 3, 4, 5, 9].map(item).to_vec();
+    let counts = json!({"batch_id": "b", "completed": 5, "total": 5});
+    on(&server, "GET", "/api/v1/queue/q/b/b/status", ok(counts)).await;
+    on(&server, "GET", "/api/v1/queue/q/item_ids", ok(json!({"item_ids": [9, 5, 4, 3, 2, 1], "total_count": 6}))).await;
+    on(&server, "POST", "/api/v1/queue/q/item_summaries_by_ids", ok(json!(all))).await;
+    let read = move |request: &Request| ok(item(last(request).parse().unwrap()));
+    Mock::given(method("GET")).and(path_regex("^/api/v1/queue/q/i/.$")).respond_with(read).mount(&server).await;
+    let made = [image("ours", Some("s2")), image("foreign", Some("elsewhere"))];
+    on(&server, "GET", "/api/v1/images/", page(&made)).await;
+    on(&server, "GET", "/api/v1/videos/", page(&[])).await;
+    on(&server, "DELETE", "/api/v1/queue/q/i/3", ResponseTemplate::new(500)).await;
+    Mock::given(method("DELETE")).and(path_regex("^/api/v1/queue/q/i/.$")).respond_with(ok(json!(null))).mount(&server).await;
+
+    let client = client(&server, &ledger);
+    let report = client.cleanup().await.unwrap();
+    let asset = |item_id| Asset::Item { queue_id: "q".into(), item_id };
+    assert_eq!(report.deleted, [1, 2, 4, 5].map(asset), "{report}");
+    assert_eq!(report.failed.len(), 1, "{report}");
+    assert_eq!(report.failed[0].asset, asset(3));
+    assert_eq!(report.kept.len(), 1, "{report}");
+    assert_eq!(report.why_kept(&Asset::Image("ours".into())), Some(&KeptBecause::NotAsked));
+    let left = client.assets();
+    assert_eq!(left.batches.len(), 1, "an item and a result are left");
+    assert!(left.batches[0].sessions.contains(&"s2".to_owned()));
+}
+
+#[tokio::test]
+async fn an_upload_is_on_disk_before_it_is_sent_and_is_found_if_its_answer_is_lost() {
+    let (server, _folder, ledger) = start().await;
+    let file = ledger.clone();
+    let lost = move |request: &Request| {
+        let lines = std::fs::read_to_string(&file).unwrap();
+        let line: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        assert_eq!(line["record"], "uploading");
+        let session = request.url.query_pairs().find(|(name, _)| name == "session_id").unwrap().1.into_owned();
+        assert_eq!(line["session_id"], session);
+        ResponseTemplate::new(504)
+    };
+    Mock::given(method("POST")).and(path("/api/v1/images/upload")).respond_with(lost).mount(&server).await;
+    let sender = client(&server, &ledger);
+    let failed = sender.images().upload(Upload::bytes("x.png", b"\x89PNG".as_slice())).await.unwrap_err();
+    assert!(matches!(failed, Error::Server(_)), "{failed:?}");
+    assert!(sender.uploaded_assets().is_empty());
+    let unfinished = &client(&server, &ledger).assets().unfinished_uploads[0];
+    let session = unfinished.session_id.clone().unwrap();
+
+    on(&server, "GET", "/api/v1/images/", page(&[image("other", None), image("lost", Some(&session))])).await;
+    on(&server, "POST", "/api/v1/images/images_by_names", ok(json!([image("lost", Some(&session))]))).await;
+    let done = json!({"deleted_images": ["lost"], "failed_images": [], "affected_boards": []});
+    on(&server, "POST", "/api/v1/images/delete", ok(done)).await;
+    let later = client(&server, &ledger);
+    let report = later.cleanup().await.unwrap();
+    assert_eq!((report.deleted.clone(), report.is_success()), (vec![Asset::Image("lost".into())], true), "{report}");
+    assert!(later.assets().is_empty());
+
+    // A refusal leaves nothing.
+    server.reset().await;
+    on(&server, "POST", "/api/v1/images/upload", ResponseTemplate::new(415).set_body_json(json!({"detail": "no"}))).await;
+    later.images().upload(Upload::bytes("x.png", b"\x89PNG".as_slice())).await.unwrap_err();
+    assert!(later.assets().is_empty() && client(&server, &ledger).assets().is_empty());
+
+    // Without a ledger there is no such trace, and clean-up says so.
+    let plain = Client::new(server.uri()).unwrap();
+    server.reset().await;
+    on(&server, "POST", "/api/v1/images/upload", ResponseTemplate::new(504)).await;
+    on(&server, "GET", "/api/v1/queue/default/item_ids", ok(json!({"item_ids": [], "total_count": 0}))).await;
+    on(&server, "GET", "/api/v1/images/", page(&[])).await;
+    plain.images().upload(Upload::bytes("x.png", b"\x89PNG".as_slice())).await.unwrap_err();
+    let report = plain.cleanup().await.unwrap();
+    let upload = Asset::UnfinishedUpload("x.png".into());
+    assert_eq!(report.why_kept(&upload), Some(&KeptBecause::Untraceable), "{report}");
+}
