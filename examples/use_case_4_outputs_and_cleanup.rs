@@ -18,7 +18,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let workflow = stage::workflow(&client).await?;
     let board = OutputBoard::named_or_new("use case 4");
     let submission = workflow.submit(&client).board(board).await?;
-    let finished = submission.job()?.wait().await?;
+    let finished = match submission.job()?.wait().await {
+        Ok(finished) => finished,
+        Err(error) => {
+            println!("{}", submission.cleanup().everything().await?);
+            return Err(error.to_string().into());
+        }
+    };
 
     println!("Retrieving workflow outputs...");
     let outputs = finished.outputs().await?;

@@ -60,8 +60,14 @@ async fn a_failure_among_five_images_keeps_none_of_the_others() {
     on(&server, "POST", "/api/v1/images/images_by_names", ok(json!(there))).await;
     on(&server, "POST", "/api/v1/images/delete", ResponseTemplate::new(500)).await;
     let one = "/api/v1/images/i/c";
-    Mock::given(method("DELETE")).and(path(one)).respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&server).await;
-    let delete = |request: &Request| ok(json!({"deleted_images": [last(request)], "failed_images": [], "affected_boards": []}));
+    Mock::given(method("DELETE"))
+        .and(path(one))
+        .respond_with(ResponseTemplate::new(500))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    let delete =
+        |request: &Request| ok(json!({"deleted_images": [last(request)], "failed_images": [], "affected_boards": []}));
     Mock::given(method("DELETE")).and(path_regex("^/api/v1/images/i/.$")).respond_with(delete).mount(&server).await;
 
     let asset = |name: &str| Asset::Image(name.into());
@@ -99,7 +105,11 @@ async fn a_failure_among_five_items_keeps_none_of_the_others() {
     on(&server, "GET", "/api/v1/images/", page(&made)).await;
     on(&server, "GET", "/api/v1/videos/", page(&[])).await;
     on(&server, "DELETE", "/api/v1/queue/q/i/3", ResponseTemplate::new(500)).await;
-    Mock::given(method("DELETE")).and(path_regex("^/api/v1/queue/q/i/.$")).respond_with(ok(json!(null))).mount(&server).await;
+    Mock::given(method("DELETE"))
+        .and(path_regex("^/api/v1/queue/q/i/.$"))
+        .respond_with(ok(json!(null)))
+        .mount(&server)
+        .await;
 
     let client = client(&server, &ledger);
     let report = client.cleanup().await.unwrap();
@@ -145,7 +155,8 @@ async fn an_upload_is_on_disk_before_it_is_sent_and_is_found_if_its_answer_is_lo
 
     // A refusal leaves nothing.
     server.reset().await;
-    on(&server, "POST", "/api/v1/images/upload", ResponseTemplate::new(415).set_body_json(json!({"detail": "no"}))).await;
+    on(&server, "POST", "/api/v1/images/upload", ResponseTemplate::new(415).set_body_json(json!({"detail": "no"})))
+        .await;
     later.images().upload(Upload::bytes("x.png", b"\x89PNG".as_slice())).await.unwrap_err();
     assert!(later.assets().is_empty() && client(&server, &ledger).assets().is_empty());
 

@@ -157,7 +157,10 @@ async fn a_run_is_told_in_full_and_leaves_nothing() {
         let submission = workflow.submit(&client).queue(&stage.queue).board(board).await.unwrap();
         let job = submission.job().unwrap();
         let early = job.outputs().await;
-        assert!(matches!(&early, Err(Error::InvalidInput { problem, .. }) if problem.contains("has ended")), "{early:?}");
+        assert!(
+            matches!(&early, Err(Error::InvalidInput { problem, .. }) if problem.contains("has ended")),
+            "{early:?}"
+        );
         let finished = job.wait().timeout(DEADLINE).await.unwrap();
         let outputs = finished.outputs().await.unwrap();
 
@@ -170,14 +173,20 @@ async fn a_run_is_told_in_full_and_leaves_nothing() {
         assert_eq!((save.width, save.height, source.width, source.height), (Some(96), Some(64), Some(40), Some(30)));
         let board_id = client.assets().boards[0].clone();
         assert_eq!(save.board_id.as_ref(), Some(&board_id));
-        assert_eq!((save.is_intermediate, blur.is_intermediate, save.exposed, blur.exposed), (false, true, true, false));
+        assert_eq!(
+            (save.is_intermediate, blur.is_intermediate, save.exposed, blur.exposed),
+            (false, true, true, false)
+        );
         assert_eq!((source.source, source.passed_on, &source.name), (FileSource::Input, true, &input));
         assert_eq!((blur.source, blur.passed_on), (FileSource::ThisRun, false));
         assert_eq!(save.session_id, Some(finished.item().await.unwrap().session_id));
         let finals: Vec<&String> = outputs.final_images().into_iter().map(|image| &image.name).collect();
         assert_eq!(finals, [&save.name]);
         let typed = &outputs.of_node("save").next().unwrap().value;
-        assert!(matches!(typed, OutputValue::Image { image, width: 96, .. } if image.image_name == save.name), "{typed:?}");
+        assert!(
+            matches!(typed, OutputValue::Image { image, width: 96, .. } if image.image_name == save.name),
+            "{typed:?}"
+        );
 
         let folder = stage.folder.path().join("pictures");
         let downloads = outputs.download_to(&folder).sidecar(true).await.unwrap();
@@ -232,7 +241,8 @@ async fn without_a_choice_results_stay_and_can_be_cleaned_up_later() {
         }
         // Its item is gone; the record still leads to the result. Another's file on the board keeps the board.
         let (stranger, guest) = (Client::new(&stage.url).unwrap(), "guest.png");
-        let guest = stranger.board(&board).upload(Upload::bytes(guest, std::fs::read(picture(stage)).unwrap())).await.unwrap();
+        let guest =
+            stranger.board(&board).upload(Upload::bytes(guest, std::fs::read(picture(stage)).unwrap())).await.unwrap();
         let report = stage.client().cleanup().everything().await.unwrap();
         clean(&report);
         assert_eq!(report.why_kept(&Asset::Board(board.clone())), Some(&KeptBecause::ForeignFiles(1)), "{report}");
@@ -295,7 +305,11 @@ async fn iterations_come_in_order() {
             }
         }
         let all = outputs.of_node("all").next().unwrap();
-        assert!(matches!(&all.value, OutputValue::Collection { collection } if collection.len() == 12), "{:?}", all.raw());
+        assert!(
+            matches!(&all.value, OutputValue::Collection { collection } if collection.len() == 12),
+            "{:?}",
+            all.raw()
+        );
         clean(&submission.cleanup().everything().await.unwrap());
     })
     .await;

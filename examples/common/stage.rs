@@ -31,9 +31,15 @@ pub(crate) async fn workflow(client: &Client) -> Result<Workflow, Box<dyn Error>
     let picture = client.images().upload(Upload::bytes("slope.png", png.into_inner())).await?;
 
     let mut flux = client.workflow(WorkflowDefinition::from_path(FLUX)?).await?;
-    flux.resolve_models(&client.models().records().await?);
-    flux.set_inputs([("prompt", "a serene mountain landscape at sunset"), ("image", picture.image_name.as_str())])?;
-    if flux.problems().is_empty() {
+    let report = flux.use_models(&client.models().records().await?);
+    // The file names models of its author's server. Where this one lacks them, any that the editor would offer does.
+    let fitting: Option<Vec<_>> =
+        report.missing.iter().map(|missing| Some((&missing.usage, missing.fitting.first()?))).collect();
+    if let Some(fitting) = fitting {
+        for (usage, model) in fitting {
+            flux.set_node_field(&usage.node_id, &usage.field, model)?;
+        }
+        flux.set_inputs([("prompt", "a serene mountain landscape at sunset"), ("image", &picture.image_name)])?;
         flux.set_input("num_steps", 4)?;
         return Ok(flux);
     }
