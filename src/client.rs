@@ -270,18 +270,16 @@ impl ClientBuilder {
 
 fn base_url(text: &str) -> Result<Url> {
     let invalid = |url: String, problem: &str| Error::InvalidUrl { url, problem: problem.into() };
+    // An address that is no web address may still hold a password before an `@`, or a secret after a `?`.
+    let shown = text.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned();
     let mut url = match Url::parse(text.trim()) {
         Ok(url) => url,
-        // An address that is no URL may still hold a password before an `@`.
-        Err(error) => {
-            let shown = text.rsplit('@').next().unwrap_or_default();
-            return Err(invalid(shown.into(), &format!("{error}; expected http://host:port")));
-        }
+        Err(error) => return Err(invalid(shown, &format!("{error}; expected http://host:port"))),
     };
-    let shown = crate::transport::without_secrets(&url);
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(invalid(shown, "expected http://host:port or https://host"));
     }
+    let shown = crate::transport::without_secrets(&url);
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid(shown, "user name and password do not belong in the address; log in and use the token"));
     }
@@ -320,6 +318,7 @@ mod tests {
             "http://a/?q=secret",
             "http://u:secret@a/",
             "u:secret@a b",
+            "file:///x?secret",
         ] {
             let error = Client::new(bad).unwrap_err();
             assert!(matches!(error, Error::InvalidUrl { .. }), "{bad}: {error:?}");
