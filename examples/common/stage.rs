@@ -31,14 +31,20 @@ pub(crate) async fn workflow(client: &Client) -> Result<Workflow, Box<dyn Error>
     let picture = client.images().upload(Upload::bytes("slope.png", png.into_inner())).await?;
 
     let mut flux = client.workflow(WorkflowDefinition::from_path(FLUX)?).await?;
-    let report = flux.use_models(&client.models().records().await?);
+    let installed = client.models().records().await?;
+    let known = flux.use_models(&installed).resolved;
     // The file names models of its author's server. Where this one lacks them, any that the editor would offer does.
-    let fitting: Option<Vec<_>> =
-        report.missing.iter().map(|missing| Some((&missing.usage, missing.fitting.first()?))).collect();
-    if let Some(fitting) = fitting {
-        for (usage, model) in fitting {
-            flux.set_node_field(&usage.node_id, &usage.field, model)?;
-        }
+    let pickers =
+        flux.inputs().iter().filter(|input| input.field_type().is_some_and(|kind| kind.name == "ModelIdentifierField"));
+    let pickers = pickers.filter(|input| {
+        !known.iter().any(|found| (&found.usage.node_id, &found.usage.field) == (&input.node_id, &input.field_name))
+    });
+    let fitting = pickers.map(|input| {
+        let filter = &input.field.template().model_filter;
+        Some((input.system_name.clone(), installed.iter().find(|model| filter.matches(model))?))
+    });
+    if let Some(fitting) = fitting.collect::<Option<Vec<_>>>() {
+        flux.set_inputs(fitting)?;
         flux.set_inputs([("prompt", "a serene mountain landscape at sunset"), ("image", &picture.image_name)])?;
         flux.set_input("num_steps", 4)?;
         return Ok(flux);
