@@ -261,33 +261,42 @@ fn picture(stage: &Stage) -> PathBuf {
     path
 }
 
+fn document(name: &str, nodes: Value, edges: Value) -> Value {
+    json!({
+        "name": name, "author": "", "description": "", "version": "", "contact": "", "tags": "", "notes": "",
+        "meta": {"version": "4.0.0", "category": "user"}, "exposedFields": [], "nodes": nodes, "edges": edges,
+    })
+}
+
+fn node(id: &str, kind: &str, inputs: Value) -> Value {
+    let mut fields = serde_json::Map::new();
+    for (name, value) in inputs.as_object().unwrap() {
+        fields.insert(name.clone(), json!({"name": name, "label": "", "description": "", "value": value}));
+    }
+    json!({"id": id, "type": "invocation", "position": {"x": 0, "y": 0}, "data": {
+        "id": id, "type": kind, "version": "1.0.0", "nodePack": "invokeai", "label": "", "notes": "",
+        "isOpen": true, "isIntermediate": true, "useCache": false, "inputs": fields}})
+}
+
+fn edge(source: &str, out: &str, target: &str, into: &str) -> Value {
+    json!({"id": format!("{source}-{target}"), "type": "default", "source": source, "sourceHandle": out,
+           "target": target, "targetHandle": into})
+}
+
 /// `range` -> `iterate` -> `add` -> `collect`.
 fn iterating() -> Value {
-    let node = |id: &str, kind: &str, inputs: Value| {
-        let mut fields = serde_json::Map::new();
-        for (name, value) in inputs.as_object().unwrap() {
-            fields.insert(name.clone(), json!({"name": name, "label": "", "description": "", "value": value}));
-        }
-        json!({"id": id, "type": "invocation", "position": {"x": 0, "y": 0}, "data": {
-            "id": id, "type": kind, "version": "1.0.0", "nodePack": "invokeai", "label": "", "notes": "",
-            "isOpen": true, "isIntermediate": true, "useCache": false, "inputs": fields}})
-    };
-    let edge = |source: &str, out: &str, target: &str, into: &str| {
-        json!({"id": format!("{source}-{target}"), "type": "default", "source": source, "sourceHandle": out,
-               "target": target, "targetHandle": into})
-    };
-    json!({
-        "name": "iterating", "author": "", "description": "", "version": "", "contact": "", "tags": "", "notes": "",
-        "meta": {"version": "4.0.0", "category": "user"}, "exposedFields": [],
-        "nodes": [
-            node("range", "range", json!({"start": 0, "stop": 12, "step": 1})), node("each", "iterate", json!({})),
-            node("sum", "add", json!({"b": 100})), node("all", "collect", json!({})),
-        ],
-        "edges": [
-            edge("range", "collection", "each", "collection"), edge("each", "item", "sum", "a"),
-            edge("sum", "value", "all", "item"),
-        ],
-    })
+    let nodes = json!([
+        node("range", "range", json!({"start": 0, "stop": 12, "step": 1})),
+        node("each", "iterate", json!({})),
+        node("sum", "add", json!({"b": 100})),
+        node("all", "collect", json!({})),
+    ]);
+    let edges = json!([
+        edge("range", "collection", "each", "collection"),
+        edge("each", "item", "sum", "a"),
+        edge("sum", "value", "all", "item"),
+    ]);
+    document("iterating", nodes, edges)
 }
 
 #[tokio::test]
@@ -311,6 +320,54 @@ async fn iterations_come_in_order() {
             all.raw()
         );
         clean(&submission.cleanup().everything().await.unwrap());
+    })
+    .await;
+}
+
+/// A workflow that can be called: it makes a picture and returns it.
+fn callee(name: &str) -> Value {
+    let nodes = json!([
+        node("blank", "blank_image", json!({"width": 32, "height": 16})),
+        node("named", "workflow_return_value", json!({"key": "picture"})),
+        node("back", "workflow_return", json!({})),
+    ]);
+    let edges = json!([edge("blank", "image", "named", "value"), edge("named", "value", "back", "values")]);
+    document(name, nodes, edges)
+}
+
+#[tokio::test]
+async fn outputs_of_called_workflows_are_told_on_request() {
+    on_stage(async |stage, client| {
+        if client.catalogue().await.unwrap().get("call_saved_workflow").is_none() {
+            return skip::skipped(format_args!("called workflows: the server is older than 6.14"));
+        }
+        let definition = WorkflowDefinition::from_value(callee(&live::unique("callee"))).unwrap();
+        let saved = client.library().create(&definition).await.unwrap();
+        let caller = document(
+            "caller",
+            json!([node("call", "call_saved_workflow", json!({"workflow_id": saved.workflow_id}))]),
+            json!([]),
+        );
+        let workflow = client.workflow(WorkflowDefinition::from_value(caller).unwrap()).await.unwrap();
+        let submission = workflow.submit(&client).queue(&stage.queue).await.unwrap();
+        let end = submission.job().unwrap().wait().timeout(DEADLINE).await;
+        client.saved_workflow(&saved.workflow_id).delete().await.unwrap();
+        let job = end.unwrap().job().clone();
+
+        let outputs = job.outputs().await.unwrap();
+        let [file] = outputs.files() else { panic!("{:?}", outputs.files()) };
+        assert_eq!((file.node_id.as_str(), file.source, file.passed_on), ("call", FileSource::ThisRun, false));
+        assert!(file.field.contains("picture"), "{}", file.field);
+        let all = job.outputs().include_children(true).await.unwrap();
+        let blank = all.of_node("blank").next().unwrap();
+        assert_ne!(blank.item_id, job.item_id());
+        let made: Vec<&str> =
+            all.files().iter().filter(|file| !file.passed_on).map(|file| file.node_id.as_str()).collect();
+        assert_eq!(made, ["blank"]);
+        let report = submission.cleanup().everything().await.unwrap();
+        clean(&report);
+        // The server deletes a child with its parent.
+        assert_eq!(images(&report), 1, "{report}");
     })
     .await;
 }
