@@ -167,10 +167,9 @@ impl AssetLog {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self) -> (String, UnderWay<'_>) {
-        let id = uuid::Uuid::new_v4().to_string();
-        self.under_way().insert(id.clone());
-        (id.clone(), UnderWay { log: self, id })
+    fn begin(&self, id: &str) -> UnderWay<'_> {
+        self.under_way().insert(id.to_owned());
+        UnderWay { log: self, id: id.to_owned() }
     }
 
     /// What there is to clean up: everything but what is under way now.
@@ -179,6 +178,7 @@ impl AssetLog {
         let under_way = self.under_way();
         assets.unfinished_uploads.retain(|upload| !under_way.contains(&upload.id));
         assets.unfinished_boards.retain(|board| !under_way.contains(&board.id));
+        assets.batches.retain(|batch| !under_way.contains(&batch.batch_id));
         assets
     }
 
@@ -217,7 +217,8 @@ impl AssetLog {
         send: impl FnOnce(Option<String>) -> F,
         name: impl Fn(&T) -> &str,
     ) -> Result<T> {
-        let (id, _under_way) = self.begin();
+        let id = uuid::Uuid::new_v4().to_string();
+        let _under_way = self.begin(&id);
         let session_id = (self.ledger.is_some() && given.is_none()).then(|| id.clone());
         let (kind, session) = (Kind::from(kind), session_id.clone());
         self.record(Record::Uploading { id: id.clone(), session_id, kind, file }).await?;
@@ -233,7 +234,8 @@ impl AssetLog {
         send: impl Future<Output = Result<T>>,
         board_id: impl Fn(&T) -> &str,
     ) -> Result<T> {
-        let (id, _under_way) = self.begin();
+        let id = uuid::Uuid::new_v4().to_string();
+        let _under_way = self.begin(&id);
         self.record(Record::CreatingBoard { id: id.clone(), name: name.to_owned() }).await?;
         let outcome = send.await;
         self.ended(id, &outcome, |id, answer| Record::CreatedBoard { id, board_id: board_id(answer).to_owned() }).await;
@@ -256,6 +258,7 @@ impl AssetLog {
         batch_id: &str,
         send: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let _under_way = self.begin(batch_id);
         let (queue_id, batch_id) = (queue_id.to_owned(), batch_id.to_owned());
         self.record(Record::Enqueuing { queue_id, batch_id: batch_id.clone() }).await?;
         let outcome = send.await;
