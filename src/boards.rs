@@ -20,7 +20,7 @@ use std::{
 };
 
 use futures::{Stream, TryStreamExt as _};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,7 +50,7 @@ open_enum! {
 }
 
 /// A board, as `GET /api/v1/boards/{board_id}` describes it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Board {
     /// Id on this server.

@@ -1,12 +1,18 @@
 //! The command `invokeai-client`.
 
+mod boards;
 mod catalogue_source;
+mod cleanup;
+mod images;
 mod inspect;
+mod models;
 mod nodes;
 mod queue;
 mod run;
 mod server;
+mod table;
 mod watch;
+mod workflows;
 
 use catalogue_source::CatalogueSource;
 use clap::{Parser, Subcommand};
@@ -14,6 +20,7 @@ use server::ServerArgs;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use table::Output;
 
 /// Work with the workflows of an InvokeAI server
 #[derive(Debug, Parser)]
@@ -60,6 +67,63 @@ enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// List, download, make and delete boards
+    Boards {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: boards::BoardsCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, download, upload and delete images
+    Images {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: images::ImagesCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, show, install and delete models
+    Models {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: models::ModelsCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, download, save and delete workflows of the library
+    Workflows {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: workflows::WorkflowsCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Log in to a server with users, and print the token for INVOKEAI_TOKEN; the password comes from standard input
+    Login {
+        /// Mail address
+        email: String,
+        /// Make the token last a week instead of a day
+        #[arg(long)]
+        remember: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Delete what a program left on a server
+    Cleanup {
+        #[command(flatten)]
+        args: cleanup::CleanupArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Show the node types of a server
     Nodes {
         #[command(flatten)]
@@ -82,6 +146,8 @@ fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     match run(cli.command, &mut out) {
         Ok(code) => code,
+        // Whoever reads has had enough, as `head` has.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             let mut cause = error.source();
@@ -103,6 +169,17 @@ enum Failure {
     Write(#[from] io::Error),
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Runs a command that talks to a server.
@@ -130,6 +207,31 @@ fn run(command: Command, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>
             let client = server.client()?;
             online(queue::cancel(args, &client, out)).map(|()| ExitCode::SUCCESS)
         }
+        Command::Boards { json, command, server } => {
+            let client = server.client()?;
+            online(boards::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Images { json, command, server } => {
+            let client = server.client()?;
+            online(images::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Models { json, command, server } => {
+            let client = server.client()?;
+            online(models::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Workflows { json, command, server } => {
+            let client = server.client()?;
+            online(workflows::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Login { email, remember, server } => {
+            let client = server.client()?;
+            let mut password = String::new();
+            io::stdin().read_line(&mut password)?;
+            let login = async { Ok(client.auth().login(&email, password.trim_end_matches('\n'), remember).await?) };
+            writeln!(out, "{}", online(login)?.token)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Cleanup { args, server } => online(cleanup::run(args, &server, out)).map(|()| ExitCode::SUCCESS),
         Command::Nodes { args, source } => {
             let catalogue = source.load()?;
             nodes::print(&catalogue, &args, out)?;

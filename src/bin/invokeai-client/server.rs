@@ -1,5 +1,7 @@
 //! Which server to talk to.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use invokeai_client::{Client, Result};
 
@@ -16,7 +18,15 @@ pub(crate) struct ServerArgs {
 
 impl ServerArgs {
     pub(crate) fn client(&self) -> Result<Client> {
+        self.client_with(None)
+    }
+
+    /// A client that records what it makes in a ledger.
+    pub(crate) fn client_with(&self, ledger: Option<PathBuf>) -> Result<Client> {
         let mut builder = Client::builder(&self.server);
+        if let Some(ledger) = ledger {
+            builder = builder.ledger(ledger);
+        }
         if let Some(token) = &self.token {
             builder = builder.token(token);
         }

@@ -1,0 +1,91 @@
+//! `invokeai-client boards`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use futures::TryStreamExt as _;
+use invokeai_client::{Client, boards::Board};
+
+use crate::{Failure, table::Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BoardsCommand {
+    /// All boards
+    List {
+        /// Archived ones, too
+        #[arg(long)]
+        archived: bool,
+    },
+    /// Download all images of a board; those already there are left out
+    Get {
+        /// Id or name
+        board: String,
+        /// Folder, made if need be
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+    /// Make a board
+    Put {
+        /// Name
+        name: String,
+    },
+    /// Delete boards; their images stay, uncategorised
+    Rm {
+        /// Ids or names
+        #[arg(required = true)]
+        boards: Vec<String>,
+        /// Delete their images, too
+        #[arg(long)]
+        with_images: bool,
+    },
+}
+
+pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    match command {
+        BoardsCommand::List { archived } => {
+            let mut boards = std::pin::pin!(client.boards().list().include_archived(archived).stream());
+            while let Some(board) = boards.try_next().await? {
+                let count = format!("{} images", board.image_count + board.asset_count);
+                output.row(&board, [36, 12, 0], [board.board_id.clone(), count, board.board_name.clone()])?;
+            }
+        }
+        BoardsCommand::Get { board, out } => {
+            let board = find(client, &board).await?;
+            let report = client.board(&board.board_id).download_all(out).await?;
+            for saved in &report.saved {
+                output.done("saved", &saved.path.display().to_string())?;
+            }
+            for failure in &report.failed {
+                eprintln!("{} was not downloaded: {:?}", failure.name, failure.error);
+            }
+            if !report.is_success() {
+                return Err(Failure::Other("some images were not downloaded".into()));
+            }
+        }
+        BoardsCommand::Put { name } => {
+            let board = client.boards().create(name).await?;
+            output.row(&board, [36, 0], [board.board_id.clone(), board.board_name.clone()])?;
+        }
+        BoardsCommand::Rm { boards, with_images } => {
+            for name in boards {
+                let board = find(client, &name).await?;
+                let handle = client.board(&board.board_id);
+                match with_images {
+                    true => handle.delete_with_images().await?,
+                    false => handle.delete().await?,
+                };
+                output.done("deleted", &board.board_id)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A board by id, else by name.
+async fn find(client: &Client, board: &str) -> Result<Board, Failure> {
+    if let Some(found) = client.board(board).find().await? {
+        return Ok(found);
+    }
+    let found = client.boards().find(board).await?;
+    found.ok_or_else(|| Failure::Other(format!("there is no board of the id or name `{board}`").into()))
+}

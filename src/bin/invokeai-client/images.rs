@@ -1,0 +1,103 @@
+//! `invokeai-client images`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use futures::TryStreamExt as _;
+use invokeai_client::{Client, Upload};
+
+use crate::{Failure, table::Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImagesCommand {
+    /// Images, newest first
+    List {
+        /// Only of this board, by id; `none` for those on no board
+        #[arg(long, value_name = "ID")]
+        board: Option<String>,
+        /// Intermediate ones instead
+        #[arg(long)]
+        intermediate: bool,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Download images
+    Get {
+        /// Names
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Folder, made if need be
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+        /// Write `<file>.json` with the metadata beside each
+        #[arg(long)]
+        metadata: bool,
+    },
+    /// Upload images
+    Put {
+        /// Files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Onto this board, by id
+        #[arg(long, value_name = "ID")]
+        board: Option<String>,
+    },
+    /// Delete images
+    Rm {
+        /// Names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+}
+
+pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    match command {
+        ImagesCommand::List { board, intermediate, limit } => {
+            let mut list = client.images().list().intermediate(intermediate).starred_first(false);
+            if let Some(board) = board {
+                list = list.board(board);
+            }
+            let mut images = std::pin::pin!(list.stream());
+            for _ in 0..limit {
+                let Some(image) = images.try_next().await? else { break };
+                let size = format!("{} x {}", image.width, image.height);
+                let created = image.created_at.as_ref().map_or_else(String::new, ToString::to_string);
+                output.row(&image, [42, 12, 0], [image.image_name.clone(), size, created])?;
+            }
+        }
+        ImagesCommand::Get { names, out, metadata } => {
+            let report = client.images().download(names, out).sidecar(metadata).await?;
+            for saved in &report.saved {
+                output.done("saved", &saved.path.display().to_string())?;
+            }
+            for failure in &report.failed {
+                eprintln!("{} was not downloaded: {:?}", failure.name, failure.error);
+            }
+            if !report.is_success() {
+                return Err(Failure::Other("some images were not downloaded".into()));
+            }
+        }
+        ImagesCommand::Put { files, board } => {
+            for file in files {
+                let mut upload = client.images().upload(Upload::path(file));
+                if let Some(board) = &board {
+                    upload = upload.board(board);
+                }
+                let image = upload.await?;
+                output.row(&image, [0], [image.image_name.clone()])?;
+            }
+        }
+        ImagesCommand::Rm { names } => {
+            let outcome = client.images().delete(names).await;
+            for name in &outcome.done {
+                output.done("deleted", name)?;
+            }
+            for name in &outcome.skipped {
+                eprintln!("{name}: there is no such image");
+            }
+            outcome.into_result()?;
+        }
+    }
+    Ok(())
+}

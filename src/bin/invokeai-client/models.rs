@@ -1,0 +1,80 @@
+//! `invokeai-client models`.
+
+use clap::Subcommand;
+use futures::TryStreamExt as _;
+use invokeai_client::{Client, models::ModelSource, schema::ModelRecord};
+
+use crate::{Failure, table::Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Installed models
+    List {
+        /// Only of this base, for example `flux`
+        #[arg(long)]
+        base: Option<String>,
+        /// Only of this type, for example `main` or `lora`
+        #[arg(long = "type", value_name = "TYPE")]
+        model_type: Option<String>,
+    },
+    /// One model, as JSON
+    Get {
+        /// Key
+        key: String,
+    },
+    /// Install a model, and show how far it is
+    Put {
+        /// A path on the server, a URL, or a Hugging Face repository `owner/name`
+        source: String,
+        /// Let a path stay where it is; without this the server moves it into its own folder
+        #[arg(long)]
+        in_place: bool,
+    },
+    /// Delete models
+    Rm {
+        /// Keys
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+}
+
+pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    match command {
+        ModelsCommand::List { base, model_type } => {
+            let fits = |model: &ModelRecord| {
+                base.as_ref().is_none_or(|base| model.base == *base)
+                    && model_type.as_ref().is_none_or(|kind| model.model_type == *kind)
+            };
+            for model in client.models().records().await?.into_iter().filter(fits) {
+                let cells = [model.key.clone(), model.base.clone(), model.model_type.clone(), model.name.clone()];
+                output.row(&model.to_json(), [36, 12, 14, 0], cells)?;
+            }
+        }
+        ModelsCommand::Get { key } => {
+            let model = client.model(key).get().await?;
+            writeln!(output.out, "{:#}", model.to_json())?;
+        }
+        ModelsCommand::Put { source, in_place } => {
+            let source = match source {
+                source if source.starts_with("http://") || source.starts_with("https://") => ModelSource::url(source),
+                source if source.starts_with(['/', '.', '~']) && in_place => ModelSource::local_in_place(source),
+                source if source.starts_with(['/', '.', '~']) => ModelSource::local_move(source),
+                source => ModelSource::hugging_face(source),
+            };
+            let install = client.models().install(source).await?;
+            let mut progress = std::pin::pin!(install.progress());
+            while let Some(job) = progress.try_next().await? {
+                eprintln!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes);
+            }
+            let outcome = install.wait().await?;
+            writeln!(output.out, "{outcome:?}")?;
+        }
+        ModelsCommand::Rm { keys } => {
+            for key in keys {
+                client.model(&key).delete().await?;
+                output.done("deleted", &key)?;
+            }
+        }
+    }
+    Ok(())
+}
