@@ -527,3 +527,55 @@ async fn after_a_crash_the_ledger_leads_to_everything() {
         .await;
     }
 }
+
+/// Names the step that [`crash_child`] goes on to, and the queue it uses.
+const CRASH: &str = "OUTPUTS_TEST_CRASH";
+
+/// Not a test: the process that [`a_killed_process_leaves_nothing_that_cannot_be_found`] kills.
+#[tokio::test]
+async fn crash_child() {
+    let Ok(told) = env::var(CRASH) else { return };
+    let (folder, queue) = told.split_once('|').unwrap();
+    let probe = live::client().unwrap();
+    let client = Client::builder(probe.base_url().as_str()).ledger(Path::new(folder).join("ledger")).build().unwrap();
+    let stage = Stage { url: String::new(), queue: queue.to_owned(), folder: tempfile::tempdir().unwrap() };
+    println!("\nSTEP begun");
+    let input = stage.upload(&client).await;
+    println!("\nSTEP uploaded");
+    let workflow = stage.workflow(&client, &input).await;
+    let board = OutputBoard::named_or_new(live::unique("outputs"));
+    let submission = workflow.submit(&client).queue(queue).runs(3).board(board).await.unwrap();
+    println!("\nSTEP enqueued");
+    submission.wait_all().await.unwrap();
+    println!("\nSTEP finished");
+    tokio::time::sleep(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_nothing_that_cannot_be_found() {
+    use std::io::{BufRead as _, BufReader};
+
+    for step in ["begun", "uploaded", "enqueued", "finished"] {
+        on_stage(async |stage, client| {
+            drop(client);
+            let mut child = std::process::Command::new(env::current_exe().unwrap())
+                .args(["--exact", "crash_child", "--nocapture"])
+                .env(CRASH, format!("{}|{}", stage.folder.path().display(), stage.queue))
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let wanted = format!("STEP {step}");
+            assert!(lines.any(|line| line.unwrap() == wanted), "the process got as far as {wanted}");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // What was on its way reaches the server all the same.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let report = stage.client().cleanup().everything().await.unwrap();
+            clean(&report);
+            assert!(report.kept.is_empty(), "{report}");
+            assert!(step == "begun" || images(&report) > 0, "{report}");
+        })
+        .await;
+    }
+}
