@@ -89,7 +89,7 @@ impl Stage {
         // Never the same picture twice: the cache must not know it.
         let pixel = uuid::Uuid::new_v4().into_bytes();
         let picture = image::RgbImage::from_fn(40, 30, |x, y| {
-            image::Rgb([x as u8 * 6 ^ pixel[0], y as u8 * 8 ^ pixel[1], pixel[(x % 16) as usize]])
+            image::Rgb([(x as u8 * 6) ^ pixel[0], (y as u8 * 8) ^ pixel[1], pixel[(x % 16) as usize]])
         });
         let mut file = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
