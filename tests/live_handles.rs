@@ -97,7 +97,7 @@ async fn a_board_and_its_images() {
     expected.sort();
     assert_eq!(names, expected);
     assert_eq!(handle.image_names_of(&[ImageCategory::General], Some(false)).await.unwrap(), [&*full.image_name]);
-    assert_eq!(handle.images().intermediate(true).await.unwrap().into_items().unwrap(), [passing.clone()]);
+    assert_eq!(handle.images().intermediate(true).await.unwrap().into_items().unwrap(), std::slice::from_ref(&passing));
     let paged: Vec<_> = handle.images().limit(2).stream().try_collect().await.unwrap();
     assert_eq!(paged.len(), 3);
     let found = handle.images().search(&name).direction(Direction::Ascending).names().await.unwrap();
@@ -284,7 +284,7 @@ async fn models() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("{mark}.safetensors"));
     let header = br#"{"nothing.known":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header, mark[..4].as_bytes()].concat()).unwrap();
+    fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header, &mark.as_bytes()[..4]].concat()).unwrap();
     let install = client.models().install(ModelSource::local_in_place(&path)).description("of a test").await.unwrap();
     let outcome = tokio::time::timeout(Duration::from_secs(120), install.wait()).await.unwrap().unwrap();
     let InstallOutcome::UnknownType(model) = outcome else { panic!("{outcome:?}") };

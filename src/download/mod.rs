@@ -87,19 +87,13 @@ pub struct SavedFile {
 
 type ProgressFn = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Options {
     limit: Option<u64>,
     collision: Option<Collision>,
     sidecar: bool,
     durable: bool,
     progress: Option<ProgressFn>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { limit: None, collision: None, sidecar: false, durable: false, progress: None }
-    }
 }
 
 impl fmt::Debug for Options {
