@@ -165,7 +165,7 @@ async fn many_images_in_parallel_are_whole() {
     let Some(client) = live::client() else { return };
     let board = client.boards().create(live::unique("many")).await.unwrap();
     let handle = client.board(&board.board_id);
-    let count = 60;
+    let count = 500;
     let uploads = futures::StreamExt::map(futures::stream::iter(0..count), |number| {
         handle
             .upload(Upload::bytes("x.png", picture(64 + number, 64, 9)))
