@@ -6,6 +6,7 @@ use futures::TryStreamExt as _;
 use invokeai_client::{
     Error, Upload,
     api::{ByteStream, OPERATIONS, ResponseValue, types},
+    events::EventItem,
 };
 
 use crate::stage::{Stage, done, dot};
@@ -186,19 +187,25 @@ async fn images(stage: &Stage, reads: &mut Reads) {
     read!(reads, api.list_virtual_board_image_names_by_date().date(date));
     read!(reads, api.list_virtual_board_item_names_by_date().date(date));
 
+    // The zip is made after the answer, in place, and can be fetched once: only its event says when it is whole.
+    let mut events = stage.client.events();
+    events.connected().await.unwrap();
     let body = types::BodyDownloadImagesFromList::builder().image_names(vec![name.clone()]);
     let item = done!(api.download_images_from_list().body(body)).bulk_download_item_name.expect("a name");
-    for _ in 0..100 {
-        match api.get_bulk_download_item().bulk_download_item_name(&item).send().await {
-            // The zip is made after the answer.
-            Err(error) if error.is_not_found() => tokio::time::sleep(Duration::from_millis(200)).await,
-            answer => {
-                let zip = reads.file("get_bulk_download_item", "application/zip", answer).await;
-                assert!(zip.starts_with(b"PK"), "no zip: {:?}", zip.get(..8));
+    let made = async {
+        while let Some(event) = events.try_next().await.unwrap() {
+            if let EventItem::Event(event) = event
+                && event.name() == "bulk_download_complete"
+                && event.data()["bulk_download_item_name"] == item
+            {
                 break;
             }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(60), made).await.expect("the zip is made in time");
+    let answer = api.get_bulk_download_item().bulk_download_item_name(&item).send().await;
+    let zip = reads.file("get_bulk_download_item", "application/zip", answer).await;
+    assert!(zip.starts_with(b"PK"), "no zip: {:?}", zip.get(..8));
 }
 
 async fn videos_and_gallery(stage: &Stage, reads: &mut Reads) {
