@@ -72,7 +72,10 @@ fn every_method_sends_its_operation() {
             Item::Mod(module) if module.ident == "builder" => {
                 for item in &module.content.as_ref().unwrap().1 {
                     let Item::Impl(block) = item else { continue };
-                    builders.insert(name(&block.self_ty), sent(block));
+                    // `Debug` of a builder that holds a secret is written out.
+                    if block.trait_.is_none() {
+                        builders.insert(name(&block.self_ty), sent(block));
+                    }
                 }
             }
             Item::Impl(block) if name(&block.self_ty) == "Client" => {
