@@ -98,7 +98,7 @@ impl fmt::Display for KeptBecause {
 /// One line for each thing.
 impl fmt::Display for CleanupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deleted = if self.dry_run { "would delete" } else { "deleted" };
+        let (deleted, were) = if self.dry_run { ("would delete", "would be deleted") } else { ("deleted", "deleted") };
         for asset in &self.deleted {
             writeln!(f, "{deleted} {asset}")?;
         }
@@ -108,6 +108,6 @@ impl fmt::Display for CleanupReport {
         for CleanupFailure { asset, error } in &self.failed {
             writeln!(f, "failed {asset}: {error}")?;
         }
-        write!(f, "{} {deleted}, {} kept, {} failed", self.deleted.len(), self.kept.len(), self.failed.len())
+        write!(f, "{} {were}, {} kept, {} failed", self.deleted.len(), self.kept.len(), self.failed.len())
     }
 }

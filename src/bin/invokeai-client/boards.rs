@@ -52,15 +52,7 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
         BoardsCommand::Get { board, out } => {
             let board = find(client, &board).await?;
             let report = client.board(&board.board_id).download_all(out).await?;
-            for saved in &report.saved {
-                output.done("saved", &saved.path.display().to_string())?;
-            }
-            for failure in &report.failed {
-                eprintln!("{} was not downloaded: {:?}", failure.name, failure.error);
-            }
-            if !report.is_success() {
-                return Err(Failure::Other("some images were not downloaded".into()));
-            }
+            output.downloaded(&report)?;
         }
         BoardsCommand::Put { name } => {
             let board = client.boards().create(name).await?;

@@ -68,15 +68,7 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
         }
         ImagesCommand::Get { names, out, metadata } => {
             let report = client.images().download(names, out).sidecar(metadata).await?;
-            for saved in &report.saved {
-                output.done("saved", &saved.path.display().to_string())?;
-            }
-            for failure in &report.failed {
-                eprintln!("{} was not downloaded: {:?}", failure.name, failure.error);
-            }
-            if !report.is_success() {
-                return Err(Failure::Other("some images were not downloaded".into()));
-            }
+            output.downloaded(&report)?;
         }
         ImagesCommand::Put { files, board } => {
             for file in files {

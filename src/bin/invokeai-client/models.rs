@@ -2,7 +2,11 @@
 
 use clap::Subcommand;
 use futures::TryStreamExt as _;
-use invokeai_client::{Client, models::ModelSource, schema::ModelRecord};
+use invokeai_client::{
+    Client,
+    models::{InstallOutcome, ModelSource},
+    schema::ModelRecord,
+};
 
 use crate::{Failure, table::Output};
 
@@ -46,8 +50,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                     && model_type.as_ref().is_none_or(|kind| model.model_type == *kind)
             };
             for model in client.models().records().await?.into_iter().filter(fits) {
-                let cells = [model.key.clone(), model.base.clone(), model.model_type.clone(), model.name.clone()];
-                output.row(&model.to_json(), [36, 12, 14, 0], cells)?;
+                print(&model, output)?;
             }
         }
         ModelsCommand::Get { key } => {
@@ -66,8 +69,21 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
             while let Some(job) = progress.try_next().await? {
                 eprintln!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes);
             }
-            let outcome = install.wait().await?;
-            writeln!(output.out, "{outcome:?}")?;
+            match install.wait().await? {
+                InstallOutcome::Installed(model) => print(&model, output)?,
+                InstallOutcome::UnknownType(model) => {
+                    print(&model, output)?;
+                    eprintln!("InvokeAI does not know what this is: no node can use it");
+                }
+                InstallOutcome::Duplicate { message } => {
+                    return Err(Failure::Other(format!("installed already: {message}").into()));
+                }
+                InstallOutcome::Failed { reason, message } => {
+                    return Err(Failure::Other(format!("not installed: {reason}: {message}").into()));
+                }
+                // Cancelled, or an outcome of a later version.
+                other => return Err(Failure::Other(format!("not installed: {other:?}").into())),
+            }
         }
         ModelsCommand::Rm { keys } => {
             for key in keys {
@@ -77,4 +93,9 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
         }
     }
     Ok(())
+}
+
+fn print(model: &ModelRecord, output: &mut Output<'_>) -> std::io::Result<()> {
+    let cells = [model.key.clone(), model.base.clone(), model.model_type.clone(), model.name.clone()];
+    output.row(&model.to_json(), [36, 12, 14, 0], cells)
 }
