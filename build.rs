@@ -34,7 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn build(path: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let text = fs::read_to_string(path)?;
+    let mut document: serde_json::Value = serde_json::from_str(&text)?;
+    // For the embedded server, which serves it.
+    fs::write(out.join("openapi.json"), text)?;
     fs::write(out.join("catalogue.json"), serde_json::to_string(&catalogue::compact(&document))?)?;
     let counts = lower::lower(&mut document)?;
     fs::write(out.join("lowering.txt"), lower::report(&counts))?;

@@ -26,6 +26,8 @@ pub mod style_presets;
 pub mod submission;
 pub mod sweep;
 pub mod system_prompts;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timestamp;
 mod transport;
 mod upload;
