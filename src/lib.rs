@@ -11,6 +11,8 @@ mod client;
 pub mod download;
 mod error;
 pub mod events;
+#[cfg(all(any(doc, doctest), feature = "events"))]
+pub mod guide;
 pub mod images;
 pub mod job;
 pub mod library;

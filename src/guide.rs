@@ -1,0 +1,56 @@
+#![doc = include_str!("../docs/guide.md")]
+
+// What the pages link to, so that they can be read as plain text as well.
+#[cfg(doc)]
+use crate::{
+    BatchOutcome, Client, Error, Finished, Job, OutputBoard, Page, Refusal, Submission, Sweep, Ticket,
+    TransportOptions, Upload, WhenFull,
+    auth::Auth,
+    boards::{BoardHandle, Boards},
+    cleanup::CleanupReport,
+    download::DownloadReport,
+    events::{Event, EventError, EventHub, EventItem, EventsOptions, Gap},
+    images::ImageHandle,
+    job::Wait,
+    library::SavedWorkflowHandle,
+    models::{ModelHandle, ModelRecord, ModelSource, Models},
+    outputs::{NodeOutput, Outputs},
+    queue::{Queue, QueueItem},
+    schema::NodeCatalogue,
+    workflow::{
+        Input, InputError, InputKey, ProblemSource, Workflow, WorkflowDefinition,
+        field::{
+            ColorChannels, InkBoardField, InkBooleanField, InkColorField, InkEnumField, InkField, InkFloatField,
+            InkImageField, InkIntegerField, InkModelIdentifierField, InkSchedulerField, InkStringField,
+            InkVaeModelField, InkVideoField,
+        },
+        generator::Generator,
+    },
+};
+
+#[doc = include_str!("../docs/workflow.md")]
+pub mod workflow {}
+
+#[doc = include_str!("../docs/inputs.md")]
+pub mod inputs {}
+
+#[doc = include_str!("../docs/jobs.md")]
+pub mod jobs {}
+
+#[doc = include_str!("../docs/events.md")]
+pub mod events {}
+
+#[doc = include_str!("../docs/assets.md")]
+pub mod assets {}
+
+#[doc = include_str!("../docs/errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("../docs/users.md")]
+pub mod users {}
+
+#[doc = include_str!("../docs/other_versions.md")]
+pub mod other_versions {}
+
+#[doc = include_str!("../docs/from_python.md")]
+pub mod from_python {}
