@@ -11,6 +11,19 @@ const NAMES_AT_ONCE: usize = 1000;
 /// What became of each name of a call for many.
 ///
 /// Such a call goes on after a failure: every name is in one of the lists.
+///
+/// ```no_run
+/// # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+/// let outcome = client.images().delete(["one.png", "two.png"]).await;
+/// for failure in &outcome.failed {
+///     println!("{}: {:?}", failure.name, failure.error);
+/// }
+/// // Or only the first failure, as an error:
+/// let done = outcome.into_result()?.done;
+/// # drop(done);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct BatchOutcome {

@@ -25,6 +25,14 @@ use crate::events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOpt
 ///
 /// Cheap to clone; clones share connections, token and limits. Making one sends nothing.
 ///
+/// # Cancel safety
+/// Every future of this crate may be dropped at any time. Dropping one that reads leaves nothing. Dropping one that
+/// changes something leaves it done or not done, as after a lost answer: the server may have received it. What uploads,
+/// boards and batches this concerns is [recorded](crate::assets), so that clean-up finds them. Where more is to be said,
+/// the method says it.
+///
+/// # Example
+///
 /// ```no_run
 /// # async fn example() -> invokeai_client::Result<()> {
 /// use invokeai_client::Client;
@@ -56,6 +64,14 @@ struct SavedWorkflow {
 }
 
 /// Settings of a [`Client`], from [`Client::builder`].
+///
+/// ```
+/// use invokeai_client::Client;
+///
+/// let client = Client::builder("https://example.org/invoke").token("eyJ…").build()?;
+/// assert_eq!(client.base_url().as_str(), "https://example.org/invoke/");
+/// # Ok::<(), invokeai_client::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientBuilder {

@@ -19,6 +19,12 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 /// Answers of the server are sorted by meaning ([`NotFound`](Self::NotFound), [`Conflict`](Self::Conflict), …); each
 /// carries the whole [`Refusal`]. No message ever holds a token or a whole body.
 ///
+/// "Any error of a call", in the documentation of methods, means those that every call can have: no connection
+/// ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted), [`Timeout`](Self::Timeout)); an answer that is none
+/// ([`NotTheApi`](Self::NotTheApi), [`Unsupported`](Self::Unsupported), [`Body`](Self::Body), [`Decode`](Self::Decode));
+/// a refusal ([`Unauthorized`](Self::Unauthorized), [`Forbidden`](Self::Forbidden), [`NotAccepted`](Self::NotAccepted),
+/// [`Conflict`](Self::Conflict), [`Server`](Self::Server), [`UnexpectedStatus`](Self::UnexpectedStatus)).
+///
 /// ```
 /// # fn handle(error: invokeai_client::Error) {
 /// use invokeai_client::Error;

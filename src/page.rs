@@ -11,6 +11,20 @@ use crate::error::{Error, Result, excerpt};
 /// One page of a list.
 ///
 /// An entry that cannot be read is an error in its place: one odd entry does not spoil the others.
+///
+/// ```no_run
+/// # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+/// let page = client.images().list().limit(20).await?;
+/// println!("{} of {} images", page.items.len(), page.total);
+/// for image in page.items {
+///     match image {
+///         Ok(image) => println!("{}", image.image_name),
+///         Err(error) => println!("left out: {error}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Page<T> {

@@ -26,6 +26,18 @@ const STABLE: Duration = Duration::from_secs(5);
 ///
 /// Cloning is cheap, and clones share the connection. It opens with the first subscription, and closes shortly after
 /// the last [`EventStream`] is dropped ([`EventsOptions::linger`]), or at once if no handle of the hub is left either.
+///
+/// ```no_run
+/// # async fn example(client: invokeai_client::Client) {
+/// use futures::StreamExt as _;
+///
+/// // A light for a user interface.
+/// let mut states = std::pin::pin!(client.event_hub().states());
+/// while let Some(state) = states.next().await {
+///     println!("{state:?}");
+/// }
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct EventHub {
     owner: Arc<Owner>,

@@ -7,7 +7,22 @@ use serde_json::Value;
 use super::state::Labels;
 use crate::queue::QueueItem;
 
-/// Why a job failed: the node, and the server's words.
+/// Why a job failed: the node, and the server's words. In [`Error::JobFailed`](crate::Error::JobFailed).
+///
+/// ```no_run
+/// # async fn example(job: invokeai_client::Job) -> invokeai_client::Result<()> {
+/// use invokeai_client::Error;
+///
+/// match job.wait().await {
+///     Err(Error::JobFailed(failure)) => {
+///         println!("{failure}"); // item 7 failed in node Upscale (esrgan, 4c1b…): OutOfMemoryError: …
+///         println!("{}", failure.traceback.as_deref().unwrap_or_default());
+///     }
+///     other => drop(other?),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobFailure {

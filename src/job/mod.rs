@@ -48,7 +48,15 @@ pub struct Job {
     item_id: i64,
 }
 
-/// A job that has completed.
+/// A job that has completed, from [`Job::wait`].
+///
+/// ```no_run
+/// # async fn example(finished: invokeai_client::Finished) -> invokeai_client::Result<()> {
+/// let outputs = finished.outputs().await?;
+/// println!("{} images after {:?}", outputs.final_images().len(), finished.item().await?.elapsed());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Finished {
     job: Job,

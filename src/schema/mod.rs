@@ -6,6 +6,16 @@
 //! ([`NodeCatalogue::from_openapi`]), which also knows its custom nodes.
 //!
 //! Types and rules always come from the document, never from the name of a field.
+//!
+//! ```
+//! use invokeai_client::schema::NodeCatalogue;
+//!
+//! let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("a node of InvokeAI itself");
+//! for (name, input) in &denoise.inputs {
+//!     println!("{name}: {} ({})", input.field_type.name, input.description);
+//! }
+//! assert_eq!(denoise.inputs["num_steps"].field_type.name, "IntegerField");
+//! ```
 
 mod catalogue;
 mod constraints;

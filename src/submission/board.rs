@@ -8,7 +8,20 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A board for the results of a run.
+/// A board for the results of a run, for [`Submit::board`](super::Submit::board). A plain text is a board id.
+///
+/// Boards may share a name; then the name is refused, with the ids.
+///
+/// ```no_run
+/// # async fn example(client: invokeai_client::Client, workflow: invokeai_client::workflow::Workflow)
+/// # -> invokeai_client::Result<()> {
+/// use invokeai_client::OutputBoard;
+///
+/// let submission = workflow.submit(&client).board(OutputBoard::named_or_new("samples")).await?;
+/// # drop(submission);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputBoard {

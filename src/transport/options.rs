@@ -5,6 +5,18 @@ use std::time::Duration;
 /// Time limits, retries and size limits of calls.
 ///
 /// There is deliberately no limit on the whole time of a call: a transfer may take as long as it moves.
+///
+/// ```
+/// use invokeai_client::{Client, TransportOptions};
+/// use std::time::Duration;
+///
+/// let mut options = TransportOptions::default();
+/// options.read_timeout = Duration::from_secs(20);
+/// options.retries = 0;
+/// let client = Client::builder("http://127.0.0.1:9090").transport(options).build()?;
+/// # drop(client);
+/// # Ok::<(), invokeai_client::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TransportOptions {

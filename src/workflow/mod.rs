@@ -3,7 +3,23 @@
 //! A [`WorkflowDefinition`] is the exported JSON, kept whole. With a node catalogue it becomes a [`Workflow`], whose
 //! [`Input`]s can be listed, set and checked. [`Workflow::enqueue_body`] builds what the editor itself would send.
 //!
-//! Data flows one way: definition -> inputs -> graph. Nothing here talks to a server.
+//! Data flows one way: definition -> inputs -> graph. Nothing here talks to a server but [`Workflow::submit`].
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use invokeai_client::workflow::WorkflowDefinition;
+//!
+//! let definition = WorkflowDefinition::from_path("flux-image-to-image.json")?;
+//! let mut workflow = client.workflow(definition).await?; // with the nodes of this server
+//! workflow.set_input("prompt", "a lighthouse at dusk")?;
+//! for problem in workflow.problems() {
+//!     println!("{problem}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Rules and words are those of InvokeAI's web editor (`invokeai/frontend/web/src/features/nodes`).
 
 pub mod field;
 pub mod generator;

@@ -80,6 +80,18 @@ pub struct MissingModel {
 }
 
 /// The models of a workflow, looked up on a server.
+///
+/// ```no_run
+/// # async fn example(client: invokeai_client::Client, mut workflow: invokeai_client::workflow::Workflow)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// let report = workflow.use_models(&client.models().records().await?);
+/// for missing in &report.missing {
+///     let instead = missing.fitting.first().ok_or_else(|| format!("no model for {}", missing.usage.title))?;
+///     workflow.set_node_field(&missing.usage.node_id, &missing.usage.field, instead)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct ModelReport {
