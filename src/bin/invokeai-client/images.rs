@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use anstream::eprintln;
 use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, Upload};
 
-use crate::{Failure, table::Output};
+use crate::{Failure, picture, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
@@ -33,6 +34,12 @@ pub(crate) enum ImagesCommand {
         /// Write `<file>.json` with the metadata beside each
         #[arg(long)]
         metadata: bool,
+    },
+    /// Show images on the terminal, if it can
+    Show {
+        /// Names
+        #[arg(required = true)]
+        names: Vec<String>,
     },
     /// Upload images
     Put {
@@ -69,6 +76,11 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
         ImagesCommand::Get { names, out, metadata } => {
             let report = client.images().download(names, out).sidecar(metadata).await?;
             output.downloaded(&report)?;
+        }
+        ImagesCommand::Show { names } => {
+            for name in names {
+                picture::show(&client.image(&name).download().bytes().await?)?;
+            }
         }
         ImagesCommand::Put { files, board } => {
             for file in files {

@@ -1,5 +1,6 @@
 //! `invokeai-client inspect`: what a workflow takes, gives and lacks, and what running it would send.
 
+use crate::style::{self, paint};
 use clap::Args;
 use invokeai_client::workflow::{
     DefinitionError, EnqueueOptions, Input, InputError, OutputNode, Problem, SharedCatalogue, Workflow,
@@ -7,7 +8,7 @@ use invokeai_client::workflow::{
 };
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Exit code for a workflow that can be read but not run.
@@ -35,6 +36,9 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
+/// How an input is marked that must still be set.
+const MISSING: &str = "MISSING";
+
 /// Why a workflow cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InspectError {
@@ -53,9 +57,7 @@ pub(crate) fn run(
     catalogue: &SharedCatalogue,
     out: &mut dyn Write,
 ) -> Result<ExitCode, InspectError> {
-    let definition = WorkflowDefinition::from_path(&args.workflow)
-        .map_err(|source| InspectError::Definition { path: args.workflow.clone(), source })?;
-    let mut workflow = Workflow::new(definition, catalogue);
+    let mut workflow = Workflow::new(definition(&args.workflow)?, catalogue);
     for argument in &args.set {
         set(&mut workflow, argument)?;
     }
@@ -69,6 +71,11 @@ pub(crate) fn run(
         print(&workflow, &outputs, &problems, out)?;
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
+}
+
+/// Reads a workflow file.
+pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, InspectError> {
+    WorkflowDefinition::from_path(path).map_err(|source| InspectError::Definition { path: path.to_owned(), source })
 }
 
 /// Sets an input from `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts.
@@ -168,7 +175,7 @@ fn problem_json(problem: &Problem) -> Value {
 
 fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
     let definition = workflow.definition();
-    writeln!(out, "{}", or_unnamed(definition.name()))?;
+    writeln!(out, "{}", paint(style::TITLE, or_unnamed(definition.name())))?;
     for (title, text) in [("description", definition.description()), ("author", definition.author())] {
         if !text.is_empty() {
             writeln!(out, "  {title}: {text}")?;
@@ -176,34 +183,44 @@ fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out:
     }
     writeln!(out, "  schema version {}, {} nodes", definition.meta_version(), definition.node_count())?;
 
-    writeln!(out, "\nInputs ({})", workflow.inputs().len())?;
+    let title = |text: &str, count: usize| format!("\n{} ({count})", paint(style::TITLE, text));
+    writeln!(out, "{}", title("Inputs", workflow.inputs().len()))?;
     let rows: Vec<[String; 5]> = workflow.inputs().iter().map(row).collect();
     let widths: Vec<usize> = (0..4).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
     for [index, name, kind, state, value] in &rows {
         let (i, n, k, s) = (widths[0], widths[1], widths[2], widths[3]);
         let line = format!("  {index:>i$}  {name:<n$}  {kind:<k$}  {state:<s$}  {value}");
-        writeln!(out, "{}", line.trim_end())?;
+        // Padded first: a colour would count as width.
+        let line = line.trim_end();
+        match state == MISSING {
+            true => writeln!(out, "{}", paint(style::WARNING, line))?,
+            false => writeln!(out, "{line}")?,
+        }
     }
 
-    writeln!(out, "\nSaves ({})", outputs.len())?;
+    writeln!(out, "{}", title("Saves", outputs.len()))?;
     for output in outputs {
         let board = output.board_id.as_deref().map_or("no board".to_owned(), |board| format!("board {board}"));
         let intermediate = if output.is_intermediate { ", intermediate" } else { "" };
         writeln!(out, "  {} ({}): {board}{intermediate}", output.title, output.node_type)?;
     }
 
-    for (title, lines) in [
+    for (heading, lines) in [
         ("Warnings", workflow.warnings().iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>()),
         ("Problems", problems.iter().map(|problem| problem.message.as_str()).collect()),
     ] {
         if !lines.is_empty() {
-            writeln!(out, "\n{title} ({})", lines.len())?;
+            writeln!(out, "{}", title(heading, lines.len()))?;
         }
         for line in lines {
             writeln!(out, "  {line}")?;
         }
     }
-    writeln!(out, "\n{}", if problems.is_empty() { "Ready to run." } else { "Not ready to run." })
+    let verdict = match problems.is_empty() {
+        true => paint(style::GOOD, "Ready to run."),
+        false => paint(style::WARNING, "Not ready to run: set what is missing with --set NAME=VALUE."),
+    };
+    writeln!(out, "\n{verdict}")
 }
 
 fn or_unnamed(name: &str) -> &str {
@@ -214,7 +231,7 @@ fn or_unnamed(name: &str) -> &str {
 fn row(input: &Input) -> [String; 5] {
     let state = match (input.connected, input.required, input.value()) {
         (true, _, _) => "connected",
-        (_, true, None) => "MISSING",
+        (_, true, None) => MISSING,
         (_, true, Some(_)) => "required",
         (_, false, _) => "",
     };

@@ -1,137 +1,37 @@
 //! The command `invokeai-client`.
 
+mod arguments;
 mod boards;
 mod catalogue_source;
 mod cleanup;
+mod completions;
+
+mod hint;
 mod images;
 mod inspect;
+mod login;
 mod models;
 mod nodes;
+mod picture;
 mod queue;
 mod run;
 mod server;
+mod style;
 mod table;
 mod watch;
 mod workflows;
 
-use catalogue_source::CatalogueSource;
-use clap::{Parser, Subcommand};
-use server::ServerArgs;
-use std::error::Error;
-use std::io::{self, Write};
-use std::process::ExitCode;
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anstream::eprintln;
+use arguments::{Cli, Command};
+use clap::Parser as _;
+use style::paint;
 use table::Output;
-
-/// Work with the workflows of an InvokeAI server
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Show the inputs, outputs and problems of a workflow; exit code 2 if it is not ready, 1 if it cannot be read
-    Inspect {
-        #[command(flatten)]
-        args: inspect::InspectArgs,
-        #[command(flatten)]
-        source: CatalogueSource,
-    },
-    /// Run a workflow on a server; exit code 2 if it is not ready, 3 if it failed, 4 if it was canceled
-    Run {
-        #[command(flatten)]
-        args: run::RunArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Print the events of a server
-    Watch {
-        #[command(flatten)]
-        args: watch::WatchArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Show and change a queue
-    Queue {
-        #[command(flatten)]
-        args: queue::QueueArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Cancel items or batches
-    Cancel {
-        #[command(flatten)]
-        args: queue::CancelArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// List, download, make and delete boards
-    Boards {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
-        #[command(subcommand)]
-        command: boards::BoardsCommand,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// List, download, upload and delete images
-    Images {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
-        #[command(subcommand)]
-        command: images::ImagesCommand,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// List, show, install and delete models
-    Models {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
-        #[command(subcommand)]
-        command: models::ModelsCommand,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// List, download, save and delete workflows of the library
-    Workflows {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
-        #[command(subcommand)]
-        command: workflows::WorkflowsCommand,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Log in to a server with users, and print the token for INVOKEAI_TOKEN; the password comes from standard input
-    Login {
-        /// Mail address
-        email: String,
-        /// Make the token last a week instead of a day
-        #[arg(long)]
-        remember: bool,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Delete what a program left on a server
-    Cleanup {
-        #[command(flatten)]
-        args: cleanup::CleanupArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Show the node types of a server
-    Nodes {
-        #[command(flatten)]
-        args: nodes::NodesArgs,
-        #[command(flatten)]
-        source: CatalogueSource,
-    },
-}
 
 fn main() -> ExitCode {
     // Usage errors get exit code 1 too: 2 means that a workflow is not ready.
@@ -143,17 +43,21 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    let mut out = io::stdout().lock();
+    style::choose(cli.color);
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
     match run(cli.command, &mut out) {
         Ok(code) => code,
         // Whoever reads has had enough, as `head` has.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{} {error}", paint(style::BAD, "error:"));
             let mut cause = error.source();
             while let Some(error) = cause {
                 eprintln!("  because: {error}");
                 cause = error.source();
+            }
+            if let Some(hint) = hint::for_error(&*error) {
+                eprintln!("  {} {hint}", paint(style::HINT, "try:"));
             }
             ExitCode::FAILURE
         }
@@ -223,18 +127,22 @@ fn run(command: Command, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>
             let client = server.client()?;
             online(workflows::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
         }
-        Command::Login { email, remember, server } => {
+        Command::Login { args, server } => {
             let client = server.client()?;
-            let mut password = String::new();
-            io::stdin().read_line(&mut password)?;
-            let login = async { Ok(client.auth().login(&email, password.trim_end_matches('\n'), remember).await?) };
-            writeln!(out, "{}", online(login)?.token)?;
-            Ok(ExitCode::SUCCESS)
+            online(login::run(args, &client, out)).map(|()| ExitCode::SUCCESS)
         }
         Command::Cleanup { args, server } => online(cleanup::run(args, &server, out)).map(|()| ExitCode::SUCCESS),
         Command::Nodes { args, source } => {
             let catalogue = source.load()?;
             nodes::print(&catalogue, &args, out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { args } => {
+            completions::completions(&args, out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { args } => {
+            completions::man(&args, out)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,5 +1,6 @@
 //! `invokeai-client models`.
 
+use anstream::eprintln;
 use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{

@@ -7,7 +7,10 @@ use futures::TryStreamExt as _;
 use invokeai_client::{Client, queue::DEFAULT_QUEUE};
 use serde_json::json;
 
-use crate::Failure;
+use crate::{
+    Failure,
+    style::{self, paint},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct QueueArgs {
@@ -85,7 +88,8 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, out: &mut dyn Write) -
                     writeln!(out, "{}", json!(item))?;
                 } else {
                     let created = item.created_at.as_ref().map_or("", |time| time.as_str());
-                    writeln!(out, "{:>8}  {:<12} {:<23}  {}", item.item_id, item.status, created, item.batch_id)?;
+                    let status = paint(style::of_status(item.status.as_str()), format!("{:<12}", item.status));
+                    writeln!(out, "{:>8}  {status} {created:<23}  {}", item.item_id, item.batch_id)?;
                 }
             }
         }

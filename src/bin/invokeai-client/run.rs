@@ -7,17 +7,21 @@ use std::{
     time::Duration,
 };
 
+use anstream::eprintln;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use invokeai_client::{
     Client, Error, Finished, Job, OutputBoard, Submission, Upload, WhenFull,
     progress::Progress,
     queue::{DEFAULT_QUEUE, ItemStatus},
-    workflow::{Workflow, WorkflowDefinition},
+    workflow::Workflow,
 };
 use serde_json::{Value, json};
 
-use crate::{Failure, inspect};
+use crate::{
+    Failure, inspect, picture,
+    style::{self, paint},
+};
 
 /// Exit codes beside 0 (all completed) and 1 (anything else).
 const NOT_READY: u8 = 2;
@@ -53,6 +57,9 @@ pub(crate) struct RunArgs {
     /// Download the results into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Show the results on the terminal, if it can
+    #[arg(long, conflicts_with = "json")]
+    show: bool,
     /// When all is done, delete uploads, intermediate images and queue items of this run; the results too, if downloaded
     #[arg(long)]
     cleanup: bool,
@@ -71,15 +78,19 @@ pub(crate) async fn run(args: RunArgs, client: &Client, out: &mut dyn Write) -> 
     let submission = match submit.await {
         Err(Error::NotReady(problems)) => {
             for problem in &problems {
-                eprintln!("not ready: {}", problem.message);
+                eprintln!("{} {}", paint(style::WARNING, "not ready:"), problem.message);
             }
+            eprintln!(
+                "  {} set what is missing with --set NAME=VALUE or --upload NAME=FILE",
+                paint(style::HINT, "try:")
+            );
             return Ok(ExitCode::from(NOT_READY));
         }
         other => other?,
     };
     let mut code = ExitCode::SUCCESS;
     tokio::select! {
-        outcome = follow(&args, &submission, out) => code = outcome?.unwrap_or(code),
+        outcome = follow(&args, client, &submission, out) => code = outcome?.unwrap_or(code),
         () = limit(args.timeout) => {
             eprintln!("time is up; canceled {} items", submission.cancel().await?);
             code = ExitCode::from(CANCELED);
@@ -103,7 +114,7 @@ pub(crate) async fn run(args: RunArgs, client: &Client, out: &mut dyn Write) -> 
 
 /// Reads the workflow with the server's nodes and models, and fills it in.
 async fn prepare(args: &RunArgs, client: &Client) -> Result<Workflow, Failure> {
-    let definition = WorkflowDefinition::from_path(&args.workflow).map_err(Error::from)?;
+    let definition = inspect::definition(&args.workflow).map_err(|error| Failure::Other(error.into()))?;
     let mut workflow = client.workflow(definition).await?;
     // Keys in an exported file are of another machine.
     let report = workflow.use_models(&client.models().records().await?);
@@ -134,7 +145,12 @@ async fn limit(seconds: Option<u64>) {
 }
 
 /// Follows every item to its end. The exit code is that of the worst.
-async fn follow(args: &RunArgs, submission: &Submission, out: &mut dyn Write) -> Result<Option<ExitCode>, Failure> {
+async fn follow(
+    args: &RunArgs,
+    client: &Client,
+    submission: &Submission,
+    out: &mut dyn Write,
+) -> Result<Option<ExitCode>, Failure> {
     let mut worst = None;
     let mut at = 0;
     loop {
@@ -166,11 +182,16 @@ async fn follow(args: &RunArgs, submission: &Submission, out: &mut dyn Write) ->
             writeln!(out, "{}", line(&job, &status, &end, &files))?;
         } else {
             match &end {
-                Ok(_) => writeln!(out, "item {} {status}", job.item_id())?,
+                Ok(_) => {
+                    writeln!(out, "item {} {}", job.item_id(), paint(style::of_status(status.as_str()), &status))?;
+                }
                 Err(error) => writeln!(out, "{error}")?,
             }
             for file in &files {
                 writeln!(out, "  {}", file.display())?;
+            }
+            if let (true, Ok(finished)) = (args.show, &end) {
+                show(client, finished).await?;
             }
         }
     }
@@ -228,6 +249,14 @@ impl Bar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Shows the images that the item saved for good.
+async fn show(client: &Client, finished: &Finished) -> Result<(), Failure> {
+    for image in finished.outputs().await?.final_images() {
+        picture::show(&client.image(&image.name).download().bytes().await?)?;
+    }
+    Ok(())
 }
 
 /// Downloads what the item saved for good.

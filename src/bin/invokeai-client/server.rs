@@ -9,10 +9,24 @@ use invokeai_client::{Client, Result};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
     /// Address of the server
-    #[arg(long, value_name = "URL", env = "INVOKEAI_URL", default_value = "http://127.0.0.1:9090")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Server",
+        value_name = "URL",
+        env = "INVOKEAI_URL",
+        default_value = "http://127.0.0.1:9090"
+    )]
     server: String,
     /// Bearer token, for servers with users
-    #[arg(long, value_name = "TOKEN", env = "INVOKEAI_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Server",
+        value_name = "TOKEN",
+        env = "INVOKEAI_TOKEN",
+        hide_env_values = true
+    )]
     token: Option<String>,
 }
 

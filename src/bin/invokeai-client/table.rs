@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use anstream::eprintln;
 use invokeai_client::download::DownloadReport;
 use serde::Serialize;
 use serde_json::json;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use anstream::eprintln;
 use clap::Args;
 use futures::StreamExt as _;
 use invokeai_client::{

@@ -1,0 +1,225 @@
+//! What the command line takes, and what its help teaches.
+
+use clap::{ColorChoice, Parser, Subcommand};
+
+use crate::{
+    boards, catalogue_source::CatalogueSource, cleanup, completions, images, inspect, login, models, nodes, queue, run,
+    server::ServerArgs, style, watch, workflows,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  invokeai-client demo                                            a server to play with, and what to try on it
+  invokeai-client inspect workflow.json                           what it takes, and what keeps it from running
+  invokeai-client run workflow.json --set prompt=\"a lighthouse\" --out pictures --cleanup
+  invokeai-client run picture.png --upload image=photo.jpg --runs 4 --board tests
+  invokeai-client <COMMAND> --help                                more of these";
+
+const REFERENCE: &str = "\
+Environment:
+  INVOKEAI_URL      address of the server, instead of --server
+  INVOKEAI_TOKEN    bearer token, instead of --token (which others can see in the list of processes)
+  NO_COLOR          no colours, whatever the terminal
+  CLICOLOR_FORCE    colours, also where there is no terminal
+
+Exit codes:
+  0  done
+  1  anything that went wrong, wrong arguments included
+  2  the workflow is not ready to run (inspect, run)
+  3  a run failed on the server
+  4  a run was canceled, or its time was up";
+
+/// Work with the workflows of an InvokeAI server
+///
+/// Takes workflows as the web editor exports them, or a picture that carries one; shows what they need, runs them,
+/// brings the results home, and leaves nothing behind.
+#[derive(Debug, Parser)]
+#[command(version, styles = style::HELP, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{REFERENCE}"))]
+#[command(disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// When to colour what is printed; `auto` does so on terminals, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_possible_values = false)]
+    pub(crate) color: ColorChoice,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the inputs, outputs and problems of a workflow; exit code 2 if it is not ready, 1 if it cannot be read
+    #[command(after_help = "\
+Examples:
+  invokeai-client inspect workflow.json
+  invokeai-client inspect picture.png --set prompt=\"a lighthouse\" --set seed=7
+  invokeai-client inspect workflow.json --server http://127.0.0.1:9090     with that server's nodes, custom ones included
+  invokeai-client inspect workflow.json --json | jq .enqueue               the request that the editor would send")]
+    Inspect {
+        #[command(flatten)]
+        args: inspect::InspectArgs,
+        #[command(flatten)]
+        source: CatalogueSource,
+    },
+    /// Run a workflow on a server; exit code 2 if it is not ready, 3 if it failed, 4 if it was canceled
+    #[command(after_help = "\
+Examples:
+  invokeai-client run workflow.json --set prompt=\"a lighthouse\" --out pictures --show
+  invokeai-client run workflow.json --set prompt=@prompt.txt --set \"Steps=20\" --runs 4 --board tests
+  invokeai-client run workflow.json --upload image=photo.jpg --out pictures --cleanup")]
+    Run {
+        #[command(flatten)]
+        args: run::RunArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Print the events of a server
+    #[command(after_help = "\
+Examples:
+  invokeai-client watch
+  invokeai-client watch --queue default --json | jq .event")]
+    Watch {
+        #[command(flatten)]
+        args: watch::WatchArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Show and change a queue
+    #[command(after_help = "\
+Examples:
+  invokeai-client queue
+  invokeai-client queue list
+  invokeai-client queue retry 17 18")]
+    Queue {
+        #[command(flatten)]
+        args: queue::QueueArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Cancel items or batches
+    #[command(after_help = "\
+Examples:
+  invokeai-client cancel 17 18
+  invokeai-client cancel --all-except-current")]
+    Cancel {
+        #[command(flatten)]
+        args: queue::CancelArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, download, make and delete boards
+    #[command(after_help = "\
+Examples:
+  invokeai-client boards list
+  invokeai-client boards get tests --out pictures")]
+    Boards {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: boards::BoardsCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, download, upload and delete images
+    #[command(after_help = "\
+Examples:
+  invokeai-client images list --board none
+  invokeai-client images show NAME
+  invokeai-client images put photo.jpg")]
+    Images {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: images::ImagesCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, show, install and delete models
+    #[command(after_help = "\
+Examples:
+  invokeai-client models list --base flux --type main
+  invokeai-client models put owner/repository")]
+    Models {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: models::ModelsCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List, download, save and delete workflows of the library
+    #[command(after_help = "\
+Examples:
+  invokeai-client workflows list --search flux
+  invokeai-client workflows get \"FLUX Image to Image\" --out flux.json")]
+    Workflows {
+        /// Print JSON lines instead of a table
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: workflows::WorkflowsCommand,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Log in to a server with users, and print the token for INVOKEAI_TOKEN
+    Login {
+        #[command(flatten)]
+        args: login::LoginArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Delete what a program left on a server
+    #[command(after_help = "\
+Examples:
+  invokeai-client cleanup --ledger program.ledger --dry-run
+  invokeai-client cleanup --batch ID --outputs")]
+    Cleanup {
+        #[command(flatten)]
+        args: cleanup::CleanupArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Show the node types of a server
+    #[command(after_help = "\
+Examples:
+  invokeai-client nodes
+  invokeai-client nodes flux_denoise
+  invokeai-client nodes --server http://127.0.0.1:9090 --json")]
+    Nodes {
+        #[command(flatten)]
+        args: nodes::NodesArgs,
+        #[command(flatten)]
+        source: CatalogueSource,
+    },
+    /// Print a script that completes this command's arguments in a shell
+    Completions {
+        #[command(flatten)]
+        args: completions::CompletionsArgs,
+    },
+    /// Print the manual page
+    Man {
+        #[command(flatten)]
+        args: completions::ManArgs,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_does_something_to_see_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let taught = command.get_after_help().is_some_and(|text| text.to_string().contains("invokeai-client "));
+            assert!(taught || command.get_name() == "demo", "{} has no examples", command.get_name());
+        }
+    }
+}

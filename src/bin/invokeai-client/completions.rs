@@ -1,0 +1,49 @@
+//! `invokeai-client completions` and `man`: what a shell and `man` need to know of this command.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::arguments::Cli;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  invokeai-client completions bash > ~/.local/share/bash-completion/completions/invokeai-client
+  invokeai-client completions zsh  > ~/.zfunc/_invokeai-client
+  invokeai-client completions fish > ~/.config/fish/completions/invokeai-client.fish")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    shell: Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  invokeai-client man | man -l -
+  invokeai-client man --out ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Write a page for each command into this folder, made if need be, instead of printing the first
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> io::Result<()> {
+    // The generator panics where it cannot write; a pipe may be closed.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+    out.write_all(&script)
+}
+
+pub(crate) fn man(args: &ManArgs, out: &mut dyn Write) -> io::Result<()> {
+    let Some(folder) = &args.out else {
+        return clap_mangen::Man::new(Cli::command()).render(out);
+    };
+    fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)
+}
