@@ -18,3 +18,6 @@ pub(crate) fn schemas() -> &'static Map<String, Value> {
     static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
     document().pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&NONE)
 }
+
+/// The release of InvokeAI whose behaviour the embedded server has, whatever document the crate was built from.
+pub(crate) const RELEASE: &str = "6.14.2";

@@ -1,53 +1,103 @@
 //! What the nodes do.
 //!
-//! Nodes without a model do what InvokeAI's do. Nodes with one pretend: a picture is made from the prompt, the seed and
-//! the size, so that equal inputs give equal pictures and different ones differ. A type that is in neither group is
-//! refused, see [`unsupported`].
+//! Nodes without a model do what InvokeAI's do (`invokeai/app/invocations/`): same outputs, same pixels where Pillow's
+//! arithmetic is simple enough. Nodes with one pretend: a picture is made from the prompts, the seed and the size, so
+//! that equal inputs give equal pictures and different ones differ, and image-to-image keeps of the input what
+//! `denoising_start` says. A type in neither group is refused, see [`unsupported`].
+//!
+//! Random numbers are not those of NumPy, so nodes with a seed give other values than the real server, but the same
+//! each time.
 
+mod call;
 mod context;
+mod digest;
 mod error;
+mod images;
+mod models;
+mod registry;
 mod tensors;
+mod values;
 
 pub(crate) use context::{Context, NewImage, Preview, SavedImage};
 pub(crate) use error::NodeError;
 pub(crate) use tensors::Tensors;
+pub(crate) use values::prompts::dynamic_prompts;
 
 use super::session::Prepared;
+use super::session::class::class;
+use call::Call;
 use serde_json::Value;
 
 /// Runs a node and gives its output object, `type` and `output_meta` included.
 ///
 /// Blocks; to cancel, let [`Context::is_canceled`] answer true: the error is then [`NodeError::canceled`].
-pub(crate) fn invoke(prepared: &Prepared, _context: &mut dyn Context) -> Result<Value, NodeError> {
-    Err(NodeError::new("NotImplementedError", format!("the embedded server has no node {}", prepared.node_type)))
+pub(crate) fn invoke(prepared: &Prepared, context: &mut dyn Context) -> Result<Value, NodeError> {
+    let node_type = prepared.node_type.as_str();
+    let (Some(class), Some(run)) = (class(node_type), registry::implementation(node_type)) else {
+        return Err(NodeError::new("NotImplementedError", format!("the embedded server has no node {node_type}")));
+    };
+    if let Some((field, only_by_edge)) = class.missing_input(&prepared.node) {
+        return Err(if only_by_edge {
+            let message = format!("Node {node_type} missing connections for field {field}");
+            NodeError::new("RequiredConnectionException", message)
+        } else {
+            let message = format!("Node {node_type} missing value or connection for field {field}");
+            NodeError::new("MissingInputException", message)
+        });
+    }
+    let output = run(&mut Call::new(prepared, context))?;
+    class.output(output).map_err(|field| {
+        NodeError::new("ValidationError", format!("{node_type}: the output {field} has no valid value"))
+    })
 }
 
 /// Whether the embedded server can run nodes of this invocation type.
-pub(crate) fn is_supported(_node_type: &str) -> bool {
-    false
+pub(crate) fn is_supported(node_type: &str) -> bool {
+    registry::implementation(node_type).is_some()
 }
 
-/// The node types of a graph that InvokeAI has and the embedded server cannot run, each once. A graph with any is
-/// answered with 501.
+/// What a graph asks for that InvokeAI has and the embedded server has not: node types, each once, and options of
+/// nodes. A graph with any is answered with 501.
 pub(crate) fn unsupported(graph: &Value) -> Vec<String> {
     let nodes = graph["nodes"].as_object().into_iter().flat_map(|nodes| nodes.values());
-    let mut types: Vec<String> = nodes
-        .filter_map(|node| node["type"].as_str())
-        .filter(|node_type| !is_supported(node_type))
-        .map(str::to_owned)
+    let mut missing: Vec<String> = nodes
+        .filter_map(|node| {
+            let node_type = node["type"].as_str().filter(|node_type| class(node_type).is_some())?;
+            match node_type {
+                "string_replace" if node["use_regex"] == true => Some("string_replace with use_regex".to_owned()),
+                "img_conv" if node["mode"] == "I" => Some("img_conv to mode I".to_owned()),
+                known if is_supported(known) => None,
+                unknown => Some(unknown.to_owned()),
+            }
+        })
         .collect();
-    types.sort();
-    types.dedup();
-    types
+    missing.sort();
+    missing.dedup();
+    missing
 }
 
 /// The key under which the invocation cache keeps the output of this node, or none if it must run each time: what
-/// differs between two runs of the same work (`id`) is left out (`invocation_cache_memory.py`).
+/// differs between two runs of the same work (`id`) is left out
+/// (`invokeai/app/services/invocation_cache/invocation_cache_memory.py`).
+///
+/// An output is stale when one of its images is deleted, see [`image_names`].
 pub(crate) fn cache_key(prepared: &Prepared) -> Option<String> {
-    if prepared.node.get("use_cache") == Some(&Value::Bool(false)) {
-        return None;
-    }
     let mut node = prepared.node.clone();
     node.remove("id");
-    Some(Value::Object(node).to_string())
+    (node.get("use_cache") == Some(&Value::Bool(true))).then(|| Value::Object(node).to_string())
 }
+
+/// All images that an output names.
+pub(crate) fn image_names(output: &Value) -> Vec<&str> {
+    match output {
+        Value::Object(members) => {
+            let own = members.get("image_name").and_then(Value::as_str);
+            own.into_iter().chain(members.values().flat_map(image_names)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(image_names).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
