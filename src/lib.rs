@@ -5,6 +5,8 @@ pub mod app;
 pub mod assets;
 pub mod auth;
 mod batch;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod boards;
 pub mod cleanup;
 mod client;

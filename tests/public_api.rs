@@ -4,6 +4,8 @@
 
 #[path = "common/listing.rs"]
 mod listing;
+#[path = "common/mirrored.rs"]
+mod mirrored;
 #[path = "common/skip.rs"]
 mod skip;
 
@@ -22,6 +24,8 @@ struct Crate {
     modules: BTreeMap<Vec<String>, Vec<Item>>,
     /// Inherent implementations, by the module that they stand in and the name of their type.
     methods: Vec<(Vec<String>, String, ItemImpl)>,
+    /// What can be awaited, and streams: the module, the name of the type, the trait and what it gives.
+    waits: Vec<(Vec<String>, String, String)>,
     lines: BTreeSet<String>,
 }
 
@@ -55,7 +59,8 @@ fn is_test(attributes: &[Attribute]) -> bool {
 
 impl Crate {
     /// Reads a module's items and its submodules, which are files in `folder`.
-    fn read(&mut self, path: &[String], folder: &Path, items: Vec<Item>) {
+    fn read(&mut self, path: &[String], folder: &Path, mut items: Vec<Item>) {
+        items = items.into_iter().flat_map(mirrored::expand).collect();
         for item in &items {
             match item {
                 Item::Mod(module) if !is_test(&module.attrs) => {
@@ -68,6 +73,11 @@ impl Crate {
                 }
                 Item::Impl(block) if block.trait_.is_none() && !is_test(&block.attrs) => {
                     self.methods.push((path.to_vec(), self_name(&block.self_ty), block.clone()));
+                }
+                Item::Impl(block) => {
+                    if let Some(wait) = wait(block) {
+                        self.waits.push((path.to_vec(), self_name(&block.self_ty), wait));
+                    }
                 }
                 _ => {}
             }
@@ -164,6 +174,9 @@ impl Crate {
             Item::Type(item) => drop(self.lines.insert(format!("{place}: type {}", text(&item.ty)))),
             _ => {}
         }
+        for (_, _, wait) in self.waits.iter().filter(|(module, of, _)| *of == name && module == home) {
+            self.lines.insert(format!("{place}: {wait}"));
+        }
         // Elsewhere, too, but not where another type has the name.
         let defines = |module: &[String]| self.modules[module].iter().any(|i| item_name(i).as_deref() == Some(&name));
         let blocks: Vec<_> = self
@@ -219,6 +232,21 @@ impl Crate {
             self.lines.insert(format!("{place}{}: generated", item_name(item).unwrap()));
         }
     }
+}
+
+/// The trait by which a type is awaited or read, with what it gives.
+fn wait(block: &ItemImpl) -> Option<String> {
+    let name = block.trait_.as_ref()?.1.segments.last()?.ident.to_string();
+    let given = match name.as_str() {
+        "IntoFuture" | "Future" => "Output",
+        "Stream" | "Iterator" => "Item",
+        _ => return None,
+    };
+    let ty = block.items.iter().find_map(|item| match item {
+        ImplItem::Type(member) if member.ident == given => Some(text(&member.ty)),
+        _ => None,
+    })?;
+    Some(format!("{name}<{given} = {ty}>"))
 }
 
 fn item_name(item: &Item) -> Option<String> {

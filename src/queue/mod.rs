@@ -249,7 +249,7 @@ impl Queue {
     ///
     /// # Errors
     /// Any error of a call.
-    pub async fn cancel_batches<B: Into<String>>(&self, batch_ids: impl IntoIterator<Item = B>) -> Result<u64> {
+    pub async fn cancel_batches(&self, batch_ids: impl IntoIterator<Item = impl Into<String>>) -> Result<u64> {
         let api = self.client.api();
         let ids: Vec<String> = batch_ids.into_iter().map(Into::into).collect();
         let call = call!(

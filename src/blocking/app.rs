@@ -1,0 +1,33 @@
+//! The server itself.
+
+use serde_json::{Map, Value};
+
+use super::mirror::mirror;
+use crate::{
+    app::{self, InvocationCache, LogLevel, RuntimeConfig},
+    error::Result,
+};
+
+mirror! {
+    /// The server itself, from [`Client::app`](super::Client::app).
+    #[derive(Clone)]
+    pub struct App = app::App;
+
+    /// Versions of what the server is made of, by name of the package. A missing one has no value.
+    call fn dependencies(&self) -> Result<Map<String, Value>>;
+    /// The server's settings. Secrets are left out by the server.
+    call fn config(&self) -> Result<RuntimeConfig>;
+    /// Changes settings while the server runs. It takes few of them (`image_subfolder_strategy`,
+    /// `max_queue_history`, `generation_devices`). Since 6.13.
+    call fn update_config(&self, changes: Map<String, Value>) -> Result<RuntimeConfig>;
+    /// How much the server writes to its log.
+    call fn log_level(&self) -> Result<LogLevel>;
+    /// Sets how much the server writes to its log, until it is restarted.
+    call fn set_log_level(&self, level: LogLevel) -> Result<LogLevel>;
+    /// State of the invocation cache.
+    call fn invocation_cache(&self) -> Result<InvocationCache>;
+    /// Forgets all results, so that every node runs again.
+    call fn clear_invocation_cache(&self) -> Result<()>;
+    /// Uses the invocation cache, or not.
+    call fn enable_invocation_cache(&self, enabled: bool) -> Result<()>;
+}

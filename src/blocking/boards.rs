@@ -1,0 +1,98 @@
+//! Boards.
+
+use std::path::PathBuf;
+
+use super::{
+    DownloadMany, ListImages, UploadImage, ZipDownload,
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
+use crate::{
+    BatchOutcome, Direction, Page, Upload,
+    boards::{self, Board, BoardOrder, BoardVisibility, DeletedBoard},
+    error::Result,
+    images::ImageCategory,
+};
+
+mirror! {
+    /// All boards of a server, from [`Client::boards`](super::Client::boards).
+    #[derive(Clone)]
+    pub struct Boards = boards::Boards;
+
+    /// Lists boards: `call` gives a page, [`ListBoards::stream`] all of them.
+    open fn list(&self) -> ListBoards;
+    /// The board of this name, archived ones included; `None` if there is none.
+    call fn find(&self, name: &str) -> Result<Option<Board>>;
+    /// Makes a board (`POST /api/v1/boards/`). Another one of the same name is no obstacle.
+    call fn create(&self, name: impl Into<String>) -> Result<Board>;
+    /// The images and videos that are on no board. Only its lists, its uploads and its downloads make sense.
+    open fn uncategorized(&self) -> BoardHandle;
+}
+
+mirror! {
+    /// One board of a server, from [`Client::board`](super::Client::board).
+    #[derive(Clone)]
+    pub struct BoardHandle = boards::BoardHandle;
+
+    /// Id of the board.
+    get fn id(&self) -> &str;
+    /// The board.
+    call fn get(&self) -> Result<Board>;
+    /// The board, or `None` if it does not exist.
+    call fn find(&self) -> Result<Option<Board>>;
+    /// Gives it another name.
+    call fn rename(&self, name: impl Into<String>) -> Result<Board>;
+    /// Leaves it out of lists from now on. Its contents stay.
+    call fn archive(&self) -> Result<Board>;
+    /// Shows it in lists again.
+    call fn unarchive(&self) -> Result<Board>;
+    /// Sets the image that stands for it. InvokeAI 6.14.2 stores this, and shows the newest of the starred images,
+    /// or of all, even so (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
+    call fn set_cover(&self, image_name: impl Into<String>) -> Result<Board>;
+    /// Sets who sees it. Servers before 6.13 do not know this and answer 422.
+    call fn set_visibility(&self, visibility: BoardVisibility) -> Result<Board>;
+    /// Deletes the board. Its images and videos stay, on no board.
+    call fn delete(&self) -> Result<DeletedBoard>;
+    /// Deletes the board with every image and video on it.
+    call fn delete_with_images(&self) -> Result<DeletedBoard>;
+    /// Names of all its images, intermediate ones included, in no order (`GET
+    /// /api/v1/boards/{board_id}/image_names`).
+    call fn image_names(&self) -> Result<Vec<String>>;
+    /// As [`image_names`](Self::image_names), of some categories only, and intermediate ones only or none of them.
+    call fn image_names_of(&self, categories: &[ImageCategory], is_intermediate: Option<bool>) -> Result<Vec<String>>;
+    /// Lists its images, as [`Images::list`](super::Images::list) does. An unknown board gives an empty
+    /// list.
+    open fn images(&self) -> ListImages;
+    /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does
+    /// not have are in [`BatchOutcome::skipped`].
+    call fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Takes images off it, if they are on it: an image on another board is left alone, and is in
+    /// [`BatchOutcome::skipped`]. Goes on after failures.
+    call fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome>;
+    /// Uploads a file onto it, as [`Images::upload`](super::Images::upload) does.
+    open fn upload(&self, file: impl Into<Upload>) -> UploadImage;
+    /// Downloads all its images that are not intermediate into a directory; what is there already stays.
+    open fn download_all(&self, directory: impl Into<PathBuf>) -> DownloadMany;
+    /// Downloads all its images as one zip file that the server makes.
+    open fn zip(&self) -> ZipDownload;
+}
+
+mirror! {
+    /// A list of boards under construction, from [`Boards::list`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListBoards = boards::ListBoards;
+
+    /// Sets by what to order, and which way. Newest first without.
+    set fn order_by(self, order: BoardOrder, direction: Direction) -> Self;
+    /// Whether archived boards are in it. They are not without.
+    set fn include_archived(self, archived: bool) -> Self;
+    /// Leaves out so many boards at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many boards a page has at most. 100 without.
+    set fn limit(self, limit: u64) -> Self;
+    /// All boards from the offset on, fetched page by page as the iterator is read.
+    iter fn stream(self) -> Iter<Result<Board>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<Board>>;
+}

@@ -1,0 +1,42 @@
+//! Cleaning up.
+
+use super::mirror::mirror;
+use crate::{
+    cleanup::{self, CleanupReport},
+    error::Result,
+};
+
+mirror! {
+    /// A clean-up under construction, from [`Client::cleanup`](super::Client::cleanup) or [`Submission::cleanup`](super::Submission::cleanup); `call` carries it out.
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct Cleanup = cleanup::Cleanup;
+
+    /// Cleans up after this batch only, and those uploads of the client that it read. The batch need not be one
+    /// that this client has recorded.
+    set fn batch(self, batch_id: impl Into<String>) -> Self;
+    /// Says which queue the batch is on. That which the client has recorded for it, or `default`, without.
+    set fn queue(self, queue_id: impl Into<String>) -> Self;
+    /// Whether to delete images and videos that the client uploaded. On without.
+    set fn uploads(self, delete: bool) -> Self;
+    /// Whether to delete results, for example after they have been downloaded. Off without.
+    set fn outputs(self, delete: bool) -> Self;
+    /// The opposite of [`outputs`](Self::outputs).
+    set fn keep_outputs(self, keep: bool) -> Self;
+    /// Whether to delete intermediate images and videos that these runs made. On without.
+    set fn intermediates(self, delete: bool) -> Self;
+    /// Whether to delete boards that the client made. Results that stay are on no board then. A board with files of
+    /// others on it stays. Off without.
+    set fn boards(self, delete: bool) -> Self;
+    /// Whether to delete queue items, one by one by their ids. Only those that have ended. On without.
+    set fn items(self, delete: bool) -> Self;
+    /// Whether to cancel items that have not ended, before anything else. On without.
+    set fn cancel(self, cancel: bool) -> Self;
+    /// Uploads, results, intermediate ones, boards and items.
+    set fn everything(self) -> Self;
+    /// Whether only to tell what would go: [`CleanupReport::deleted`] lists it. Nothing is changed, and nothing
+    /// canceled: what items make that have not ended yet is not in it.
+    set fn dry_run(self, dry_run: bool) -> Self;
+    /// Carries it out.
+    finish fn call(self) -> Result<CleanupReport>;
+}

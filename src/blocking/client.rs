@@ -1,0 +1,211 @@
+//! The client.
+
+use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc};
+
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    App, Auth, BoardHandle, Boards, Cleanup, ImageHandle, Images, Library, ModelHandle, Models, Queue,
+    SavedWorkflowHandle, StylePresetHandle, StylePresets, Submission, SystemPromptHandle, SystemPrompts, UserHandle,
+    VideoHandle, Videos,
+    mirror::{Mirror as _, mirror},
+    runtime::Runtime,
+};
+#[cfg(feature = "events")]
+use super::{EventHub, EventStream};
+#[cfg(feature = "events")]
+use crate::events::EventsOptions;
+use crate::{
+    TransportOptions, api,
+    assets::{Asset, Assets},
+    client,
+    error::Result,
+    schema::NodeCatalogue,
+    workflow::{Workflow, WorkflowDefinition},
+};
+
+mirror! {
+    /// A connection to one InvokeAI server.
+    ///
+    /// Cheap to clone, and to be used by many threads at once. See the [module](crate::blocking).
+    #[derive(Clone)]
+    pub struct Client = client::Client;
+
+    /// The server itself.
+    open fn app(&self) -> App;
+    /// What this client has put onto the server and not cleaned up yet; with a
+    /// [ledger](ClientBuilder::ledger), also what earlier processes have.
+    get fn assets(&self) -> Assets;
+    /// The images and videos that this client has uploaded and not cleaned up yet.
+    get fn uploaded_assets(&self) -> Vec<Asset>;
+    /// Logins and users.
+    open fn auth(&self) -> Auth;
+    /// The user of this id. Asks nothing yet.
+    open fn user(&self, user_id: impl Into<String>) -> UserHandle;
+    /// The boards of the server.
+    open fn boards(&self) -> Boards;
+    /// The board of this id. Asks nothing yet.
+    open fn board(&self, board_id: impl Into<String>) -> BoardHandle;
+    /// Cleans up what this client has put onto the server: its uploads, and what its batches left.
+    open fn cleanup(&self) -> Cleanup;
+    /// Every endpoint of the REST API, one method each.
+    get fn api(&self) -> &api::Client;
+    /// Address of the server, without user name and password, always ending in `/`.
+    get fn base_url(&self) -> &Url;
+    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
+    call fn server_version(&self) -> Result<String>;
+    /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
+    call fn catalogue(&self) -> Result<Arc<NodeCatalogue>>;
+    /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
+    call fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow>;
+    /// Uses another bearer token from now on, in all clones; `None` for none.
+    get fn set_token(&self, token: Option<&str>);
+    /// Everything the server announces from now on. See [`events`](crate::events).
+    #[cfg(feature = "events")]
+    open fn events(&self) -> EventStream;
+    /// The client's event connection: for filtered subscriptions, and for its state.
+    #[cfg(feature = "events")]
+    open fn event_hub(&self) -> EventHub;
+    /// The images of the server.
+    open fn images(&self) -> Images;
+    /// The image of this name. Asks nothing yet.
+    open fn image(&self, image_name: impl Into<String>) -> ImageHandle;
+    /// The workflow library of the server.
+    open fn library(&self) -> Library;
+    /// The saved workflow of this id. Asks nothing yet.
+    open fn saved_workflow(&self, workflow_id: impl Into<String>) -> SavedWorkflowHandle;
+    /// Runs a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it
+    /// to the queue `default`.
+    call_open fn run_saved_workflow(&self, name_or_id: &str, inputs: impl Into<Value>) -> Result<Submission>;
+    /// Loads a workflow of the library by its name or id, to set inputs and submit it.
+    call fn open_saved_workflow(&self, name_or_id: &str) -> Result<Workflow>;
+    /// The models of the server.
+    open fn models(&self) -> Models;
+    /// The model of this key. Asks nothing yet.
+    open fn model(&self, key: impl Into<String>) -> ModelHandle;
+    /// The queue of this id; `default` is the editor's.
+    open fn queue(&self, queue_id: impl Into<String>) -> Queue;
+    /// The style presets of the server.
+    open fn style_presets(&self) -> StylePresets;
+    /// The style preset of this id. Asks nothing yet.
+    open fn style_preset(&self, id: impl Into<String>) -> StylePresetHandle;
+    /// The system prompts of the server.
+    open fn system_prompts(&self) -> SystemPrompts;
+    /// The system prompt of this id. Asks nothing yet.
+    open fn system_prompt(&self, id: impl Into<String>) -> SystemPromptHandle;
+    /// The videos of the server.
+    open fn videos(&self) -> Videos;
+    /// The video of this name. Asks nothing yet.
+    open fn video(&self, video_name: impl Into<String>) -> VideoHandle;
+}
+
+impl Client {
+    /// A client with default settings for the server at `url`, for example `http://127.0.0.1:9090`.
+    ///
+    /// # Errors
+    /// As [`crate::Client::new`], and [`Error::Io`](crate::Error::Io) if the system gives no threads.
+    pub fn new(url: impl Into<String>) -> Result<Self> {
+        Self::builder(url).build()
+    }
+
+    /// Starts a client with settings of its own.
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder { inner: crate::Client::builder(url) }
+    }
+
+    /// The blocking form of a client that is there already. Both share everything.
+    ///
+    /// Connections are kept for the next call, and are served by the runtime that made them. So do not go on with the
+    /// async client in a runtime that ends before this one is used.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the system gives no threads.
+    pub fn from_async(client: crate::Client) -> Result<Self> {
+        Ok(client.mirror(Runtime::get()?))
+    }
+
+    /// The async client behind this one, for what takes one.
+    pub fn as_async(&self) -> &crate::Client {
+        &self.inner
+    }
+
+    /// Waits for any future: an endpoint of [`api`](Self::api), or several calls side by side.
+    ///
+    /// The future runs on the thread of the caller, in the context of the runtime that serves the blocking calls: it
+    /// may spawn tasks and set timers, but what needs a runtime must be made inside of it, as in
+    /// `block_on(async { tokio::time::timeout(limit, call).await })`.
+    ///
+    /// ```no_run
+    /// # fn example(client: invokeai_client::blocking::Client) -> invokeai_client::Result<()> {
+    /// let page = client.block_on(client.api().list_image_dtos().limit(10).is_intermediate(false).send())?;
+    /// println!("{} images", page.total);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+}
+
+/// Settings of a [`Client`], from [`Client::builder`].
+///
+/// Blocking form of [`ClientBuilder`](crate::ClientBuilder).
+#[derive(Clone)]
+#[must_use = "no client is made before `build`"]
+pub struct ClientBuilder {
+    inner: crate::ClientBuilder,
+}
+
+impl ClientBuilder {
+    /// Sends this bearer token with every call.
+    ///
+    /// As [`ClientBuilder::token`](crate::ClientBuilder::token).
+    pub fn token(self, token: impl AsRef<str>) -> Self {
+        Self { inner: self.inner.token(token) }
+    }
+
+    /// Sets time limits, retries and size limits.
+    ///
+    /// As [`ClientBuilder::transport`](crate::ClientBuilder::transport).
+    pub fn transport(self, options: TransportOptions) -> Self {
+        Self { inner: self.inner.transport(options) }
+    }
+
+    /// Sets time limits, buffers and reconnection of the event connection.
+    ///
+    /// As [`ClientBuilder::events`](crate::ClientBuilder::events).
+    #[cfg(feature = "events")]
+    pub fn events(self, options: EventsOptions) -> Self {
+        Self { inner: self.inner.events(options) }
+    }
+
+    /// Uses an HTTP client made by the caller, for proxies, certificates and the like.
+    ///
+    /// As [`ClientBuilder::http_client`](crate::ClientBuilder::http_client). It is the async one.
+    pub fn http_client(self, http: reqwest::Client) -> Self {
+        Self { inner: self.inner.http_client(http) }
+    }
+
+    /// Records what the client puts onto the server in this file, too.
+    ///
+    /// As [`ClientBuilder::ledger`](crate::ClientBuilder::ledger).
+    pub fn ledger(self, path: impl Into<PathBuf>) -> Self {
+        Self { inner: self.inner.ledger(path) }
+    }
+
+    /// Makes the client. Sends nothing. Reads the ledger, if there is one.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`](crate::ClientBuilder::build), and [`Error::Io`](crate::Error::Io) if the system
+    /// gives no threads.
+    pub fn build(self) -> Result<Client> {
+        Client::from_async(self.inner.build()?)
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,102 @@
+//! Downloads.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+use super::mirror::mirror;
+use crate::{
+    download::{self, Collision, DownloadProgress, DownloadReport, SavedFile},
+    error::Result,
+};
+
+mirror! {
+    /// A download of one file under construction. Comes from handles, such as
+    /// [`ImageHandle::download`](super::ImageHandle::download); [`bytes`](Self::bytes),
+    /// [`write_to`](Self::write_to), [`to_file`](Self::to_file) and [`to_directory`](Self::to_directory) carry it
+    /// out.
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct Download = download::Download;
+
+    /// Takes no more than so many bytes. 256 MiB to memory, 64 GiB to anything else without.
+    set fn limit(self, bytes: u64) -> Self;
+    /// Sets what to do where a file is there already. [`to_file`](Self::to_file) overwrites and
+    /// [`to_directory`](Self::to_directory) skips without.
+    set fn collision(self, collision: Collision) -> Self;
+    /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
+    /// metadata of the run that made it. It replaces an older one. Other files have none.
+    set fn sidecar(self, sidecar: bool) -> Self;
+    /// Whether to wait until the disk has the file before it gets its name. Off without, as with other programs: a
+    /// loss of power moments later can then leave an empty or cut file. Nearly halves the speed of small files.
+    set fn durable(self, durable: bool) -> Self;
+    /// Calls this at the start, after each piece, and so at the end.
+    set fn progress(self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self;
+    /// The whole file in memory.
+    call fn bytes(self) -> Result<Bytes>;
+    /// Writes the file to this path. Its directory must exist.
+    call fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile>;
+    /// Writes the file into this directory, which is made if it does not exist, under its name on the server.
+    call fn to_directory(self, directory: impl AsRef<Path>) -> Result<SavedFile>;
+}
+
+mirror! {
+    /// Downloads into a directory under construction; `call` carries them out.
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct DownloadMany = download::DownloadMany;
+
+    /// Sets how many files to download at the same time. 4 without; 0 counts as 1.
+    set fn parallel(self, parallel: usize) -> Self;
+    /// Whether to download thumbnails (`….webp`) instead of the files.
+    set fn thumbnails(self, thumbnails: bool) -> Self;
+    /// Sets what to do where a file is there already. It is skipped without.
+    set fn collision(self, collision: Collision) -> Self;
+    /// As [`Download::sidecar`], for each file.
+    set fn sidecar(self, sidecar: bool) -> Self;
+    /// As [`Download::limit`], for each file.
+    set fn limit(self, bytes: u64) -> Self;
+    /// As [`Download::durable`].
+    set fn durable(self, durable: bool) -> Self;
+    /// As [`Download::progress`]; each call says which file it is about.
+    set fn progress(self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self;
+    /// Carries it out.
+    finish fn call(self) -> Result<DownloadReport>;
+}
+
+impl Download {
+    /// Writes the file into a writer, and says how many bytes it has.
+    ///
+    /// Blocking form of [`Download::write_to`](download::Download::write_to), where its errors are told.
+    pub fn write_to(self, writer: &mut (impl Write + Send)) -> Result<u64> {
+        self.runtime.block_on(self.inner.write_to(&mut Blocking(writer)))
+    }
+}
+
+/// A writer that waits, on the thread of the caller, who waits anyway.
+struct Blocking<'a, W>(&'a mut W);
+
+impl<W: Write> AsyncWrite for Blocking<'_, W> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.flush())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}

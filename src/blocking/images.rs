@@ -1,0 +1,167 @@
+//! Images.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{
+    Download, DownloadMany,
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
+use crate::{
+    BatchOutcome, Direction, Page, Upload,
+    download::{Collision, SavedFile},
+    error::Result,
+    images::{self, Embedded, Image, ImageCategory, ImageNames, ImageOrigin},
+};
+
+mirror! {
+    /// All images of a server, from [`Client::images`](super::Client::images).
+    #[derive(Clone)]
+    pub struct Images = images::Images;
+
+    /// Lists images: `call` gives a page, [`ListImages::stream`] all of them, [`ListImages::names`] their names.
+    open fn list(&self) -> ListImages;
+    /// Uploads a file (`POST /api/v1/images/upload`). InvokeAI stores every format as PNG, under a name of its own.
+    open fn upload(&self, file: impl Into<Upload>) -> UploadImage;
+    /// Descriptions of these images. Those that the server does not have are left out; one that cannot be read is
+    /// an error in its place.
+    call fn get_many(&self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Result<Image>>>;
+    /// Deletes images. Goes on after failures: where the server fails for many names at once, each is tried alone.
+    call fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Stars images. Goes on after failures.
+    call fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Takes the stars off images. Goes on after failures.
+    call fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Takes images off whatever boards they are on. Goes on after failures. Images on no board count as done.
+    call fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Downloads these images into a directory; what is there already stays.
+    open fn download(
+        &self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+        directory: impl Into<PathBuf>,
+    ) -> DownloadMany;
+    /// Downloads these images as one zip file that the server makes.
+    open fn zip(&self, names: impl IntoIterator<Item = impl Into<String>>) -> ZipDownload;
+    /// How many intermediate images there are.
+    call fn count_intermediates(&self) -> Result<u64>;
+    /// Deletes **all** intermediate images of the server, whoever made them. Says how many.
+    call fn clear_intermediates(&self) -> Result<u64>;
+    /// Deletes **all** images that are on no board.
+    call fn delete_uncategorized(&self) -> Result<BatchOutcome>;
+}
+
+mirror! {
+    /// One image of a server, from [`Client::image`](super::Client::image).
+    #[derive(Clone)]
+    pub struct ImageHandle = images::ImageHandle;
+
+    /// Name of the image.
+    get fn name(&self) -> &str;
+    /// The image's description.
+    call fn get(&self) -> Result<Image>;
+    /// The image's description, or `None` if it does not exist.
+    call fn find(&self) -> Result<Option<Image>>;
+    /// The file as InvokeAI stores it: PNG, with metadata, workflow and graph in it.
+    open fn download(&self) -> Download;
+    /// A small WebP version.
+    open fn thumbnail(&self) -> Download;
+    /// Metadata of the run that made it, or `None` if there is none: it is stored only where a node's `metadata`
+    /// input was connected.
+    call fn metadata(&self) -> Result<Option<Map<String, Value>>>;
+    /// Workflow and graph that it carries.
+    call fn embedded(&self) -> Result<Embedded>;
+    /// Stars it.
+    call fn star(&self) -> Result<Image>;
+    /// Takes its star off.
+    call fn unstar(&self) -> Result<Image>;
+    /// Says what it is for.
+    call fn set_category(&self, category: ImageCategory) -> Result<Image>;
+    /// Says whether it is a passing result, which the gallery does not show.
+    call fn set_intermediate(&self, is_intermediate: bool) -> Result<Image>;
+    /// Deletes it.
+    call fn delete(&self) -> Result<()>;
+    /// Puts it onto a board; if it is on another one, it is moved.
+    call fn move_to(&self, board_id: impl Into<String>) -> Result<()>;
+    /// Takes it off its board, if it is on one.
+    call fn remove_from_board(&self) -> Result<()>;
+}
+
+mirror! {
+    /// A list of images under construction, from [`Images::list`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListImages = images::ListImages;
+
+    /// Only images of these categories.
+    set fn categories(self, categories: impl IntoIterator<Item = ImageCategory>) -> Self;
+    /// Only intermediate images, or none of them.
+    set fn intermediate(self, is_intermediate: bool) -> Self;
+    /// Only images on this board; `none` for those on no board. An unknown board gives an empty list.
+    set fn board(self, board_id: impl Into<String>) -> Self;
+    /// Only images that come from there.
+    set fn origin(self, origin: ImageOrigin) -> Self;
+    /// Only images whose metadata, or date, have this text in them.
+    set fn search(self, text: impl Into<String>) -> Self;
+    /// Sets the order by age. Newest first without.
+    set fn direction(self, direction: Direction) -> Self;
+    /// Whether starred images come before all others, as in the gallery. They do not without.
+    set fn starred_first(self, starred_first: bool) -> Self;
+    /// Leaves out so many images at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many images a page has, 0 to 1000. 100 without.
+    set fn limit(self, limit: u64) -> Self;
+    /// All images from the offset on, fetched page by page as the iterator is read.
+    iter fn stream(self) -> Iter<Result<Image>>;
+    /// Names of all images of the list in one call; offset and limit do not count.
+    call fn names(self) -> Result<ImageNames>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<Image>>;
+}
+
+mirror! {
+    /// An upload under construction, from [`Images::upload`](super::Images::upload); `call` sends it.
+    #[must_use = "nothing is sent before `call`"]
+    pub struct UploadImage = images::UploadImage;
+
+    /// Says what it is for. `user` without.
+    set fn category(self, category: ImageCategory) -> Self;
+    /// Hides it from the gallery, and gives it up to the clearing of intermediates.
+    set fn intermediate(self, is_intermediate: bool) -> Self;
+    /// Puts it onto this board. An unknown board is an error.
+    set fn board(self, board_id: impl Into<String>) -> Self;
+    /// Says which session it belongs to.
+    set fn session(self, session_id: impl Into<String>) -> Self;
+    /// Cuts transparent borders off.
+    set fn crop_visible(self, crop: bool) -> Self;
+    /// Resizes it on the server, to at most 16 777 216 pixels in all (4096 by 4096).
+    set fn resize_to(self, width: u32, height: u32) -> Self;
+    /// Stores this metadata with it, in place of what a PNG file carries.
+    set fn metadata(self, metadata: Map<String, Value>) -> Self;
+    /// Carries it out.
+    finish fn call(self) -> Result<Image>;
+}
+
+mirror! {
+    /// A zip file under construction, from [`Images::zip`](super::Images::zip) or
+    /// [`BoardHandle::zip`](super::BoardHandle::zip).
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ZipDownload = images::ZipDownload;
+
+    /// Sets how long the server may take to make the file. 10 minutes without.
+    set fn timeout(self, timeout: Duration) -> Self;
+    /// As [`Download::limit`].
+    set fn limit(self, bytes: u64) -> Self;
+    /// Sets what to do where a file is there already. It is replaced without.
+    set fn collision(self, collision: Collision) -> Self;
+    /// Writes it to this path. Its directory must exist.
+    call fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile>;
+    /// The file in memory.
+    call fn bytes(self) -> Result<Bytes>;
+}

@@ -1,0 +1,107 @@
+//! Saved workflows.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::{
+    Download,
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
+use crate::{
+    Direction, Page, Upload,
+    error::Result,
+    library::{self, SavedWorkflow, WorkflowCategory, WorkflowOrder},
+    workflow::WorkflowDefinition,
+};
+
+mirror! {
+    /// The workflow library of a server, from [`Client::library`](super::Client::library).
+    #[derive(Clone)]
+    pub struct Library = library::Library;
+
+    /// Lists workflows: `call` gives a page, [`ListWorkflows::stream`] all of them.
+    open fn list(&self) -> ListWorkflows;
+    /// The workflow of exactly this name, or else of this id; `None` if there is none.
+    call fn find(&self, name_or_id: &str) -> Result<Option<SavedWorkflow>>;
+    /// Names of workflows that are near to this one, for messages: those that contain it in name, description or
+    /// tags, at most 10.
+    call fn suggest(&self, text: &str) -> Result<Vec<String>>;
+    /// Saves a workflow as a new one of category `user`, whatever id and category it has.
+    call fn create(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow>;
+    /// Saves the workflow in a file, or in a PNG image made by InvokeAI.
+    call fn create_from_file(&self, path: impl Into<PathBuf>) -> Result<SavedWorkflow>;
+    /// All tags that workflows of these categories have; of all categories if none is named. Since 6.13.
+    call fn tags(&self, categories: &[WorkflowCategory]) -> Result<Vec<String>>;
+    /// How many workflows have each of these tags.
+    call fn count_by_tag(
+        &self,
+        tags: impl IntoIterator<Item = impl Into<String>>,
+        categories: &[WorkflowCategory],
+    ) -> Result<IndexMap<String, u64>>;
+    /// How many workflows each of these categories has.
+    call fn count_by_category(&self, categories: &[WorkflowCategory]) -> Result<IndexMap<String, u64>>;
+}
+
+mirror! {
+    /// One saved workflow, from [`Client::saved_workflow`](super::Client::saved_workflow).
+    #[derive(Clone)]
+    pub struct SavedWorkflowHandle = library::SavedWorkflowHandle;
+
+    /// Id of the workflow.
+    get fn id(&self) -> &str;
+    /// The workflow's record, without its content.
+    call fn get(&self) -> Result<SavedWorkflow>;
+    /// The workflow's record, or `None` if it does not exist.
+    call fn find(&self) -> Result<Option<SavedWorkflow>>;
+    /// The workflow itself, with its id.
+    call fn definition(&self) -> Result<WorkflowDefinition>;
+    /// Writes the workflow to a file, as the editor's download does: JSON, indented by two spaces.
+    call fn to_file(&self, path: impl AsRef<Path>) -> Result<()>;
+    /// Replaces the workflow's content. Its id stays.
+    call fn update(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow>;
+    /// Deletes the workflow and its thumbnail.
+    call fn delete(&self) -> Result<()>;
+    /// Shows it to all users, or only to its owner. Since 6.13.
+    call fn share(&self, is_public: bool) -> Result<SavedWorkflow>;
+    /// Records that it was opened just now, as the editor does after loading it. Reading alone records nothing.
+    call fn mark_opened(&self) -> Result<()>;
+    /// Its thumbnail, a WebP image of 256 pixels. The server labels it PNG.
+    open fn thumbnail(&self) -> Download;
+    /// Sets its thumbnail; any image that InvokeAI reads.
+    call fn set_thumbnail(&self, image: impl Into<Upload>) -> Result<()>;
+    /// Deletes its thumbnail, if it has one.
+    call fn delete_thumbnail(&self) -> Result<()>;
+}
+
+mirror! {
+    /// A list of saved workflows under construction, from [`Library::list`](super::Library::list). By name, the
+    /// user's and the shipped ones together, unless told otherwise.
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListWorkflows = library::ListWorkflows;
+
+    /// Only workflows with this text in name, description or tags.
+    set fn search(self, text: impl Into<String>) -> Self;
+    /// Only workflows of these categories.
+    set fn categories(self, categories: impl IntoIterator<Item = WorkflowCategory>) -> Self;
+    /// Only workflows with one of these texts in their tags. The server compares parts: `art` finds `smart`, too.
+    set fn tags(self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self;
+    /// Only workflows that were opened, or that never were.
+    set fn opened(self, opened: bool) -> Self;
+    /// Only workflows that all users see, or that they do not. Since 6.13.
+    set fn public(self, public: bool) -> Self;
+    /// Only workflows that others can call, or cannot. Since 6.14.
+    set fn callable(self, callable: bool) -> Self;
+    /// Sets by what to order, and which way.
+    set fn order_by(self, order: WorkflowOrder, direction: Direction) -> Self;
+    /// Sets which page to get, from 0.
+    set fn page(self, page: u64) -> Self;
+    /// Sets how many workflows a page has; 0 for all. 100 without.
+    set fn limit(self, limit: u64) -> Self;
+    /// All workflows, fetched page by page as the iterator is read.
+    iter fn stream(self) -> Iter<Result<SavedWorkflow>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<SavedWorkflow>>;
+}

@@ -1,0 +1,128 @@
+//! Submitting, and what was submitted.
+
+use futures::StreamExt as _;
+
+#[cfg(feature = "events")]
+use super::EventStream;
+use super::{
+    Cleanup, Client, Finished, Job, Queue,
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
+use crate::{
+    OutputBoard, Sweep, Ticket, WhenFull, error::Result, events::Event, queue::BatchStatus, submission,
+    workflow::Workflow,
+};
+
+mirror! {
+    /// A submission under construction, from [`Workflow::submit_blocking`].
+    #[must_use = "nothing is sent before `call`"]
+    pub struct Submit<'a> = submission::Submit;
+
+    /// Submits to this queue instead of `default`.
+    set fn queue(self, queue_id: impl Into<String>) -> Self;
+    /// Sends images whose node leaves the board open (`auto`) to this board.
+    set fn board(self, board: impl Into<OutputBoard>) -> Self;
+    /// Runs everything this often, at least once. Nothing is varied: see [`sweep`](Self::sweep).
+    set fn runs(self, runs: u32) -> Self;
+    /// Runs before what is already waiting.
+    set fn prepend(self, prepend: bool) -> Self;
+    /// Says where the batch comes from. The editor says `workflows`.
+    set fn origin(self, origin: impl Into<String>) -> Self;
+    /// Says what the batch is for. The editor says `gallery`.
+    set fn destination(self, destination: impl Into<String>) -> Self;
+    /// Uses this batch id instead of a random one. Must be new: the server joins items of equal ids.
+    set fn batch_id(self, batch_id: impl Into<String>) -> Self;
+    /// Varies inputs: one item for each combination.
+    set fn sweep(self, sweep: Sweep) -> Self;
+    /// Whether to refuse a workflow that has problems. On by default.
+    set fn validate(self, validate: bool) -> Self;
+    /// Whether to follow by events. On by default; without them, and where they cannot be had, items are polled.
+    set fn subscribe_events(self, events: bool) -> Self;
+    /// What to do if the queue has no room for all items.
+    set fn when_full(self, when_full: WhenFull) -> Self;
+    /// Calls back when a node starts (event `invocation_started`).
+    set fn on_invocation_started(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
+    /// Calls back when a node reports progress (event `invocation_progress`).
+    set fn on_invocation_progress(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
+    /// Calls back when a node has finished (event `invocation_complete`).
+    set fn on_invocation_complete(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
+    /// Calls back when a node fails (event `invocation_error`).
+    set fn on_invocation_error(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
+    /// Calls back when an item changes its status (event `queue_item_status_changed`).
+    set fn on_status_changed(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
+    /// Carries it out.
+    finish_open fn call(self) -> Result<Submission>;
+}
+
+mirror! {
+    /// A workflow that was submitted: one batch of one or more queue items.
+    #[derive(Clone)]
+    pub struct Submission = submission::Submission;
+
+    /// Cleans up what this submission left, and those uploads of the client that it read.
+    open fn cleanup(&self) -> Cleanup;
+    /// What another process needs to take this up: see [`attach`](Self::attach).
+    get fn ticket(&self) -> Ticket;
+    /// The server it was submitted to.
+    open fn client(&self) -> Client;
+    /// Id of the queue.
+    get fn queue_id(&self) -> &str;
+    /// Id of the batch.
+    get fn batch_id(&self) -> &str;
+    /// The queue.
+    open fn queue(&self) -> Queue;
+    /// Ids of the items, in the order in which they run.
+    get fn item_ids(&self) -> Vec<i64>;
+    /// How many items were asked for.
+    get fn requested(&self) -> u64;
+    /// How many items are on the queue, or have been.
+    get fn enqueued(&self) -> u64;
+    /// All jobs enqueued so far, in the order in which they run.
+    open fn jobs(&self) -> Vec<Job>;
+    /// The one job of a submission of one item.
+    open fn job(&self) -> Result<Job>;
+    /// The server's events about this batch, from now on.
+    #[cfg(feature = "events")]
+    open fn events(&self) -> EventStream;
+    /// Asks the server how many items are where. Children of called workflows count.
+    call fn status(&self) -> Result<BatchStatus>;
+    /// Every item with its end, in the order in which they end (items that end together: in the order in which they
+    /// run). Ends itself after the last.
+    iter_open fn ends(&self) -> Iter<(Job, Result<Finished>)>;
+    /// Waits for all items. All are waited for, also after one has failed.
+    call_open fn wait_all(&self) -> Result<Vec<Finished>>;
+    /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
+    call fn cancel(&self) -> Result<u64>;
+}
+
+impl Submission {
+    /// Takes up a submission of another process, or of an earlier life of this one.
+    ///
+    /// Blocking form of [`Submission::attach`](crate::Submission::attach), where its errors are told.
+    pub fn attach(client: &Client, ticket: &Ticket) -> Result<Self> {
+        let attached = client.runtime.block_on(submission::Submission::attach(&client.inner, ticket));
+        attached.mirror(client.runtime)
+    }
+}
+
+impl Workflow {
+    /// Submits the workflow as it is now, with the blocking client.
+    ///
+    /// Blocking form of [`submit`](Self::submit), where its errors are told.
+    ///
+    /// ```no_run
+    /// # fn example(client: invokeai_client::blocking::Client, workflow: invokeai_client::workflow::Workflow)
+    /// # -> invokeai_client::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let submission = workflow.submit_blocking(&client).call()?;
+    /// let finished = submission.job()?.wait().timeout(Duration::from_secs(60)).call()?;
+    /// println!("{:?}", finished.item()?.elapsed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit_blocking(&self, client: &Client) -> Submit<'_> {
+        self.submit(&client.inner).mirror(client.runtime)
+    }
+}
