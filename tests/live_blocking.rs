@@ -92,7 +92,8 @@ fn the_whole_loop() {
     assert_eq!(image.download().write_to(&mut written).unwrap(), bytes.len() as u64);
     assert_eq!((written, std::fs::read(&report.saved[0].path).unwrap()), (bytes.to_vec(), bytes.to_vec()));
     let board_id = client.boards().find(&board).unwrap().unwrap().board_id;
-    assert_eq!(client.board(&board_id).image_names().unwrap(), results);
+    assert_eq!(client.board(&board_id).images().intermediate(false).names().unwrap().image_names, results);
+    let on_board = client.board(&board_id).image_names().unwrap();
     let zip = client.board(&board_id).zip().bytes().unwrap();
     assert!(zip.starts_with(b"PK"), "{} bytes", zip.len());
     let all = client.board(&board_id).download_all(folder.path().join("all")).call().unwrap();
@@ -101,7 +102,8 @@ fn the_whole_loop() {
     // Clean up: nothing is left.
     let everything = client.cleanup().everything().call().unwrap();
     assert!(everything.is_success(), "{everything:?}");
-    let mine: Vec<String> = outputs.files().iter().map(|file| file.name.clone()).chain([picture.image_name]).collect();
+    let given = outputs.files().iter().map(|file| file.name.clone());
+    let mine: Vec<String> = given.chain(on_board).chain([picture.image_name]).collect();
     assert_eq!(rows(&client, &board, &queue, &mine), (0, vec![], BTreeSet::new()));
 }
 
