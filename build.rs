@@ -4,6 +4,8 @@
 mod catalogue;
 #[path = "build/enums.rs"]
 mod enums;
+#[path = "build/essentials.rs"]
+mod essentials;
 #[path = "build/generate.rs"]
 mod generate;
 #[path = "build/lower/mod.rs"]
@@ -18,8 +20,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The document of the package, unless `INVOKEAI_OPENAPI` names another.
-const DOCUMENT: &str = "openapi/invokeai-6.14.2.json";
+/// The version of the document of the package; `INVOKEAI_OPENAPI` names another document.
+const VERSION: &str = "openapi/VERSION";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -27,15 +29,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=INVOKEAI_OPENAPI");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
-    // An absolute path replaces the root; a relative one starts there.
-    let path = root.join(env::var_os("INVOKEAI_OPENAPI").unwrap_or_else(|| DOCUMENT.into()));
+    println!("cargo::rerun-if-changed={VERSION}");
+    println!("cargo::rustc-check-cfg=cfg(other_document)");
+    let path = match env::var_os("INVOKEAI_OPENAPI").filter(|path| !path.is_empty()) {
+        Some(other) => {
+            println!("cargo::rustc-cfg=other_document");
+            // An absolute path replaces the root; a relative one starts there.
+            root.join(other)
+        }
+        None => {
+            let version = fs::read_to_string(root.join(VERSION)).map_err(|error| format!("{VERSION}: {error}"))?;
+            root.join(format!("openapi/invokeai-{}.json", version.trim()))
+        }
+    };
     println!("cargo::rerun-if-changed={}", path.display());
+    // For tests, which compare what was made with what it was made from.
+    println!("cargo::rustc-env=INVOKEAI_DOCUMENT={}", path.display());
     build(&path, &out).map_err(|error| format!("cannot generate the client from {}: {error}", path.display()).into())
 }
 
 fn build(path: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(path)?;
-    let mut document: serde_json::Value = serde_json::from_str(&text)?;
+    let mut document: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("it is not JSON: {error}"))?;
+    essentials::check(&document)?;
     // For the embedded server, which serves it.
     fs::write(out.join("openapi.json"), text)?;
     fs::write(out.join("catalogue.json"), serde_json::to_string(&catalogue::compact(&document))?)?;

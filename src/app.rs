@@ -13,7 +13,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Client, api::call, error::Result};
+use crate::{
+    Client,
+    api::{call, done},
+    error::Result,
+};
 
 /// The server itself, from [`Client::app`].
 #[derive(Debug, Clone)]
@@ -156,7 +160,7 @@ impl App {
     /// As [`config`](Self::config).
     pub async fn clear_invocation_cache(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.clear_invocation_cache().send()).await.map(drop)
+        done(call!(api.clear_invocation_cache().send()).await)
     }
 
     /// Uses the invocation cache, or not.
@@ -166,8 +170,8 @@ impl App {
     pub async fn enable_invocation_cache(&self, enabled: bool) -> Result<()> {
         let api = self.client.api();
         match enabled {
-            true => call!(api.enable_invocation_cache().send()).await.map(drop),
-            false => call!(api.disable_invocation_cache().send()).await.map(drop),
+            true => done(call!(api.enable_invocation_cache().send()).await),
+            false => done(call!(api.disable_invocation_cache().send()).await),
         }
     }
 }

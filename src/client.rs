@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    api::{self, Operation, call},
+    api::{self, call},
     assets::AssetLog,
     error::{Error, Result},
     schema::NodeCatalogue,
@@ -54,7 +54,6 @@ struct Inner {
     assets: AssetLog,
     #[cfg(feature = "events")]
     events: EventHub,
-    version: OnceLock<String>,
     catalogue: OnceLock<Arc<NodeCatalogue>>,
 }
 
@@ -119,18 +118,6 @@ impl Client {
         &self.inner.base
     }
 
-    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn server_version(&self) -> Result<String> {
-        if let Some(version) = self.inner.version.get() {
-            return Ok(version.clone());
-        }
-        let version = self.api().app_version().send().await?.into_inner().version;
-        Ok(self.inner.version.get_or_init(|| version).clone())
-    }
-
     /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
     ///
     /// # Errors
@@ -139,16 +126,14 @@ impl Client {
         if let Some(catalogue) = self.inner.catalogue.get() {
             return Ok(Arc::clone(catalogue));
         }
-        const OPENAPI: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
-        let request = self.api().client.get(format!("{}{}", self.api().baseurl, OPENAPI.path)).build();
-        let document =
-            runtime::json::<Value>(self.api(), &OPENAPI, request.map_err(runtime::not_a_request)).await?.into_inner();
+        let document = runtime::openapi(self.api()).await?;
         let catalogue = NodeCatalogue::from_openapi(&document).map_err(|error| Error::Decode {
-            operation: OPENAPI.id,
+            operation: "openapi",
             at: ".".into(),
             problem: error.to_string(),
             excerpt: String::new(),
         })?;
+        _ = self.note_version().await;
         Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
     }
 
@@ -277,7 +262,6 @@ impl ClientBuilder {
                 assets,
                 #[cfg(feature = "events")]
                 events,
-                version: OnceLock::new(),
                 catalogue: OnceLock::new(),
             }),
         })

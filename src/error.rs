@@ -117,6 +117,18 @@ pub enum Error {
         server_version: Option<String>,
     },
 
+    /// The server's version cannot run workflows in a way that loses nothing. Nothing was enqueued.
+    #[error(
+        "InvokeAI {server_version} is too old to run workflows: it does not tell which queue items a submission made; \
+         {needed} or newer does"
+    )]
+    TooOld {
+        /// Version of the server.
+        server_version: String,
+        /// The first that does.
+        needed: &'static str,
+    },
+
     /// No connection to the server could be made; nothing was sent.
     #[error("cannot connect to {url}")]
     Connect {

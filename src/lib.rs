@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// What only operations use that a document lacks has no use there.
+#![cfg_attr(other_document, allow(unused_variables))]
 
 pub mod api;
 pub mod app;
@@ -10,6 +12,7 @@ pub mod blocking;
 pub mod boards;
 pub mod cleanup;
 mod client;
+pub mod compatibility;
 pub mod download;
 mod error;
 pub mod events;

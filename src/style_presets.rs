@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Upload,
-    api::call,
+    api::{call, done},
     download::{Download, Source},
     error::Result,
     open_enum::open_enum,
@@ -149,7 +149,7 @@ impl StylePresets {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is of another kind; any error of a call.
     pub async fn import(&self, file: impl Into<Upload>) -> Result<()> {
         let api = self.client.api();
-        call!(api.import_style_presets().file(file).send()).await.map(drop)
+        done(call!(api.import_style_presets().file(file).send()).await)
     }
 
     /// The user's own presets as a CSV file.
@@ -208,6 +208,6 @@ impl StylePresetHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.delete_style_preset().style_preset_id(&self.id).send()).await.map(drop)
+        done(call!(api.delete_style_preset().style_preset_id(&self.id).send()).await)
     }
 }

@@ -1,4 +1,4 @@
-//! The lowering of OpenAPI documents: every rule before and after, every refusal, and the counts for 6.14.2.
+//! The lowering of OpenAPI documents: every rule before and after, every refusal, and the counts for the document of the package.
 
 #[path = "common/listing.rs"]
 mod listing;
@@ -16,7 +16,17 @@ use lower::{Count, lower, report, rules};
 use lowering_cases::{Case, cases, faults};
 use serde_json::{Value, json};
 
+#[allow(dead_code)]
+#[path = "../build/essentials.rs"]
+mod essentials;
+
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The document of the package.
+fn own_document() -> Value {
+    let version = include_str!("../openapi/VERSION").trim();
+    document(format!("{PACKAGE}/openapi/invokeai-{version}.json"))
+}
 
 fn document(path: impl AsRef<Path>) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
@@ -72,22 +82,22 @@ fn what_no_rule_understands_is_refused_with_its_place() {
 
 #[test]
 fn a_document_with_something_new_is_refused_as_a_whole() {
-    let mut document = document(format!("{PACKAGE}/openapi/invokeai-6.14.2.json"));
+    let mut document = own_document();
     document["components"]["schemas"]["ImageDTO"]["properties"]["width"]["contentEncoding"] = json!("base64");
     let fault = lower(&mut document).map(|_| ()).unwrap_err();
     assert_eq!(fault.pointer, "/components/schemas/ImageDto/properties/width/contentEncoding");
 }
 
 #[test]
-fn counts_for_6_14_2() {
-    let counts = lower(&mut document(format!("{PACKAGE}/openapi/invokeai-6.14.2.json"))).unwrap();
+fn counts_for_the_document_of_the_package() {
+    let counts = lower(&mut own_document()).unwrap();
     assert_eq!(counts.len(), rules().len());
-    listing::check("openapi/lowering-6.14.2.txt", &report(&counts));
+    listing::check("openapi/lowering.txt", &report(&counts));
 }
 
 #[test]
 fn nothing_of_3_1_is_left() {
-    let mut document = document(format!("{PACKAGE}/openapi/invokeai-6.14.2.json"));
+    let mut document = own_document();
     lower(&mut document).unwrap();
     lower::walk::schemas(&mut document, &mut |pointer, schema| {
         for keyword in ["anyOf", "oneOf", "const", "title", "default", "discriminator", "examples"] {
@@ -100,6 +110,40 @@ fn nothing_of_3_1_is_left() {
     for name in lower::schemas::references(&document) {
         assert!(document["components"]["schemas"].get(&name).is_some(), "{name}");
     }
+}
+
+#[test]
+fn what_is_no_document_of_invokeai_is_refused_with_its_place() {
+    let own = own_document();
+    essentials::check(&own).unwrap();
+    let without = |pointer: &str| {
+        let mut document = own.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let name = name.replace("~1", "/");
+        document.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(&name).unwrap();
+        essentials::check(&document).unwrap_err()
+    };
+    for pointer in ["/openapi", "/paths", "/components/schemas", "/components/schemas/ImageCategory"] {
+        assert_eq!(without(pointer).pointer, pointer);
+    }
+    let fault = without("/paths/~1api~1v1~1queue~1{queue_id}~1enqueue_batch");
+    assert_eq!(
+        (&*fault.pointer, &*fault.message),
+        ("/paths", "no operation `enqueue_batch`: this is no document of InvokeAI")
+    );
+    for (document, pointer) in [
+        (json!([]), ""),
+        (json!("text"), ""),
+        (json!({"swagger": "2.0", "paths": {}}), "/openapi"),
+        (json!({"openapi": "3.1.0", "paths": [], "components": {"schemas": {}}}), "/paths"),
+        (json!({"openapi": "3.1.0", "paths": {}, "components": {"schemas": {}}}), "/paths"),
+    ] {
+        assert_eq!(essentials::check(&document).unwrap_err().pointer, pointer, "{document}");
+    }
+    let mut nodeless = own.clone();
+    let schemas = nodeless["components"]["schemas"].as_object_mut().unwrap();
+    schemas.retain(|_, schema| schema["class"] != "invocation");
+    assert_eq!(essentials::check(&nodeless).unwrap_err().pointer, "/components/schemas");
 }
 
 #[test]

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp, Upload,
-    api::{call, enums},
+    api::{call, done, enums},
     download::{Download, Source},
     error::{Error, Result, excerpt},
     open_enum::open_enum,
@@ -328,7 +328,7 @@ impl SavedWorkflowHandle {
     pub async fn delete(&self) -> Result<()> {
         self.can_be_changed()?;
         let api = self.client.api();
-        call!(api.delete_workflow().workflow_id(&self.id).send()).await.map(drop)
+        done(call!(api.delete_workflow().workflow_id(&self.id).send()).await)
     }
 
     /// Shows it to all users, or only to its owner. Since 6.13.
@@ -348,7 +348,7 @@ impl SavedWorkflowHandle {
     /// Any error of a call.
     pub async fn mark_opened(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.update_opened_at().workflow_id(&self.id).send()).await.map(drop)
+        done(call!(api.update_opened_at().workflow_id(&self.id).send()).await)
     }
 
     /// Its thumbnail, a WebP image of 256 pixels. The server labels it PNG.
@@ -363,7 +363,7 @@ impl SavedWorkflowHandle {
     pub async fn set_thumbnail(&self, image: impl Into<Upload>) -> Result<()> {
         self.can_be_changed()?;
         let api = self.client.api();
-        call!(api.set_workflow_thumbnail().workflow_id(&self.id).image(image).send()).await.map(drop)
+        done(call!(api.set_workflow_thumbnail().workflow_id(&self.id).image(image).send()).await)
     }
 
     /// Deletes its thumbnail, if it has one.
@@ -377,7 +377,7 @@ impl SavedWorkflowHandle {
             return Ok(());
         }
         let api = self.client.api();
-        call!(api.delete_workflow_thumbnail().workflow_id(&self.id).send()).await.map(drop)
+        done(call!(api.delete_workflow_thumbnail().workflow_id(&self.id).send()).await)
     }
 
     fn can_be_changed(&self) -> Result<()> {

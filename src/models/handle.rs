@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::ModelRecord;
 use crate::{
     Client, Upload,
-    api::call,
+    api::{call, done},
     download::{Download, Source},
     error::Result,
     page::found,
@@ -93,7 +93,7 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.delete_model().key(&self.key).send()).await.map(drop)
+        done(call!(api.delete_model().key(&self.key).send()).await)
     }
 
     /// Its cover image. Where none is set, the server answers 500.
@@ -107,7 +107,7 @@ impl ModelHandle {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no image; any error of a call.
     pub async fn set_image(&self, image: impl Into<Upload>) -> Result<()> {
         let api = self.client.api();
-        call!(api.update_model_image().key(&self.key).image(image).send()).await.map(drop)
+        done(call!(api.update_model_image().key(&self.key).image(image).send()).await)
     }
 
     /// Deletes its cover image.
@@ -116,7 +116,7 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it has none; any error of a call.
     pub async fn delete_image(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.delete_model_image().key(&self.key).send()).await.map(drop)
+        done(call!(api.delete_model_image().key(&self.key).send()).await)
     }
 
     /// Keys of models that users related to it.
@@ -138,7 +138,7 @@ impl ModelHandle {
         let call = call!(
             api.add_model_relationship().body_map(|pair| pair.model_key_1(&self.key).model_key_2(other_key)).send()
         );
-        call.await.map(drop)
+        done(call.await)
     }
 
     /// Ends the relation to another model.
@@ -150,6 +150,6 @@ impl ModelHandle {
         let call = call!(
             api.remove_model_relationship().body_map(|pair| pair.model_key_1(&self.key).model_key_2(other_key)).send()
         );
-        call.await.map(drop)
+        done(call.await)
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::{ModelRecord, Models, StarterModel};
 use crate::{
     Client,
-    api::call,
+    api::{call, done},
     error::{Error, Result},
     open_enum::open_enum,
     page::elements,
@@ -256,7 +256,7 @@ impl Models {
     /// Any error of a call.
     pub async fn prune_install_jobs(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.prune_model_install_jobs().send()).await.map(drop)
+        done(call!(api.prune_model_install_jobs().send()).await)
     }
 }
 
@@ -383,7 +383,7 @@ impl Install {
             return Ok(());
         }
         let api = self.client.api();
-        call!(api.cancel_model_install_job().id(self.id).send()).await.map(drop)
+        done(call!(api.cancel_model_install_job().id(self.id).send()).await)
     }
 
     /// Pauses its downloads. Since 6.13.

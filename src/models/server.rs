@@ -5,7 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Models;
-use crate::{api::call, error::Result, open_enum::open_enum};
+use crate::{
+    api::{call, done},
+    error::Result,
+    open_enum::open_enum,
+};
 
 /// A model that InvokeAI proposes to begin with.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -164,7 +168,7 @@ impl Models {
     /// Any error of a call.
     pub async fn empty_cache(&self) -> Result<()> {
         let api = self.client.api();
-        call!(api.empty_model_cache().send()).await.map(drop)
+        done(call!(api.empty_model_cache().send()).await)
     }
 
     /// Folders among the server's models that belong to none. Since 6.13.

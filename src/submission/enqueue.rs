@@ -53,13 +53,20 @@ pub(crate) async fn enqueue(
             item_ids.sort_unstable();
             Ok(Enqueued { item_ids, requested })
         }
-        Ok(Answer { item_ids: None, .. }) => Err(Error::unsupported(
-            "enqueue_batch with item ids (InvokeAI 6.0 and later)",
-            client.server_version().await.ok(),
-        )),
+        // Nothing was taken, so nothing is to be found.
+        Ok(Answer { enqueued: 0, requested, item_ids: None }) => Ok(Enqueued { item_ids: Vec::new(), requested }),
+        Ok(Answer { enqueued, requested, item_ids: None }) => {
+            let found = find(client, queue_id, batch_id, known, requested, enqueued).await;
+            found.ok_or_else(|| Error::Decode {
+                operation: "enqueue_batch",
+                at: "item_ids".into(),
+                problem: format!("not there, and none of the {enqueued} items of batch {batch_id} can be found"),
+                excerpt: "(not shown)".into(),
+            })
+        }
         Err(error) if error.may_have_been_sent() => {
             tracing::warn!(batch_id, %error, "the answer to an enqueue was lost; looking for the batch");
-            find(client, queue_id, batch_id, known, requested).await.ok_or(error)
+            find(client, queue_id, batch_id, known, requested, 1).await.ok_or(error)
         }
         Err(error) => Err(error),
     }
@@ -79,24 +86,38 @@ async fn send(client: &Client, queue_id: &str, body: &Value) -> Result<Answer> {
     call.await
 }
 
-/// Looks for what a lost answer would have told. `None` if the server has nothing of it, or cannot be asked.
-async fn find(client: &Client, queue_id: &str, batch_id: &str, known: &[i64], requested: u64) -> Option<Enqueued> {
+/// Looks for what a lost answer would have told, until there are `least` items or patience ends. `None` if the server has
+/// nothing of it, or cannot be asked.
+async fn find(
+    client: &Client,
+    queue_id: &str,
+    batch_id: &str,
+    known: &[i64],
+    requested: u64,
+    least: u64,
+) -> Option<Enqueued> {
     let queue = client.queue(queue_id);
     let deadline = Instant::now() + client.transport().options().lost_answer_patience;
+    let mut found: Option<Enqueued> = None;
     loop {
         // The server may be on its way up again, or still at work on the request.
         match queue.batch_items(batch_id).await {
             Ok(items) => {
                 let new = |item: &&ItemSummary| item.parent_item_id.is_none() && !known.contains(&item.item_id);
                 let item_ids: Vec<i64> = items.iter().filter(new).map(|item| item.item_id).collect();
-                if !item_ids.is_empty() {
-                    return Some(Enqueued { item_ids, requested });
+                let enough = item_ids.len() as u64 >= least;
+                // Somebody may prune what has ended already: what was seen stays seen.
+                if found.as_ref().is_none_or(|found| item_ids.len() > found.item_ids.len()) && !item_ids.is_empty() {
+                    found = Some(Enqueued { item_ids, requested });
+                }
+                if enough {
+                    return found;
                 }
             }
             Err(error) => tracing::debug!(batch_id, %error, "cannot look for the batch"),
         }
         if Instant::now() >= deadline {
-            return None;
+            return found;
         }
         sleep(PAUSE).await;
     }

@@ -59,10 +59,7 @@ async fn board_images(client: &Client, board_id: String, category: ImageCategory
     let categories: Vec<_> = categories.iter().map(|name| crate::api::enums::ImageCategory::from(*name)).collect();
     let api = client.api();
     let call = call!(
-        api.list_all_board_image_names()
-            .board_id(board_id)
-            .categories(categories)
-            .is_intermediate(false)
+        api.list_all_board_image_names().board_id(board_id).categories?(Some(categories)).is_intermediate?(Some(false))
             .send_as::<Vec<String>>()
     );
     Ok(call.await?.into_iter().map(|name| json!({ "image_name": name })).collect())

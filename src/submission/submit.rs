@@ -68,7 +68,7 @@ impl Workflow {
     ///
     /// # Errors (when awaited)
     /// [`Error::NotReady`] if the workflow has problems, [`Error::QueueFull`] if the queue has no room for all items,
-    /// any error of a call. An answer that is lost is no error as long as the batch can be found on the server.
+    /// [`Error::TooOld`] before InvokeAI 6.0, any error of a call. An answer that is lost is no error as long as the batch can be found on the server.
     pub fn submit(&self, client: &Client) -> Submit<'_> {
         Submit {
             workflow: self,
@@ -187,6 +187,7 @@ impl Submit<'_> {
 
     async fn run(self) -> Result<Submission> {
         let Self { workflow, client, queue_id, mut options, batch_id, .. } = self;
+        client.must_run().await?;
         options.batch_id = Some(batch_id.clone());
         for (node, values) in generators::answers(&client, workflow).await? {
             options = options.generated(node, values);

@@ -8,7 +8,8 @@ pub use options::TransportOptions;
 pub(crate) use token::Token;
 
 use std::{
-    sync::{Arc, RwLock},
+    collections::HashSet,
+    sync::{Arc, OnceLock, RwLock},
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,7 @@ use tracing::Instrument as _;
 
 use crate::{
     api::Operation,
+    compatibility::Compatibility,
     error::{Detail, Error, Refusal, Result},
 };
 
@@ -27,6 +29,8 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     token: Arc<RwLock<Option<Token>>>,
     options: Arc<TransportOptions>,
+    version: Arc<OnceLock<String>>,
+    operations: Arc<OnceLock<HashSet<String>>>,
 }
 
 /// The server renews a token by this header on successful writes.
@@ -37,7 +41,52 @@ const ERROR_BODY_LIMIT: usize = 256 * 1024;
 
 impl Transport {
     pub(crate) fn new(http: reqwest::Client, token: Option<Token>, options: TransportOptions) -> Self {
-        Self { http, token: Arc::new(RwLock::new(token)), options: Arc::new(options) }
+        let (token, options) = (Arc::new(RwLock::new(token)), Arc::new(options));
+        Self { http, token, options, version: Arc::default(), operations: Arc::default() }
+    }
+
+    /// Version of the server, once it is known.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.get().map(String::as_str)
+    }
+
+    /// Whether the server has an operation, once its document is known.
+    pub(crate) fn offers(&self, operation: &Operation) -> Option<bool> {
+        // One path has a query that belongs to it.
+        let path = operation.path.split('?').next().unwrap_or_default();
+        let name = format!("{} {path}", operation.method);
+        self.operations.get().map(|operations| operations.contains(&name))
+    }
+
+    /// Remembers which operations the server has, from its own document.
+    pub(crate) fn learn_operations(&self, document: &serde_json::Value) {
+        let paths = document.get("paths").and_then(serde_json::Value::as_object);
+        if let Some(paths) = paths.filter(|paths| !paths.is_empty()) {
+            self.operations.get_or_init(|| {
+                let methods = |item: &serde_json::Value| {
+                    item.as_object()
+                        .into_iter()
+                        .flat_map(|item| item.keys())
+                        .map(|m| m.to_uppercase())
+                        .collect::<Vec<_>>()
+                };
+                let names = |(path, item): (&String, &serde_json::Value)| {
+                    methods(item).into_iter().map(|method| format!("{method} {path}")).collect::<Vec<_>>()
+                };
+                paths.iter().flat_map(names).collect()
+            });
+        }
+    }
+
+    /// Remembers the version of the server; the first time, warns of one that is outside the tested range.
+    fn learn_version(&self, version: String) -> &str {
+        self.version.get_or_init(|| {
+            let compatibility = Compatibility::of(&*version);
+            if !compatibility.is_tested() {
+                tracing::warn!(server_version = version, "{compatibility}");
+            }
+            version
+        })
     }
 
     pub(crate) fn options(&self) -> &TransportOptions {

@@ -1,5 +1,7 @@
 //! What generated operations call: checks of parameters, and the reading of answers.
 
+use std::{future::Future, pin::Pin};
+
 use bytes::{Bytes, BytesMut};
 use progenitor_client::{ByteStream, ResponseValue};
 use reqwest::{Request, Response, header};
@@ -8,7 +10,8 @@ use serde::de::DeserializeOwned;
 use super::{Transport, without_secrets};
 use crate::{
     api::{Client, Operation},
-    error::{Error, Result, excerpt},
+    compatibility::Compatibility,
+    error::{Detail, Error, Result, excerpt},
 };
 
 const JSON: &str = "application/json";
@@ -22,13 +25,12 @@ pub(crate) async fn json<T: DeserializeOwned>(
     operation: &Operation,
     request: Result<Request>,
 ) -> Result<ResponseValue<T>> {
-    let response = client.transport.send(operation, request?).await?;
+    let response = send(client, operation, request).await?;
     let content_type = content_type(&response);
-    let is_json = content_type.split(';').next().is_some_and(|kind| {
-        let kind = kind.trim();
-        kind == JSON || kind.ends_with("+json")
-    });
-    if !is_json {
+    if is_web_page(&content_type) {
+        return Err(lacking(client, operation, not_the_api(operation, content_type, JSON)).await);
+    }
+    if !is_json(&content_type) {
         return Err(not_the_api(operation, content_type, JSON));
     }
     let (status, headers) = (response.status(), response.headers().clone());
@@ -42,8 +44,8 @@ pub(crate) async fn empty(
     operation: &Operation,
     request: Result<Request>,
 ) -> Result<ResponseValue<()>> {
-    let response = client.transport.send(operation, request?).await?;
-    refuse_web_page(operation, &response)?;
+    let response = send(client, operation, request).await?;
+    refuse_web_page(client, operation, &response).await?;
     let (status, headers) = (response.status(), response.headers().clone());
     // Read to its end, so that the connection can serve the next call.
     body(&client.transport, operation, response, client.transport.options().json_limit).await?;
@@ -56,21 +58,104 @@ pub(crate) async fn stream(
     operation: &Operation,
     request: Result<Request>,
 ) -> Result<ResponseValue<ByteStream>> {
-    let response = client.transport.send(operation, request?).await?;
+    let response = send(client, operation, request).await?;
     // One operation really answers with a web page.
     if operation.id != "install_hugging_face_model" {
-        refuse_web_page(operation, &response)?;
+        refuse_web_page(client, operation, &response).await?;
     }
     Ok(ResponseValue::stream(response))
 }
 
-/// The server answers unknown paths with its web page and status 200.
-fn refuse_web_page(operation: &Operation, response: &Response) -> Result<()> {
-    let content_type = content_type(response);
-    match content_type.starts_with("text/html") {
-        true => Err(not_the_api(operation, content_type, "an answer of the API")),
-        false => Ok(()),
+/// Version of the server: asked once, then remembered.
+pub(crate) async fn server_version(client: &Client) -> Result<String> {
+    const OPERATION: Operation = Operation { id: "app_version", method: "GET", path: "/api/v1/app/version" };
+    #[derive(serde::Deserialize)]
+    struct AppVersion {
+        version: String,
     }
+    if let Some(version) = client.transport.version() {
+        return Ok(version.to_owned());
+    }
+    let request = client.client.get(format!("{}{}", client.baseurl, OPERATION.path)).build().map_err(not_a_request)?;
+    let AppVersion { version } = fixed(client, &OPERATION, request).await?;
+    Ok(client.transport.learn_version(version).to_owned())
+}
+
+/// Sends a request. 405 is what the server says to anything but a GET on a path that it does not have. To a GET it answers
+/// with its web page, or, before 6.12, with a 404 that has the text of any other.
+async fn send(client: &Client, operation: &Operation, request: Result<Request>) -> Result<Response> {
+    match client.transport.send(operation, request?).await {
+        Err(error) if error.status() == Some(405) => Err(lacking(client, operation, error).await),
+        Err(error) if error.is_not_found() && error.detail() == Some(&Detail::Text("Not Found".into())) => {
+            Err(lacking(client, operation, error).await)
+        }
+        outcome => outcome,
+    }
+}
+
+/// The server's own OpenAPI document, whose operations are remembered.
+pub(crate) async fn openapi(client: &Client) -> Result<serde_json::Value> {
+    const OPERATION: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
+    let request = client.client.get(format!("{}{}", client.baseurl, OPERATION.path)).build().map_err(not_a_request)?;
+    let document = fixed(client, &OPERATION, request).await?;
+    client.transport.learn_operations(&document);
+    Ok(document)
+}
+
+/// A read that every version has. Not by way of `json`, which comes here where an operation is missing.
+async fn fixed<T: DeserializeOwned>(client: &Client, operation: &Operation, request: Request) -> Result<T> {
+    let response = client.transport.send(operation, request).await?;
+    let content_type = content_type(&response);
+    if !is_json(&content_type) {
+        return Err(not_the_api(operation, content_type, JSON));
+    }
+    let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
+    decode(operation, &body)
+}
+
+/// Tells a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
+///
+/// Boxed, because it is rarely needed and would make the future of every call larger.
+fn lacking<'a>(
+    client: &'a Client,
+    operation: &Operation,
+    otherwise: Error,
+) -> Pin<Box<dyn Future<Output = Error> + Send + 'a>> {
+    let operation = *operation;
+    Box::pin(async move {
+        let Ok(version) = server_version(client).await else { return otherwise };
+        if otherwise.is_not_found() {
+            // The thing may be missing, or the operation. Those that give 404 for the latter tell their operations.
+            if Compatibility::of(&*version).has_web_page_for_unknown_paths() {
+                return otherwise;
+            }
+            if client.transport.offers(&operation).is_none() && openapi(client).await.is_err() {
+                return otherwise;
+            }
+            if client.transport.offers(&operation) != Some(false) {
+                return otherwise;
+            }
+        }
+        Error::unsupported(operation.id, Some(version))
+    })
+}
+
+/// The server answers unknown paths with its web page and status 200.
+async fn refuse_web_page(client: &Client, operation: &Operation, response: &Response) -> Result<()> {
+    let content_type = content_type(response);
+    if !is_web_page(&content_type) {
+        return Ok(());
+    }
+    Err(lacking(client, operation, not_the_api(operation, content_type, "an answer of the API")).await)
+}
+
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    kind == JSON || kind.ends_with("+json")
+}
+
+fn is_web_page(content_type: &str) -> bool {
+    content_type.starts_with("text/html")
 }
 
 fn not_the_api(operation: &Operation, content_type: String, expected: &'static str) -> Error {

@@ -6,11 +6,9 @@ use serde_json::json;
 
 #[test]
 fn the_embedded_catalogue_is_that_of_the_whole_document() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/invokeai-6.14.2.json");
-    let text = std::fs::read_to_string(path).expect("the package's own document");
+    let text = std::fs::read_to_string(env!("INVOKEAI_DOCUMENT")).expect("the document of the build");
     let document = serde_json::from_str(&text).expect("JSON");
     let whole = NodeCatalogue::from_openapi(&document).expect("a catalogue");
-    assert_eq!(whole.len(), 309);
     assert_eq!(&whole, NodeCatalogue::embedded());
 }
 

@@ -51,22 +51,25 @@ def environment(version: str) -> Path:
     if listed := PINS["releases"].get(version):
         name = f"venv-{version}-{_digest(_base_name(), listed['packages'])}"
         return _cached(name, lambda folder: _build_layer(folder, base, package + listed["packages"].split()))
-    older = _pins_of_older(version)
-    name = f"venv-{version}-{_digest(_base_name(), older, UNMET)}"
-    return _cached(name, lambda folder: _build_unlisted(folder, base, package, older.split()))
+    neighbours = _pins_of_neighbours(version)
+    name = f"venv-{version}-{_digest(_base_name(), *neighbours, UNMET)}"
+    return _cached(name, lambda folder: _build_unlisted(folder, base, package, neighbours))
 
 
 def ordinal(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def _pins_of_older(version: str) -> str:
+def _pins_of_neighbours(version: str) -> list[str]:
+    """Of the nearest older release, of the nearest newer one, and none at all: those of the newest release."""
     if not re.fullmatch(r"\d+(\.\w+)+", version):
         raise Failed(f"{version!r} is not an InvokeAI version such as {NEWEST}")
     older = [listed for listed in PINS["releases"] if ordinal(listed) <= ordinal(version)]
     if not older:
         raise Failed(f"InvokeAI {version} is older than every release in pins.toml: {', '.join(PINS['releases'])}")
-    return PINS["releases"][max(older, key=ordinal)]["packages"]
+    newer = [listed for listed in PINS["releases"] if ordinal(listed) > ordinal(version)]
+    nearest = [max(older, key=ordinal), *([min(newer, key=ordinal)] if newer else [])]
+    return [PINS["releases"][listed]["packages"] for listed in nearest] + [""]
 
 
 def models() -> Path:
@@ -134,11 +137,11 @@ def _build_layer(folder: Path, base: Path, packages: list[str]) -> None:
     (site_packages(folder) / "zz_base.pth").write_text(f"{site_packages(base)}\n")
 
 
-def _build_unlisted(folder: Path, base: Path, package: list[str], older: list[str]) -> None:
-    """A release that nobody has tried: near the packages of the older release, or else near those of the newest."""
-    for neighbour in (older, []):
+def _build_unlisted(folder: Path, base: Path, package: list[str], neighbours: list[str]) -> None:
+    """A release that nobody has tried: near the packages of one of its neighbours."""
+    for neighbour in neighbours:
         shutil.rmtree(folder, ignore_errors=True)
-        _build_layer(folder, base, package + neighbour)
+        _build_layer(folder, base, package + neighbour.split())
         for _ in range(4):
             unmet = _run([folder / "bin" / "python", "-c", UNMET, site_packages(folder)])
             if unmet.returncode:
@@ -151,16 +154,19 @@ def _build_unlisted(folder: Path, base: Path, package: list[str], older: list[st
     raise Failed(f"no set of packages found for {package[0]}; still unmet: {', '.join(wishes)}")
 
 
-# Prints what the layer's own packages ask for and do not get. The base's torch has to do for all, without its CUDA
-# parts, and two packages for other kinds of models than the tiny ones are left out everywhere.
+# Prints what the layer's own packages ask for and do not get, with all that they ask of it. The base's torch has to do
+# for all, without its CUDA parts, and so has its opencv, which is the one with all parts; two packages for other kinds
+# of models than the tiny ones are left out everywhere.
 UNMET = """
 import importlib.metadata as installed, sys
 from packaging.requirements import Requirement
-wanted = set()
+from packaging.specifiers import SpecifierSet
+name_of = lambda name: name.lower().replace("_", "-")
+needs = []
 for package in installed.distributions(path=sys.argv[1:]):
     for text in package.requires or []:
         need = Requirement(text)
-        if need.name in ("bitsandbytes", "mistral-common", "torch"):
+        if need.name in ("bitsandbytes", "mistral-common", "opencv-python", "torch"):
             continue
         if need.marker and not need.marker.evaluate({"extra": ""}):
             continue
@@ -168,9 +174,15 @@ for package in installed.distributions(path=sys.argv[1:]):
             met = need.specifier.contains(installed.version(need.name), prereleases=True)
         except installed.PackageNotFoundError:
             met = False
-        if not met:
-            wanted.add(f"{need.name}{need.specifier}")
-print(*sorted(wanted))
+        needs.append((name_of(package.name), name_of(need.name), need.specifier, met))
+unmet = {name for _, name, _, met in needs if not met}
+# What is itself to be replaced has no say.
+needs = [need for need in needs if need[0] not in unmet]
+asked = {}
+for _, name, specifier, _ in needs:
+    asked[name] = asked.get(name, SpecifierSet()) & specifier
+unmet = {name for _, name, _, met in needs if not met}
+print(*(f"{name}{asked[name]}" for name in sorted(unmet)))
 """
 
 
