@@ -165,9 +165,7 @@ impl Boards {
     /// # Errors
     /// [`Error::InvalidInput`] with the ids if several have this name; any error of a call.
     pub async fn find(&self, name: &str) -> Result<Option<Board>> {
-        let boards = self.list().include_archived(true).stream();
-        let mut found: Vec<Board> =
-            boards.try_filter(|board| std::future::ready(board.board_name == name)).try_collect().await?;
+        let mut found = self.named(name).await?;
         if found.len() > 1 {
             let ids: Vec<_> = found.iter().map(|board| board.board_id.as_str()).collect();
             let problem = format!("`{name}` is the name of {} boards; use an id: {}", found.len(), ids.join(", "));
@@ -176,13 +174,37 @@ impl Boards {
         Ok(found.pop())
     }
 
+    async fn named(&self, name: &str) -> Result<Vec<Board>> {
+        let boards = self.list().include_archived(true).stream();
+        boards.try_filter(|board| std::future::ready(board.board_name == name)).try_collect().await
+    }
+
     /// Makes a board (`POST /api/v1/boards/`). Another one of the same name is no obstacle.
+    ///
+    /// InvokeAI 6.9 to 6.11 make the board and answer 500; there it is looked for by its name.
     ///
     /// # Errors
     /// [`Error::NotAccepted`] for a name of more than 300 characters; any error of a call.
     pub async fn create(&self, name: impl Into<String>) -> Result<Board> {
         let (api, name) = (self.client.api(), name.into());
-        let send = async { call!(api.create_board().board_name(&name).send_as::<Board>()).await };
+        let send = async {
+            let create = async || call!(api.create_board().board_name(&name).send_as::<Board>()).await;
+            let version = self.client.note_version().await;
+            if !version.is_some_and(|version| version.denies_new_boards()) {
+                return create().await;
+            }
+            let before = self.named(&name).await?;
+            match create().await {
+                Err(Error::Server(refusal)) if refusal.status == 500 => {
+                    let mut made = self.named(&name).await?;
+                    made.retain(|board| before.iter().all(|other| other.board_id != board.board_id));
+                    // Several: somebody else makes boards of this name, too.
+                    let mine = if made.len() == 1 { made.pop() } else { None };
+                    mine.ok_or(Error::Server(refusal))
+                }
+                outcome => outcome,
+            }
+        };
         self.client.asset_log().create_board(&name, send, |board| &board.board_id).await
     }
 

@@ -79,6 +79,11 @@ impl Compatibility {
         }
     }
 
+    /// Whether the server makes a board and then says that it failed (`boards_default.py` passes one count too many).
+    pub(crate) fn denies_new_boards(&self) -> bool {
+        numbers(&self.server_version).is_some_and(|version| ([6, 9, 0]..[6, 12, 0]).contains(&version))
+    }
+
     /// Whether a read of a path that does not exist gives the web page, not 404 (`no_cache_staticfiles.py`).
     pub(crate) fn has_web_page_for_unknown_paths(&self) -> bool {
         numbers(&self.server_version).is_some_and(|version| version >= [6, 12, 0])

@@ -141,17 +141,25 @@ def _build_unlisted(folder: Path, base: Path, package: list[str], neighbours: li
     """A release that nobody has tried: near the packages of one of its neighbours."""
     for neighbour in neighbours:
         shutil.rmtree(folder, ignore_errors=True)
-        _build_layer(folder, base, package + neighbour.split())
-        for _ in range(4):
-            unmet = _run([folder / "bin" / "python", "-c", UNMET, site_packages(folder)])
-            if unmet.returncode:
-                raise Failed(f"the requirements of {package[0]} cannot be read:\n{unmet.stdout[-2000:]}")
-            wishes = unmet.stdout.split()
-            if not wishes:
-                return
-            say(f"no list for {package[0]}; beside its neighbour's packages it wants {', '.join(wishes)}")
-            _pip(base, folder, wishes)
-    raise Failed(f"no set of packages found for {package[0]}; still unmet: {', '.join(wishes)}")
+        try:
+            return _fill(folder, base, package, neighbour.split())
+        except Failed as error:
+            trouble = error
+    raise Failed(f"no set of packages found for {package[0]}: {trouble}")
+
+
+def _fill(folder: Path, base: Path, package: list[str], neighbour: list[str]) -> None:
+    _build_layer(folder, base, package + neighbour)
+    for _ in range(4):
+        unmet = _run([folder / "bin" / "python", "-c", UNMET, site_packages(folder)])
+        if unmet.returncode:
+            raise Failed(f"the requirements of {package[0]} cannot be read:\n{unmet.stdout[-2000:]}")
+        wishes = unmet.stdout.split()
+        if not wishes:
+            return
+        say(f"no list for {package[0]}; beside its neighbour's packages it wants {', '.join(wishes)}")
+        _pip(base, folder, wishes)
+    raise Failed(f"still unmet: {', '.join(wishes)}")
 
 
 # Prints what the layer's own packages ask for and do not get, with all that they ask of it. The base's torch has to do
