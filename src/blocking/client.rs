@@ -20,6 +20,7 @@ use crate::{
     TransportOptions, api,
     assets::{Asset, Assets},
     client,
+    compatibility::Compatibility,
     error::Result,
     schema::NodeCatalogue,
     workflow::{Workflow, WorkflowDefinition},
@@ -55,6 +56,8 @@ mirror! {
     get fn base_url(&self) -> &Url;
     /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
     call fn server_version(&self) -> Result<String>;
+    /// Whether the server's version is one that this crate is tested with. Asks for it once.
+    call fn compatibility(&self) -> Result<Compatibility>;
     /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
     call fn catalogue(&self) -> Result<Arc<NodeCatalogue>>;
     /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
