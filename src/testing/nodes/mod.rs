@@ -100,4 +100,6 @@ pub(crate) fn image_names(output: &Value) -> Vec<&str> {
 }
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -185,7 +185,7 @@ fn dynamic_prompts_in_order() {
     assert_eq!(all("{0.5::a|b}"), ["a", "b"]);
     assert_eq!(super::dynamic_prompts("{a|b}{c|d}", 3, true).expect("a template"), ["ac", "ad", "bc"]);
     assert_eq!(super::dynamic_prompts("{a|b", 1, true).expect_err("unbalanced").error_type, "ParseException");
-    assert!(super::dynamic_prompts("__w__", 1, true).expect_err("no values").message.ends_with(": w"));
+    assert!(super::dynamic_prompts("{__w__|a}", 1, true).expect_err("no values").message.ends_with(": w"));
     let drawn = super::dynamic_prompts("{a|b} __w__", 5, false).expect("a template");
     assert_eq!(drawn.len(), 5);
     assert!(drawn.iter().all(|prompt| prompt == "a __w__" || prompt == "b __w__"), "{drawn:?}");

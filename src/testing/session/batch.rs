@@ -2,7 +2,7 @@
 
 use super::Problem;
 use super::graph::Graph;
-use super::values::{self, check};
+use super::values::{self, Texts, check};
 use crate::testing::openapi::schemas;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -21,6 +21,9 @@ pub(crate) struct Item {
 #[derive(Debug)]
 pub(crate) struct Expansion {
     graph: Value,
+    /// The graph without null members: the server keeps it so, and reads it again when a session starts. A value that
+    /// must not be missing but may be null, as in a metadata item, makes that fail.
+    stored: Value,
     /// For each group of the data, for each index in it, the values to set.
     groups: Vec<Vec<Vec<Value>>>,
     runs: usize,
@@ -41,7 +44,7 @@ impl Expansion {
                 rest /= group.len();
             }
             let values: Vec<&Value> = chosen.into_iter().rev().flatten().collect();
-            let mut graph = self.graph.clone();
+            let mut graph = self.stored.clone();
             for value in &values {
                 let (Some(node), Some(field)) = (value["node_path"].as_str(), value["field_name"].as_str()) else {
                     continue;
@@ -66,7 +69,7 @@ impl Expansion {
 /// Everything the real server refuses with 422, with places inside the batch.
 pub(crate) fn expand(batch: &Value) -> Result<Expansion, Vec<Problem>> {
     let Value::Object(members) = batch else {
-        return Err(vec![values::not_a_model("Batch", batch)]);
+        return Err(vec![values::not_an_object(batch)]);
     };
     let mut problems = Vec::new();
     let mut data = Vec::new();
@@ -76,7 +79,7 @@ pub(crate) fn expand(batch: &Value) -> Result<Expansion, Vec<Problem>> {
         else {
             continue;
         };
-        match check(schema, value) {
+        match check(schema, value, Texts::Only) {
             Ok(checked) if field == "data" => match groups(&checked) {
                 Ok(groups) => data = groups,
                 Err(broken) => problems.push(Problem::rule(broken, value).within(field)),
@@ -103,7 +106,19 @@ pub(crate) fn expand(batch: &Value) -> Result<Expansion, Vec<Problem>> {
         }
     }
     let runs = members.get("runs").and_then(Value::as_f64).map_or(1, |runs| runs as usize);
-    Ok(Expansion { graph: graph.to_json(), groups: data.iter().map(|group| zip(group)).collect(), runs })
+    let graph = graph.to_json();
+    Ok(Expansion { stored: without_nulls(&graph), graph, groups: data.iter().map(|group| zip(group)).collect(), runs })
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {

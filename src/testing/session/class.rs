@@ -1,7 +1,7 @@
 //! The node classes of the OpenAPI document: what pydantic knows of them on the real server.
 
 use super::types::Type;
-use super::values::{self, model};
+use super::values::{self, Texts, model};
 use super::{Problem, rules};
 use crate::testing::openapi::schemas;
 use indexmap::IndexMap;
@@ -59,7 +59,8 @@ impl Class {
 
     /// A node of this class as the server keeps it: defaults filled in, values converted, unknown members dropped.
     fn read(&self, node: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Problem>> {
-        let read = model(self.schema, node)?;
+        let node = rules::before(&self.node_type, node);
+        let read = model(self.schema, &node, Texts::OrNumbers)?;
         rules::fields(&self.node_type, &read)?;
         Ok(read)
     }
@@ -70,7 +71,7 @@ impl Class {
     /// The dotted place of the first thing that does not fit.
     pub(super) fn assign(&self, node: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(), String> {
         if let Some(schema) = self.properties.get(field) {
-            let value = values::check(schema, value).map_err(|problems| dotted(field, &problems))?;
+            let value = values::check(schema, value, Texts::OrNumbers).map_err(|problems| dotted(field, &problems))?;
             node.insert(field.to_owned(), value);
             rules::fields(&self.node_type, node).map_err(|_| field.to_owned())?;
         }
@@ -87,7 +88,9 @@ impl Class {
         for (name, schema) in self.output {
             let given = if name == "type" { None } else { fields.remove(name) };
             let value = match given {
-                Some(value) => values::check(schema, &value).map_err(|problems| dotted(name, &problems))?,
+                Some(value) => {
+                    values::check(schema, &value, Texts::Only).map_err(|problems| dotted(name, &problems))?
+                }
                 None => schema.get("default").cloned().ok_or_else(|| name.clone())?,
             };
             output.insert(name.clone(), value);

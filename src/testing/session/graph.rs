@@ -43,7 +43,7 @@ impl Graph {
     /// All problems of the nodes and edges by themselves, or else the first of those between them.
     pub(super) fn read(graph: &Value) -> Result<Self, Vec<Problem>> {
         let Value::Object(members) = graph else {
-            return Err(vec![values::not_a_model("Graph", graph)]);
+            return Err(vec![values::not_an_object(graph)]);
         };
         let mut problems = Vec::new();
         let id = match members.get("id") {
@@ -177,7 +177,7 @@ impl Graph {
 
 fn read_edge(edge: &Value) -> Result<Edge, Vec<Problem>> {
     let Value::Object(members) = edge else {
-        return Err(vec![values::not_a_model("Edge", edge)]);
+        return Err(vec![values::not_an_object(edge)]);
     };
     let mut problems = Vec::new();
     let mut end = |name: &str| {
@@ -186,7 +186,7 @@ fn read_edge(edge: &Value) -> Result<Edge, Vec<Problem>> {
             return None;
         };
         let Value::Object(members) = port else {
-            problems.push(values::not_a_model("EdgeConnection", port).within(name));
+            problems.push(values::not_an_object(port).within(name));
             return None;
         };
         let mut text = |member: &str| match members.get(member) {

@@ -178,6 +178,17 @@ fn collector(graph: &Graph, node: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What node classes change before they look at a value.
+pub(super) fn before(node_type: &str, node: &Map<String, Value>) -> Map<String, Value> {
+    let mut node = node.clone();
+    if node_type == "noise"
+        && let Some(seed) = node.get("seed").and_then(Value::as_i64)
+    {
+        node.insert("seed".into(), seed.rem_euclid(1 << 32).into());
+    }
+    node
+}
+
 /// Rules that node classes have beside their schema.
 pub(super) fn fields(node_type: &str, node: &Map<String, Value>) -> Result<(), Vec<Problem>> {
     let number = |field: &str| node.get(field).and_then(Value::as_f64).unwrap_or_default();

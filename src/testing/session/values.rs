@@ -15,22 +15,31 @@ fn reference(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
 }
 
+/// What is taken for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// Texts.
+    Only,
+    /// Numbers, too: nodes have `coerce_numbers_to_str`, the models in their fields have not.
+    OrNumbers,
+}
+
 /// The value as the server would keep it.
-pub(super) fn check(schema: &Value, value: &Value) -> Checked {
+pub(super) fn check(schema: &Value, value: &Value, texts: Texts) -> Checked {
     if let Some(name) = reference(schema) {
         let Some(target) = referred(schema) else { return Ok(value.clone()) };
         return match (target.contains_key("properties"), value) {
-            (true, Value::Object(members)) => model(target, members).map(Value::Object),
+            (true, Value::Object(members)) => model(target, members, Texts::Only).map(Value::Object),
             (true, _) => Err(vec![not_a_model(name, value)]),
             // Only enum classes have a name of their own.
             (false, _) => match target.get("enum").and_then(Value::as_array) {
                 Some(options) => one_of(options, value, "enum"),
-                None => plain(target, value),
+                None => plain(target, value, texts),
             },
         };
     }
     match schema.as_object() {
-        Some(schema) => plain(schema, value),
+        Some(schema) => plain(schema, value, texts),
         None => Ok(value.clone()),
     }
 }
@@ -39,6 +48,7 @@ pub(super) fn check(schema: &Value, value: &Value) -> Checked {
 pub(super) fn model(
     schema: &Map<String, Value>,
     members: &Map<String, Value>,
+    texts: Texts,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
     let none = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
@@ -46,7 +56,7 @@ pub(super) fn model(
     let (mut read, mut problems) = (Map::new(), Vec::new());
     for (name, property) in properties {
         match (members.get(name), property.get("default")) {
-            (Some(value), _) => match check(property, value) {
+            (Some(value), _) => match check(property, value, texts) {
                 Ok(value) => _ = read.insert(name.clone(), value),
                 Err(found) => problems.extend(found.into_iter().map(|problem| problem.within(name.as_str()))),
             },
@@ -70,9 +80,15 @@ pub(super) fn not_a_model(name: &str, value: &Value) -> Problem {
     Problem { ctx: Some(json!({"class_name": name})), ..Problem::new("model_type", message, value) }
 }
 
-fn plain(schema: &Map<String, Value>, value: &Value) -> Checked {
+/// The same for the parts of a request that FastAPI reads itself.
+pub(super) fn not_an_object(value: &Value) -> Problem {
+    let message = "Input should be a valid dictionary or object to extract fields from";
+    Problem::new("model_attributes_type", message, value)
+}
+
+fn plain(schema: &Map<String, Value>, value: &Value, texts: Texts) -> Checked {
     if let Some(branches) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
-        return union(schema, branches, value);
+        return union(schema, branches, value, texts);
     }
     if let Some(expected) = schema.get("const") {
         return one_of(std::slice::from_ref(expected), value, "literal_error");
@@ -84,9 +100,9 @@ fn plain(schema: &Map<String, Value>, value: &Value) -> Checked {
         Some("integer") => integer(value),
         Some("number") => number(value),
         Some("boolean") => boolean(value),
-        Some("string") => string(value),
+        Some("string") => string(value, texts),
         Some("null") if !value.is_null() => Err(Problem::new("none_required", "Input should be None", value)),
-        Some("array") => return list(schema, value),
+        Some("array") => return list(schema, value, texts),
         Some("object") if !value.is_object() => {
             Err(Problem::new("dict_type", "Input should be a valid dictionary", value))
         }
@@ -96,19 +112,19 @@ fn plain(schema: &Map<String, Value>, value: &Value) -> Checked {
 }
 
 /// Null where null may be; else the branch that takes the value as it is, else the first that can convert it.
-fn union(schema: &Map<String, Value>, branches: &[Value], value: &Value) -> Checked {
+fn union(schema: &Map<String, Value>, branches: &[Value], value: &Value, texts: Texts) -> Checked {
     let is_null = |branch: &Value| branch.get("type").is_some_and(|kind| kind == "null");
     if value.is_null() && branches.iter().any(is_null) {
         return Ok(Value::Null);
     }
     let branches: Vec<&Value> = branches.iter().filter(|branch| !is_null(branch)).collect();
     if let [only] = branches.as_slice() {
-        let checked = check(only, value)?;
+        let checked = check(only, value, texts)?;
         return bounds(schema, &checked).map_or(Ok(checked), |problem| Err(vec![problem]));
     }
     let (mut converted, mut problems) = (None, Vec::new());
     for branch in branches {
-        match check(branch, value) {
+        match check(branch, value, texts) {
             Ok(checked) if checked == *value => {
                 return bounds(schema, &checked).map_or(Ok(checked), |problem| Err(vec![problem]));
             }
@@ -124,6 +140,9 @@ fn union(schema: &Map<String, Value>, branches: &[Value], value: &Value) -> Chec
 fn label(schema: &Value) -> String {
     if let Some(name) = reference(schema) {
         return name.to_owned();
+    }
+    if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
+        return format!("union[{}]", branches.iter().map(label).collect::<Vec<_>>().join(","));
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("integer") => "int".into(),
@@ -149,13 +168,13 @@ fn one_of(options: &[Value], value: &Value, kind: &'static str) -> Checked {
     Err(vec![Problem { ctx: Some(json!({"expected": expected})), ..problem }])
 }
 
-fn list(schema: &Map<String, Value>, value: &Value) -> Checked {
+fn list(schema: &Map<String, Value>, value: &Value, texts: Texts) -> Checked {
     let Value::Array(items) = value else {
         return Err(vec![Problem::new("list_type", "Input should be a valid list", value)]);
     };
     let (mut read, mut problems) = (Vec::with_capacity(items.len()), Vec::new());
     for (index, item) in items.iter().enumerate() {
-        match schema.get("items").map_or_else(|| Ok(item.clone()), |schema| check(schema, item)) {
+        match schema.get("items").map_or_else(|| Ok(item.clone()), |schema| check(schema, item, texts)) {
             Ok(item) => read.push(item),
             Err(found) => problems.extend(found.into_iter().map(|problem| problem.within(index))),
         }
@@ -228,11 +247,10 @@ fn boolean(value: &Value) -> Result<Value, Problem> {
     }
 }
 
-/// Nodes take numbers for texts (`coerce_numbers_to_str`).
-fn string(value: &Value) -> Result<Value, Problem> {
+fn string(value: &Value, texts: Texts) -> Result<Value, Problem> {
     match value {
         Value::String(_) => Ok(value.clone()),
-        Value::Number(number) => Ok(json!(number.to_string())),
+        Value::Number(number) if texts == Texts::OrNumbers => Ok(json!(number.to_string())),
         _ => Err(Problem::new("string_type", "Input should be a valid string", value)),
     }
 }

@@ -1,6 +1,6 @@
 //! Blur as Pillow does it: Gaussian blur is three box blurs.
 
-use super::pixels::{alpha, in_mode, mode, opaque, premultiplied, with_alpha};
+use super::pixels::{alpha, in_mode, mode, opaque, product, with_alpha};
 use crate::testing::nodes::call::{Call, Fields};
 use image::{DynamicImage, Rgba, RgbaImage};
 
@@ -60,10 +60,13 @@ fn blur_line(line: &mut [u8], radius: f64) {
 pub(super) fn blur(call: &mut Call<'_>) -> Fields {
     let image = call.image("image")?.to_rgba8();
     let radius = call.float("radius")?;
-    let premultiplied = premultiplied(&image);
+    let mut weighted = image;
+    for Rgba([r, g, b, a]) in weighted.pixels_mut() {
+        (*r, *g, *b) = (product(*r, *a), product(*g, *a), product(*b, *a));
+    }
     let mut blurred = match call.text("blur_type")? {
-        "box" => boxes(&premultiplied, radius, 1),
-        _ => gaussian(&premultiplied, radius),
+        "box" => boxes(&weighted, radius, 1),
+        _ => gaussian(&weighted, radius),
     };
     for Rgba([r, g, b, a]) in blurred.pixels_mut() {
         let share = f32::from(*a) / 255.0 + 1e-6;

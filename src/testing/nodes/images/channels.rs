@@ -23,8 +23,8 @@ pub(super) fn convert(call: &mut Call<'_>) -> Fields {
     match call.text("mode")? {
         known @ ("L" | "RGB" | "RGBA") => call.save(in_mode(&image, known)),
         "I" => Err(NodeError::new("NotImplementedError", "the embedded server has no images of 32 bits")),
-        // Pillow converts, but cannot save it.
-        other => Err(NodeError::new("OSError", format!("cannot write mode {other} as PNG"))),
+        // Pillow converts, but PNG has no such mode.
+        _ => Err(NodeError::new("ImageFileSaveException", "Image file not saved")),
     }
 }
 

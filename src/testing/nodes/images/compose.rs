@@ -1,6 +1,6 @@
 //! Pictures put together.
 
-use super::pixels::{alpha, blended, gray, in_mode, mode, paste as pasted, scaled};
+use super::pixels::{alpha, blended, gray, in_mode, mode, paste as pasted, product as multiplied};
 use super::side;
 use crate::testing::nodes::NodeError;
 use crate::testing::nodes::call::{Call, Fields, value_error};
@@ -76,7 +76,7 @@ pub(super) fn multiply(call: &mut Call<'_>) -> Fields {
     let size = (first.width().min(second.width()), first.height().min(second.height()));
     let product = RgbaImage::from_fn(size.0, size.1, |x, y| {
         let (a, b) = (first.get_pixel(x, y), second.get_pixel(x, y));
-        Rgba([0, 1, 2, 3].map(|band| scaled(a[band], b[band])))
+        Rgba([0, 1, 2, 3].map(|band| multiplied(a[band], b[band])))
     });
     // A gray picture has the same in each band, so its product is gray again.
     let product = match mode {

@@ -1,6 +1,6 @@
 //! Masks that are pictures.
 
-use super::pixels::{gray, mode, scaled, with_alpha};
+use super::pixels::{gray, mode, product, with_alpha};
 use crate::testing::nodes::call::{Call, Fields, fields};
 use image::{GrayImage, Luma};
 use serde_json::json;
@@ -28,8 +28,8 @@ pub(super) fn from_alpha(call: &mut Call<'_>) -> Fields {
 pub(super) fn combine(call: &mut Call<'_>) -> Fields {
     let (first, second) = (gray(&*call.image("mask1")?), gray(&*call.image("mask2")?));
     let (width, height) = (first.width().min(second.width()), first.height().min(second.height()));
-    let product = |x, y| Luma([scaled(first.get_pixel(x, y)[0], second.get_pixel(x, y)[0])]);
-    call.save_as(GrayImage::from_fn(width, height, product), "mask")
+    let multiplied = |x, y| Luma([product(first.get_pixel(x, y)[0], second.get_pixel(x, y)[0])]);
+    call.save_as(GrayImage::from_fn(width, height, multiplied), "mask")
 }
 
 pub(super) fn from_color(call: &mut Call<'_>) -> Fields {

@@ -7,6 +7,11 @@ pub(super) fn scaled(a: u8, b: u8) -> u8 {
     divided(u32::from(a) * u32::from(b))
 }
 
+/// `a * b / 255`, cut off: what multiplying pictures does.
+pub(super) fn product(a: u8, b: u8) -> u8 {
+    (u32::from(a) * u32::from(b) / 255) as u8
+}
+
 /// `value / 255`, rounded.
 pub(super) fn divided(value: u32) -> u8 {
     let value = value + 128;
@@ -124,8 +129,10 @@ pub(super) fn to_hsv(Rgb([r, g, b]): Rgb<u8>) -> [u8; 3] {
     } else {
         4.0 + distance(g) - distance(r)
     };
-    let hue = (hue / 6.0 + 1.0) % 1.0;
-    [(hue * 255.0) as u8, (range / f32::from(most) * 255.0) as u8, most]
+    // Pillow computes with 64 bits and keeps 32.
+    let hue = ((f64::from(hue) / 6.0 + 1.0) % 1.0) as f32;
+    let saturation = range / f32::from(most);
+    [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, most]
 }
 
 /// The reverse.
@@ -133,10 +140,10 @@ pub(super) fn from_hsv([h, s, v]: [u8; 3]) -> Rgb<u8> {
     if s == 0 {
         return Rgb([v, v, v]);
     }
-    let sector = f32::from(h) * 6.0 / 255.0;
-    let (saturation, value) = (f32::from(s) / 255.0, f32::from(v));
-    let part = sector - sector.floor();
-    let shade = |share: f32| (value * (1.0 - saturation * share)).round() as u8;
+    let sector = f64::from(h) * 6.0 / 255.0;
+    let (saturation, value) = (f64::from((f64::from(s) / 255.0) as f32), f64::from(v));
+    let part = f64::from((sector - sector.floor()) as f32);
+    let shade = |share: f64| (value * (1.0 - saturation * share)).round() as u8;
     let (p, q, t) = (shade(1.0), shade(part), shade(1.0 - part));
     Rgb(match sector as u32 % 6 {
         0 => [v, t, p],

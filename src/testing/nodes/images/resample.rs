@@ -92,17 +92,21 @@ pub(in super::super) fn resize(image: &DynamicImage, width: u32, height: u32, fi
 
 fn bytes<const BANDS: usize>(from: &[u8], (w, h): (u32, u32), (width, height): (u32, u32), filter: Filter) -> Vec<u8> {
     let (w, h, width, height) = (w as usize, h as usize, width as usize, height as usize);
-    if (w, h) == (width, height) {
+    if (w, h) == (width, height) || w == 0 || h == 0 {
         return from.to_vec();
     }
     if filter == Filter::Nearest {
-        let place = |to: usize, size: usize, new: usize| {
-            (((to as f64 + 0.5) * (size as f64 / new as f64)) as usize).min(size.saturating_sub(1))
+        // Pillow adds the step up, rounding errors and all.
+        let places = |size: usize, new: usize| -> Vec<usize> {
+            let step = size as f64 / new as f64;
+            let next = |at: &f64| Some(at + step);
+            std::iter::successors(Some(step * 0.5), next).take(new).map(|at| (at as usize).min(size - 1)).collect()
         };
+        let (rows, columns) = (places(h, height), places(w, width));
         let mut resized = Vec::with_capacity(width * height * BANDS);
-        for y in 0..height {
-            for x in 0..width {
-                let at = (place(y, h, height) * w + place(x, w, width)) * BANDS;
+        for row in &rows {
+            for column in &columns {
+                let at = (row * w + column) * BANDS;
                 resized.extend_from_slice(&from[at..at + BANDS]);
             }
         }

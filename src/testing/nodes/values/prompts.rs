@@ -4,6 +4,7 @@
 use crate::testing::nodes::NodeError;
 use crate::testing::nodes::call::{Call, Fields, fields, value_error};
 use serde_json::json;
+use std::collections::HashSet;
 use std::io::BufRead;
 
 /// A template: its parts one after the other.
@@ -31,7 +32,7 @@ const MOST: usize = 10_000;
 /// The prompts of a template, at most `max_prompts`: all combinations in order, or each drawn at random.
 ///
 /// # Errors
-/// If the template cannot be read, or asks for combinations of a wildcard, which the server has no values for.
+/// If the template cannot be read, or combines a wildcard with options, as the server has no values for it.
 pub(crate) fn dynamic_prompts(prompt: &str, max_prompts: usize, combinatorial: bool) -> Result<Vec<String>, NodeError> {
     let template: String =
         prompt.lines().map(|line| line.split('#').next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
@@ -41,7 +42,9 @@ pub(crate) fn dynamic_prompts(prompt: &str, max_prompts: usize, combinatorial: b
     let max_prompts = max_prompts.min(MOST);
     if combinatorial {
         let mut missing = Vec::new();
-        wildcards(&sequence, &mut missing);
+        for part in sequence.iter().filter(|part| matches!(part, Part::Variant { .. })) {
+            wildcards(part, &mut missing);
+        }
         if !missing.is_empty() {
             return Err(value_error(format!("No values found for wildcard(s): {}", missing.join(", "))));
         }
@@ -121,6 +124,10 @@ impl Reader<'_> {
         let (least, most, separator) = self.bound();
         let mut options = Vec::new();
         loop {
+            // White space before an option is not part of it; after it, it is.
+            while self.chars.get(self.at).is_some_and(|char| char.is_whitespace()) {
+                self.at += 1;
+            }
             let weight = self.weight();
             options.push((weight, self.sequence(depth, true)?));
             match self.chars.get(self.at) {
@@ -175,13 +182,14 @@ impl Reader<'_> {
     }
 }
 
-fn wildcards(sequence: &Sequence, found: &mut Vec<String>) {
-    for part in sequence {
-        match part {
-            Part::Wildcard(name) if !found.contains(name) => found.push(name.clone()),
-            Part::Variant { options, .. } => options.iter().for_each(|(_, option)| wildcards(option, found)),
-            _ => {}
+/// Names of the wildcards in a variant: the package never ends combining those. One outside of variants it repeats.
+fn wildcards(part: &Part, found: &mut Vec<String>) {
+    match part {
+        Part::Wildcard(name) if !found.contains(name) => found.push(name.clone()),
+        Part::Variant { options, .. } => {
+            options.iter().flat_map(|(_, option)| option).for_each(|part| wildcards(part, found));
         }
+        _ => {}
     }
 }
 
@@ -191,13 +199,15 @@ fn combinations(sequence: &Sequence, limit: usize) -> Vec<String> {
     for part in sequence {
         let choices = match part {
             Part::Text(text) => vec![text.clone()],
-            Part::Wildcard(name) => vec![format!("__{name}__")],
+            Part::Wildcard(name) => vec![format!("__{name}__"); limit],
             Part::Variant { least, most, separator, options } => {
                 let options: Vec<Vec<String>> = options.iter().map(|(_, option)| combinations(option, limit)).collect();
                 let mut choices = Vec::new();
                 for count in *least..=*most {
                     arrange(&options, count, separator, &mut Vec::new(), &mut choices, limit);
                 }
+                let mut seen = HashSet::new();
+                choices.retain(|choice: &String| seen.insert(choice.clone()));
                 choices
             }
         };
