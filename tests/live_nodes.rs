@@ -2,7 +2,7 @@
 //! (`src/testing/nodes/recorded.rs`) compare themselves with the recording; here the recording is compared with the
 //! server of `INVOKEAI_TEST_URL`, or made anew from it with `INVOKEAI_RECORD=1`. The server must be a 6.14.2.
 
-#[allow(dead_code)] // Other test files use the rest of it.
+#[allow(dead_code)]
 #[path = "common/live.rs"]
 mod live;
 #[path = "common/skip.rs"]
