@@ -2,8 +2,8 @@
 //!
 //! Nodes without a model do what InvokeAI's do (`invokeai/app/invocations/`): same outputs, same pixels where Pillow's
 //! arithmetic is simple enough. Nodes with one pretend: a picture is made from the prompts, the seed and the size, so
-//! that equal inputs give equal pictures and different ones differ, and image-to-image keeps of the input what
-//! `denoising_start` says. A type in neither group is refused, see [`unsupported`].
+//! that equal inputs give equal pictures and different ones differ, and image-to-image keeps the more of
+//! the input, the greater `denoising_start` is. A type in neither group is refused, see [`unsupported`].
 //!
 //! Random numbers are not those of NumPy, so nodes with a seed give other values than the real server, but the same
 //! each time.

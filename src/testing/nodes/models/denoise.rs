@@ -45,7 +45,7 @@ pub(super) fn denoise(call: &mut Call<'_>) -> Fields {
     call.keep_latents(Tensor::Latents { digest, picture: Arc::new(picture) }, &json!(null))
 }
 
-/// What denoising gives: of the picture before it as much as `start` says, and all of it where the mask is white.
+/// What denoising gives: of the picture before it the more, the later it starts, and all of it where the mask is white.
 fn result(
     call: &mut Call<'_>,
     digest: u64,
@@ -55,7 +55,8 @@ fn result(
 ) -> Result<RgbImage, NodeError> {
     let new = landscape(digest, width, height);
     let Some(before) = before else { return Ok(new) };
-    let mut picture = mixed(&new, before, start as f32);
+    // The first steps decide most, so that even a small start, as FLUX workflows have it, keeps a visible part.
+    let mut picture = mixed(&new, before, start.max(0.0).sqrt() as f32);
     if call.given("denoise_mask").is_some()
         && let Tensor::Mask { mask, .. } = call.tensor("denoise_mask", "mask_name")?
     {
