@@ -12,6 +12,7 @@ use url::Url;
 use crate::{
     api::{self, call},
     assets::AssetLog,
+    deadline::bounded,
     error::{Error, Result},
     schema::NodeCatalogue,
     transport::{Token, Transport, TransportOptions, runtime},
@@ -233,18 +234,22 @@ impl ClientBuilder {
         if let Some(token) = &self.token {
             token.header()?;
         }
-        let http = match self.http {
-            Some(http) => http,
-            None => reqwest::Client::builder()
-                .connect_timeout(self.options.connect_timeout)
-                .read_timeout(self.options.read_timeout)
-                .pool_idle_timeout(self.options.pool_idle_timeout)
-                .user_agent(concat!("invokeai-client/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|error| Error::invalid("http client", error.to_string()))?,
+        let made = |builder: reqwest::ClientBuilder| {
+            let builder = builder
+                .connect_timeout(bounded(self.options.connect_timeout))
+                .pool_idle_timeout(bounded(self.options.pool_idle_timeout))
+                .user_agent(concat!("invokeai-client/", env!("CARGO_PKG_VERSION")));
+            builder.build().map_err(|error| Error::invalid("http client", error.to_string()))
+        };
+        let (http, uploads) = match self.http {
+            Some(http) => (http, None),
+            None => {
+                let plain = reqwest::Client::builder;
+                (made(plain().read_timeout(bounded(self.options.read_timeout)))?, Some(made(plain())?))
+            }
         };
         let assets = AssetLog::open(self.ledger.as_deref(), base.as_str())?;
-        let transport = Transport::new(http.clone(), self.token, self.options);
+        let transport = Transport::new(http.clone(), uploads, self.token, self.options);
         #[cfg(feature = "events")]
         let events = {
             let token = transport.clone();

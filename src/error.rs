@@ -386,7 +386,8 @@ impl fmt::Display for Detail {
         /// So many problems are told one by one.
         const TOLD: usize = 5;
         match self {
-            Self::Text(text) => f.write_str(&excerpt(text)),
+            Self::Text(text) | Self::Plain(text) if text.trim_end().is_empty() => f.write_str("(no text)"),
+            Self::Text(text) | Self::Plain(text) => f.write_str(&excerpt(text)),
             Self::Fields(problems) => {
                 for (i, problem) in problems.iter().take(TOLD).enumerate() {
                     write!(f, "{}{problem}", if i == 0 { "" } else { "; " })?;
@@ -397,8 +398,6 @@ impl fmt::Display for Detail {
                 }
             }
             Self::Json(value) => f.write_str(&excerpt(&value.to_string())),
-            Self::Plain(text) if text.is_empty() => f.write_str("(no text)"),
-            Self::Plain(text) => f.write_str(text),
         }
     }
 }
@@ -417,8 +416,8 @@ pub struct FieldProblem {
 
 impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An unknown node type comes with a list of all known ones.
-        write!(f, "{}: {}", self.location, excerpt(&self.message))
+        // An unknown node type comes with a list of all known ones, and a place may be named by what was sent.
+        write!(f, "{}: {}", excerpt(&self.location), excerpt(&self.message))
     }
 }
 
@@ -430,7 +429,7 @@ impl Detail {
         };
         match value.get("detail") {
             Some(Value::String(text)) => Self::Text(text.clone()),
-            Some(Value::Array(problems)) if problems.iter().all(|p| p.get("msg").is_some()) => {
+            Some(Value::Array(problems)) if !problems.is_empty() && problems.iter().all(|p| p.get("msg").is_some()) => {
                 Self::Fields(problems.iter().map(FieldProblem::parse).collect())
             }
             Some(other) => Self::Json(other.clone()),

@@ -46,6 +46,9 @@ pub mod assets {}
 #[doc = include_str!("../docs/errors.md")]
 pub mod errors {}
 
+#[doc = include_str!("../docs/faults.md")]
+pub mod faults {}
+
 #[doc = include_str!("../docs/users.md")]
 pub mod users {}
 

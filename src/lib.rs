@@ -13,9 +13,12 @@ pub mod boards;
 pub mod cleanup;
 mod client;
 pub mod compatibility;
+mod deadline;
 pub mod download;
 mod error;
 pub mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(all(any(doc, doctest), feature = "events"))]
 pub mod guide;
 pub mod images;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::Stream;
 use reqwest::{Body, Request, RequestBuilder, multipart};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::ReaderStream;
@@ -78,7 +79,10 @@ impl Upload {
         /// So many bytes tell what a file is.
         const HEAD: usize = 16;
         let (head, part) = match self.source {
-            Source::Bytes(bytes) => (bytes.slice(..bytes.len().min(HEAD)), multipart::Part::stream(bytes)),
+            Source::Bytes(bytes) => {
+                let (head, length) = (bytes.slice(..bytes.len().min(HEAD)), bytes.len() as u64);
+                (head, multipart::Part::stream_with_length(Body::wrap_stream(pieces(bytes)), length))
+            }
             Source::Path(path) => {
                 let failed = |error| Error::io("read", path.clone(), error);
                 let file = tokio::fs::File::open(&path).await.map_err(failed)?;
@@ -101,6 +105,14 @@ impl Upload {
     }
 }
 
+/// So many bytes are handed to the connection at a time. That it asks for the next shows that it moves.
+const PIECE: usize = 256 * 1024;
+
+fn pieces(mut bytes: Bytes) -> impl Stream<Item = std::io::Result<Bytes>> {
+    let next = move || (!bytes.is_empty()).then(|| Ok(bytes.split_to(bytes.len().min(PIECE))));
+    futures::stream::iter(std::iter::from_fn(next))
+}
+
 /// Reads the first bytes, and makes a part of them and the rest.
 async fn streamed(
     mut reader: impl AsyncRead + Send + Sync + Unpin + 'static,
@@ -111,7 +123,7 @@ async fn streamed(
     (&mut reader).take(head as u64).read_to_end(&mut first).await?;
     let first = Bytes::from(first);
     let whole = std::io::Cursor::new(first.clone()).chain(reader);
-    let body = Body::wrap_stream(ReaderStream::with_capacity(whole, 256 * 1024));
+    let body = Body::wrap_stream(ReaderStream::with_capacity(whole, PIECE));
     let part = match length {
         Some(length) => multipart::Part::stream_with_length(body, length),
         None => multipart::Part::stream(body),

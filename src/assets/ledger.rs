@@ -14,7 +14,27 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     path: PathBuf,
-    file: Arc<Mutex<File>>,
+    lines: Arc<Mutex<Lines>>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    /// Whether the last line may lack its end, and would swallow the next.
+    torn: bool,
+}
+
+impl Lines {
+    /// Appends a line and waits until it is on disk.
+    fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let start: &[u8] = if self.torn { b"\n" } else { b"" };
+        // A full disk takes part of a line.
+        self.torn = true;
+        // One write, so that lines of several processes do not mix.
+        self.file.write_all(&[start, line, b"\n"].concat())?;
+        self.torn = false;
+        self.file.sync_data()
+    }
 }
 
 impl Ledger {
@@ -22,6 +42,10 @@ impl Ledger {
     pub(crate) fn open(path: &Path, server: &str) -> Result<(Self, Assets)> {
         let failed = |error| Error::io("open the ledger", path, error);
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(failed)?;
+        // A device may have no end.
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(failed(std::io::Error::other("it is no file")));
+        }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let (assets, recorded) = read(&bytes);
@@ -32,11 +56,9 @@ impl Ledger {
             }
             _ => {}
         }
-        // A line that a crash tore must not swallow the next one.
-        if bytes.last().is_some_and(|last| *last != b'\n') {
-            file.write_all(b"\n").map_err(failed)?;
-        }
-        let ledger = Self { path: path.to_owned(), file: Arc::new(Mutex::new(file)) };
+        // A crash can tear a line, too.
+        let torn = bytes.last().is_some_and(|last| *last != b'\n');
+        let ledger = Self { path: path.to_owned(), lines: Arc::new(Mutex::new(Lines { file, torn })) };
         if recorded.is_none() {
             ledger.write(&Record::Server { url: server.to_owned() })?;
         }
@@ -46,11 +68,8 @@ impl Ledger {
     /// Appends a record and waits until it is on disk.
     fn write(&self, record: &Record) -> Result<()> {
         let failed = |error| Error::io("write the ledger", &self.path, error);
-        let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // One write, so that lines of several processes do not mix.
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(failed)
+        let line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).append(&line).map_err(failed)
     }
 
     /// Appends a record without holding up other tasks. Once begun it is carried out, also if the future is dropped.
@@ -63,7 +82,7 @@ impl Ledger {
 
 /// What the lines of a ledger add up to, and its server. Lines that cannot be read are passed over: a crash can tear
 /// one, and then what it announced was not sent.
-fn read(bytes: &[u8]) -> (Assets, Option<String>) {
+pub(crate) fn read(bytes: &[u8]) -> (Assets, Option<String>) {
     let (mut assets, mut server) = (Assets::default(), None);
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         match serde_json::from_slice::<Record>(line) {

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Client, error::Result, outputs::FileKind};
 use ledger::Ledger;
+pub(crate) use ledger::read as read_ledger;
 use record::{Kind, Record};
 
 /// Something on a server.

@@ -24,6 +24,7 @@ mod name;
 mod transfer;
 
 pub use many::{DownloadMany, DownloadReport};
+pub(crate) use name::file_name as checked_file_name;
 pub(crate) use transfer::Source;
 
 use std::{

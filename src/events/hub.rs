@@ -18,6 +18,7 @@ use super::buffer::Buffer;
 use super::filter::Room;
 use super::socket::{Connection, Incoming};
 use super::{Event, EventEndpoint, EventError, EventFilter, EventItem, EventStream, EventsOptions, Gap};
+use crate::deadline;
 
 /// A connection that lasted this long was a good one: its loss starts the pauses anew.
 const STABLE: Duration = Duration::from_secs(5);
@@ -406,7 +407,7 @@ async fn serve(shared: &Shared, connection: &mut Connection<Upgraded>) -> Result
                         Room::BulkDownload => ("subscribe_bulk_download", json!({ "bulk_download_id": "default" })),
                     };
                     let ack = connection.emit(name, data).await?;
-                    unconfirmed.insert(ack, (room, Instant::now() + shared.options.ack_timeout));
+                    unconfirmed.insert(ack, (room, deadline::after(shared.options.ack_timeout)));
                 }
             }
             shared.mark_live(&joined);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     Client,
     api::call,
+    deadline,
     download::{Collision, Download, SavedFile, Source},
     error::{Error, Result},
 };
@@ -113,7 +114,7 @@ impl ZipDownload {
 
     async fn run(&self, to: To) -> Result<Got> {
         self.check().await?;
-        let deadline = Instant::now() + self.timeout;
+        let deadline = deadline::after(self.timeout);
         let mut news = News::of(&self.client).await;
         let (mut attempt, mut interrupted) = (1, false);
         loop {

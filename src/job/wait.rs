@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Finished, Job, state::Standing};
 use crate::{
+    deadline,
     error::{Error, Result},
     progress::Progress,
     queue::ItemStatus,
@@ -83,7 +84,7 @@ impl<'a> Wait<'a> {
     }
 
     async fn run(mut self) -> Result<Finished> {
-        let deadline = self.timeout.map(|limit| Instant::now() + limit);
+        let deadline = self.timeout.map(deadline::after);
         let state = &self.job.submission.shared.state;
         let mut changes = state.changes();
         let mut told: Option<Progress> = None;
@@ -106,7 +107,7 @@ impl<'a> Wait<'a> {
             {
                 return Err(error);
             }
-            let poll = self.poll_interval.map(|interval| Instant::now() + interval);
+            let poll = self.poll_interval.map(deadline::after);
             tokio::select! {
                 biased;
                 // The state lives as long as this job.

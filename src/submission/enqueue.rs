@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Client,
     api::call,
+    deadline,
     error::{Error, Result},
     queue::ItemSummary,
 };
@@ -97,7 +98,7 @@ async fn find(
     least: u64,
 ) -> Option<Enqueued> {
     let queue = client.queue(queue_id);
-    let deadline = Instant::now() + client.transport().options().lost_answer_patience;
+    let deadline = deadline::after(client.transport().options().lost_answer_patience);
     let mut found: Option<Enqueued> = None;
     loop {
         // The server may be on its way up again, or still at work on the request.

@@ -13,13 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http_body_util::BodyExt as _;
 use rand::RngExt as _;
-use reqwest::{Method, Request, Response, StatusCode, header};
+use reqwest::{Body, Method, Request, Response, StatusCode, header};
+use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::{
     api::Operation,
     compatibility::Compatibility,
+    deadline,
     error::{Detail, Error, Refusal, Result},
 };
 
@@ -27,6 +30,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
     http: reqwest::Client,
+    /// For requests whose body is streamed; `None` where the caller made the client and set its limits. Reqwest's limit
+    /// on silence counts from the first byte sent, so it would end every upload that takes longer.
+    uploads: Option<reqwest::Client>,
     token: Arc<RwLock<Option<Token>>>,
     options: Arc<TransportOptions>,
     version: Arc<OnceLock<String>>,
@@ -40,9 +46,14 @@ const REFRESHED_TOKEN: &str = "x-refreshed-token";
 const ERROR_BODY_LIMIT: usize = 256 * 1024;
 
 impl Transport {
-    pub(crate) fn new(http: reqwest::Client, token: Option<Token>, options: TransportOptions) -> Self {
+    pub(crate) fn new(
+        http: reqwest::Client,
+        uploads: Option<reqwest::Client>,
+        token: Option<Token>,
+        options: TransportOptions,
+    ) -> Self {
         let (token, options) = (Arc::new(RwLock::new(token)), Arc::new(options));
-        Self { http, token, options, version: Arc::default(), operations: Arc::default() }
+        Self { http, uploads, token, options, version: Arc::default(), operations: Arc::default() }
     }
 
     /// Version of the server, once it is known.
@@ -170,7 +181,54 @@ impl Transport {
             request.headers_mut().insert(header::AUTHORIZATION, token.header()?);
         }
         let url = without_secrets(request.url());
-        self.http.execute(request).await.map_err(|error| self.failure(operation.id, url, error))
+        let is_streamed = request.body().is_some_and(|body| body.as_bytes().is_none());
+        match &self.uploads {
+            Some(uploads) if is_streamed => self.upload(uploads, operation, request, url).await,
+            _ => self.http.execute(request).await.map_err(|error| self.failure(operation.id, url, error)),
+        }
+    }
+
+    /// Sends a body that may take any time, as long as it moves.
+    async fn upload(
+        &self,
+        uploads: &reqwest::Client,
+        operation: &Operation,
+        mut request: Request,
+        url: String,
+    ) -> Result<Response> {
+        let moves = Arc::new(Notify::new());
+        let moving = Arc::clone(&moves);
+        let body = request.body_mut().take().unwrap_or_default();
+        *request.body_mut() = Some(Body::wrap(body.map_frame(move |frame| {
+            moving.notify_one();
+            frame
+        })));
+        let mut answer = std::pin::pin!(uploads.execute(request));
+        let limit = self.options.read_timeout;
+        let mut sent = false;
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer.map_err(|error| self.failure(operation.id, url, error)),
+                () = moves.notified() => sent = true,
+                () = tokio::time::sleep_until(deadline::after(limit)) => {
+                    let doing = format!("sending to {} or waiting for its answer", operation.id);
+                    return Err(Error::Timeout { doing, limit, sent });
+                }
+            }
+        }
+    }
+
+    /// Limits the silence while an answer is read, which the client for uploads does not.
+    pub(super) async fn in_time<T>(&self, operation: &'static str, read: impl Future<Output = T>) -> Result<T> {
+        let limit = self.options.read_timeout;
+        match &self.uploads {
+            None => Ok(read.await),
+            Some(_) => tokio::time::timeout(limit, read).await.map_err(|_| {
+                let doing = format!("waiting for the answer to {operation}");
+                Error::Timeout { doing, limit, sent: true }
+            }),
+        }
     }
 
     /// Turns a failure of the connection into this crate's error.

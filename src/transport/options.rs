@@ -22,7 +22,7 @@ use std::time::Duration;
 pub struct TransportOptions {
     /// Longest time to make a connection. 10 s.
     pub connect_timeout: Duration,
-    /// Longest silence of the server, before and within an answer. 60 s: while it collects garbage or loads a model,
+    /// Longest silence of the server, before and within an answer, and longest standstill of an upload. 60 s: while it collects garbage or loads a model,
     /// InvokeAI answers nobody for seconds.
     pub read_timeout: Duration,
     /// How often a read (GET, HEAD) is sent again after a broken connection, or a 429, 502, 503 or 504. 3 times.

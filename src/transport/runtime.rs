@@ -185,7 +185,7 @@ pub(super) async fn body(
     // The announced length is the server's word; memory is taken as bytes come.
     let mut whole = BytesMut::with_capacity((expected as usize).min(FIRST_CAPACITY));
     loop {
-        match response.chunk().await {
+        match transport.in_time(operation.id, response.chunk()).await? {
             Ok(Some(chunk)) if whole.len() + chunk.len() > limit => return Err(too_long()),
             Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
             Ok(None) => return Ok(whole.freeze()),
