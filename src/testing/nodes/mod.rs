@@ -18,9 +18,11 @@ mod registry;
 mod tensors;
 mod values;
 
+#[allow(unused_imports, reason = "the server gives some of them")]
 pub(crate) use context::{Context, NewImage, Preview, SavedImage};
 pub(crate) use error::NodeError;
 pub(crate) use tensors::Tensors;
+#[allow(unused_imports, reason = "for the server's utilities")]
 pub(crate) use values::prompts::dynamic_prompts;
 
 use super::session::Prepared;

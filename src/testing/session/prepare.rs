@@ -213,7 +213,7 @@ impl Session {
             let same = |other: &&(String, usize)| {
                 self.executions[other.1].path == self.executions[first.1].path && axes(&other.0) == axes(&first.0)
             };
-            if rest.iter().all(|other| same(other)) {
+            if rest.iter().all(same) {
                 return self.executions[first.1].path.clone();
             }
         }

@@ -1,4 +1,5 @@
 //! Checks and converts values the way pydantic does in its lax mode, by the JSON schemas of the OpenAPI document.
+#![allow(clippy::result_large_err, reason = "refusals are rare and soon in a list")]
 
 use super::Problem;
 use crate::testing::openapi::schemas;

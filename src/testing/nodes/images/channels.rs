@@ -28,11 +28,14 @@ pub(super) fn convert(call: &mut Call<'_>) -> Fields {
     }
 }
 
+/// Changes one channel of a pixel. What changes the value is told whether it is a hue, which wraps around.
+type ChangePixel = fn(Rgba<u8>, &dyn Fn(u8, bool) -> u8) -> [u8; 4];
+
 /// Changes one channel of every pixel, by its name in the node.
 fn change(call: &mut Call<'_>, change: impl Fn(u8, bool) -> u8) -> Fields {
     let image = call.image("image")?.to_rgba8();
     let channel = call.text("channel")?;
-    let changed: fn(Rgba<u8>, &dyn Fn(u8, bool) -> u8) -> [u8; 4] = match channel {
+    let changed: ChangePixel = match channel {
         "Red (RGBA)" => |Rgba([r, g, b, a]), change| [change(r, false), g, b, a],
         "Green (RGBA)" => |Rgba([r, g, b, a]), change| [r, change(g, false), b, a],
         "Blue (RGBA)" => |Rgba([r, g, b, a]), change| [r, g, change(b, false), a],
