@@ -1,8 +1,66 @@
-//! An embedded InvokeAI-compatible server, for demos and for tests of programs that use this crate.
+//! An InvokeAI server inside your program, for demos and for tests of programs that use this crate. Feature `testing`.
+//!
+//! It needs no GPU, no model and no installation: real HTTP and real Socket.IO on a loopback port, records and images
+//! in memory, nothing on disk. It talks like InvokeAI 6.14.2 and is checked against that: the suite `tests/contract.rs`
+//! of this crate asks both the same and compares what they answer and announce.
+//!
+//! * It **executes** nodes that need no model: images, masks, text, numbers, collections, iteration, metadata.
+//! * It **pretends** for nodes that need one: there is progress with previews, and a picture that depends on prompt,
+//!   seed, size and input picture. Equal inputs give equal pictures.
+//! * What it does not do it **refuses** with status 501 and says what that was. It never makes up an answer.
+//!
+//! # A test of your own program
+//!
+//! ```
+//! use invokeai_client::{Upload, testing::{Fault, TestServer}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = TestServer::start()?;
+//! let client = server.client()?; // or give `server.url()` to your program
+//!
+//! // Here your program works.
+//! let mut png = std::io::Cursor::new(Vec::new());
+//! image::RgbImage::new(64, 48).write_to(&mut png, image::ImageFormat::Png)?;
+//! let image = client.images().upload(Upload::bytes("photo.png", png.into_inner())).await?;
+//!
+//! // What did it do?
+//! assert_eq!(client.api().get_image_dto(&*image.image_name).send().await?.image_category.to_string(), "user");
+//! assert_eq!(server.faults().calls("upload_image"), 1);
+//!
+//! // And how does it take it if the server fails?
+//! server.faults().add("get_image_dto", Fault::status(403), 1);
+//! assert!(client.api().get_image_dto(&*image.image_name).send().await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What differs from the real server
+//!
+//! * Its library of workflows and its style presets start empty; the models are the tiny ones of this crate's
+//!   `tests/server`, and only their records exist.
+//! * Videos, downloads from the network, custom node packs and a few operations for administrators answer 501.
+//! * An installed model is a record: its source is not read, and base and type are guessed from its name.
+//! * Tokens only look like JSON web tokens.
 
-#[allow(dead_code, reason = "called by the server that is being written on top of it")]
+mod connection;
+mod dispatch;
+mod events;
+mod faults;
+mod http;
 pub(crate) mod nodes;
-#[allow(dead_code, reason = "called by the server that is being written on top of it")]
 pub(crate) mod openapi;
-#[allow(dead_code, reason = "called by the server that is being written on top of it")]
+mod operations;
+mod png;
+mod processor;
+mod routes;
+mod server;
 pub(crate) mod session;
+mod sockets;
+mod store;
+mod validate;
+mod world;
+mod zip;
+
+pub use faults::{Fault, Faults};
+pub use server::{TestServer, TestServerBuilder};

@@ -42,7 +42,7 @@ mod migrate;
 mod models;
 mod outputs;
 mod parse;
-mod png_text;
+pub(crate) mod png_text;
 mod problem;
 mod readiness;
 mod references;

@@ -12,7 +12,7 @@ pub(super) fn is_png(bytes: &[u8]) -> bool {
 }
 
 /// The text of the first text chunk with this keyword. The error says what is wrong with the file.
-pub(super) fn find(bytes: &[u8], keyword: &str) -> Result<Option<String>, String> {
+pub(crate) fn find(bytes: &[u8], keyword: &str) -> Result<Option<String>, String> {
     let Some(mut rest) = bytes.strip_prefix(&SIGNATURE) else {
         return Err("it is no PNG image".into());
     };
