@@ -319,7 +319,6 @@ async fn read_form(request: Request<Body>) -> Result<Vec<Part>, Answer> {
     while let Some(field) = multipart.next_field().await.map_err(unreadable)? {
         form.push(Part {
             name: field.name().unwrap_or_default().into(),
-            file_name: field.file_name().map(str::to_owned),
             content_type: field.content_type().map(str::to_owned),
             bytes: field.bytes().await.map_err(unreadable)?,
         });

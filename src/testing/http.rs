@@ -31,7 +31,6 @@ impl Caller {
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: String,
-    pub(crate) file_name: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) bytes: Bytes,
 }
@@ -97,11 +96,6 @@ impl Call<'_> {
     /// A text of the form.
     pub(crate) fn form_text(&self, name: &str) -> Option<String> {
         Some(String::from_utf8_lossy(&self.part(name)?.bytes).into_owned())
-    }
-
-    /// Refuses those who are no administrators.
-    pub(crate) fn require_admin(&self) -> Result<(), Answer> {
-        if self.caller.is_admin { Ok(()) } else { Err(Answer::refusal(403, "Admin privileges required")) }
     }
 }
 
