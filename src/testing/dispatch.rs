@@ -246,11 +246,7 @@ fn check_json(schema: &BodySchema, bytes: &Bytes, is_json: bool, errors: &mut Ve
         match serde_json::from_slice::<Value>(bytes) {
             Ok(value) => Some(value),
             Err(error) => {
-                // FastAPI counts characters from the beginning.
-                let before = bytes.split(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
-                let position = before.map(|line| line.len() + 1).sum::<usize>() + error.column().saturating_sub(1);
-                errors.push(json!({"type": "json_invalid", "loc": ["body", position], "msg": "JSON decode error",
-                    "input": {}, "ctx": {"error": error.to_string()}}));
+                errors.push(bad_json(bytes, &error));
                 return Value::Null;
             }
         }
@@ -288,6 +284,28 @@ fn check_json(schema: &BodySchema, bytes: &Bytes, is_json: bool, errors: &mut Ve
     };
     errors.append(&mut validator.errors);
     checked
+}
+
+/// The complaint about a text that is no JSON, in the words of Python, as near as can be.
+fn bad_json(bytes: &Bytes, error: &serde_json::Error) -> Value {
+    let said = error.to_string();
+    let words = [
+        ("string", "Unterminated string starting at"),
+        ("trailing characters", "Extra data"),
+        ("key must be a string", "Expecting property name enclosed in double quotes"),
+        ("expected `:`", "Expecting ':' delimiter"),
+        ("expected `,`", "Expecting ',' delimiter"),
+    ];
+    let word = words.into_iter().find(|(part, _)| said.contains(part)).map_or("Expecting value", |(_, word)| word);
+    // It counts from the beginning.
+    let before = bytes.split(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    let position = if error.is_eof() {
+        bytes.len()
+    } else {
+        before.map(|line| line.len() + 1).sum::<usize>() + error.column().saturating_sub(1)
+    };
+    json!({"type": "json_invalid", "loc": ["body", position], "msg": "JSON decode error", "input": {},
+        "ctx": {"error": word}})
 }
 
 /// What a body of several parameters must have.

@@ -129,7 +129,7 @@ impl Run<'_> {
     }
 
     fn announce(&self, name: &'static str, prepared: &Prepared, more: Value) {
-        let node = Value::Object(prepared.node.clone());
+        let node = Value::Object(prepared.event_node());
         let invocation = Invocation { node: &node, source_id: &prepared.source_id };
         self.world.announce_invocation(name, &self.item, &invocation, more);
     }

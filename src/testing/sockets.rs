@@ -24,28 +24,22 @@ pub(crate) fn layer(world: &Arc<World>) -> (SocketIoLayer, SocketIo) {
         .ping_timeout(Duration::from_secs(20))
         .max_payload(1_000_000)
         .build_layer();
-    let refuse_strangers = {
+    // All is set up before the client hears that it is connected: what it sends then must find its listener.
+    let admit = {
         let world = Arc::clone(world);
         move |socket: SocketRef, auth: TryData<Value>| {
             let caller = caller_of(&world, &socket, auth.0.ok().as_ref());
+            if let Some(caller) = &caller {
+                join_own_rooms(&socket, caller);
+                listen(&socket);
+            }
             async move { caller.map(drop).ok_or("Connection rejected by server") }
         }
     };
-    let welcome = {
-        let world = Arc::clone(world);
-        move |socket: SocketRef, auth: TryData<Value>| {
-            let caller = caller_of(&world, &socket, auth.0.ok().as_ref());
-            async move {
-                if let Some(caller) = caller {
-                    join_own_rooms(&socket, &caller);
-                }
-                listen(&socket);
-            }
-        }
-    };
+    let welcome = async |_: SocketRef| {};
     use socketioxide::handler::ConnectHandler as _;
     // The name of the namespace is a constant that is valid; anything else would leave the server without sockets.
-    _ = io.ns("/", welcome.with(refuse_strangers));
+    _ = io.ns("/", welcome.with(admit));
     (layer, io)
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn administrator(url: &str) -> String {
 pub(crate) async fn play(script: &str, url: &str, token: Option<String>) -> String {
     let mut player = Player {
         url,
-        http: Client::builder().timeout(Duration::from_secs(60)).build().expect("a client"),
+        http: Client::builder().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0).build().expect("a client"),
         socket: Socket::connect(url, token.as_deref()).await,
         looked: 0,
         known: token.iter().map(|token| ("admin".to_owned(), token.clone())).collect(),

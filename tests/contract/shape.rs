@@ -57,8 +57,12 @@ fn key(name: &str) -> String {
 /// The text, with what is known by name.
 fn named(text: &str, known: &[(String, String)]) -> String {
     let mut text = text.to_owned();
-    for (name, value) in known.iter().filter(|(_, value)| value.len() > 5) {
-        text = text.replace(value, &format!("{{{name}}}"));
+    for (name, value) in known {
+        if value.parse::<i64>().is_ok() {
+            text = text.replace(&format!("id {value} "), &format!("id {{{name}}} "));
+        } else if value.len() > 5 {
+            text = text.replace(value, &format!("{{{name}}}"));
+        }
     }
     text
 }

@@ -126,7 +126,14 @@ fn list(call: &Call<'_>) -> Outcome {
     }
     let total = boards.len();
     let shown = if all { boards } else { page(boards, offset, limit) };
-    let items: Vec<Value> = shown.into_iter().map(|board| store.board_dto(board)).collect();
+    // Only lists say whose they are, on a server without users, too.
+    let named = |board: &Board| {
+        let mut dto = store.board_dto(board);
+        let owner = store.users.name(&board.user_id);
+        dto["owner_username"] = owner.unwrap_or_else(|| "System".into()).into();
+        dto
+    };
+    let items: Vec<Value> = shown.into_iter().map(named).collect();
     if all {
         return Ok(Answer::json(items));
     }

@@ -14,6 +14,7 @@ mod queue_changes;
 mod session_queue;
 mod style_presets;
 mod system_prompts;
+mod utilities;
 mod workflows;
 
 use super::http::{Answer, Call, Outcome};
@@ -96,6 +97,7 @@ pub(crate) fn call(call: &Call<'_>) -> Option<Outcome> {
         session_queue::call,
         style_presets::call,
         system_prompts::call,
+        utilities::call,
         workflows::call,
     ];
     routers.into_iter().find_map(|router| router(call))

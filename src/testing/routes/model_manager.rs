@@ -2,6 +2,7 @@
 
 use super::{Answer, Call, Outcome, not_found};
 use crate::testing::png;
+use axum::http::header;
 use serde_json::{Value, json};
 
 pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
@@ -137,5 +138,6 @@ fn delete_image(call: &Call<'_>) -> Outcome {
     if let Some(model) = store.models.get_mut(key) {
         model["cover_image"] = Value::Null;
     }
-    Ok(Answer::empty(204))
+    // This one says what it does not send.
+    Ok(Answer::empty(204).with_header(header::CONTENT_TYPE, "application/json"))
 }

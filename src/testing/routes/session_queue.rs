@@ -127,8 +127,7 @@ fn enqueue(call: &Call<'_>) -> Outcome {
         "origin": sent["origin"],
         "destination": sent["destination"],
         "data": sent["data"],
-        // With every default.
-        "graph": Session::new(&sent["graph"]).map(|session| session.to_json()["graph"].take()).unwrap_or_default(),
+        "graph": expansion.graph(),
         "workflow": sent["workflow"],
         "runs": sent["runs"],
     });

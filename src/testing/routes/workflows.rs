@@ -242,8 +242,9 @@ fn delete_thumbnail(call: &Call<'_>) -> Outcome {
 
 fn thumbnail(call: &Call<'_>) -> Outcome {
     let store = call.world.store();
-    let workflow = store.workflows.get(call.text("workflow_id")).ok_or_else(not_found)?;
-    let (_, small) = workflow.thumbnail.clone().ok_or_else(not_found)?;
+    let workflow = store.workflows.get(call.text("workflow_id"));
+    // The server does not catch it where there is none.
+    let (_, small) = workflow.and_then(|workflow| workflow.thumbnail.clone()).ok_or_else(Answer::crash)?;
     // WebP it is, whatever the server calls it.
     Ok(Answer::bytes("image/png", small))
 }

@@ -8,6 +8,7 @@ pub(crate) mod users;
 pub(crate) mod workflows;
 
 use self::{boards::Board, images::Image, models::InstallJob, queue::Queues, users::Users, workflows::SavedWorkflow};
+use super::nodes;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -76,9 +77,9 @@ impl Cache {
         }
     }
 
-    /// Forgets outputs that name something that is gone.
+    /// Forgets outputs that name an image that is gone.
     pub(crate) fn forget(&mut self, name: &str) {
-        self.outputs.retain(|_, output| !output.to_string().contains(name));
+        self.outputs.retain(|_, output| !nodes::image_names(output).contains(&name));
     }
 }
 
