@@ -15,10 +15,7 @@
 //!
 //! A line that begins with `-` is done, but not recorded.
 
-use crate::{
-    shape::shape,
-    socket::Socket,
-};
+use crate::{shape::shape, socket::Socket};
 use reqwest::{Client, Method, Response, multipart};
 use serde_json::{Value, json};
 use std::{io::Cursor, time::Duration};

@@ -3,8 +3,20 @@
 use serde_json::{Map, Value};
 
 /// Members whose texts are part of the contract.
-const EXACT: [&str; 12] =
-    ["detail", "msg", "type", "loc", "status", "kind", "reason", "error_type", "error_message", "category", "message", "format"];
+const EXACT: [&str; 12] = [
+    "detail",
+    "msg",
+    "type",
+    "loc",
+    "status",
+    "kind",
+    "reason",
+    "error_type",
+    "error_message",
+    "category",
+    "message",
+    "format",
+];
 
 /// The form of a value. `known` are texts that stand for something; they are shown by name.
 pub(crate) fn shape(value: &Value, known: &[(String, String)]) -> Value {

@@ -116,11 +116,6 @@ impl Session {
         })
     }
 
-    /// The session id.
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// The next node to run, if there is one.
     pub(crate) fn next(&mut self) -> Result<Option<Prepared>, Box<InputError>> {
         let Some(index) = self.next_ready().or_else(|| self.prepare_until_ready()) else {
