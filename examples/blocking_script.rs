@@ -1,6 +1,9 @@
-//! A script without `async`: submit a workflow, wait for it, fetch the picture, leave nothing behind. Needs a server.
+//! A script without `async`: submit a workflow, wait for it, fetch the picture, leave nothing behind.
 //!
-//! `cargo run --example blocking_script --features blocking -- [--server URL]` (or `INVOKEAI_URL`)
+//! `cargo run --features blocking,testing --example blocking_script -- [--server URL]`
+
+#[path = "common/server.rs"]
+mod server;
 
 use std::{error::Error, time::Duration};
 
@@ -9,13 +12,8 @@ use invokeai_client::{Error as ClientError, OutputBoard, Upload, blocking::Clien
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().collect();
-    let given = args.iter().position(|arg| arg == "--server").and_then(|at| args.get(at + 1).cloned());
-    let Some(url) = given.or_else(|| std::env::var("INVOKEAI_URL").ok()) else {
-        eprintln!("This needs a running InvokeAI server: give its address with --server URL or in INVOKEAI_URL.");
-        std::process::exit(2);
-    };
-    let client = Client::new(url)?;
+    let server = server::Server::find()?;
+    let client = Client::new(&server.url)?;
     println!("InvokeAI {} at {}", client.server_version()?, client.base_url());
 
     let mut workflow = client.workflow(WorkflowDefinition::from_path(WORKFLOW)?)?;
@@ -48,8 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("Picture: {}", file.path.display());
     }
     let report = client.cleanup().everything().call()?;
-    println!("Cleaned up: {} things deleted, {} failures", report.deleted.len(), report.failed.len());
-    Ok(())
+    println!("Cleaned up:\n{report}");
+    if report.is_success() { Ok(()) } else { Err("not everything could be cleaned up".into()) }
 }
 
 /// A small picture, so that no file is needed.

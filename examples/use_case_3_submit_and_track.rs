@@ -1,20 +1,23 @@
-//! Use case 3: submit a workflow and follow it to its end. Needs a server.
+//! Use case 3: submit a workflow and follow it to its end.
 //!
-//! `cargo run --example use_case_3_submit_and_track -- [--server URL]` (or `INVOKEAI_URL`)
+//! `cargo run --features testing --example use_case_3_submit_and_track -- [--server URL]`
 //!
 //! Live events and polling tell the same: where the server cannot be reached by websocket, the same code polls.
 
-#[path = "common/stage.rs"]
-mod stage;
+#[path = "common/server.rs"]
+mod server;
+#[path = "common/workflow.rs"]
+mod workflow;
 
 use std::{error::Error, time::Duration};
 
-use invokeai_client::OutputBoard;
+use invokeai_client::{Client, OutputBoard};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = stage::client()?;
-    let workflow = stage::workflow(&client).await?;
+    let server = server::Server::find()?;
+    let client = Client::new(&server.url)?;
+    let workflow = workflow::ready(&client).await?;
 
     let submission = workflow
         .submit(&client)
@@ -47,6 +50,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(elapsed) = item.elapsed() {
         println!("Execution time: {:.3} s", elapsed.as_secs_f32());
     }
-    println!("\nIt is all still there: use case 4 shows how to fetch results and clean up.");
+    println!("\nNothing was fetched or cleaned up: see use case 4.");
     Ok(())
 }

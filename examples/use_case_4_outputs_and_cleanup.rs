@@ -1,21 +1,24 @@
-//! Use case 4: fetch the results of a run, and leave the server as it was. Needs a server.
+//! Use case 4: fetch the results of a run, and leave the server as it was.
 //!
-//! `cargo run --example use_case_4_outputs_and_cleanup -- [--server URL]` (or `INVOKEAI_URL`)
+//! `cargo run --features testing --example use_case_4_outputs_and_cleanup -- [--server URL]`
 //!
 //! Results come by node of the workflow. Clean-up deletes what this client made and nothing else: no other program's
 //! items, nothing starred, nothing that another run shares.
 
-#[path = "common/stage.rs"]
-mod stage;
+#[path = "common/server.rs"]
+mod server;
+#[path = "common/workflow.rs"]
+mod workflow;
 
 use std::{error::Error, path::Path};
 
-use invokeai_client::{OutputBoard, outputs::OutputValue};
+use invokeai_client::{Client, OutputBoard, outputs::OutputValue};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = stage::client()?;
-    let workflow = stage::workflow(&client).await?;
+    let server = server::Server::find()?;
+    let client = Client::new(&server.url)?;
+    let workflow = workflow::ready(&client).await?;
     let board = OutputBoard::named_or_new("use case 4");
     let submission = workflow.submit(&client).board(board).await?;
     let finished = match submission.job()?.wait().await {
@@ -58,5 +61,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Results only once they are on disk.
     let report = submission.cleanup().everything().outputs(downloads.is_success()).await?;
     println!("{report}");
-    Ok(())
+    if downloads.is_success() && report.is_success() { Ok(()) } else { Err("see what failed above".into()) }
 }

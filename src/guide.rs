@@ -1,6 +1,8 @@
 #![doc = include_str!("../docs/guide.md")]
 
 // What the pages link to, so that they can be read as plain text as well.
+#[cfg(all(doc, feature = "testing"))]
+use crate::testing::{Faults, TestServer};
 #[cfg(doc)]
 use crate::{
     BatchOutcome, Client, Error, Finished, Job, OutputBoard, Page, Refusal, Submission, Sweep, Ticket,
@@ -54,6 +56,10 @@ pub mod users {}
 
 #[doc = include_str!("../docs/other_versions.md")]
 pub mod other_versions {}
+
+#[cfg(feature = "testing")]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
 
 #[doc = include_str!("../docs/from_python.md")]
 pub mod from_python {}
