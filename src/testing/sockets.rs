@@ -95,8 +95,12 @@ pub(crate) async fn send(io: SocketIo, mut outgoing: UnboundedReceiver<Outgoing>
     while let Some(outgoing) = outgoing.recv().await {
         // Both fail for sockets that are closing; they miss it, as those of the real server do.
         match outgoing {
-            Outgoing::Event(Announcement { name, data, rooms, except }) => {
-                _ = io.to(rooms).except(except).emit(name, &data).await;
+            Outgoing::Event(Announcement { name, data, rooms, mut except }) => {
+                // One by one: given several rooms, the library sends to a socket once for each that it is in.
+                for room in rooms {
+                    _ = io.to(room.clone()).except(except.clone()).emit(name, &data).await;
+                    except.push(room);
+                }
             }
             Outgoing::Disconnect(user_id) => {
                 for socket in io.to(user_room(&user_id)).sockets() {
