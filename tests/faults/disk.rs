@@ -63,7 +63,8 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
+        // Lazily: a task in the background may still hold a file.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
 
