@@ -1,10 +1,9 @@
 //! Where results go.
 
-use serde::Deserialize;
+use futures::TryStreamExt as _;
 
 use crate::{
     Client,
-    api::call,
     error::{Error, Result},
 };
 
@@ -33,13 +32,6 @@ pub enum OutputBoard {
     NamedOrNew(String),
 }
 
-#[derive(Deserialize)]
-struct Board {
-    board_id: String,
-    #[serde(default)]
-    board_name: String,
-}
-
 impl OutputBoard {
     /// The board of this id.
     pub fn id(id: impl Into<String>) -> Self {
@@ -58,25 +50,20 @@ impl OutputBoard {
 
     /// The board's id, on this server.
     pub(crate) async fn resolve(&self, client: &Client) -> Result<String> {
-        let api = client.api();
         let (name, create) = match self {
-            Self::Id(id) => {
-                return Ok(call!(api.get_board().board_id(id).send_as::<Board>()).await?.board_id);
-            }
+            Self::Id(id) => return Ok(client.board(id).get().await?.board_id),
             Self::Named(name) => (name, false),
             Self::NamedOrNew(name) => (name, true),
         };
-        let boards = call!(api.list_all_boards().include_archived(true).send_as::<Vec<Board>>()).await?;
-        let found: Vec<&str> =
-            boards.iter().filter(|board| board.board_name == *name).map(|board| board.board_id.as_str()).collect();
-        match found[..] {
-            [id] => Ok(id.to_owned()),
-            [] if create => Ok(client.boards().create(name).await?.board_id),
-            [] => {
-                let names: Vec<&str> = boards.iter().map(|board| board.board_name.as_str()).collect();
+        let boards = client.boards();
+        match boards.find(name).await? {
+            Some(board) => Ok(board.board_id),
+            None if create => Ok(boards.create(name).await?.board_id),
+            None => {
+                let all: Vec<_> = boards.list().include_archived(true).stream().try_collect().await?;
+                let names: Vec<&str> = all.iter().map(|board| board.board_name.as_str()).collect();
                 Err(Error::invalid("board", format!("`{name}` does not exist; boards are: {}", names.join(", "))))
             }
-            _ => Err(Error::invalid("board", format!("`{name}` is the name of several: {}", found.join(", ")))),
         }
     }
 }
