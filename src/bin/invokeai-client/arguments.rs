@@ -3,8 +3,8 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::{
-    boards, catalogue_source::CatalogueSource, cleanup, completions, images, inspect, login, models, nodes, queue, run,
-    server::ServerArgs, style, watch, workflows,
+    boards, catalogue_source::CatalogueSource, cleanup, completions, demo, images, inspect, login, models, nodes,
+    queue, run, server::ServerArgs, style, watch, workflows,
 };
 
 const EXAMPLES: &str = "\
@@ -191,6 +191,11 @@ Examples:
         args: nodes::NodesArgs,
         #[command(flatten)]
         source: CatalogueSource,
+    },
+    /// Start a server on this machine to play with, without models or Python
+    Demo {
+        #[command(flatten)]
+        args: demo::DemoArgs,
     },
     /// Print a script that completes this command's arguments in a shell
     Completions {

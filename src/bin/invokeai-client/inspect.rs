@@ -2,6 +2,7 @@
 
 use crate::style::{self, paint};
 use clap::Args;
+use invokeai_client::schema::ModelRecord;
 use invokeai_client::workflow::{
     DefinitionError, EnqueueOptions, Input, InputError, OutputNode, Problem, SharedCatalogue, Workflow,
     WorkflowDefinition, field::InkField,
@@ -59,7 +60,7 @@ pub(crate) fn run(
 ) -> Result<ExitCode, InspectError> {
     let mut workflow = Workflow::new(definition(&args.workflow)?, catalogue);
     for argument in &args.set {
-        set(&mut workflow, argument)?;
+        set(&mut workflow, argument, &[])?;
     }
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
@@ -78,8 +79,9 @@ pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, InspectError
     WorkflowDefinition::from_path(path).map_err(|source| InspectError::Definition { path: path.to_owned(), source })
 }
 
-/// Sets an input from `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts.
-pub(crate) fn set(workflow: &mut Workflow, argument: &str) -> Result<(), InspectError> {
+/// Sets an input from `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts. A model may be
+/// named, or given by its key, if it is among these.
+pub(crate) fn set(workflow: &mut Workflow, argument: &str, models: &[ModelRecord]) -> Result<(), InspectError> {
     let fail = |message: String| InspectError::Set { argument: shown(argument), message };
     let splits: Vec<(&str, &str)> =
         argument.match_indices('=').map(|(at, _)| (&argument[..at], &argument[at + 1..])).collect();
@@ -92,7 +94,17 @@ pub(crate) fn set(workflow: &mut Workflow, argument: &str) -> Result<(), Inspect
         Some(file) => std::fs::read_to_string(file).map_err(|error| fail(format!("cannot read {file}: {error}")))?,
         None => (*value).to_owned(),
     };
-    let takes_text = matches!(workflow.input(*name).map_err(input_error)?.field, InkField::String(_));
+    let input = workflow.input(*name).map_err(input_error)?;
+    let takes_text = matches!(input.field, InkField::String(_));
+    let fitting: Vec<&ModelRecord> = models_named(text.trim(), input, models).collect();
+    match fitting[..] {
+        [] => {}
+        [model] => return workflow.set_input(*name, model).map_err(input_error),
+        _ => {
+            let keys: Vec<&str> = fitting.iter().map(|model| model.key.as_str()).collect();
+            return Err(fail(format!("{} models have this name; use a key: {}", keys.len(), keys.join(", "))));
+        }
+    }
     let text = if takes_text { text } else { text.trim().to_owned() };
     // A word that is no JSON, or JSON that the field refuses, may still be the name of an image or a scheduler.
     let json = serde_json::from_str::<Value>(&text).ok().filter(|_| !takes_text);
@@ -102,6 +114,15 @@ pub(crate) fn set(workflow: &mut Workflow, argument: &str) -> Result<(), Inspect
         None => None,
     };
     workflow.set_input(*name, text).map_err(|error| input_error(refused.unwrap_or(error)))
+}
+
+/// Models of this name or key that an input takes.
+fn models_named<'a>(text: &str, input: &Input, models: &'a [ModelRecord]) -> impl Iterator<Item = &'a ModelRecord> {
+    let picks_models = input.field_type().is_some_and(|kind| kind.name == "ModelIdentifierField");
+    let filter = &input.field.template().model_filter;
+    models
+        .iter()
+        .filter(move |model| picks_models && (model.name == text || model.key == text) && filter.matches(model))
 }
 
 /// An argument without a value that may be long or secret.

@@ -5,6 +5,7 @@ mod boards;
 mod catalogue_source;
 mod cleanup;
 mod completions;
+mod demo;
 
 mod hint;
 mod images;
@@ -137,6 +138,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>
             nodes::print(&catalogue, &args, out)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Demo { args } => online(demo::run(args, out)).map(|()| ExitCode::SUCCESS),
         Command::Completions { args } => {
             completions::completions(&args, out)?;
             Ok(ExitCode::SUCCESS)

@@ -33,7 +33,8 @@ pub(crate) struct RunArgs {
     /// An exported workflow, or a PNG image made by InvokeAI
     #[arg(value_name = "WORKFLOW")]
     workflow: PathBuf,
-    /// Set an input: system name, user name or unique field name = plain text for strings, else JSON; @FILE reads it
+    /// Set an input: system name, user name or unique field name = plain text for strings, name or key for models, else
+    /// JSON; @FILE reads it
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// Upload a picture as an intermediate image, and set an image input to it
@@ -117,13 +118,14 @@ async fn prepare(args: &RunArgs, client: &Client) -> Result<Workflow, Failure> {
     let definition = inspect::definition(&args.workflow).map_err(|error| Failure::Other(error.into()))?;
     let mut workflow = client.workflow(definition).await?;
     // Keys in an exported file are of another machine.
-    let report = workflow.use_models(&client.models().records().await?);
+    let models = client.models().records().await?;
+    let report = workflow.use_models(&models);
     for missing in report.missing.iter().filter(|missing| missing.usage.wanted.is_some()) {
         let fitting: Vec<&str> = missing.fitting.iter().map(|model| model.name.as_str()).collect();
         eprintln!("{}: the model is not on this server; these would fit: {}", missing.usage.title, fitting.join(", "));
     }
     for argument in &args.set {
-        inspect::set(&mut workflow, argument).map_err(|error| Failure::Other(error.into()))?;
+        inspect::set(&mut workflow, argument, &models).map_err(|error| Failure::Other(error.into()))?;
     }
     for argument in &args.upload {
         let (name, path) = argument
