@@ -12,6 +12,8 @@ mod generate;
 mod lower;
 #[path = "build/rewrite.rs"]
 mod rewrite;
+#[path = "build/strangers.rs"]
+mod strangers;
 
 use std::{
     env,
@@ -31,37 +33,49 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed={VERSION}");
     println!("cargo::rustc-check-cfg=cfg(other_document)");
+    let version = fs::read_to_string(root.join(VERSION)).map_err(|error| format!("{VERSION}: {error}"))?;
+    let own = root.join(format!("openapi/invokeai-{}.json", version.trim()));
     let path = match env::var_os("INVOKEAI_OPENAPI").filter(|path| !path.is_empty()) {
         Some(other) => {
             println!("cargo::rustc-cfg=other_document");
             // An absolute path replaces the root; a relative one starts there.
             root.join(other)
         }
-        None => {
-            let version = fs::read_to_string(root.join(VERSION)).map_err(|error| format!("{VERSION}: {error}"))?;
-            root.join(format!("openapi/invokeai-{}.json", version.trim()))
-        }
+        None => own.clone(),
     };
     println!("cargo::rerun-if-changed={}", path.display());
     // For tests, which compare what was made with what it was made from.
     println!("cargo::rustc-env=INVOKEAI_DOCUMENT={}", path.display());
-    build(&path, &out).map_err(|error| format!("cannot generate the client from {}: {error}", path.display()).into())
+    build(&path, &own, &out)
+        .map_err(|error| format!("cannot generate the client from {}: {error}", path.display()).into())
 }
 
-fn build(path: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+/// `own` is the document of the package, which the hand-written code was made for.
+fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(path)?;
-    let mut document: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let mut document = json(&text)?;
     essentials::check(&document)?;
     // For the embedded server, which serves it.
     fs::write(out.join("openapi.json"), text)?;
     fs::write(out.join("catalogue.json"), serde_json::to_string(&catalogue::compact(&document))?)?;
     let counts = lower::lower(&mut document)?;
     fs::write(out.join("lowering.txt"), lower::report(&counts))?;
-    let generated = generate::generate(&document)?;
+    let strangers = match path == own {
+        true => Default::default(),
+        false => {
+            let mut own = json(&fs::read_to_string(own)?)?;
+            lower::lower(&mut own)?;
+            strangers::strangers(&document, &own)
+        }
+    };
+    let generated = generate::generate(&document, &strangers)?;
     fs::write(out.join("client.rs"), generated.client)?;
     fs::write(out.join("events.rs"), generated.events)?;
     fs::write(out.join("enums.rs"), generated.enums)?;
     fs::write(out.join("calls.rs"), generated.calls)?;
     Ok(())
+}
+
+fn json(text: &str) -> Result<serde_json::Value, Box<dyn Error>> {
+    serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}").into())
 }

@@ -46,7 +46,8 @@ pub(crate) struct FormField {
     pub(crate) description: String,
 }
 
-pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
+/// `strangers` are operations that hand-written code must not call.
+pub(crate) fn generate(document: &Value, strangers: &BTreeSet<String>) -> Result<Generated, Box<dyn Error>> {
     let enums = enums::find(document);
     let (in_calls, in_events) = split(document)?;
     let operations = operations(document)?;
@@ -70,7 +71,7 @@ pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
         client: prettyplease::unparse(&client).replace("```ignore", "```text"),
         events: event_types(&in_calls, &in_events, enums.keys())?,
         enums: enums::source(&enums)?,
-        calls: calls(&operations),
+        calls: calls(operations.iter().filter(|operation| !strangers.contains(&operation.id))),
     })
 }
 
@@ -197,7 +198,7 @@ fn to_json_schema(schema: &Value) -> Value {
 /// `call!(api.operation().parameter(x).other?(y).send_as())` for code that must compile with documents of every
 /// version: an operation that the document lacks becomes an error at run time. `?` marks an optional parameter that is
 /// set if its value is `Some`; it is an error only then if the document lacks it.
-fn calls(operations: &[Operation]) -> String {
+fn calls<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> String {
     let known = |Operation { id, .. }: &Operation| {
         format!("    ($api:ident . {id}() $($rest:tt)*) => {{ $crate::api::chain!(@{id} ($api.{id}()) $($rest)*) }};\n")
     };
@@ -211,7 +212,7 @@ fn calls(operations: &[Operation]) -> String {
         optional.iter().map(arm).collect()
     };
     let (known, optional): (String, String) =
-        (operations.iter().map(known).collect(), operations.iter().map(optional).collect());
+        (operations.clone().map(known).collect(), operations.map(optional).collect());
     CALLS.replace("    [known]\n", &known).replace("    [optional]\n", &optional)
 }
 

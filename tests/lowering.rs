@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 #[path = "../build/essentials.rs"]
 mod essentials;
 
+#[path = "../build/strangers.rs"]
+mod strangers;
+
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The document of the package.
@@ -190,4 +193,28 @@ fn enum_values_become_rust_names() {
     let made = source(&["sd-1", "", "4k", "Unknown", "any", "Self", "wan_2.1", "BFloat16"]).unwrap();
     assert_eq!(made, format!("{expected}}} }}\n"));
     assert_eq!(source(&["a b", "a-b"]).unwrap_err(), "`a b` and `a-b` of E would both be called `AB`");
+}
+
+#[test]
+fn operations_that_only_share_the_name_are_none_of_ours() {
+    let own = json!({"paths": {
+        "/videos/i/{video_name}": {"get": {"operationId": "get_video_dto"}, "patch": {"operationId": "update_video"}},
+        "/images/": {"get": {"operationId": "list_images", "parameters": [{"in": "query", "name": "limit"}]}},
+        "/boards/": {"get": {"operationId": "list_boards", "parameters": [{"in": "query", "name": "all"}]}},
+    }});
+    let other = json!({"paths": {
+        "/videos/i/{video_id}": {"get": {"operationId": "get_video_dto"}},
+        "/v2/videos/i/{video_name}": {"patch": {"operationId": "update_video"}},
+        "/images/": {"get": {"operationId": "list_images", "parameters": [
+            {"in": "query", "name": "limit", "required": true},
+            {"in": "query", "name": "new"},
+        ]}},
+        "/boards/": {"get": {"operationId": "list_boards", "parameters": [
+            {"in": "query", "name": "owner", "required": true},
+        ]}},
+        "/new/{id}": {"get": {"operationId": "new"}},
+    }});
+    let found: Vec<String> = strangers::strangers(&other, &own).into_iter().collect();
+    assert_eq!(found, ["get_video_dto", "list_boards"]);
+    assert_eq!(strangers::strangers(&own, &own).len(), 0);
 }
