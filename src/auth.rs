@@ -19,7 +19,13 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Client, Timestamp, api::call, error::Result, page::found, transport::Token};
+use crate::{
+    Client, Timestamp,
+    api::call,
+    error::Result,
+    page::{elements, found},
+    transport::Token,
+};
 
 /// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -209,12 +215,14 @@ impl Auth {
 /// The accounts of others. For administrators; others get [`Error::Forbidden`](crate::Error::Forbidden).
 impl Auth {
     /// All users.
+    /// One that cannot be read is an error in its place.
     ///
     /// # Errors
     /// Any error of a call.
-    pub async fn users(&self) -> Result<Vec<User>> {
+    pub async fn users(&self) -> Result<Vec<Result<User>>> {
         let api = self.client.api();
-        call!(api.list_users().send_as()).await
+        let users: Vec<Value> = call!(api.list_users().send_as()).await?;
+        Ok(elements("list_users", "users", users))
     }
 
     /// Makes a user.

@@ -96,6 +96,28 @@ pub(crate) struct Answer {
     pub(crate) affected_boards: Vec<String>,
 }
 
+/// Defines an answer of this kind: what was done and what was not, each under a name of its own.
+macro_rules! answer {
+    ($name:ident { $done:literal, $failed:literal }) => {
+        #[derive(Debug, ::serde::Deserialize)]
+        pub(crate) struct $name {
+            #[serde(rename = $done)]
+            done: Vec<String>,
+            #[serde(rename = $failed, default)]
+            failed: Vec<String>,
+            #[serde(default)]
+            affected_boards: Vec<String>,
+        }
+
+        impl From<$name> for $crate::batch::Answer {
+            fn from($name { done, failed, affected_boards }: $name) -> Self {
+                Self { done, failed, affected_boards }
+            }
+        }
+    };
+}
+pub(crate) use answer;
+
 /// Calls once for every so many names, and goes on after failures. A name that is given twice is sent once.
 pub(crate) async fn in_chunks<F: Future<Output = Result<Answer>>>(
     names: impl IntoIterator<Item = impl Into<String>>,

@@ -19,14 +19,14 @@ use std::{
     pin::Pin,
 };
 
-use futures::{Stream, TryStreamExt as _};
+use futures::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp, Upload,
     api::{call, enums},
-    batch::{Answer, BatchOutcome, in_chunks},
+    batch::{self, BatchOutcome, in_chunks},
     download::DownloadMany,
     error::{Error, Result},
     images::{ImageCategory, ListImages, UploadImage, ZipDownload},
@@ -135,6 +135,8 @@ pub struct BoardHandle {
     id: String,
 }
 
+batch::answer!(Added { "added_images", "failed_images" });
+
 impl Client {
     /// The boards of the server.
     pub fn boards(&self) -> Boards {
@@ -176,7 +178,7 @@ impl Boards {
 
     async fn named(&self, name: &str) -> Result<Vec<Board>> {
         let boards = self.list().include_archived(true).stream();
-        boards.try_filter(|board| std::future::ready(board.board_name == name)).try_collect().await
+        page::matching(boards, |board: &Board| board.board_name == name).await
     }
 
     /// Makes a board (`POST /api/v1/boards/`). Another one of the same name is no obstacle.
@@ -427,21 +429,11 @@ impl BoardHandle {
     /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does not
     /// have are in [`BatchOutcome::skipped`].
     pub async fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
-        #[derive(Deserialize)]
-        struct Added {
-            added_images: Vec<String>,
-            #[serde(default)]
-            failed_images: Vec<String>,
-            #[serde(default)]
-            affected_boards: Vec<String>,
-        }
         in_chunks(images, |names| async move {
             self.is_a_board()?;
             let api = self.client.api();
             let body = json!({ "board_id": self.id, "image_names": names });
-            let Added { added_images: done, failed_images: failed, affected_boards } =
-                call!(api.add_images_to_board().send_json_as(&body)).await?;
-            Ok(Answer { done, failed, affected_boards })
+            Ok(call!(api.add_images_to_board().send_json_as::<Added>(&body)).await?.into())
         })
         .await
     }

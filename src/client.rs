@@ -1,6 +1,7 @@
 //! The client: entry to everything.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
@@ -72,7 +73,7 @@ struct SavedWorkflow {
 /// assert_eq!(client.base_url().as_str(), "https://example.org/invoke/");
 /// # Ok::<(), invokeai_client::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct ClientBuilder {
     url: String,
@@ -273,10 +274,23 @@ impl ClientBuilder {
     }
 }
 
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, token, options, ledger, .. } = self;
+        let mut out = f.debug_struct("ClientBuilder");
+        out.field("url", &shown(url)).field("token", token).field("options", options).field("ledger", ledger);
+        out.finish_non_exhaustive()
+    }
+}
+
+/// An address for messages. One that is no web address may still hold a password before an `@`, or a secret after a `?`.
+fn shown(url: &str) -> String {
+    url.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned()
+}
+
 fn base_url(text: &str) -> Result<Url> {
     let invalid = |url: String, problem: &str| Error::InvalidUrl { url, problem: problem.into() };
-    // An address that is no web address may still hold a password before an `@`, or a secret after a `?`.
-    let shown = text.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned();
+    let shown = shown(text);
     let mut url = match Url::parse(text.trim()) {
         Ok(url) => url,
         Err(error) => return Err(invalid(shown, &format!("{error}; expected http://host:port"))),

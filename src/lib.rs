@@ -23,6 +23,7 @@ pub mod fuzzing;
 pub mod guide;
 pub mod images;
 pub mod job;
+mod lenient;
 pub mod library;
 mod library_run;
 pub mod models;

@@ -6,7 +6,10 @@ use futures::{Stream, StreamExt as _};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::error::{Error, Result, excerpt};
+use crate::{
+    error::{Error, Result, excerpt},
+    lenient,
+};
 
 /// One page of a list.
 ///
@@ -90,7 +93,7 @@ pub(crate) fn elements<T: DeserializeOwned>(
     values: Vec<Value>,
 ) -> Vec<Result<T>> {
     let element = |(index, value): (usize, Value)| {
-        serde_path_to_error::deserialize(&value).map_err(|error| Error::Decode {
+        lenient::from_value(&value).map_err(|error| Error::Decode {
             operation,
             at: format!("{list}[{index}].{}", error.path()),
             problem: error.inner().to_string(),
@@ -122,6 +125,24 @@ where
         })
     })
     .flat_map(futures::stream::iter)
+}
+
+/// The entries of a list that are wanted. One that cannot be read matters only if no other is found: it may be the one.
+pub(crate) async fn matching<T>(entries: impl Stream<Item = Result<T>>, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>> {
+    let mut entries = std::pin::pin!(entries);
+    let (mut found, mut unreadable) = (Vec::new(), None);
+    while let Some(entry) = entries.next().await {
+        match entry {
+            Ok(entry) if wanted(&entry) => found.push(entry),
+            Ok(_) => {}
+            Err(error @ Error::Decode { .. }) => unreadable = unreadable.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    match unreadable {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 /// An answer of 404 as `None`.

@@ -25,10 +25,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     Client, Timestamp, Upload,
     api::{call, enums},
-    batch::{Answer, BatchOutcome, distinct, in_chunks, in_chunks_then_single},
+    batch::{self, Answer, BatchOutcome, distinct, in_chunks, in_chunks_then_single},
     download::{Download, DownloadMany, Source},
     error::Result,
-    images::{Deleted, Embedded, ImageCategory, ImageOrigin, Starred},
+    images::{Embedded, ImageCategory, ImageOrigin},
     outputs::FileKind,
     page::{self, Direction, Page, RawPage, found},
 };
@@ -85,6 +85,10 @@ pub struct VideoHandle {
     client: Client,
     name: String,
 }
+
+batch::answer!(Deleted { "deleted_videos", "failed_videos" });
+batch::answer!(Starred { "starred_videos", "failed_videos" });
+batch::answer!(Unstarred { "unstarred_videos", "failed_videos" });
 
 impl Client {
     /// The videos of the server.
@@ -157,7 +161,7 @@ impl Videos {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "video_names": names });
-            Ok(call!(api.unstar_videos_in_list().send_json_as::<Starred>(&body)).await?.into())
+            Ok(call!(api.unstar_videos_in_list().send_json_as::<Unstarred>(&body)).await?.into())
         })
         .await
     }

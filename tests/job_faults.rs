@@ -313,6 +313,23 @@ async fn a_rest_that_may_have_been_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_while_all_is_canceled_is_canceled_too() {
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let (client, workflow) = (client(&server), workflow());
+    let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
+    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_millis(400)));
+    submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
+    until("a piece is on its way", || server.world().on_enqueue.is_empty()).await;
+    within("the cancellation", submission.cancel()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(server.world().items.len(), 4, "the piece arrived");
+    let waiting = server.world().items.values().filter(|item| item.status == "pending").count();
+    assert_eq!(waiting, 0, "and does not run");
+}
+
+#[tokio::test]
 async fn an_item_that_vanishes_is_gone() {
     let server = FakeInvokeAi::start().await;
     let job = running(&server).await;

@@ -77,6 +77,7 @@ async fn feed(client: &Client) {
     assert_eq!((submission.enqueued(), submission.requested()), (ROOM, ITEMS as u64));
     assert_eq!(submission.wait_all().await.unwrap().len(), ITEMS as usize);
     let items = submission.queue().summaries(&submission.item_ids()).await.unwrap();
+    let items: Vec<_> = items.into_iter().collect::<Result<_, _>>().unwrap();
     let values = items.iter().flat_map(|item| item.field_values.iter().flatten()).map(|value| value.value.as_i64());
     assert_eq!(values.collect::<Vec<_>>(), (0..ITEMS).map(Some).collect::<Vec<_>>(), "each once, in order");
     assert_eq!(submission.status().await.unwrap().counts.completed, ITEMS as u64);

@@ -310,7 +310,7 @@ async fn models() {
     assert!(handle.delete().await.unwrap_err().is_not_found());
 
     let found = client.models().scan_folder(folder.path().to_string_lossy()).await.unwrap();
-    assert!(found.iter().all(|model| !model.is_installed), "{found:?}");
+    assert!(found.iter().all(|model| !model.as_ref().unwrap().is_installed), "{found:?}");
     assert!(client.models().scan_folder("/no/such/folder").await.is_err());
     let missing = client.models().install(ModelSource::local_in_place("/no/such/file.safetensors")).await;
     assert!(matches!(missing, Err(Error::Conflict(_))), "{missing:?}");

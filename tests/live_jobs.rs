@@ -259,7 +259,7 @@ async fn a_sweep_runs_every_combination_with_seeds_of_its_own() {
         submission.wait_all().await.unwrap();
         let mut seeds = std::collections::BTreeSet::new();
         for item in submission.queue().summaries(&submission.item_ids()).await.unwrap() {
-            for value in item.field_values.unwrap() {
+            for value in item.unwrap().field_values.unwrap() {
                 if value.field_name == "b" {
                     seeds.insert(value.value.to_string());
                 }

@@ -352,3 +352,30 @@ async fn an_unreadable_login_answer_is_not_shown() {
     let error = no_secrets(client.api().login().body(body).send().await.unwrap_err());
     assert!(error.to_string().ends_with("it begins with: (not shown)"), "{error}");
 }
+
+#[tokio::test]
+async fn a_renewed_token_does_not_replace_another_that_was_set_meanwhile() {
+    let server = wiremock::MockServer::start().await;
+    let renewed = wiremock::ResponseTemplate::new(200)
+        .set_body_json(json!({"starred_images": ["a"], "affected_boards": []}))
+        .insert_header("X-Refreshed-Token", "renewed")
+        .set_delay(Duration::from_millis(300));
+    wiremock::Mock::given(wiremock::matchers::any()).respond_with(renewed).mount(&server).await;
+    let client = Client::builder(server.uri()).token("first").build().unwrap();
+    let star = tokio::spawn({
+        let client = client.clone();
+        async move { client.images().star(["a"]).await }
+    });
+    while server.received_requests().await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    client.set_token(Some("another user's"));
+    assert!(star.await.unwrap().is_success());
+    client.images().star(["b"]).await;
+    let sent = server.received_requests().await.unwrap().pop().unwrap();
+    assert_eq!(sent.headers["authorization"], "Bearer another user's");
+    // Nothing else was set: now it does.
+    client.images().star(["c"]).await;
+    let sent = server.received_requests().await.unwrap().pop().unwrap();
+    assert_eq!(sent.headers["authorization"], "Bearer renewed");
+}

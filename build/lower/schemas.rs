@@ -27,11 +27,7 @@ pub(crate) const RULES: &[Rule] = &[
         why: "what neither a call nor an event mentions is nobody's type (nodes are data: see the catalogue)",
         apply: unreachable_schemas,
     },
-    Rule {
-        name: "node_hints",
-        why: "keywords of InvokeAI's editor, no JSON Schema",
-        apply: |document| strip(document, NODE_HINTS),
-    },
+    Rule { name: "node_hints", why: "keywords of InvokeAI's editor, no JSON Schema", apply: node_hints },
     Rule {
         name: "titles",
         why: "inline titles become type names and collide (`Log Level`, `Graph`, `Workflow`)",
@@ -40,11 +36,22 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "annotations",
         why: "no influence on the shape of a value",
-        apply: |document| strip(document, &["examples", "propertyNames", "uniqueItems", "contentMediaType"]),
+        apply: |document| strip(document, ANNOTATIONS),
     },
+    Rule {
+        name: "closed_objects",
+        why: "`additionalProperties: false` would refuse answers and events that have grown",
+        apply: closed_objects,
+    },
+    Rule { name: "tuples", why: "a list whose elements have a type each is a list of JSON values", apply: tuples },
     Rule { name: "constants", why: "a constant is a value of its type; its text says which", apply: constants },
     Rule { name: "mixed_enums", why: "strings and numbers in one enum have no Rust type", apply: mixed_enums },
     Rule { name: "integer_enums", why: "an integer the server may extend", apply: integer_enums },
+    Rule {
+        name: "other_enums",
+        why: "only strings and integers make a choice that a type can name",
+        apply: other_enums,
+    },
     Rule {
         name: "formats",
         why: "the server's dates, mail addresses and paths do not keep to their formats: plain strings",
@@ -66,6 +73,7 @@ pub(crate) const RULES: &[Rule] = &[
         why: "an untagged choice of several shapes stays a JSON value",
         apply: unions::scalar_unions,
     },
+    Rule { name: "null_types", why: "nothing but null is a plain JSON value", apply: null_types },
     Rule {
         name: "defaults",
         why: "a default is the server's business; not sending a member says the same and survives a change of it",
@@ -109,17 +117,23 @@ const NODE_HINTS: &[&str] = &[
     "orig_required",
     "output",
     "tags",
-    "ui_choice_labels",
-    "ui_component",
-    "ui_hidden",
-    "ui_model_base",
-    "ui_model_format",
-    "ui_model_provider_id",
-    "ui_model_type",
-    "ui_model_variant",
-    "ui_order",
-    "ui_type",
     "version",
+];
+
+/// How more of them begin, and what OpenAPI leaves to everybody.
+const HINT_PREFIXES: &[&str] = &["ui_", "x-"];
+
+const ANNOTATIONS: &[&str] = &[
+    "$comment",
+    "contentMediaType",
+    "deprecated",
+    "example",
+    "examples",
+    "patternProperties",
+    "propertyNames",
+    "readOnly",
+    "uniqueItems",
+    "writeOnly",
 ];
 
 /// Schemas that no path reaches but the socket sends.
@@ -214,6 +228,47 @@ fn strip(document: &mut Value, keywords: &[&str]) -> Result<usize, Fault> {
     })
 }
 
+fn node_hints(document: &mut Value) -> Result<usize, Fault> {
+    walk::schemas(document, &mut |_, schema| {
+        let before = schema.len();
+        schema.retain(|keyword, _| {
+            !NODE_HINTS.contains(&keyword.as_str()) && !HINT_PREFIXES.iter().any(|prefix| keyword.starts_with(prefix))
+        });
+        Ok(before - schema.len())
+    })
+}
+
+fn closed_objects(document: &mut Value) -> Result<usize, Fault> {
+    walk::schemas(document, &mut |_, schema| {
+        let closed = schema.get("additionalProperties").is_some_and(|more| *more == false);
+        if closed {
+            schema.remove("additionalProperties");
+        }
+        Ok(usize::from(closed))
+    })
+}
+
+fn tuples(document: &mut Value) -> Result<usize, Fault> {
+    walk::schemas(document, &mut |_, schema| {
+        let is_tuple = schema.remove("prefixItems").is_some();
+        if is_tuple {
+            schema.insert("type".into(), json!("array"));
+            schema.insert("items".into(), json!({}));
+        }
+        Ok(usize::from(is_tuple))
+    })
+}
+
+fn null_types(document: &mut Value) -> Result<usize, Fault> {
+    walk::schemas(document, &mut |_, schema| {
+        let is_null = schema.get("type").is_some_and(|kind| kind == "null");
+        if is_null {
+            schema.remove("type");
+        }
+        Ok(usize::from(is_null))
+    })
+}
+
 fn describe(schema: &mut Object, note: &str) {
     let text = match schema.get("description").and_then(Value::as_str) {
         Some(text) if !text.is_empty() => format!("{text}\n\n{note}"),
@@ -231,6 +286,8 @@ fn constants(document: &mut Value) -> Result<usize, Fault> {
             Value::String(_) => "string",
             Value::Bool(_) => "boolean",
             Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+            Value::Number(_) => "number",
+            Value::Null => "null",
             other => {
                 return Err(Fault::new(pointer, format!("a constant of an unexpected type: {other}")));
             }
@@ -268,6 +325,16 @@ fn integer_enums(document: &mut Value) -> Result<usize, Fault> {
             describe(schema, &format!("Known values: {values}."));
         }
         Ok(1)
+    })
+}
+
+fn other_enums(document: &mut Value) -> Result<usize, Fault> {
+    walk::schemas(document, &mut |_, schema| {
+        let other = enum_values(schema).is_some_and(|values| !values.iter().all(Value::is_string));
+        if other && let Some(values) = schema.remove("enum") {
+            describe(schema, &format!("Known values: {values}."));
+        }
+        Ok(usize::from(other))
     })
 }
 

@@ -27,7 +27,7 @@ mirror! {
     /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
     call fn change_password(&self, current: &str, new: &str) -> Result<User>;
     /// All users.
-    call fn users(&self) -> Result<Vec<User>>;
+    call fn users(&self) -> Result<Vec<Result<User>>>;
     /// Makes a user.
     call fn create_user(&self, email: &str, password: &str, display_name: Option<&str>, is_admin: bool) -> Result<User>;
     /// A strong password, made by the server.

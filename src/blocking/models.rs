@@ -51,13 +51,13 @@ mirror! {
     /// itself.
     call fn starter_models(&self) -> Result<StarterModels>;
     /// Looks for models in a folder of the server's machine, and in those within it.
-    call fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<FoundModel>>;
+    call fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<Result<FoundModel>>>;
     /// The server's memory for models; `None` before the first model was loaded.
     call fn cache_stats(&self) -> Result<Option<ModelCacheStats>>;
     /// Takes models that are not in use out of the server's memory.
     call fn empty_cache(&self) -> Result<()>;
     /// Folders among the server's models that belong to none. Since 6.13.
-    call fn orphaned(&self) -> Result<Vec<OrphanedModel>>;
+    call fn orphaned(&self) -> Result<Vec<Result<OrphanedModel>>>;
     /// Deletes such folders, by [`OrphanedModel::path`]. Since 6.13.
     call fn delete_orphaned(&self, paths: impl IntoIterator<Item = impl Into<String>>) -> Result<DeletedOrphans>;
     /// What the Hugging Face hub says to the server's token.

@@ -26,7 +26,7 @@ mirror! {
     /// Ids of all items, oldest first.
     call fn item_ids(&self) -> Result<Vec<i64>>;
     /// Small descriptions of these items, in the order given. Items that no longer exist are left out.
-    call fn summaries(&self, item_ids: &[i64]) -> Result<Vec<ItemSummary>>;
+    call fn summaries(&self, item_ids: &[i64]) -> Result<Vec<Result<ItemSummary>>>;
     /// Small descriptions of all items, oldest first, fetched in pages as the iterator is read.
     iter fn items(&self) -> Iter<Result<ItemSummary>>;
     /// Counts of a batch. A batch that never existed, or whose items were pruned, has counts of zero.

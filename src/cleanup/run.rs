@@ -179,6 +179,10 @@ impl Run<'_> {
         if !images.is_empty() {
             match self.options.client.images().get_many(images.iter().copied()).await {
                 Ok(found) => {
+                    // A record that cannot be read does not say whose it is: nothing that is missing counts as gone.
+                    if let Some(Err(error)) = found.iter().find(|image| image.is_err()) {
+                        stars.extend(images.iter().map(|name| (Asset::Image((*name).clone()), Err(error.clone()))));
+                    }
                     for image in found.into_iter().flatten() {
                         stars.insert(Asset::Image(image.image_name), Ok(Some(image.starred)));
                     }

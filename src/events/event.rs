@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use super::payload::EventPayload;
+use crate::lenient;
 use crate::progress::{PreviewError, PreviewImage};
 
 /// An event of the server, as it was received.
@@ -72,7 +73,7 @@ impl Event {
 
     /// When the server made the event, in seconds since the Unix epoch by the server's clock.
     pub fn timestamp(&self) -> Option<i64> {
-        self.data().get("timestamp")?.as_i64()
+        lenient::integer_at(self.data(), "timestamp")
     }
 
     /// The queue the event belongs to. Events about models, downloads and workflows have none.
@@ -87,14 +88,14 @@ impl Event {
 
     /// The queue item the event is about, if it is about exactly one.
     pub fn item_id(&self) -> Option<i64> {
-        self.data().get("item_id")?.as_i64()
+        lenient::integer_at(self.data(), "item_id")
     }
 
     /// Every queue item the event names: its `item_id`, or the members of the list in `queue_items_canceled` and
     /// `queue_items_retried` (which names the *old* items).
     pub fn item_ids(&self) -> impl Iterator<Item = i64> {
         let list = ["canceled_item_ids", "retried_item_ids"].iter().find_map(|key| self.data().get(key)?.as_array());
-        self.item_id().into_iter().chain(list.into_iter().flatten().filter_map(Value::as_i64))
+        self.item_id().into_iter().chain(list.into_iter().flatten().filter_map(lenient::integer))
     }
 
     /// The session (one execution of a graph) the event belongs to.
@@ -120,7 +121,7 @@ impl Event {
     /// Counts an item's status changes from 0, so that a late event can be told from a new one. Servers before 6.10
     /// do not send it.
     pub fn status_sequence(&self) -> Option<i64> {
-        self.data().get("status_sequence")?.as_i64()
+        lenient::integer_at(self.data(), "status_sequence")
     }
 
     /// The node an `invocation_*` event is about.

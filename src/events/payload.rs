@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::events::*;
+use crate::{api::events::*, lenient};
 
 /// A payload that does not fit its type, because the server's version and this crate's differ more than they should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +48,8 @@ macro_rules! payloads {
     };
 }
 
-fn decode<'a, T: serde::Deserialize<'a>>(event: &str, data: &'a Value) -> Result<Box<T>, PayloadError> {
-    serde_path_to_error::deserialize(data)
+fn decode<T: serde::de::DeserializeOwned>(event: &str, data: &Value) -> Result<Box<T>, PayloadError> {
+    lenient::from_value(data)
         .map(Box::new)
         .map_err(|error| PayloadError { event: event.to_owned(), detail: error.to_string() })
 }

@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use crate::{
     Client, Timestamp, Upload,
     api::call,
-    batch::{Answer, BatchOutcome, chunks, distinct, in_chunks, in_chunks_then_single},
+    batch::{self, BatchOutcome, chunks, distinct, in_chunks, in_chunks_then_single},
     download::DownloadMany,
     error::Result,
     open_enum::open_enum,
@@ -124,38 +124,10 @@ impl Client {
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Deleted {
-    #[serde(alias = "deleted_videos")]
-    deleted_images: Vec<String>,
-    #[serde(default, alias = "failed_videos")]
-    failed_images: Vec<String>,
-    #[serde(default)]
-    affected_boards: Vec<String>,
-}
-
-impl From<Deleted> for Answer {
-    fn from(Deleted { deleted_images, failed_images, affected_boards }: Deleted) -> Self {
-        Self { done: deleted_images, failed: failed_images, affected_boards }
-    }
-}
-
-/// Answers of starring and unstarring, of images and of videos.
-#[derive(Deserialize)]
-pub(crate) struct Starred {
-    #[serde(alias = "unstarred_images", alias = "starred_videos", alias = "unstarred_videos")]
-    starred_images: Vec<String>,
-    #[serde(default, alias = "failed_videos")]
-    failed_images: Vec<String>,
-    #[serde(default)]
-    affected_boards: Vec<String>,
-}
-
-impl From<Starred> for Answer {
-    fn from(Starred { starred_images, failed_images, affected_boards }: Starred) -> Self {
-        Self { done: starred_images, failed: failed_images, affected_boards }
-    }
-}
+batch::answer!(Deleted { "deleted_images", "failed_images" });
+batch::answer!(Starred { "starred_images", "failed_images" });
+batch::answer!(Unstarred { "unstarred_images", "failed_images" });
+batch::answer!(Removed { "removed_images", "failed_images" });
 
 impl Images {
     /// Lists images: `.await` gives a page, [`ListImages::stream`] all of them, [`ListImages::names`] their names.
@@ -218,27 +190,17 @@ impl Images {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
-            Ok(call!(api.unstar_images_in_list().send_json_as::<Starred>(&body)).await?.into())
+            Ok(call!(api.unstar_images_in_list().send_json_as::<Unstarred>(&body)).await?.into())
         })
         .await
     }
 
     /// Takes images off whatever boards they are on. Goes on after failures. Images on no board count as done.
     pub async fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
-        #[derive(Deserialize)]
-        struct Removed {
-            removed_images: Vec<String>,
-            #[serde(default)]
-            failed_images: Vec<String>,
-            #[serde(default)]
-            affected_boards: Vec<String>,
-        }
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
-            let Removed { removed_images: done, failed_images: failed, affected_boards } =
-                call!(api.remove_images_from_board().send_json_as(&body)).await?;
-            Ok(Answer { done, failed, affected_boards })
+            Ok(call!(api.remove_images_from_board().send_json_as::<Removed>(&body)).await?.into())
         })
         .await
     }

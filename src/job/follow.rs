@@ -207,7 +207,8 @@ impl Following {
         if open.is_empty() {
             return Ok(());
         }
-        let found = self.queue.summaries(&open).await?;
+        // One that cannot be read is asked for alone below, and its error told.
+        let found: Vec<ItemSummary> = self.queue.summaries(&open).await?.into_iter().flatten().collect();
         for ItemSummary { item_id, status, .. } in &found {
             self.state.set_status(*item_id, status.clone());
         }

@@ -200,9 +200,7 @@ impl Job {
     /// # Errors
     /// Any error of a call.
     pub async fn children(&self) -> Result<Vec<i64>> {
-        let queue = self.queue();
-        let ids = queue.batch_item_ids(self.submission.batch_id()).await?;
-        let items = queue.summaries(&ids).await?;
+        let items = self.queue().batch_items(self.submission.batch_id()).await?;
         let mut family = vec![self.item_id];
         // Children have higher ids than their parents, and grandchildren than children.
         for item in items {

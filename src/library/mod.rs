@@ -24,7 +24,7 @@ pub use list::{ListWorkflows, WorkflowOrder};
 
 use std::path::{Path, PathBuf};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,8 +34,9 @@ use crate::{
     api::{call, done, enums},
     download::{Download, Source},
     error::{Error, Result, excerpt},
+    lenient,
     open_enum::open_enum,
-    page::found,
+    page::{self, found},
     workflow::{DefinitionError, WorkflowDefinition},
 };
 
@@ -128,9 +129,9 @@ impl Library {
     /// # Errors
     /// [`Error::InvalidInput`] with ids and categories if several have this name; any error of a call.
     pub async fn find(&self, name_or_id: &str) -> Result<Option<SavedWorkflow>> {
-        // The server looks for the text anywhere in name, description and tags. Odd records do not matter here.
-        let named = |workflow: &SavedWorkflow| std::future::ready(workflow.name == name_or_id);
-        let mut found: Vec<_> = self.list().search(name_or_id).stream().try_filter(named).try_collect().await?;
+        // The server looks for the text anywhere in name, description and tags.
+        let listed = self.list().search(name_or_id).stream();
+        let mut found = page::matching(listed, |workflow: &SavedWorkflow| workflow.name == name_or_id).await?;
         if found.len() > 1 {
             let each = found.iter().map(|workflow| {
                 let category = workflow.category.as_ref().map_or("unknown", WorkflowCategory::as_str);
@@ -392,10 +393,10 @@ impl SavedWorkflowHandle {
 }
 
 fn decode(operation: &'static str, value: Value) -> Result<SavedWorkflow> {
-    SavedWorkflow::deserialize(&value).map_err(|error| Error::Decode {
+    lenient::from_value(&value).map_err(|error| Error::Decode {
         operation,
-        at: ".".into(),
-        problem: error.to_string(),
+        at: error.path().to_string(),
+        problem: error.inner().to_string(),
         excerpt: excerpt(&value.to_string()),
     })
 }

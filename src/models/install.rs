@@ -1,6 +1,7 @@
 //! Installing models.
 
 use std::{
+    fmt,
     future::{Future, IntoFuture},
     path::Path,
     pin::Pin,
@@ -18,7 +19,7 @@ use crate::{
     error::{Error, Result},
     open_enum::open_enum,
     page::elements,
-    transport::Token,
+    transport::{Token, without_secrets},
 };
 
 /// How often a running installation is asked after. The server tells progress about once per percent.
@@ -28,7 +29,7 @@ const POLL: Duration = Duration::from_millis(500);
 const UNKNOWN: &str = "unknown";
 
 /// From where to install a model. Paths are those of the server's machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelSource {
     /// A file or folder that the server goes on using where it is.
@@ -83,12 +84,37 @@ impl ModelSource {
         };
         match fits {
             true => Ok(()),
-            false => Err(Error::invalid("model source", format!("is `{text}`; expected {expected}"))),
+            false => Err(Error::invalid("model source", format!("is `{}`; expected {expected}", self.shown()))),
         }
     }
 }
 
 /// A starter model's source is an address or a repository.
+impl ModelSource {
+    /// Without user, password and query: addresses of downloads carry keys there.
+    fn shown(&self) -> String {
+        match self {
+            Self::Url(text) => match url::Url::parse(text) {
+                Ok(url) if url.has_host() => without_secrets(&url),
+                _ => text.rsplit('@').next().and_then(|text| text.split('?').next()).unwrap_or_default().to_owned(),
+            },
+            other => other.text().to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variant = match self {
+            Self::LocalInPlace(_) => "LocalInPlace",
+            Self::LocalMove(_) => "LocalMove",
+            Self::Url(_) => "Url",
+            Self::HuggingFace(_) => "HuggingFace",
+        };
+        f.debug_tuple(variant).field(&self.shown()).finish()
+    }
+}
+
 impl From<&StarterModel> for ModelSource {
     fn from(model: &StarterModel) -> Self {
         match model.source.contains("://") {
@@ -127,13 +153,19 @@ impl InstallStatus {
     }
 }
 
+/// The server leaves out what is at its default.
+fn waiting() -> InstallStatus {
+    InstallStatus::Waiting
+}
+
 /// An installation, as `GET /api/v2/models/install/{id}` describes it. The server forgets it when it is restarted.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct InstallJob {
     /// Its number.
     pub id: i64,
     /// Its state.
+    #[serde(default = "waiting")]
     pub status: InstallStatus,
     /// Name of the error, for example `DuplicateModelException`.
     pub error_reason: Option<String>,
@@ -155,6 +187,18 @@ pub struct InstallJob {
     pub download_parts: Vec<Value>,
     /// Record of the model, once it is installed.
     pub config_out: Option<Value>,
+}
+
+/// The server repeats the access token in the source, so that is not shown.
+impl fmt::Debug for InstallJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, status, error_reason, error, source, inplace, bytes, total_bytes, .. } = self;
+        let mut out = f.debug_struct("InstallJob");
+        out.field("id", id).field("status", status).field("error_reason", error_reason).field("error", error);
+        out.field("source_type", &source.get("type")).field("inplace", inplace);
+        out.field("bytes", bytes).field("total_bytes", total_bytes).field("model", &self.model());
+        out.finish_non_exhaustive()
+    }
 }
 
 impl InstallJob {

@@ -135,14 +135,27 @@ impl Models {
 
 #[derive(Deserialize)]
 struct BulkResult {
-    #[serde(alias = "succeeded")]
     deleted: Vec<String>,
     #[serde(default)]
     failed: Vec<BulkFailure>,
 }
 
 #[derive(Deserialize)]
+struct Reidentified {
+    succeeded: Vec<String>,
+    #[serde(default)]
+    failed: Vec<BulkFailure>,
+}
+
+impl From<Reidentified> for BulkResult {
+    fn from(Reidentified { succeeded, failed }: Reidentified) -> Self {
+        Self { deleted: succeeded, failed }
+    }
+}
+
+#[derive(Deserialize)]
 struct BulkFailure {
+    #[serde(default)]
     key: String,
     error: Option<String>,
 }
@@ -196,7 +209,7 @@ impl Models {
     async fn bulk_reidentify(&self, keys: &[String]) -> Result<BulkResult> {
         let api = self.client.api();
         let body = json!({ "keys": keys });
-        call!(api.bulk_reidentify_models().send_json_as(&body)).await
+        Ok(call!(api.bulk_reidentify_models().send_json_as::<Reidentified>(&body)).await?.into())
     }
 
     /// Keys of models that users related to one of these.

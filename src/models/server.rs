@@ -8,7 +8,9 @@ use super::Models;
 use crate::{
     api::{call, done},
     error::Result,
+    lenient,
     open_enum::open_enum,
+    page::elements,
 };
 
 /// A model that InvokeAI proposes to begin with.
@@ -43,7 +45,8 @@ pub struct StarterModel {
 pub struct StarterBundle {
     /// Its name.
     pub name: String,
-    /// What is in it.
+    /// What is in it, as far as it can be read.
+    #[serde(deserialize_with = "lenient::readable")]
     pub models: Vec<StarterModel>,
 }
 
@@ -51,7 +54,8 @@ pub struct StarterBundle {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StarterModels {
-    /// All of them.
+    /// All that can be read; the log tells of others.
+    #[serde(deserialize_with = "lenient::readable")]
     pub starter_models: Vec<StarterModel>,
     /// Bundles by base architecture.
     #[serde(default)]
@@ -145,12 +149,14 @@ impl Models {
     }
 
     /// Looks for models in a folder of the server's machine, and in those within it.
+    /// One that cannot be read is an error in its place.
     ///
     /// # Errors
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is no such folder; any error of a call.
-    pub async fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<FoundModel>> {
+    pub async fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<Result<FoundModel>>> {
         let api = self.client.api();
-        call!(api.scan_for_models().scan_path(path.into()).send_as()).await
+        let found: Vec<Value> = call!(api.scan_for_models().scan_path(path.into()).send_as()).await?;
+        Ok(elements("scan_for_models", "models", found))
     }
 
     /// The server's memory for models; `None` before the first model was loaded.
@@ -172,12 +178,14 @@ impl Models {
     }
 
     /// Folders among the server's models that belong to none. Since 6.13.
+    /// One that cannot be read is an error in its place.
     ///
     /// # Errors
     /// Any error of a call.
-    pub async fn orphaned(&self) -> Result<Vec<OrphanedModel>> {
+    pub async fn orphaned(&self) -> Result<Vec<Result<OrphanedModel>>> {
         let api = self.client.api();
-        call!(api.get_orphaned_models().send_as()).await
+        let orphaned: Vec<Value> = call!(api.get_orphaned_models().send_as()).await?;
+        Ok(elements("get_orphaned_models", "models", orphaned))
     }
 
     /// Deletes such folders, by [`OrphanedModel::path`]. Since 6.13.

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use crate::lenient;
+
 /// The session of one item, as the server tells it. Null members are missing, and older servers lack some.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Session<'a> {
@@ -57,7 +59,7 @@ impl<'a> Session<'a> {
     /// Where an execution stands among those of its node, outermost iteration first. Since 6.14.
     pub(crate) fn iteration(&self, prepared_id: &str) -> Vec<u64> {
         let path = self.member("prepared_iteration_paths").and_then(|paths| paths.get(prepared_id)?.as_array());
-        path.into_iter().flatten().filter_map(Value::as_u64).collect()
+        path.into_iter().flatten().filter_map(|index| u64::try_from(lenient::integer(index)?).ok()).collect()
     }
 
     /// All executions that gave something. Nodes come in the order in which they first did so, the executions of one

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::lenient;
+
 /// What a node gave, by the class of its output (`type`, for example `integer_output`).
 ///
 /// Classes are those of InvokeAI 6.14.2 (`invokeai/app/invocations/primitives.py` and the nodes themselves). Everything
@@ -213,7 +215,7 @@ pub enum OutputValue {
 
 impl OutputValue {
     pub(super) fn read(raw: &Value) -> Self {
-        Self::deserialize(raw).unwrap_or(Self::Other)
+        Self::deserialize(raw).or_else(|_| Self::deserialize(lenient::simplified(raw))).unwrap_or(Self::Other)
     }
 }
 

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::lenient;
+
 /// A preview of an image in the making, as an encoded picture file.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -46,7 +48,7 @@ impl PreviewImage {
     /// When a member is missing or malformed, or the data URL is not base64.
     pub fn from_value(image: &Value) -> Result<Self, PreviewError> {
         let size = |member| {
-            let pixels = image.get(member).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+            let pixels = lenient::integer_at(image, member).and_then(|n| u32::try_from(n).ok());
             pixels.ok_or(PreviewError::Member { member, expected: "a size in pixels" })
         };
         let malformed = PreviewError::Member {

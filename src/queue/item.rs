@@ -196,14 +196,13 @@ pub struct QueueStatus {
 /// Counts of a queue, and what runs in it.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
+#[serde(from = "SentQueueCounts")]
 pub struct QueueCounts {
     /// Id of the queue.
     pub queue_id: String,
     /// The item that runs, if any.
-    #[serde(default)]
     pub item_id: Option<i64>,
     /// The batch of the item that runs.
-    #[serde(default)]
     pub batch_id: Option<String>,
     /// How many items are where.
     #[serde(flatten)]
@@ -225,16 +224,59 @@ pub struct ProcessorStatus {
 /// A batch that never existed, or whose items were pruned, has counts of zero.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
+#[serde(from = "SentBatchStatus")]
 pub struct BatchStatus {
     /// Id of the batch.
     pub batch_id: String,
     /// Where it said it came from.
-    #[serde(default)]
     pub origin: Option<String>,
     /// What it said it was for.
-    #[serde(default)]
     pub destination: Option<String>,
     /// How many items are where.
     #[serde(flatten)]
     pub counts: Counts,
 }
+
+/// Defines what is sent: counts beside the other members. Read out of a buffer, as `flatten` does, a fault would not
+/// name its place.
+macro_rules! with_counts {
+    ($sent:ident => $read:ident { $($member:ident: $kind:ty,)* }) => {
+        #[derive(Deserialize)]
+        struct $sent {
+            $($member: $kind,)*
+            #[serde(default)]
+            pending: u64,
+            #[serde(default)]
+            in_progress: u64,
+            #[serde(default)]
+            waiting: u64,
+            #[serde(default)]
+            completed: u64,
+            #[serde(default)]
+            failed: u64,
+            #[serde(default)]
+            canceled: u64,
+            #[serde(default)]
+            total: u64,
+        }
+
+        impl From<$sent> for $read {
+            fn from(sent: $sent) -> Self {
+                let $sent { $($member,)* pending, in_progress, waiting, completed, failed, canceled, total } = sent;
+                let counts = Counts { pending, in_progress, waiting, completed, failed, canceled, total };
+                Self { $($member,)* counts }
+            }
+        }
+    };
+}
+
+with_counts!(SentQueueCounts => QueueCounts {
+    queue_id: String,
+    item_id: Option<i64>,
+    batch_id: Option<String>,
+});
+with_counts!(SentBatchStatus => BatchStatus {
+    batch_id: String,
+    origin: Option<String>,
+    destination: Option<String>,
+});

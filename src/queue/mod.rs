@@ -18,6 +18,8 @@ use crate::{
     Client,
     api::call,
     error::{Error, Result},
+    lenient,
+    page::elements,
 };
 
 /// The editor's queue.
@@ -25,6 +27,8 @@ pub const DEFAULT_QUEUE: &str = "default";
 
 /// The server takes at most 1000 ids at once; fewer keep its answers short.
 const IDS_AT_ONCE: usize = 500;
+
+const SUMMARIES: &str = "get_queue_item_summaries_by_ids";
 
 /// One queue of a server, from [`Client::queue`].
 ///
@@ -132,7 +136,7 @@ impl Queue {
     pub async fn item_ids(&self) -> Result<Vec<i64>> {
         let ids = match self.newer_item_ids().await {
             // Servers before 6.8 list whole items only.
-            Err(error) if error.is_unsupported() => self.all_items().await?.iter().map(|item| item.item_id).collect(),
+            Err(error) if error.is_unsupported() => self.all_items().await?.iter().filter_map(id_of).collect(),
             other => other?,
         };
         // The server sorts by second of creation; ids rise with it and are exact.
@@ -145,24 +149,29 @@ impl Queue {
         Ok(ids.item_ids)
     }
 
-    /// Small descriptions of these items, in the order given. Items that no longer exist are left out.
+    /// Small descriptions of these items, in the order given. Items that no longer exist are left out; one that cannot be
+    /// read is an error in its place.
     ///
     /// # Errors
     /// Any error of a call.
-    pub async fn summaries(&self, item_ids: &[i64]) -> Result<Vec<ItemSummary>> {
+    pub async fn summaries(&self, item_ids: &[i64]) -> Result<Vec<Result<ItemSummary>>> {
+        Ok(elements(SUMMARIES, "items", self.raw_summaries(item_ids).await?))
+    }
+
+    async fn raw_summaries(&self, item_ids: &[i64]) -> Result<Vec<Value>> {
         let mut found = Vec::with_capacity(item_ids.len());
         for ids in item_ids.chunks(IDS_AT_ONCE) {
             let mut some = match self.newer_summaries(ids).await {
                 Err(error) if error.is_unsupported() => self.older_summaries(ids).await?,
                 other => other?,
             };
-            some.sort_by_key(|item| ids.iter().position(|id| *id == item.item_id));
+            some.sort_by_key(|item| ids.iter().position(|id| id_of(item) == Some(*id)));
             found.append(&mut some);
         }
         Ok(found)
     }
 
-    async fn newer_summaries(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
+    async fn newer_summaries(&self, ids: &[i64]) -> Result<Vec<Value>> {
         let api = self.client.api();
         let call = call!(
             api.get_queue_item_summaries_by_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as()
@@ -171,22 +180,22 @@ impl Queue {
     }
 
     /// Before 6.14 there are no summaries, before 6.8 no items by ids.
-    async fn older_summaries(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
+    async fn older_summaries(&self, ids: &[i64]) -> Result<Vec<Value>> {
         let items = match self.items_by_ids(ids).await {
             Err(error) if error.is_unsupported() => self.all_items().await?,
             other => other?,
         };
-        Ok(items.into_iter().filter(|item| ids.contains(&item.item_id)).collect())
+        Ok(items.into_iter().filter(|item| id_of(item).is_some_and(|id| ids.contains(&id))).collect())
     }
 
-    async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<ItemSummary>> {
+    async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<Value>> {
         let api = self.client.api();
         let call =
             call!(api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as());
         call.await
     }
 
-    async fn all_items(&self) -> Result<Vec<ItemSummary>> {
+    async fn all_items(&self) -> Result<Vec<Value>> {
         let api = self.client.api();
         call!(api.list_all_queue_items().queue_id(&self.id).send_as()).await
     }
@@ -199,7 +208,7 @@ impl Queue {
             let pages: Vec<Vec<i64>> = ids.chunks(IDS_AT_ONCE).map(<[i64]>::to_vec).collect();
             Ok::<_, Error>(futures::stream::iter(pages).then(move |ids| {
                 let queue = queue.clone();
-                async move { queue.summaries(&ids).await.map(|page| futures::stream::iter(page.into_iter().map(Ok))) }
+                async move { queue.summaries(&ids).await.map(|page| futures::stream::iter(page)) }
             }))
         })
         .try_flatten()
@@ -228,9 +237,10 @@ impl Queue {
         let all = self.item_ids().await?;
         let mut found = Vec::new();
         for ids in all.chunks(IDS_AT_ONCE) {
-            found.extend(self.summaries(ids).await?.into_iter().filter(|item| item.batch_id == batch_id));
+            let ours = self.raw_summaries(ids).await?.into_iter().filter(|item| item["batch_id"] == batch_id);
+            found.extend(elements(SUMMARIES, "items", ours.collect()));
         }
-        Ok(found)
+        found.into_iter().collect()
     }
 }
 
@@ -351,6 +361,11 @@ impl Queue {
         let api = self.client.api();
         Ok(call!(api.clear().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
     }
+}
+
+/// The id of an item as the server describes it.
+fn id_of(item: &Value) -> Option<i64> {
+    lenient::integer_at(item, "item_id")
 }
 
 /// For an item of another queue the server fails with "404: …" inside a 500.

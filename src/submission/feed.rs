@@ -1,9 +1,15 @@
 //! Cutting a batch into pieces that a queue has room for, and enqueueing them one after another.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use super::{enqueue, submit::WhenFull};
 use crate::{Client, error::Result, job::state::State};
@@ -151,6 +157,22 @@ impl Rows {
 #[derive(Debug)]
 pub(super) struct Feeder {
     task: AbortHandle,
+    stop: Arc<Stop>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    wanted: AtomicBool,
+    told: Notify,
+}
+
+impl Feeder {
+    /// Sends nothing more. Says whether a piece may be on its way: the state tells when that has ended.
+    pub(super) fn stop(&self) -> bool {
+        self.stop.wanted.store(true, Ordering::Release);
+        self.stop.told.notify_one();
+        !self.task.is_finished()
+    }
 }
 
 impl Drop for Feeder {
@@ -169,18 +191,26 @@ pub(super) fn feed(
     state: Arc<State>,
 ) -> Feeder {
     state.set_feeding(true);
+    let stop = Arc::new(Stop::default());
+    let stopped = Arc::clone(&stop);
     let task = tokio::spawn(async move {
+        let pause = async || {
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                () = stopped.told.notified() => {}
+            }
+        };
         let feeding = Feeding { client, queue_id, batch_id, plan, state };
         let mut placed = placed;
-        while placed < feeding.plan.requested() {
+        while placed < feeding.plan.requested() && !stopped.wanted.load(Ordering::Acquire) {
             match feeding.place(placed).await {
-                Ok(0) => sleep(PAUSE).await,
+                Ok(0) => pause().await,
                 Ok(some) => placed += some,
                 // What may have arrived is not sent again.
                 Err(error) if error.is_retryable() && !error.may_have_been_sent() => {
                     tracing::warn!(batch_id = feeding.batch_id, %error, "cannot enqueue the rest yet");
                     feeding.state.set_trouble(Some(error));
-                    sleep(PAUSE).await;
+                    pause().await;
                 }
                 Err(error) => {
                     tracing::error!(batch_id = feeding.batch_id, %error, "cannot enqueue the rest");
@@ -191,7 +221,7 @@ pub(super) fn feed(
         }
         feeding.state.set_feeding(false);
     });
-    Feeder { task: task.abort_handle() }
+    Feeder { task: task.abort_handle(), stop }
 }
 
 struct Feeding {

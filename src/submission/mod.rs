@@ -18,6 +18,8 @@ pub use ticket::Ticket;
 
 #[cfg(feature = "events")]
 use crate::events::{EventFilter, EventStream};
+use feed::Feeder;
+
 use crate::{
     Client,
     error::{Error, Result},
@@ -64,7 +66,7 @@ pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
     /// Ends with the submission.
     _follower: Follower,
-    feeder: Mutex<Option<feed::Feeder>>,
+    feeder: Mutex<Option<Feeder>>,
 }
 
 impl Submission {
@@ -260,12 +262,24 @@ impl Submission {
 
     /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
     ///
+    /// Where a piece of the batch is on its way to the queue, this waits until it is there or lost, and cancels it, too.
+    ///
     /// # Errors
     /// Any error of a call.
     pub async fn cancel(&self) -> Result<u64> {
-        *self.shared.feeder.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.shared.state.set_feeding(false);
-        let canceled = self.queue().cancel_batches([self.batch_id()]).await?;
+        let feeding =
+            self.shared.feeder.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Feeder::stop);
+        let mut canceled = self.queue().cancel_batches([self.batch_id()]).await?;
+        if feeding {
+            // What is on its way arrives after this, even if its sender goes away.
+            let mut changes = self.shared.state.changes();
+            while self.shared.state.is_feeding() {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+            canceled += self.queue().cancel_batches([self.batch_id()]).await?;
+        }
         self.shared.state.poke.notify_one();
         Ok(canceled)
     }

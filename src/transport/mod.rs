@@ -126,6 +126,7 @@ impl Transport {
         let started = Instant::now();
         let recorded = span.clone();
         async move {
+            let used = self.token();
             let answer = self.attempts(operation, request).await;
             if let Ok(response) = &answer {
                 recorded.record("status", response.status().as_u16());
@@ -133,7 +134,7 @@ impl Transport {
             recorded.record("elapsed_ms", started.elapsed().as_millis() as u64);
             let response = answer?;
             if response.status().is_success() {
-                self.keep_refreshed_token(&response);
+                self.keep_refreshed_token(used, &response);
                 return Ok(response);
             }
             Err(self.refusal(operation, response).await.into())
@@ -248,13 +249,15 @@ impl Transport {
         Error::Interrupted { operation, source: Arc::new(error) }
     }
 
-    fn keep_refreshed_token(&self, response: &Response) {
+    /// A server without users sends none; a client without a token has no use for one. A token that was set while the
+    /// call went on is newer, or another user's: it stays.
+    fn keep_refreshed_token(&self, used: Option<Token>, response: &Response) {
         let fresh = response.headers().get(REFRESHED_TOKEN).and_then(|value| value.to_str().ok());
-        // A server without users sends none; a client without a token has no use for one.
-        if let Some(fresh) = fresh
-            && self.token().is_some()
-        {
-            self.set_token(Some(Token::new(fresh)));
+        if let (Some(fresh), Some(used)) = (fresh, used) {
+            let mut current = self.token.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if current.as_ref() == Some(&used) {
+                *current = Some(Token::new(fresh));
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     api::{Client, Operation},
     compatibility::Compatibility,
     error::{Detail, Error, Result, excerpt},
+    lenient,
 };
 
 const JSON: &str = "application/json";
@@ -212,10 +213,17 @@ pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8]) ->
             false => excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
         },
     };
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| fault(error.path().to_string(), error.inner().to_string()))?;
-    json.end().map_err(|error| fault(".".into(), error.to_string()))?;
-    Ok(value)
+    match serde_path_to_error::deserialize(&mut json) {
+        Ok(value) => {
+            json.end().map_err(|error| fault(".".into(), error.to_string()))?;
+            Ok(value)
+        }
+        Err(strict) => match serde_json::from_slice(body) {
+            Ok(value) => lenient::from_value(&value)
+                .map_err(|misfit| fault(misfit.path().to_string(), misfit.inner().to_string())),
+            Err(_) => Err(fault(strict.path().to_string(), strict.inner().to_string())),
+        },
+    }
 }
 
 /// Refuses values that would change which path is called.

@@ -86,9 +86,9 @@ fn operation_cases() -> Vec<Case> {
         },
         operation(
             "cookie_parameters",
-            json!({"parameters": [{"in": "path", "name": "b"}, {"in": "cookie", "name": "c"}]}),
+            json!({"parameters": [{"in": "path", "name": "b"}, {"in": "cookie", "name": "c"}, {"in": "header", "name": "d"}]}),
             json!({"parameters": [{"in": "path", "name": "b"}]}),
-            1,
+            2,
         ),
         operation(
             "undeclared_path_parameters",
@@ -230,6 +230,25 @@ fn schema_cases() -> Vec<Case> {
                 "b": {"description": "B.\n\nAlways `5`.", "type": "integer"},
                 "c": {"type": "boolean", "description": "Always `true`."}}}),
             3,
+        ),
+        schema(
+            "closed_objects",
+            json!({"type": "object", "additionalProperties": false, "properties": {"a": {"additionalProperties": true}}}),
+            json!({"type": "object", "properties": {"a": {"additionalProperties": true}}}),
+            1,
+        ),
+        schema(
+            "tuples",
+            json!({"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]}),
+            json!({"type": "array", "items": {}}),
+            1,
+        ),
+        schema("null_types", json!({"type": "null"}), json!({}), 1),
+        schema(
+            "other_enums",
+            json!({"type": "number", "enum": [0.5, 1]}),
+            json!({"type": "number", "description": "Known values: [0.5,1]."}),
+            1,
         ),
         schema("mixed_enums", json!({"type": "string", "enum": ["auto", 1]}), json!({}), 1),
         schema("mixed_enums", json!({"enum": ["auto", "none"]}), json!({"enum": ["auto", "none"]}), 0),
@@ -391,7 +410,7 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
         ("operation_ids", at("/a", json!({})), "/paths/~1a/get", "without operationId"),
         (
             "operation_ids",
-            json!({"paths": {"/a": {"get": {"operationId": "list"}}, "/b": {"get": {"operationId": "list_api_v1_b_get"}}}}),
+            json!({"paths": {"/a": {"get": {"operationId": "list"}}, "/b": {"get": {"operationId": "list"}}}}),
             "/paths/~1b/get",
             "two operations are called `list`",
         ),
@@ -430,7 +449,7 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
             "/components/schemas/S/properties/a~1b",
             "no object",
         ),
-        ("constants", components(json!({"S": {"const": 1.5}})), "/components/schemas/S", "unexpected type: 1.5"),
+        ("constants", components(json!({"S": {"const": [1]}})), "/components/schemas/S", "unexpected type: [1]"),
         (
             "inline_enums",
             components(

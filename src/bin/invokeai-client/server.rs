@@ -15,6 +15,7 @@ pub(crate) struct ServerArgs {
         help_heading = "Server",
         value_name = "URL",
         env = "INVOKEAI_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:9090"
     )]
     server: String,
