@@ -1,5 +1,5 @@
-//! No token, password or key in anything that a program may print: jobs, builders of calls, errors with their causes,
-//! traces at the finest level, files that are kept, and the command line.
+//! No token, password or key in anything that a program may print: every public type that holds a client, errors with
+//! their causes, traces at the finest level, files that are kept, and the command line.
 
 #[path = "common/raw_server.rs"]
 #[allow(dead_code)]
@@ -7,7 +7,7 @@ mod raw_server;
 
 use std::{
     any::type_name,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     error::Error as StdError,
     fmt::Debug,
     io::Write,
@@ -17,7 +17,9 @@ use std::{
 use futures::StreamExt as _;
 use invokeai_client::{
     Client, Error, Submission, Ticket, TransportOptions, Upload,
+    events::EventFilter,
     models::{InstallJob, ModelSource},
+    style_presets::StylePresetData,
     workflow::{Workflow, WorkflowDefinition},
 };
 use raw_server::{Act, RawServer, whole};
@@ -73,6 +75,105 @@ fn definition() -> WorkflowDefinition {
 
 fn workflow() -> Workflow {
     Workflow::new(definition(), invokeai_client::schema::NodeCatalogue::embedded())
+}
+
+/// One of everything that a client gives without asking the server.
+async fn show_everything(client: &Client) -> BTreeSet<String> {
+    let mut shown = BTreeSet::new();
+    let shown_now = &mut shown;
+    macro_rules! show_all {
+        ($($value:expr),* $(,)?) => { $(show(shown_now, &$value);)* };
+    }
+    show_all!(
+        Client::builder(with_user("http://127.0.0.1:1")).token(secret("token")).ledger("/ledger"),
+        client,
+        client.api(),
+        client.app(),
+        client.auth(),
+        client.user("u"),
+        client.assets(),
+        client.cleanup(),
+        client.cleanup().everything(),
+        client.boards(),
+        client.boards().list(),
+        client.boards().uncategorized(),
+        client.board("b"),
+        client.board("b").images(),
+        client.board("b").upload("x.png"),
+        client.board("b").download_all("/d"),
+        client.board("b").zip(),
+        client.images(),
+        client.images().list(),
+        client.images().upload(Upload::bytes("x.png", &b"x"[..])),
+        client.images().zip(["x.png"]),
+        client.image("x.png"),
+        client.image("x.png").download(),
+        client.videos(),
+        client.videos().list(),
+        client.videos().upload("x.mp4"),
+        client.video("x.mp4"),
+        client.library(),
+        client.library().list(),
+        client.saved_workflow("w"),
+        client.models(),
+        client.models().list(),
+        client.models().install(ModelSource::url(with_user("https://example.org"))).access_token(secret("access")),
+        client.model("k"),
+        client.models().install_job(1),
+        client.queue("q"),
+        client.style_presets(),
+        client.style_preset("p"),
+        client.system_prompts(),
+        client.system_prompt("p"),
+        client.events(),
+        client.event_hub(),
+        client.event_hub().state(),
+        client.event_hub().subscribe(EventFilter::all()),
+        workflow().submit(client),
+        ModelSource::url(with_user("https://example.org")),
+        StylePresetData::new("n", "p", ""),
+    );
+    shown
+}
+
+/// Types that can be had from a client without asking the server: by the listing of the public API, methods that are
+/// not async and give a structure of this crate, and methods of what they give.
+fn reachable() -> BTreeSet<String> {
+    let listing = include_str!("fixtures/public-api.txt");
+    let structures: BTreeSet<&str> = listing
+        .lines()
+        .filter_map(|line| line.split_once(": struct").map(|(path, _)| path.rsplit("::").next().unwrap()))
+        .collect();
+    let mut gives: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in listing.lines() {
+        let Some((path, signature)) = line.split_once(": fn ") else { continue };
+        let Some((_, answer)) = signature.rsplit_once(" -> ") else { continue };
+        let owner = path.rsplit("::").nth(1).unwrap_or_default();
+        let answer = answer.trim_start_matches('&').split('<').next().unwrap().rsplit("::").next().unwrap();
+        if structures.contains(answer) {
+            gives.entry(owner).or_default().insert(answer);
+        }
+    }
+    let mut found = BTreeSet::new();
+    let mut waiting = vec!["Client", "ClientBuilder"];
+    while let Some(one) = waiting.pop() {
+        if found.insert(one.to_owned()) {
+            waiting.extend(gives.get(one).into_iter().flatten());
+        }
+    }
+    found
+}
+
+/// What holds nothing of a client: records of the server, and plain values.
+const DATA: &[&str] = &["Assets", "Ticket", "Progress", "QueueItem"];
+
+#[tokio::test]
+async fn nothing_that_holds_a_client_shows_a_secret() {
+    let shown = show_everything(&client("http://127.0.0.1:1")).await;
+    let missing: Vec<_> =
+        reachable().into_iter().filter(|name| !shown.contains(name) && !DATA.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "not shown in this test: {missing:?}");
+    assert!(shown.len() > 35, "{shown:?}");
 }
 
 #[tokio::test]
