@@ -196,7 +196,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("retry_items_by_id", "its answer is not needed"),
     ("update_recall_parameters", "no handle"),
     ("get_recall_parameters", "no handle"),
-    ("enqueue_batch", "forward_outputs"),
+    ("enqueue_batch", "tests/job_faults.rs, not mutated"),
     ("download_images_from_list", "tests/handles.rs"),
     ("get_model_install_job", "read like install_model"),
     ("get_queue_items_by_item_ids", "read like summaries, on older servers"),
