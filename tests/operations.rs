@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use invokeai_client::api::{OPERATIONS, Operation};
 use serde_json::Value;
-use syn::{Expr, ExprLit, ImplItem, Item, ItemImpl, Lit, ReturnType, Type};
+use syn::{Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, Lit, ReturnType, Type, TypeParamBound};
 
 /// The document that the crate was built from.
 fn document() -> Value {
@@ -100,13 +100,26 @@ fn name(ty: &Type) -> String {
     path.path.segments.last().unwrap().ident.to_string()
 }
 
+/// An `async fn`, or one that gives back a future.
+fn is_awaited(method: &ImplItemFn) -> bool {
+    method.sig.asyncness.is_some() || matches!(&method.sig.output, ReturnType::Type(_, ty) if is_future(ty))
+}
+
+fn is_future(ty: &Type) -> bool {
+    let Type::ImplTrait(bounds) = ty else { return false };
+    bounds.bounds.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Future"),
+        _ => false,
+    })
+}
+
 /// Id, method and path in `OPERATION` of a builder that can be sent.
 fn sent(block: &ItemImpl) -> Vec<String> {
     let mut operation = Vec::new();
     let mut send = false;
     for item in &block.items {
         match item {
-            ImplItem::Fn(method) => send |= method.sig.ident == "send" && method.sig.asyncness.is_some(),
+            ImplItem::Fn(method) => send |= method.sig.ident == "send" && is_awaited(method),
             ImplItem::Const(constant) if constant.ident == "OPERATION" => {
                 let Expr::Struct(value) = &constant.expr else { panic!("OPERATION is no struct") };
                 for field in &value.fields {

@@ -4,7 +4,10 @@ use std::{future::Future, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
 use progenitor_client::{ByteStream, ResponseValue};
-use reqwest::{Request, Response, header};
+use reqwest::{
+    Request, Response, StatusCode,
+    header::{self, HeaderMap},
+};
 use serde::de::DeserializeOwned;
 
 use super::{Transport, without_secrets};
@@ -26,6 +29,26 @@ pub(crate) async fn json<T: DeserializeOwned>(
     operation: &Operation,
     request: Result<Request>,
 ) -> Result<ResponseValue<T>> {
+    let (status, headers, body) = json_body(client, operation, request).await?;
+    Ok(ResponseValue::new(decode(operation, &body)?, status, headers))
+}
+
+/// Sends a request and reads its answer as JSON; nothing of the answer but its value.
+pub(crate) async fn json_as<T: DeserializeOwned>(
+    client: &Client,
+    operation: &Operation,
+    request: Result<Request>,
+) -> Result<T> {
+    let (_, _, body) = json_body(client, operation, request).await?;
+    decode(operation, &body)
+}
+
+/// What of `json` does not depend on the answer's type, which is compiled once instead of for each type.
+async fn json_body(
+    client: &Client,
+    operation: &Operation,
+    request: Result<Request>,
+) -> Result<(StatusCode, HeaderMap, Bytes)> {
     let response = send(client, operation, request).await?;
     let content_type = content_type(&response);
     if is_web_page(&content_type) {
@@ -36,7 +59,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
     }
     let (status, headers) = (response.status(), response.headers().clone());
     let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
-    Ok(ResponseValue::new(decode(operation, &body)?, status, headers))
+    Ok((status, headers, body))
 }
 
 /// Sends a request whose answer carries nothing.
@@ -203,25 +226,29 @@ pub(super) async fn body(
 /// Reads JSON, and says where it differs from what was expected.
 pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let fault = |at: String, problem: String| Error::Decode {
+    match serde_path_to_error::deserialize(&mut json) {
+        Ok(value) => {
+            json.end().map_err(|error| undecodable(operation, body, ".".into(), &error))?;
+            Ok(value)
+        }
+        // What was asked for strictly may still be there, written otherwise.
+        Err(strict) => match serde_json::from_slice(body) {
+            Ok(value) => lenient::from_value(&value)
+                .map_err(|misfit| undecodable(operation, body, misfit.path().to_string(), misfit.inner())),
+            Err(_) => Err(undecodable(operation, body, strict.path().to_string(), strict.inner())),
+        },
+    }
+}
+
+fn undecodable(operation: &Operation, body: &[u8], at: String, problem: &serde_json::Error) -> Error {
+    Error::Decode {
         operation: operation.id,
         at,
-        problem,
+        problem: problem.to_string(),
         excerpt: match operation.path.contains("/auth/") {
             // These answers hold tokens and passwords.
             true => "(not shown)".to_owned(),
             false => excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
-        },
-    };
-    match serde_path_to_error::deserialize(&mut json) {
-        Ok(value) => {
-            json.end().map_err(|error| fault(".".into(), error.to_string()))?;
-            Ok(value)
-        }
-        Err(strict) => match serde_json::from_slice(body) {
-            Ok(value) => lenient::from_value(&value)
-                .map_err(|misfit| fault(misfit.path().to_string(), misfit.inner().to_string())),
-            Err(_) => Err(fault(strict.path().to_string(), strict.inner().to_string())),
         },
     }
 }

@@ -1,0 +1,211 @@
+//! Jobs on a real server. Uses queues of its own, and leaves nothing on the server.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt as _;
+use invokeai_client::{
+    Client, Sweep, WhenFull,
+    events::{EventFilter, EventItem},
+    workflow::{EnqueueOptions, Workflow, WorkflowDefinition},
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::{
+    Result,
+    page::Page,
+    python::Python,
+    statistics::{median, median_with_bounds, quantile, usage},
+    workflows,
+};
+
+const RUNS: usize = 40;
+
+/// A server takes so many items by default.
+const BATCH: u64 = 10_000;
+
+pub(crate) async fn report(page: &mut Page, url: &str, python: Option<&Python>) -> Result {
+    let client = Client::new(url)?;
+    let workflow = client.workflow(WorkflowDefinition::from_value(workflows::additions())?).await?;
+    let queue = format!("bench {}", uuid::Uuid::new_v4());
+    page.heading("Jobs on a real server");
+    page.line(format!("InvokeAI {}, two additions, {RUNS} runs each.", client.server_version().await?));
+    against_the_minimum(page, &client, url, &workflow, &queue).await?;
+    latency(page, &client, &workflow, &queue).await?;
+    if let Some(python) = python {
+        against_python(page, python, &client, url, &workflow, &queue).await?;
+    }
+    memory(page, &client, &workflow, &queue).await?;
+    client.queue(queue).prune().await?;
+    Ok(())
+}
+
+async fn our_run(client: &Client, workflow: &Workflow, queue: &str) -> Result<f64> {
+    let began = Instant::now();
+    workflow.submit(client).queue(queue).await?.job()?.wait().await?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// Sends a body made before, and asks for the item again and again.
+async fn minimal_run(http: &reqwest::Client, base: &str, body: &Value) -> Result<f64> {
+    let began = Instant::now();
+    let request = http.post(format!("{base}/enqueue_batch")).json(body).send().await?;
+    let answer: Value = request.error_for_status()?.json().await?;
+    let item = answer.pointer("/item_ids/0").ok_or("no item")?;
+    loop {
+        let item: Value = http.get(format!("{base}/i/{item}")).send().await?.error_for_status()?.json().await?;
+        match item["status"].as_str() {
+            Some("completed") => return Ok(began.elapsed().as_secs_f64()),
+            Some("failed" | "canceled") | None => return Err(format!("the item ended: {}", item["status"]).into()),
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+/// Whole runs in turns: through this crate, and by the least that does the work.
+async fn against_the_minimum(page: &mut Page, client: &Client, url: &str, workflow: &Workflow, queue: &str) -> Result {
+    let http = reqwest::Client::new();
+    let base = format!("{}/api/v1/queue/{}", url.trim_end_matches('/'), queue.replace(' ', "%20"));
+    let body = workflow.enqueue_body(&EnqueueOptions::default())?;
+    let (mut ours, mut least, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..=RUNS {
+        let (mut own, mut other) = (0.0, 0.0);
+        for turn in [pair % 2 == 0, pair % 2 != 0] {
+            match turn {
+                true => own = our_run(client, workflow, queue).await?,
+                false => other = minimal_run(&http, &base, &body).await?,
+            }
+        }
+        // The first pair opens connections.
+        if pair > 0 {
+            ours.push(1e3 * own);
+            least.push(1e3 * other);
+            ratios.push(own / other);
+        }
+    }
+    let [ratio, from, to] = median_with_bounds(&mut ratios);
+    let (ours, least) = (median(&mut ours), median(&mut least));
+    page.line(format!(
+        "\nSubmit to result: {ours:.1} ms; a program of `reqwest` calls that polls every 5 ms: {least:.1} ms."
+    ));
+    page.line(format!("Ratio within pairs: {ratio:.3} (95 % confidence: {from:.3} to {to:.3})."));
+    page.promise(
+        "submit to result",
+        "at most 1.02 of a minimal program",
+        format!("{ratio:.3} ({from:.3} to {to:.3})"),
+        ratio <= 1.02,
+    );
+    Ok(())
+}
+
+/// From the arrival of the server's `completed` event, on another socket, to the return of `wait`.
+async fn latency(page: &mut Page, client: &Client, workflow: &Workflow, queue: &str) -> Result {
+    let witness = Client::new(client.base_url().as_str())?;
+    let mut events = witness.event_hub().subscribe(EventFilter::all().queue(queue));
+    events.connected().await?;
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let watching = tokio::spawn(async move {
+        while let Some(Ok(item)) = events.next().await {
+            let now = Instant::now();
+            if let EventItem::Event(event) = item
+                && event.status() == Some("completed")
+                && arrived.send((event.item_id(), now)).is_err()
+            {
+                return;
+            }
+        }
+    });
+    let mut taken = Vec::new();
+    for _ in 0..RUNS {
+        let job = workflow.submit(client).queue(queue).await?.job()?;
+        job.wait().await?;
+        let returned = Instant::now();
+        while let Some((item, arrival)) = arrivals.recv().await {
+            if item == Some(job.item_id()) {
+                // Either socket may be served first.
+                let after = returned.saturating_duration_since(arrival).as_secs_f64();
+                taken.push(1e3 * (after - arrival.saturating_duration_since(returned).as_secs_f64()));
+                break;
+            }
+        }
+    }
+    watching.abort();
+    let (middle, high) = (median(&mut taken), quantile(&mut taken, 0.95));
+    page.line(format!("\n`wait` returns {middle:.2} ms after the `completed` event comes; 95 % within {high:.2} ms."));
+    Ok(())
+}
+
+/// The Python client's own way to wait is to poll; it polls every 5 ms here.
+async fn against_python(
+    page: &mut Page,
+    python: &Python,
+    client: &Client,
+    url: &str,
+    workflow: &Workflow,
+    queue: &str,
+) -> Result {
+    let file = tempfile::Builder::new().suffix(".json").tempfile()?;
+    fs::write(file.path(), workflows::additions().to_string())?;
+    let path = file.path().to_string_lossy().into_owned();
+    let theirs = match tokio::task::block_in_place(|| python.whole_run(&path, url, RUNS / 2)) {
+        Ok(seconds) => 1e3 * seconds,
+        Err(error) => {
+            page.skipped(&format!("whole runs of the Python client: {error}"));
+            return Ok(());
+        }
+    };
+    let mut ours = Vec::new();
+    for _ in 0..RUNS / 2 {
+        ours.push(1e3 * our_run(client, workflow, queue).await?);
+    }
+    page.line(format!(
+        "\nSubmit to result with the Python client: {theirs:.1} ms; here, right after: {:.1} ms.",
+        median(&mut ours)
+    ));
+    Ok(())
+}
+
+/// Memory and processor time of batches, while the server takes them, runs a few, and cancels the others.
+async fn memory(page: &mut Page, client: &Client, workflow: &Workflow, queue: &str) -> Result {
+    page.line("\nBatches: enqueued, followed for 5 s, cancelled, every end awaited.");
+    page.table(&["items", "seconds", "KiB before", "KiB enqueued", "KiB at the end", "us of processor per item"]);
+    let mut highest = Vec::new();
+    for items in [BATCH / 10, BATCH] {
+        let (before, cpu) = usage()?;
+        let began = Instant::now();
+        let sweep = Sweep::new().product(workflow, "first a", 0..items as i64)?;
+        let batch = workflow.submit(client).queue(queue).sweep(sweep).when_full(WhenFull::Feed).await?;
+        while batch.enqueued() < batch.requested() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (enqueued, _) = usage()?;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        batch.cancel().await?;
+        let ended = batch.ends().count().await;
+        let (end, spent) = usage()?;
+        if ended as u64 != items {
+            return Err(format!("{ended} of {items} items ended").into());
+        }
+        let per_item = 1e6 * (spent - cpu) / items as f64;
+        page.row(&[
+            items.to_string(),
+            format!("{:.1}", began.elapsed().as_secs_f64()),
+            before.to_string(),
+            enqueued.to_string(),
+            end.to_string(),
+            format!("{per_item:.0}"),
+        ]);
+        highest.push(enqueued.max(end).saturating_sub(before) as f64 / items as f64);
+    }
+    let per_item = highest.last().copied().unwrap_or(f64::NAN);
+    page.promise(
+        "memory for 10,000 items",
+        "flat (at most 1 KiB more for an item)",
+        format!("{per_item:.2} KiB for an item"),
+        per_item <= 1.0,
+    );
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! How fast this crate is: one report, in Markdown with plots, under `target/report/`. `BENCHMARKS.md` says how to run it.
+//!
+//! Figures of the crate alone need nothing. With `INVOKEAI_TEST_URL` the real server is measured as well, and with
+//! Python the client `invokeai-py-client`; what is left out is said in the report. Whatever is promised is a ratio
+//! within one run, because seconds differ from machine to machine. Nothing here fails for being slow: the report says
+//! of each promise whether it holds.
+
+mod live;
+mod page;
+mod python;
+mod sizes;
+mod statistics;
+mod steps;
+mod transfers;
+
+#[path = "../../tests/common/workflows.rs"]
+mod workflows;
+
+use std::{env, error::Error, path::Path};
+
+type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// The workflow that this crate and the Python client both read.
+const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
+
+fn main() -> Result {
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Into::into);
+    let folder = target.join("report");
+    std::fs::create_dir_all(&folder)?;
+    let mut page = page::Page::new();
+    let load_and_list = steps::report(&mut page, &folder)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(transfers::report(&mut page))?;
+    let python = python::Python::install(&mut page)?;
+    if let Some(python) = &python {
+        python.offline(&mut page, load_and_list)?;
+    }
+    match env::var("INVOKEAI_TEST_URL") {
+        Ok(url) => runtime.block_on(live::report(&mut page, &url, python.as_ref()))?,
+        Err(_) => page.skipped("a real server: INVOKEAI_TEST_URL is not set"),
+    }
+    sizes::report(&mut page, &target)?;
+    let file = folder.join("report.md");
+    std::fs::write(&file, page.to_markdown())?;
+    println!("\n{}", file.display());
+    Ok(())
+}
