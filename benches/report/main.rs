@@ -24,17 +24,24 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 
 fn main() -> Result {
+    // The whole program that stands against one in Python.
+    if let [_, what, file] = &*env::args().collect::<Vec<_>>()
+        && what == "load-and-list"
+    {
+        println!("{}", steps::load_and_list(Path::new(file))?);
+        return Ok(());
+    }
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Into::into);
     let folder = target.join("report");
     std::fs::create_dir_all(&folder)?;
     let mut page = page::Page::new();
-    let load_and_list = steps::report(&mut page, &folder)?;
+    steps::report(&mut page, &folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(transfers::report(&mut page))?;
     let python = python::Python::install(&mut page)?;
     if let Some(python) = &python {
-        python.offline(&mut page, load_and_list)?;
+        python.offline(&mut page)?;
     }
     match env::var("INVOKEAI_TEST_URL") {
         Ok(url) => runtime.block_on(live::report(&mut page, &url, python.as_ref()))?,
