@@ -18,7 +18,7 @@ const GENERATED: &[(&str, fn(&Sources) -> usize, usize, &str)] = &[
     ("lines of calls.rs", |s| s.calls.lines().count(), 960, "one macro arm per operation and per optional parameter"),
     ("bytes of catalogue.json", |s| s.catalogue.len(), 580_000, "part of every program that uses the crate"),
     ("operations", |_| OPERATIONS.len(), 192, "one method and one builder each"),
-    ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 980, "each is checked on its own"),
+    ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 1_350, "each is checked on its own"),
     // Such a function is a state machine, and costs what twenty plain ones cost.
     ("async functions", |s| s.client.matches(" async fn ").count(), 14, "only where files are sent"),
     ("types that are read from JSON", |s| s.count("::serde::Deserialize"), 205, "ten functions each"),
