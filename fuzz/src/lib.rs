@@ -249,7 +249,10 @@ pub fn sweep(data: &[u8]) {
     });
     for sweep in [Sweep::new().csv(&WORKFLOW, data), Sweep::new().json_lines(&WORKFLOW, data)] {
         match sweep {
-            Ok(sweep) => assert_eq!(sweep.is_empty(), sweep.len() == 0),
+            Ok(sweep) => {
+                let rows = sweep.len();
+                assert_eq!(sweep.is_empty(), rows == 0);
+            }
             Err(error) => assert!(error.to_string().len() < 8192, "a short message: {error}"),
         }
     }

@@ -208,7 +208,7 @@ impl Queue {
             let pages: Vec<Vec<i64>> = ids.chunks(IDS_AT_ONCE).map(<[i64]>::to_vec).collect();
             Ok::<_, Error>(futures::stream::iter(pages).then(move |ids| {
                 let queue = queue.clone();
-                async move { queue.summaries(&ids).await.map(|page| futures::stream::iter(page)) }
+                async move { queue.summaries(&ids).await.map(futures::stream::iter) }
             }))
         })
         .try_flatten()

@@ -189,13 +189,13 @@ fn arguments(
         .collect();
     let mut checked = Map::new();
     for Parameter { name, place, required, schema } in &operation.parameters {
-        let values = given.iter().filter(|(given, _)| given == name).map(|(_, value)| Value::from(value.as_str()));
+        let mut values = given.iter().filter(|(given, _)| given == name).map(|(_, value)| Value::from(value.as_str()));
         let value = if place == "path" {
             named.get(name).cloned()
         } else if is_list(schema) {
             Some(values.collect::<Vec<_>>()).filter(|values| !values.is_empty()).map(Value::from)
         } else {
-            values.last()
+            values.next_back()
         };
         let mut validator = Validator::default();
         let place = [Value::from(place.as_str()), name.as_str().into()];

@@ -39,7 +39,7 @@ pub(crate) fn layer(world: &Arc<World>) -> (SocketIoLayer, SocketIo) {
     let welcome = async |_: SocketRef| {};
     use socketioxide::handler::ConnectHandler as _;
     // The name of the namespace is a constant that is valid; anything else would leave the server without sockets.
-    _ = io.ns("/", welcome.with(admit));
+    io.ns("/", welcome.with(admit));
     (layer, io)
 }
 

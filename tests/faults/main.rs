@@ -10,7 +10,6 @@ mod raw_server;
 #[path = "../common/skip.rs"]
 mod skip;
 #[path = "../common/socket_server.rs"]
-#[allow(dead_code)]
 mod socket_server;
 #[path = "../common/workflows.rs"]
 mod workflows;
