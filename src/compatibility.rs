@@ -2,7 +2,7 @@
 //!
 //! A program talks to any server that has the endpoints it needs: the nodes are read from the server itself, answers may
 //! have more or fewer members than the document this crate was made of, and an endpoint that a server lacks is
-//! [`Error::Unsupported`](crate::Error::Unsupported) when it is called. The tests of this crate run against releases from
+//! [`Error::Unsupported`] when it is called. The tests of this crate run against releases from
 //! [`OLDEST_TESTED`] to [`NEWEST_TESTED`]; the first thing that a [`Client`] learns of a server outside of that range is
 //! one warning in the log (`tracing`). Only submitting is refused, and only before [`OLDEST_RUNNING`]
 //! ([`Error::TooOld`]).

@@ -12,7 +12,7 @@
 //! # A test of your own program
 //!
 //! ```
-//! use invokeai_client::{Upload, testing::{Fault, TestServer}};
+//! use invokeai_client::{Upload, images::ImageCategory, testing::{Fault, TestServer}};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,12 +25,12 @@
 //! let image = client.images().upload(Upload::bytes("photo.png", png.into_inner())).await?;
 //!
 //! // What did it do?
-//! assert_eq!(client.api().get_image_dto(&*image.image_name).send().await?.image_category.to_string(), "user");
+//! assert_eq!(client.image(&image.image_name).get().await?.image_category, ImageCategory::User);
 //! assert_eq!(server.faults().calls("upload_image"), 1);
 //!
 //! // And how does it take it if the server fails?
 //! server.faults().add("get_image_dto", Fault::status(403), 1);
-//! assert!(client.api().get_image_dto(&*image.image_name).send().await.is_err());
+//! assert!(client.image(&image.image_name).get().await.is_err());
 //! # Ok(())
 //! # }
 //! ```
@@ -39,7 +39,8 @@
 //!
 //! * Its library of workflows and its style presets start empty; the models are the tiny ones of this crate's
 //!   `tests/server`, and only their records exist.
-//! * Videos, downloads from the network, custom node packs and a few operations for administrators answer 501.
+//! * Videos (there are none in its lists), downloads from the network, custom node packs and a few operations for
+//!   administrators answer 501.
 //! * An installed model is a record: its source is not read, and base and type are guessed from its name.
 //! * Tokens only look like JSON web tokens.
 
