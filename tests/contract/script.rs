@@ -159,7 +159,7 @@ impl Player<'_> {
         for (name, data) in events {
             let line = format!("{name} {}", shape(&data, &self.known));
             // Progress may be told any number of times.
-            if lines.last() != Some(&line) {
+            if name != "invocation_progress" || lines.last() != Some(&line) {
                 lines.push(line);
             }
         }

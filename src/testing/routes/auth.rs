@@ -40,15 +40,16 @@ fn status(call: &Call<'_>) -> Outcome {
 /// 422 for what is no address.
 fn check_email(call: &Call<'_>) -> Result<String, Answer> {
     let email = call.member("email").as_str().unwrap_or_default();
-    let valid = email.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !email.contains(' ')
-    });
-    if valid {
-        return Ok(email.to_lowercase());
-    }
-    let message = "Value error, Invalid email address";
-    let error =
-        json!({"type": "value_error", "loc": ["body", "email"], "msg": message, "input": email, "ctx": {"error": {}}});
+    let problem = match email.split_once('@') {
+        None => "Invalid email address: An email address must have an @-sign.",
+        Some(("", _)) => "Invalid email address: There must be something before the @-sign.",
+        Some((_, "")) => "Invalid email address: There must be something after the @-sign.",
+        Some((_, host)) if host != "localhost" && !host.contains('.') => {
+            "Email domain must contain a dot or be 'localhost'"
+        }
+        Some(_) => return Ok(email.to_lowercase()),
+    };
+    let error = json!({"type": "value_error", "loc": ["body", "email"], "msg": problem, "input": email});
     Err(Answer::refusal(422, json!([error])))
 }
 
@@ -205,7 +206,7 @@ fn delete(call: &Call<'_>) -> Outcome {
     let gone = call.world.store().users.all.shift_remove(id);
     gone.ok_or_else(|| Answer::refusal(404, "User not found"))?;
     call.world.disconnect(id);
-    Ok(Answer::empty(204))
+    Ok(Answer::empty(204).with_header(header::CONTENT_TYPE, "application/json"))
 }
 
 /// Sixteen characters with a capital, a small letter and a digit among them.

@@ -41,8 +41,7 @@ fn owned<'a>(call: &Call<'_>, store: &'a Store, what: &str) -> Result<&'a Board,
 fn create(call: &Call<'_>) -> Outcome {
     let mut store = call.world.store();
     let id = store.make_board(call.text("board_name"), &call.caller.user_id);
-    let mut dto = store.board_dto(find(&store, &id)?);
-    dto["owner_username"] = Value::Null;
+    let dto = store.board_dto(find(&store, &id)?);
     Ok(Answer::json_with(201, dto))
 }
 

@@ -52,14 +52,13 @@ impl Store {
         self.images.values().filter(move |image| image.board_id.as_deref() == board)
     }
 
-    /// `BoardDTO`.
+    /// `BoardDTO`. Only lists name the owner.
     pub(crate) fn board_dto(&self, board: &Board) -> Value {
         let shown = |image: &&Image| !image.is_intermediate;
         let on_board: Vec<&Image> = self.images_on(Some(&board.id)).filter(shown).collect();
         let images = on_board.iter().filter(|image| image.category == "general").count();
         let cover = board.cover.clone().filter(|name| self.images.contains_key(name));
         let cover = cover.or_else(|| on_board.last().map(|image| image.name.clone()));
-        let owner = self.users.multiuser.then(|| self.users.name(&board.user_id)).flatten();
         json!({
             "board_id": board.id,
             "board_name": board.name,
@@ -74,7 +73,7 @@ impl Store {
             "image_count": images,
             "video_count": 0,
             "asset_count": on_board.len() - images,
-            "owner_username": owner,
+            "owner_username": null,
         })
     }
 }
