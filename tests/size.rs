@@ -15,7 +15,7 @@ type Count = fn(&Sources) -> usize;
 /// What of the generated source is counted, the most that there may be, and why it matters.
 const GENERATED: &[(&str, Count, usize, &str)] = &[
     ("lines of client.rs", |s| s.client.lines().count(), 28_500, "typed operations and what they carry: most of it"),
-    ("lines of events.rs", |s| s.events.lines().count(), 700, "payloads of Socket.IO events"),
+    ("lines of events.rs", |s| s.events.lines().count(), 720, "payloads of Socket.IO events, open to new members"),
     ("lines of enums.rs", |s| s.enums.lines().count(), 330, "one macro call per enum"),
     ("lines of calls.rs", |s| s.calls.lines().count(), 960, "one macro arm per operation and per optional parameter"),
     ("bytes of catalogue.json", |s| s.catalogue.len(), 580_000, "part of every program that uses the crate"),
