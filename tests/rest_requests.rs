@@ -98,6 +98,8 @@ async fn the_log_tells_the_call_and_no_secret() {
         .with_writer(move || sink.clone())
         .finish();
     // One thread runs the whole test, so its default subscriber sees everything.
+    // While there is only one dispatcher, a thread that has none of its own turns what it calls first off for all.
+    let _other = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let _guard = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
     let answer = json!({"token": "third-secret", "expires_in": 1, "user": {
         "user_id": "u", "email": "e", "created_at": "", "updated_at": ""}});
