@@ -57,7 +57,7 @@ fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     essentials::check(&document)?;
     // For the embedded server, which serves it.
     fs::write(out.join("openapi.json"), text)?;
-    fs::write(out.join("catalogue.json"), serde_json::to_string(&catalogue::compact(&document))?)?;
+    fs::write(out.join("catalogue.rs"), catalogue::nodes(&document))?;
     let counts = lower::lower(&mut document)?;
     fs::write(out.join("lowering.txt"), lower::report(&counts))?;
     let strangers = match path == own {

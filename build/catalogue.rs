@@ -18,18 +18,27 @@ const SCHEMA_MEMBERS: [&str; 10] = [
 /// Members of a field that it does not read.
 const FIELD_NOISE: [&str; 4] = ["orig_default", "additionalProperties", "examples", "propertyNames"];
 
-/// The document with nothing but the invocation and output schemas, each with nothing but what the catalogue reads.
-/// Reading the result gives the same catalogue as reading the whole document.
-pub(crate) fn compact(document: &Value) -> Value {
+/// The nodes as a Rust array: the type of each, and the JSON text of a document with nothing but its schema and that of
+/// its output, and of these nothing but what the catalogue reads. Reading them all, in this order, gives the same
+/// catalogue as reading the whole document. A schema that names no type has an empty one.
+pub(crate) fn nodes(document: &Value) -> String {
     let no_schemas = Map::new();
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&no_schemas);
-    let kept: Map<String, Value> = schemas
-        .iter()
-        .filter_map(|(name, schema)| Some((name, schema.as_object()?)))
-        .filter(|(_, schema)| schema.get("class").is_some_and(|class| class == "invocation" || class == "output"))
-        .map(|(name, schema)| (name.clone(), Value::Object(compact_schema(schema))))
-        .collect();
-    json!({"components": {"schemas": kept}})
+    let mut array = String::from("[\n");
+    for (name, schema) in schemas {
+        let Some(schema) = schema.as_object().filter(|s| s.get("class").is_some_and(|class| class == "invocation")) else {
+            continue;
+        };
+        let output = schema.get("output").and_then(|output| output["$ref"].as_str()?.rsplit('/').next());
+        let parts = [Some((name.as_str(), schema)), output.and_then(|o| Some((o, schemas.get(o)?.as_object()?)))];
+        let parts = parts.into_iter().flatten();
+        let kept: Map<String, Value> =
+            parts.map(|(name, schema)| (name.to_owned(), Value::Object(compact_schema(schema)))).collect();
+        let node_type = schema.get("properties").and_then(|p| p["type"]["default"].as_str()).unwrap_or_default();
+        let document = json!({"components": {"schemas": kept}}).to_string();
+        array.push_str(&format!("({node_type:?}, {document:?}),\n"));
+    }
+    array + "]"
 }
 
 fn compact_schema(schema: &Map<String, Value>) -> Map<String, Value> {

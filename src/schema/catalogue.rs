@@ -1,13 +1,11 @@
 //! The catalogue itself.
 
 use super::NodeTemplate;
+use super::embedded;
 use super::read::read_node;
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::sync::LazyLock;
-
-/// The parts of the package's OpenAPI document that describe nodes; the build script leaves out the rest.
-const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalogue.json"));
+use std::fmt;
 
 /// Every node type a server offers, by invocation type, in the order of the document.
 ///
@@ -19,10 +17,21 @@ const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalogue.json"))
 /// assert_eq!(noise.inputs["width"].constraints.multiple_of, Some(8.0));
 /// assert!(catalogue.get("no_such_node").is_none());
 /// ```
+#[derive(Clone)]
+pub struct NodeCatalogue(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// Node by node, when they are asked for.
+    Embedded,
+    Read(Nodes),
+}
+
+/// All nodes of a document.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct NodeCatalogue {
-    templates: IndexMap<String, NodeTemplate>,
-    unreadable: Vec<UnreadableSchema>,
+pub(super) struct Nodes {
+    pub(super) templates: IndexMap<String, NodeTemplate>,
+    pub(super) unreadable: Vec<UnreadableSchema>,
 }
 
 /// A node or field of the document that could not be read and is therefore not in the catalogue. The editor leaves
@@ -57,63 +66,98 @@ impl NodeCatalogue {
     /// If the document is not an OpenAPI document or describes no node. A single node or field that cannot be read is
     /// left out instead and listed by [`unreadable`](Self::unreadable).
     pub fn from_openapi(document: &Value) -> Result<Self, CatalogueError> {
+        let mut nodes = Nodes::default();
+        nodes.read(document)?;
+        if nodes.templates.is_empty() { Err(CatalogueError::NoNodes) } else { Ok(NodeCatalogue(Source::Read(nodes))) }
+    }
+
+    /// The catalogue of a bare InvokeAI 6.14.2, or of the document that `INVOKEAI_OPENAPI` named when the crate was
+    /// built.
+    ///
+    /// A node is read when it is first asked for, and kept for the life of the program. [`iter`](Self::iter),
+    /// [`len`](Self::len), [`unreadable`](Self::unreadable) and comparisons read all.
+    pub fn embedded() -> &'static Self {
+        const { &NodeCatalogue(Source::Embedded) }
+    }
+
+    fn all(&self) -> &Nodes {
+        match &self.0 {
+            Source::Embedded => embedded::all(),
+            Source::Read(nodes) => nodes,
+        }
+    }
+
+    /// The node of this invocation type.
+    pub fn get(&self, node_type: &str) -> Option<&NodeTemplate> {
+        match &self.0 {
+            Source::Embedded => embedded::node(node_type),
+            Source::Read(nodes) => nodes.templates.get(node_type),
+        }
+    }
+
+    /// All nodes, in the order of the document.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &NodeTemplate> {
+        self.all().templates.values()
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.all().templates.len()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.all().templates.is_empty()
+    }
+
+    /// Nodes and fields that could not be read, in the order of the document.
+    pub fn unreadable(&self) -> &[UnreadableSchema] {
+        &self.all().unreadable
+    }
+}
+
+/// Without nodes.
+impl Default for NodeCatalogue {
+    fn default() -> Self {
+        NodeCatalogue(Source::Read(Nodes::default()))
+    }
+}
+
+impl PartialEq for NodeCatalogue {
+    fn eq(&self, other: &Self) -> bool {
+        matches!((&self.0, &other.0), (Source::Embedded, Source::Embedded)) || self.all() == other.all()
+    }
+}
+
+impl fmt::Debug for NodeCatalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Nodes { templates, unreadable } = self.all();
+        f.debug_struct("NodeCatalogue").field("templates", templates).field("unreadable", unreadable).finish()
+    }
+}
+
+impl Nodes {
+    /// Adds the nodes of a document.
+    pub(super) fn read(&mut self, document: &Value) -> Result<(), CatalogueError> {
         let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
         let schemas = schemas.ok_or(CatalogueError::NotOpenApi)?;
-        let mut catalogue = NodeCatalogue::default();
         for (name, schema) in schemas {
             let Some(schema) = schema.as_object().filter(|s| s.get("class").is_some_and(|class| class == "invocation"))
             else {
                 continue;
             };
-            let unreadable = &mut catalogue.unreadable;
+            let unreadable = &mut self.unreadable;
             let mut report = |field: Option<&str>, reason| {
                 let field = field.map(str::to_owned);
                 unreadable.push(UnreadableSchema { schema: name.clone(), field, reason });
             };
             match read_node(schema, schemas, &mut |field, reason| report(Some(field), reason)) {
-                Ok(Some(node)) => _ = catalogue.templates.insert(node.node_type.clone(), node),
+                Ok(Some(node)) => _ = self.templates.insert(node.node_type.clone(), node),
                 Ok(None) => {}
                 Err(reason) => report(None, reason),
             }
         }
-        if catalogue.templates.is_empty() { Err(CatalogueError::NoNodes) } else { Ok(catalogue) }
-    }
-
-    /// The catalogue of a bare InvokeAI 6.14.2, or of the document that `INVOKEAI_OPENAPI` named when the crate was
-    /// built. It is read on first use and kept for the life of the program.
-    pub fn embedded() -> &'static Self {
-        static CATALOGUE: LazyLock<NodeCatalogue> = LazyLock::new(|| {
-            // The text is made by the build script and read by a test of this crate, so neither step fails; if one
-            // ever did, an empty catalogue reports every node as unknown.
-            let document = serde_json::from_str(EMBEDDED).unwrap_or_default();
-            NodeCatalogue::from_openapi(&document).unwrap_or_default()
-        });
-        &CATALOGUE
-    }
-
-    /// The node of this invocation type.
-    pub fn get(&self, node_type: &str) -> Option<&NodeTemplate> {
-        self.templates.get(node_type)
-    }
-
-    /// All nodes, in the order of the document.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &NodeTemplate> {
-        self.templates.values()
-    }
-
-    /// Number of nodes.
-    pub fn len(&self) -> usize {
-        self.templates.len()
-    }
-
-    /// Whether there are no nodes.
-    pub fn is_empty(&self) -> bool {
-        self.templates.is_empty()
-    }
-
-    /// Nodes and fields that could not be read, in the order of the document.
-    pub fn unreadable(&self) -> &[UnreadableSchema] {
-        &self.unreadable
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@
 
 mod catalogue;
 mod constraints;
+mod embedded;
 mod field_type;
 mod model;
 mod read;

@@ -10,6 +10,12 @@ fn the_embedded_catalogue_is_that_of_the_whole_document() {
     let document = serde_json::from_str(&text).expect("JSON");
     let whole = NodeCatalogue::from_openapi(&document).expect("a catalogue");
     assert_eq!(&whole, NodeCatalogue::embedded());
+    for node in whole.iter() {
+        assert_eq!(NodeCatalogue::embedded().get(&node.node_type), Some(node), "read alone");
+    }
+    for none in ["graph", "no_such_node", ""] {
+        assert_eq!(NodeCatalogue::embedded().get(none), None);
+    }
 }
 
 #[test]
