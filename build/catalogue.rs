@@ -26,7 +26,8 @@ pub(crate) fn nodes(document: &Value) -> String {
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&no_schemas);
     let mut array = String::from("[\n");
     for (name, schema) in schemas {
-        let Some(schema) = schema.as_object().filter(|s| s.get("class").is_some_and(|class| class == "invocation")) else {
+        let Some(schema) = schema.as_object().filter(|s| s.get("class").is_some_and(|class| class == "invocation"))
+        else {
             continue;
         };
         let output = schema.get("output").and_then(|output| output["$ref"].as_str()?.rsplit('/').next());
@@ -36,7 +37,9 @@ pub(crate) fn nodes(document: &Value) -> String {
             parts.map(|(name, schema)| (name.to_owned(), Value::Object(compact_schema(schema)))).collect();
         let node_type = schema.get("properties").and_then(|p| p["type"]["default"].as_str()).unwrap_or_default();
         let document = json!({"components": {"schemas": kept}}).to_string();
-        array.push_str(&format!("({node_type:?}, {document:?}),\n"));
+        // Its quotes as they are: the text is shorter so, and rustc reads it at once.
+        let hashes = "#".repeat(1 + document.matches("\"#").count());
+        array.push_str(&format!("({node_type:?}, r{hashes}\"{document}\"{hashes}),\n"));
     }
     array + "]"
 }

@@ -18,7 +18,7 @@ const GENERATED: &[(&str, Count, usize, &str)] = &[
     ("lines of events.rs", |s| s.events.lines().count(), 720, "payloads of Socket.IO events, open to new members"),
     ("lines of enums.rs", |s| s.enums.lines().count(), 330, "one macro call per enum"),
     ("lines of calls.rs", |s| s.calls.lines().count(), 960, "one macro arm per operation and per optional parameter"),
-    ("bytes of catalogue.rs", |s| s.catalogue.len(), 580_000, "part of every program that uses the crate"),
+    ("bytes of catalogue.rs", |s| s.catalogue.len(), 690_000, "part of every program that uses the crate"),
     ("operations", |_| OPERATIONS.len(), 192, "one method and one builder each"),
     ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 1_350, "each is checked on its own"),
     // Such a function is a state machine, and costs what twenty plain ones cost.

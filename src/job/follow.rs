@@ -12,7 +12,7 @@ use crate::events::{EventFilter, EventItem, EventStream, Gap};
 use crate::{
     Client,
     error::Result,
-    queue::{ItemSummary, Queue},
+    queue::{IDS_AT_ONCE, ItemSummary, Queue},
 };
 
 /// How often to read while no events arrive.
@@ -115,7 +115,7 @@ impl Following {
         self.live = !matches!(events, Events::None);
         if !matches!(events, Events::FromTheStart(_)) {
             // What happened before the subscription is only in the record.
-            self.read().await;
+            self.read(self.state.open_items()).await;
         }
         let mut events = match events {
             Events::FromTheStart(stream) | Events::FromNow(stream) => Some(stream),
@@ -127,20 +127,19 @@ impl Following {
             let next_read = last_read + self.pause();
             tokio::select! {
                 must_read = self.next(&mut events) => {
-                    if must_read {
-                        self.read().await;
-                        last_read = Instant::now();
+                    if !must_read {
+                        continue;
                     }
                 }
-                () = tokio::time::sleep_until(next_read) => {
-                    self.read().await;
-                    last_read = Instant::now();
-                }
-                () = state.poke.notified() => {
-                    self.read().await;
-                    last_read = Instant::now();
+                () = tokio::time::sleep_until(next_read) => {}
+                () = state.poke.notified() => {}
+                () = state.added.notified() => {
+                    self.read(state.take_fresh()).await;
+                    continue;
                 }
             }
+            self.read(state.open_items()).await;
+            last_read = Instant::now();
         }
     }
 
@@ -194,33 +193,33 @@ impl Following {
         }
     }
 
-    async fn read(&self) {
-        let outcome = self.try_read().await;
+    /// Reads how these items stand.
+    async fn read(&self, item_ids: Vec<i64>) {
+        let outcome = self.try_read(&item_ids).await;
         if let Err(error) = &outcome {
             tracing::debug!(batch_id = self.batch_id, %error, "cannot read the state of the batch");
         }
         self.state.set_trouble(outcome.err());
     }
 
-    async fn try_read(&self) -> Result<()> {
-        let open = self.state.open_items();
-        if open.is_empty() {
-            return Ok(());
-        }
-        // One that cannot be read is asked for alone below, and its error told.
-        let found: Vec<ItemSummary> = self.queue.summaries(&open).await?.into_iter().flatten().collect();
-        for ItemSummary { item_id, status, .. } in &found {
-            self.state.set_status(*item_id, status.clone());
-        }
-        // The server leaves out what is gone, and what it cannot read: only the first answers 404.
-        let missing = open.iter().filter(|id| found.binary_search_by_key(*id, |item| item.item_id).is_err());
+    async fn try_read(&self, item_ids: &[i64]) -> Result<()> {
         let mut unreadable = Ok(());
-        for id in missing {
-            match self.queue.find_item(*id).await {
-                Ok(Some(item)) => self.state.set_status(*id, item.status),
-                Ok(None) => self.state.set_gone(*id),
-                // One item must not keep the others from being read.
-                Err(error) => unreadable = Err(error),
+        // Only so many are held in memory at once.
+        for ids in item_ids.chunks(IDS_AT_ONCE) {
+            // One that cannot be read is asked for alone below, and its error told.
+            let found: Vec<ItemSummary> = self.queue.summaries(ids).await?.into_iter().flatten().collect();
+            for ItemSummary { item_id, status, .. } in &found {
+                self.state.set_status(*item_id, status);
+            }
+            // The server leaves out what is gone, and what it cannot read: only the first answers 404.
+            let missing = ids.iter().filter(|id| found.binary_search_by_key(*id, |item| item.item_id).is_err());
+            for id in missing {
+                match self.queue.find_item(*id).await {
+                    Ok(Some(item)) => self.state.set_status(*id, &item.status),
+                    Ok(None) => self.state.set_gone(*id),
+                    // One item must not keep the others from being read.
+                    Err(error) => unreadable = Err(error),
+                }
             }
         }
         unreadable

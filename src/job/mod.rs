@@ -112,7 +112,7 @@ impl Job {
     pub async fn refresh(&self) -> Result<ItemStatus> {
         let item = self.queue().find_item(self.item_id).await?;
         let status = item.ok_or(Error::JobGone { item_id: self.item_id })?.status;
-        self.submission.shared.state.set_status(self.item_id, status.clone());
+        self.submission.shared.state.set_status(self.item_id, &status);
         Ok(status)
     }
 
@@ -169,7 +169,7 @@ impl Job {
     /// Any error of a call.
     pub async fn cancel(&self) -> Result<ItemStatus> {
         let item = self.queue().cancel_item(self.item_id).await?;
-        self.submission.shared.state.set_status(self.item_id, item.status.clone());
+        self.submission.shared.state.set_status(self.item_id, &item.status);
         Ok(item.status)
     }
 

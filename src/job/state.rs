@@ -26,11 +26,17 @@ pub(crate) struct State {
     changed: watch::Sender<u64>,
     /// Asks the follower to read the state again now.
     pub(crate) poke: Notify,
+    /// Asks the follower to read what is [fresh](Self::take_fresh).
+    pub(crate) added: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     items: BTreeMap<i64, Item>,
+    /// Items that are over, in the order in which that was seen.
+    closed: Vec<i64>,
+    /// Items added later, whose events may have come before they were known.
+    fresh: Vec<i64>,
     labels: Labels,
     /// More items are still to be enqueued.
     feeding: bool,
@@ -63,8 +69,10 @@ pub(crate) enum Standing {
 impl State {
     pub(crate) fn new(item_ids: impl IntoIterator<Item = i64>, labels: Labels) -> Arc<Self> {
         let items = item_ids.into_iter().map(|id| (id, Item::Pending)).collect();
-        let inner = Inner { items, labels, feeding: false, feed_error: None, trouble: None };
-        Arc::new(Self { inner: Mutex::new(inner), changed: watch::Sender::new(0), poke: Notify::new() })
+        let (closed, fresh) = (Vec::new(), Vec::new());
+        let inner = Inner { items, closed, fresh, labels, feeding: false, feed_error: None, trouble: None };
+        let (poke, added) = (Notify::new(), Notify::new());
+        Arc::new(Self { inner: Mutex::new(inner), changed: watch::Sender::new(0), poke, added })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -85,13 +93,24 @@ impl State {
         self.inner().items.keys().copied().collect()
     }
 
+    pub(crate) fn item_count(&self) -> usize {
+        self.inner().items.len()
+    }
+
     pub(crate) fn add_items(&self, item_ids: &[i64]) {
         let mut inner = self.inner();
         for id in item_ids {
             inner.items.entry(*id).or_insert(Item::Pending);
         }
+        inner.fresh.extend(item_ids);
         drop(inner);
+        self.added.notify_one();
         self.announce();
+    }
+
+    /// Items that were added since this was asked the last time.
+    pub(crate) fn take_fresh(&self) -> Vec<i64> {
+        std::mem::take(&mut self.inner().fresh)
     }
 
     pub(crate) fn set_feeding(&self, feeding: bool) {
@@ -118,18 +137,18 @@ impl State {
 
     /// Items whose end has not been seen.
     pub(crate) fn open_items(&self) -> Vec<i64> {
-        let open = |item: &Item| matches!(item, Item::Pending | Item::Active(_));
-        self.inner().items.iter().filter(|(_, item)| open(item)).map(|(id, _)| *id).collect()
+        self.inner().items.iter().filter(|(_, item)| item.is_open()).map(|(id, _)| *id).collect()
     }
 
-    /// Items that are over, in whichever way.
-    pub(crate) fn closed_items(&self) -> Vec<i64> {
-        let open = |item: &Item| matches!(item, Item::Pending | Item::Active(_));
-        self.inner().items.iter().filter(|(_, item)| !open(item)).map(|(id, _)| *id).collect()
+    /// Items that are over, in whichever way, without the first `known` of them. In the order in which that was seen.
+    pub(crate) fn closed_items(&self, known: usize) -> Vec<i64> {
+        self.inner().closed.get(known..).unwrap_or_default().to_vec()
     }
 
+    /// Whether nothing more will happen.
     pub(crate) fn is_done(&self) -> bool {
-        !self.is_feeding() && self.open_items().is_empty()
+        let inner = self.inner();
+        !inner.feeding && inner.closed.len() == inner.items.len()
     }
 
     pub(crate) fn standing(&self, item_id: i64) -> Standing {
@@ -174,39 +193,41 @@ impl State {
     /// Takes an event into account.
     #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn apply(&self, event: &Event) {
-        let mut inner = self.inner();
-        let labels = Arc::clone(&inner.labels);
-        let mut changed = false;
-        for id in event.item_ids() {
-            if let Some(item) = inner.items.get_mut(&id) {
-                changed |= item.change(id, &labels, |tracker| tracker.apply(event));
-            }
-        }
-        drop(inner);
-        if changed {
-            self.announce();
-        }
+        self.change(event.item_ids(), |tracker| tracker.apply(event));
     }
 
     /// Takes a status into account that was read.
-    pub(crate) fn set_status(&self, item_id: i64, status: ItemStatus) {
-        let mut inner = self.inner();
-        let labels = Arc::clone(&inner.labels);
-        let item = inner.items.get_mut(&item_id);
-        let changed =
-            item.is_some_and(|item| item.change(item_id, &labels, |tracker| tracker.set_status(status.clone(), None)));
-        drop(inner);
-        if changed {
-            self.announce();
-        }
+    pub(crate) fn set_status(&self, item_id: i64, status: &ItemStatus) {
+        self.change([item_id], |tracker| tracker.set_status(status.clone(), None));
     }
 
     /// Takes into account that an item no longer exists.
     pub(crate) fn set_gone(&self, item_id: i64) {
-        if let Some(item @ (Item::Pending | Item::Active(_))) = self.inner().items.get_mut(&item_id) {
+        let mut inner = self.inner();
+        if let Some(item) = inner.items.get_mut(&item_id).filter(|item| item.is_open()) {
             *item = Item::Gone;
+            inner.closed.push(item_id);
         }
+        drop(inner);
         self.announce();
+    }
+
+    fn change(&self, ids: impl IntoIterator<Item = i64>, change: impl Fn(&mut ProgressTracker) -> bool) {
+        let mut guard = self.inner();
+        let Inner { items, closed, labels, .. } = &mut *guard;
+        let mut changed = false;
+        for id in ids {
+            let Some(item) = items.get_mut(&id) else { continue };
+            let was_open = item.is_open();
+            changed |= item.change(id, labels, &change);
+            if was_open && !item.is_open() {
+                closed.push(id);
+            }
+        }
+        drop(guard);
+        if changed {
+            self.announce();
+        }
     }
 }
 
@@ -215,15 +236,29 @@ fn tracker(item_id: i64, labels: &Labels) -> ProgressTracker {
 }
 
 impl Item {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Pending | Self::Active(_))
+    }
+
+    /// Answers whether anything changed.
     fn change(&mut self, id: i64, labels: &Labels, change: impl FnOnce(&mut ProgressTracker) -> bool) -> bool {
-        if let Self::Pending = self {
-            *self = Self::Active(Box::new(tracker(id, labels)));
-        }
-        let changed = match self {
+        match self {
+            // That it still waits is no news, and needs no memory.
+            Self::Pending => {
+                let mut tracker = Box::new(tracker(id, labels));
+                if !change(&mut tracker) {
+                    return false;
+                }
+                *self = Self::Active(tracker);
+            }
             // The node that failed is named a moment after the failure.
-            Self::Active(tracker) | Self::Failed(tracker) => change(tracker),
-            Self::Pending | Self::Ended(_) | Self::Gone => false,
-        };
+            Self::Active(tracker) | Self::Failed(tracker) => {
+                if !change(tracker) {
+                    return false;
+                }
+            }
+            Self::Ended(_) | Self::Gone => return false,
+        }
         if let Self::Active(tracker) = self
             && tracker.progress().is_finished()
         {
@@ -232,6 +267,49 @@ impl Item {
                 status => Self::Ended(status),
             };
         }
-        changed
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_that_waits_needs_no_memory_of_its_own() {
+        let state = State::new([1, 2], Labels::default());
+        state.set_status(1, &ItemStatus::Pending);
+        assert!(matches!(state.inner().items[&1], Item::Pending));
+        state.set_status(1, &ItemStatus::InProgress);
+        assert!(matches!(state.inner().items[&1], Item::Active(_)));
+        state.set_status(1, &ItemStatus::Completed);
+        assert!(matches!(state.inner().items[&1], Item::Ended(ItemStatus::Completed)));
+    }
+
+    #[test]
+    fn ends_are_told_once_in_the_order_in_which_they_are_seen() {
+        let state = State::new(1..=4, Labels::default());
+        state.set_status(3, &ItemStatus::Failed);
+        state.set_gone(1);
+        state.set_gone(3);
+        assert_eq!(state.closed_items(0), [3, 1]);
+        state.set_status(3, &ItemStatus::Canceled);
+        state.set_status(4, &ItemStatus::Canceled);
+        assert_eq!(state.closed_items(2), [4]);
+        assert_eq!(state.closed_items(3), [0; 0]);
+        assert_eq!(state.open_items(), [2]);
+        assert!(!state.is_done());
+        state.set_gone(2);
+        assert!(state.is_done());
+        state.set_feeding(true);
+        assert!(!state.is_done(), "more are to come");
+    }
+
+    #[test]
+    fn added_items_are_fresh_once() {
+        let state = State::new([1], Labels::default());
+        state.add_items(&[2, 3]);
+        assert_eq!((state.take_fresh(), state.take_fresh()), (vec![2, 3], vec![]));
+        assert_eq!(state.item_count(), 3);
     }
 }

@@ -4,7 +4,7 @@
 
 mod item;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
@@ -26,7 +26,7 @@ use crate::{
 pub const DEFAULT_QUEUE: &str = "default";
 
 /// The server takes at most 1000 ids at once; fewer keep its answers short.
-const IDS_AT_ONCE: usize = 500;
+pub(crate) const IDS_AT_ONCE: usize = 500;
 
 const SUMMARIES: &str = "get_queue_item_summaries_by_ids";
 
@@ -165,7 +165,8 @@ impl Queue {
                 Err(error) if error.is_unsupported() => self.older_summaries(ids).await?,
                 other => other?,
             };
-            some.sort_by_key(|item| ids.iter().position(|id| id_of(item) == Some(*id)));
+            let places: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+            some.sort_by_key(|item| id_of(item).and_then(|id| places.get(&id)));
             found.append(&mut some);
         }
         Ok(found)
@@ -185,7 +186,8 @@ impl Queue {
             Err(error) if error.is_unsupported() => self.all_items().await?,
             other => other?,
         };
-        Ok(items.into_iter().filter(|item| id_of(item).is_some_and(|id| ids.contains(&id))).collect())
+        let wanted: HashSet<i64> = ids.iter().copied().collect();
+        Ok(items.into_iter().filter(|item| id_of(item).is_some_and(|id| wanted.contains(&id))).collect())
     }
 
     async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<Value>> {

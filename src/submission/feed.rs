@@ -20,38 +20,31 @@ const PIECE: usize = 500;
 /// How often to look whether there is room again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A batch, whole or in rows that can be cut anywhere.
+/// A batch that can go whole, or in pieces cut anywhere.
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// The whole batch, but without its data: that may be large, and is rarely sent as it is.
     body: Value,
+    data: Value,
     sessions: u64,
-    rows: Option<Rows>,
-}
-
-/// Every item of a batch on its own, in the server's order: runs outermost, the last group varying fastest.
-#[derive(Debug)]
-struct Rows {
-    columns: Vec<Column>,
-    length: usize,
+    /// Fields with another seed in each item: node ids and names.
+    seeds: Vec<(String, String)>,
     /// Most items in one request.
     at_once: usize,
-    /// Whether the batch can go as it is if it is not cut.
-    varied: bool,
 }
 
-#[derive(Debug)]
-struct Column {
-    node_path: Value,
-    field_name: Value,
-    cells: Cells,
+/// The values of one field, item by item. Items come in the server's order: runs outermost, the last group varying
+/// fastest.
+struct Column<'a> {
+    node_path: &'a str,
+    field_name: &'a str,
+    cells: Cells<'a>,
 }
 
-/// The values of one field, row by row.
-#[derive(Debug)]
-enum Cells {
-    /// Each value for so many rows, then from the beginning.
-    Given { values: Vec<Value>, stride: usize },
-    /// Another seed in each row.
+enum Cells<'a> {
+    /// Each value for so many items, then from the beginning.
+    Given { values: &'a [Value], stride: usize },
+    /// Another seed in each item.
     Random,
 }
 
@@ -63,14 +56,14 @@ pub(super) struct Piece {
 
 impl Plan {
     /// A batch goes as the editor would send it, unless seeds differ from item to item or it has to be cut.
-    pub(super) fn new(body: Value, seeds: &[(String, String)], when_full: WhenFull) -> Self {
-        let sessions = sessions(&body);
-        let feeding = when_full == WhenFull::Feed;
-        let rows = (feeding || !seeds.is_empty()).then(|| {
-            // What is not fed goes at once, so that the server's answer tells of all of it.
-            Rows::of(&body, seeds, sessions, if feeding { PIECE } else { usize::MAX })
-        });
-        Self { body, sessions, rows }
+    pub(super) fn new(mut body: Value, seeds: &[(String, String)], when_full: WhenFull) -> Self {
+        let data = body.pointer_mut("/batch/data").map(Value::take).unwrap_or_else(|| json!([]));
+        let runs = body.pointer("/batch/runs").and_then(Value::as_u64).unwrap_or(1);
+        let lengths = groups(&data).map(|group| group_length(group) as u64);
+        let sessions = lengths.fold(runs, u64::saturating_mul);
+        // What is not fed goes at once, so that the server's answer tells of all of it.
+        let at_once = if when_full == WhenFull::Feed { PIECE } else { usize::MAX };
+        Self { body, data, sessions, seeds: seeds.to_vec(), at_once }
     }
 
     /// How many items the whole batch has.
@@ -80,29 +73,57 @@ impl Plan {
 
     /// The request for what comes after the first `placed` items.
     pub(super) fn piece(&self, placed: usize) -> Piece {
-        let whole = |rows: &Rows| placed == 0 && !rows.varied && rows.length <= rows.at_once;
-        let Some(rows) = self.rows.as_ref().filter(|rows| !whole(rows)) else {
-            return Piece { body: self.body.clone(), sessions: self.sessions };
+        let length = usize::try_from(self.sessions).unwrap_or(usize::MAX);
+        if placed == 0 && self.seeds.is_empty() && length <= self.at_once {
+            return Piece { body: self.body_with(self.data.clone(), None), sessions: self.sessions };
+        }
+        let rest = placed..placed.saturating_add(self.at_once).min(length);
+        let sessions = rest.len() as u64;
+        let zipped = self.columns().into_iter().map(|Column { node_path, field_name, cells }| {
+            let items: Vec<Value> = rest.clone().map(|row| cells.at(row)).collect();
+            json!({"node_path": node_path, "field_name": field_name, "items": items})
+        });
+        let zipped: Vec<Value> = zipped.collect();
+        let body = if zipped.is_empty() {
+            // There is nothing to tell the items apart by but their number.
+            self.body_with(json!([]), Some(sessions))
+        } else {
+            self.body_with(json!([zipped]), Some(1))
         };
-        let rest = placed..placed.saturating_add(rows.at_once).min(rows.length);
-        let sessions = rest.len();
+        Piece { body, sessions }
+    }
+
+    fn body_with(&self, data: Value, runs: Option<u64>) -> Value {
         let mut body = self.body.clone();
         if let Some(batch) = body.get_mut("batch").and_then(Value::as_object_mut) {
-            let zipped = rows.columns.iter().map(|Column { node_path, field_name, cells }| {
-                let items: Vec<Value> = rest.clone().map(|row| cells.at(row)).collect();
-                json!({"node_path": node_path, "field_name": field_name, "items": items})
-            });
-            let zipped: Vec<Value> = zipped.collect();
-            // Without columns there is nothing to tell the items apart by but their number.
-            let runs = if zipped.is_empty() { sessions } else { 1 };
-            batch.insert("data".into(), if zipped.is_empty() { json!([]) } else { json!([zipped]) });
-            batch.insert("runs".into(), json!(runs));
+            batch.insert("data".into(), data);
+            if let Some(runs) = runs {
+                batch.insert("runs".into(), json!(runs));
+            }
         }
-        Piece { body, sessions: sessions as u64 }
+        body
+    }
+
+    fn columns(&self) -> Vec<Column<'_>> {
+        let mut columns = Vec::new();
+        // So many items pass before the value of this group changes.
+        let mut stride: usize = 1;
+        for group in groups(&self.data).rev() {
+            for datum in group {
+                let member = |name| datum.get(name).and_then(Value::as_str).unwrap_or_default();
+                let values = datum.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                let (node_path, field_name) = (member("node_path"), member("field_name"));
+                columns.push(Column { node_path, field_name, cells: Cells::Given { values, stride } });
+            }
+            stride = stride.saturating_mul(group_length(group).max(1));
+        }
+        let seeds = self.seeds.iter();
+        columns.extend(seeds.map(|(node_path, field_name)| Column { node_path, field_name, cells: Cells::Random }));
+        columns
     }
 }
 
-impl Cells {
+impl Cells<'_> {
     fn at(&self, row: usize) -> Value {
         match self {
             Self::Given { values, stride } => {
@@ -113,44 +134,13 @@ impl Cells {
     }
 }
 
-fn groups(body: &Value) -> Vec<&Vec<Value>> {
-    let data = body.pointer("/batch/data").and_then(Value::as_array);
-    data.into_iter().flatten().filter_map(Value::as_array).collect()
-}
-
-fn runs(body: &Value) -> u64 {
-    body.pointer("/batch/runs").and_then(Value::as_u64).unwrap_or(1)
+fn groups(data: &Value) -> impl DoubleEndedIterator<Item = &Vec<Value>> {
+    data.as_array().into_iter().flatten().filter_map(Value::as_array)
 }
 
 /// How many items a group has: all of its lists are of one length.
 fn group_length(group: &[Value]) -> usize {
     group.first().and_then(|datum| datum.get("items")?.as_array()).map_or(0, Vec::len)
-}
-
-fn sessions(body: &Value) -> u64 {
-    groups(body).iter().map(|group| group_length(group) as u64).fold(runs(body), u64::saturating_mul)
-}
-
-impl Rows {
-    fn of(body: &Value, seeds: &[(String, String)], sessions: u64, at_once: usize) -> Self {
-        let mut columns = Vec::new();
-        // So many rows pass before the item of this group changes.
-        let mut stride: usize = 1;
-        for group in groups(body).iter().rev() {
-            for datum in group.iter() {
-                let member = |name| datum.get(name).cloned().unwrap_or_default();
-                let values = datum.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-                let (node_path, field_name) = (member("node_path"), member("field_name"));
-                columns.push(Column { node_path, field_name, cells: Cells::Given { values, stride } });
-            }
-            stride = stride.saturating_mul(group_length(group).max(1));
-        }
-        for (node_id, field) in seeds {
-            columns.push(Column { node_path: json!(node_id), field_name: json!(field), cells: Cells::Random });
-        }
-        let length = usize::try_from(sessions).unwrap_or(usize::MAX);
-        Self { columns, length, at_once, varied: !seeds.is_empty() }
-    }
 }
 
 /// The task that enqueues the rest. Ends when dropped.
@@ -241,8 +231,6 @@ impl Feeding {
         let done = enqueue::enqueue(client, queue_id, batch_id, &piece.body, &known, piece.sessions).await?;
         if !done.item_ids.is_empty() {
             self.state.add_items(&done.item_ids);
-            // Events that came before the answer were about unknown items.
-            self.state.poke.notify_one();
         }
         Ok(done.item_ids.len() as u64)
     }

@@ -174,7 +174,7 @@ impl Submission {
 
     /// How many items are on the queue, or have been.
     pub fn enqueued(&self) -> u64 {
-        self.shared.state.item_ids().len() as u64
+        self.shared.state.item_count() as u64
     }
 
     /// All jobs enqueued so far, in the order in which they run.
@@ -215,19 +215,18 @@ impl Submission {
     pub fn ends(&self) -> impl Stream<Item = (Job, Result<Finished>)> + Send + use<> {
         let state = Arc::clone(&self.shared.state);
         let changes = state.changes();
-        let told = std::collections::BTreeSet::new();
-        let ready = std::collections::VecDeque::new();
-        let start = (self.clone(), changes, told, ready);
-        futures::stream::unfold(start, async |(submission, mut changes, mut told, mut ready)| {
+        let start = (self.clone(), changes, 0, Vec::new().into_iter());
+        futures::stream::unfold(start, async |(submission, mut changes, mut known, mut ready)| {
             loop {
-                if let Some(id) = ready.pop_front() {
-                    return Some((id, (submission, changes, told, ready)));
+                if let Some(id) = ready.next() {
+                    return Some((id, (submission, changes, known, ready)));
                 }
                 changes.mark_unchanged();
                 let state = &submission.shared.state;
                 let done = state.is_done();
-                ready.extend(state.closed_items().into_iter().filter(|id| told.insert(*id)));
-                if ready.is_empty() {
+                ready = state.closed_items(known).into_iter();
+                known += ready.len();
+                if ready.len() == 0 {
                     if done {
                         return None;
                     }
