@@ -1,16 +1,18 @@
 //! Jobs on a real server. Uses queues of its own, and leaves nothing on the server.
 
 use std::{
-    fs,
+    env, fs,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use futures::StreamExt as _;
 use invokeai_client::{
-    Client, Sweep, WhenFull,
+    Client, Sweep, Upload, WhenFull,
     events::{EventFilter, EventItem},
     workflow::{EnqueueOptions, Workflow, WorkflowDefinition},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -37,8 +39,9 @@ pub(crate) async fn report(page: &mut Page, url: &str, python: Option<&Python>) 
     latency(page, &client, &workflow, &queue).await?;
     if let Some(python) = python {
         against_python(page, python, &client, url, &workflow, &queue).await?;
+        pictures(page, python, &client, url).await?;
     }
-    memory(page, &client, &workflow, &queue).await?;
+    memory(page, url)?;
     client.queue(queue).prune().await?;
     Ok(())
 }
@@ -171,44 +174,125 @@ async fn against_python(
     Ok(())
 }
 
-/// Memory and processor time of batches, while the server takes them, runs a few, and cancels the others.
-async fn memory(page: &mut Page, client: &Client, workflow: &Workflow, queue: &str) -> Result {
-    page.line("\nBatches: enqueued, followed for 5 s, cancelled, every end awaited.");
-    page.table(&["items", "seconds", "KiB before", "KiB enqueued", "KiB at the end", "us of processor per item"]);
-    let mut highest = Vec::new();
-    for items in [BATCH / 10, BATCH] {
-        let (before, cpu) = usage()?;
-        let began = Instant::now();
-        let sweep = Sweep::new().product(workflow, "first a", 0..items as i64)?;
-        let batch = workflow.submit(client).queue(queue).sweep(sweep).when_full(WhenFull::Feed).await?;
-        while batch.enqueued() < batch.requested() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+/// Uploads and downloads of a picture, by both clients in turns. The server's part is the same.
+async fn pictures(page: &mut Page, python: &Python, client: &Client, url: &str) -> Result {
+    let file = tempfile::Builder::new().suffix(".png").tempfile()?;
+    let mut noise = 1_u32;
+    let picture = image::RgbImage::from_fn(1536, 1536, |_, _| {
+        // Noise does not shrink: as many bytes as a large picture has.
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [a, b, c, _] = noise.to_be_bytes();
+        image::Rgb([a, b, c])
+    });
+    picture.save(file.path())?;
+    let path = file.path().to_string_lossy().into_owned();
+    let [mut theirs, mut ours] = [const { [Vec::new(), Vec::new()] }; 2];
+    for turn in 0..5 {
+        let theirs_now = tokio::task::block_in_place(|| python.transfer(&path, url))?;
+        let mut ours_now = [Vec::new(), Vec::new()];
+        for _ in 0..5 {
+            let began = Instant::now();
+            let image = client.images().upload(Upload::path(file.path())).await?;
+            ours_now[0].push(1e3 * began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            let bytes = client.image(&image.image_name).download().bytes().await?;
+            ours_now[1].push(1e3 * began.elapsed().as_secs_f64());
+            client.image(&image.image_name).delete().await?;
+            if bytes != fs::read(file.path())? {
+                return Err("another picture came back".into());
+            }
         }
-        let (enqueued, _) = usage()?;
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        batch.cancel().await?;
-        let ended = batch.ends().count().await;
-        let (end, spent) = usage()?;
-        if ended as u64 != items {
-            return Err(format!("{ended} of {items} items ended").into());
+        // The first turn warms up.
+        if turn > 0 {
+            for way in 0..2 {
+                theirs[way].push(1e3 * theirs_now[way]);
+                ours[way].push(median(&mut ours_now[way]));
+            }
         }
-        let per_item = 1e6 * (spent - cpu) / items as f64;
-        page.row(&[
-            items.to_string(),
-            format!("{:.1}", began.elapsed().as_secs_f64()),
-            before.to_string(),
-            enqueued.to_string(),
-            end.to_string(),
-            format!("{per_item:.0}"),
-        ]);
-        highest.push(enqueued.max(end).saturating_sub(before) as f64 / items as f64);
     }
-    let per_item = highest.last().copied().unwrap_or(f64::NAN);
+    let mib = fs::metadata(file.path())?.len() as f64 / 1_048_576.0;
+    page.line(format!("\nA picture of {mib:.1} MiB, which the server reads and keeps, and gives back:"));
+    page.table(&["", "Python", "this crate", "ratio"]);
+    for (way, name) in ["upload", "download"].iter().enumerate() {
+        let (theirs, ours) = (median(&mut theirs[way]), median(&mut ours[way]));
+        let cells = [format!("{theirs:.1} ms"), format!("{ours:.1} ms"), format!("{:.2}", theirs / ours)];
+        page.row(&[vec![(*name).to_owned()], cells.to_vec()].concat());
+    }
+    Ok(())
+}
+
+/// Memory and processor time of batches, while the server takes them, runs a few, and cancels the others. Each batch
+/// has a process of its own, so that nothing counts that was there before.
+fn memory(page: &mut Page, url: &str) -> Result {
+    page.line(
+        "\nBatches: enqueued, followed for 5 s, cancelled, every end awaited. Memory is the most that was resident.",
+    );
+    page.table(&["items", "seconds", "KiB before", "KiB while enqueued", "KiB at most", "us of processor per item"]);
+    let mut peaks = Vec::new();
+    for items in [BATCH / 10, BATCH] {
+        let output = Command::new(env::current_exe()?)
+            .args(["batch", url, &items.to_string()])
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !output.status.success() {
+            return Err(format!("a batch of {items}: {}", output.status).into());
+        }
+        let said: Batch = serde_json::from_slice(&output.stdout)?;
+        let Batch { seconds, before, enqueued, most, processor } = said;
+        let per_item = 1e6 * processor / items as f64;
+        let kib = [before, enqueued, most].map(|kib| kib.to_string());
+        let cells = [vec![items.to_string(), format!("{seconds:.1}")], kib.to_vec(), vec![format!("{per_item:.0}")]];
+        page.row(&cells.concat());
+        peaks.push(most as f64);
+    }
+    let per_item = match peaks[..] {
+        [small, large] => (large - small) / (BATCH - BATCH / 10) as f64,
+        _ => f64::NAN,
+    };
     page.promise(
         "memory for 10,000 items",
-        "flat (at most 1 KiB more for an item)",
-        format!("{per_item:.2} KiB for an item"),
+        "flat (at most 1 KiB for another item)",
+        format!("{per_item:.2} KiB for another item"),
         per_item <= 1.0,
     );
+    Ok(())
+}
+
+/// What a batch took. Memory in KiB.
+#[derive(Serialize, Deserialize)]
+struct Batch {
+    seconds: f64,
+    before: u64,
+    enqueued: u64,
+    most: u64,
+    processor: f64,
+}
+
+/// Enqueues, follows and cancels a batch, and prints what it took.
+pub(crate) async fn batch(url: &str, items: u64) -> Result {
+    let client = Client::new(url)?;
+    let workflow = client.workflow(WorkflowDefinition::from_value(workflows::additions())?).await?;
+    let queue = format!("bench {}", uuid::Uuid::new_v4());
+    // Connections, the reading of answers and the socket are there before.
+    workflow.submit(&client).queue(&queue).await?.job()?.wait().await?;
+    let (before, _, processor_before) = usage()?;
+    let began = Instant::now();
+    let sweep = Sweep::new().product(&workflow, "first a", 0..items as i64)?;
+    let batch = workflow.submit(&client).queue(&queue).sweep(sweep).when_full(WhenFull::Feed).await?;
+    while batch.enqueued() < batch.requested() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (enqueued, ..) = usage()?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    batch.cancel().await?;
+    let ended = batch.ends().count().await;
+    let (_, most, processor) = usage()?;
+    if ended as u64 != items {
+        return Err(format!("{ended} of {items} items ended").into());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let said = Batch { seconds, before, enqueued, most, processor: processor - processor_before };
+    println!("{}", serde_json::to_string(&said)?);
+    client.queue(queue).prune().await?;
     Ok(())
 }

@@ -24,12 +24,16 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 
 fn main() -> Result {
-    // The whole program that stands against one in Python.
-    if let [_, what, file] = &*env::args().collect::<Vec<_>>()
-        && what == "load-and-list"
-    {
-        println!("{}", steps::load_and_list(Path::new(file))?);
-        return Ok(());
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // The whole program that stands against one in Python.
+        ["load-and-list", file] => {
+            println!("{}", steps::load_and_list(Path::new(file))?);
+            return Ok(());
+        }
+        // What is measured in a process of its own.
+        ["batch", url, items] => return runtime()?.block_on(live::batch(url, items.parse()?)),
+        _ => {}
     }
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Into::into);
@@ -37,7 +41,7 @@ fn main() -> Result {
     std::fs::create_dir_all(&folder)?;
     let mut page = page::Page::new();
     steps::report(&mut page, &folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     runtime.block_on(transfers::report(&mut page))?;
     let python = python::Python::install(&mut page)?;
     if let Some(python) = &python {
@@ -52,4 +56,8 @@ fn main() -> Result {
     std::fs::write(&file, page.to_markdown())?;
     println!("\n{}", file.display());
     Ok(())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }

@@ -111,4 +111,11 @@ impl Python {
         let said = self.run(&["live", workflow, url, &times.to_string()])?;
         Ok(said["run"].as_f64().ok_or_else(|| format!("no run in {said}"))?)
     }
+
+    /// Seconds to upload a picture and to download it again, in the median.
+    pub(crate) fn transfer(&self, picture: &str, url: &str) -> Result<[f64; 2]> {
+        let said = self.run(&["transfer", picture, url])?;
+        let of = |name: &str| said[name].as_f64().ok_or_else(|| format!("no {name} in {said}"));
+        Ok([of("upload")?, of("download")?])
+    }
 }

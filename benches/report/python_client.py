@@ -32,6 +32,18 @@ if what in ("once", "offline"):
     load_and_list()
     if what == "offline":
         result["load_and_list"] = median(load_and_list, 50)
+elif what == "transfer":
+    board = client.board_repo.get_uncategorized_handle()
+    taken = {"upload": [], "download": []}
+    for _ in range(5):
+        start = time.perf_counter()
+        name = board.upload_image(path).image_name
+        uploaded = time.perf_counter()
+        board.download_image(name)
+        taken["download"].append(time.perf_counter() - uploaded)
+        taken["upload"].append(uploaded - start)
+        board.delete_image(name)
+    result |= {step: statistics.median(seconds) for step, seconds in taken.items()}
 else:
     workflow = client.create_workflow(WorkflowDefinition.from_file(path))
 

@@ -58,15 +58,17 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
-/// Resident memory of this process in KiB, and the seconds of processor time it has taken. Linux only.
-pub(crate) fn usage() -> crate::Result<(u64, f64)> {
+/// Resident memory of this process in KiB, now and at most, and the seconds of processor time it has taken. Linux only.
+pub(crate) fn usage() -> crate::Result<(u64, u64, f64)> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    let resident = line.trim().trim_end_matches(" kB").parse()?;
+    let kib = |name: &str| -> crate::Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("not in the status")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    };
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     // The name of the program, in parentheses, may hold anything.
     let fields: Vec<&str> = stat.rsplit_once(')').ok_or("no name")?.1.split_whitespace().collect();
     let ticks = fields.get(11).ok_or("no utime")?.parse::<f64>()? + fields.get(12).ok_or("no stime")?.parse::<f64>()?;
     // Linux counts in hundredths of a second on every machine.
-    Ok((resident, ticks / 100.0))
+    Ok((kib("VmRSS:")?, kib("VmHWM:")?, ticks / 100.0))
 }
