@@ -13,6 +13,8 @@ mod statistics;
 mod steps;
 mod transfers;
 
+#[path = "../../tests/common/counts.rs"]
+mod counts;
 #[path = "../../tests/common/workflows.rs"]
 mod workflows;
 

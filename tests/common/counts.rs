@@ -1,0 +1,75 @@
+//! What is generated and what it depends on, counted; and the most that there may be of each.
+
+use std::{collections::BTreeSet, process::Command};
+
+use invokeai_client::api::OPERATIONS;
+
+/// What is counted, how, the most that there may be, and why it matters.
+pub(crate) type Ceiling = (&'static str, fn(&Sources) -> usize, usize, &'static str);
+
+/// What of the generated source is counted, the most that there may be, and why it matters.
+pub(crate) const GENERATED: &[Ceiling] = &[
+    ("lines of client.rs", |s| s.client.lines().count(), 28_500, "typed operations and what they carry: most of it"),
+    ("lines of events.rs", |s| s.events.lines().count(), 720, "payloads of Socket.IO events, open to new members"),
+    ("lines of enums.rs", |s| s.enums.lines().count(), 330, "one macro call per enum"),
+    ("lines of calls.rs", |s| s.calls.lines().count(), 960, "one macro arm per operation and per optional parameter"),
+    ("bytes of catalogue.rs", |s| s.catalogue.len(), 690_000, "part of every program that uses the crate"),
+    ("operations", |_| OPERATIONS.len(), 192, "one method and one builder each"),
+    ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 1_350, "each is checked on its own"),
+    // Such a function is a state machine, and costs what twenty plain ones cost.
+    ("async functions", |s| s.client.matches(" async fn ").count(), 14, "only where files are sent"),
+    ("types that are read from JSON", |s| s.count("::serde::Deserialize"), 205, "ten functions each"),
+    ("types that are written as JSON", |s| s.count("::serde::Serialize"), 205, "a function each"),
+];
+
+/// Options of `cargo tree`, the most crates that it may list, and what the figure stands for.
+pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
+    (&["--edges=normal", "--no-default-features"], 107, "what nobody can do without: HTTP, JSON, tokio"),
+    (&["--edges=normal"], 130, "what a program gets by default: live events and TLS as well"),
+    (&["--edges=normal", "--features=blocking"], 130, "blocking needs no crate of its own"),
+    (&["--edges=normal", "--features=testing"], 178, "the embedded server: axum, socketioxide, image"),
+    (&["--edges=normal", "--all-features"], 220, "the command line"),
+    (&["--edges=normal,build"], 157, "with the generator, which runs once on the building machine"),
+    (&["--edges=normal,build", "--all-features"], 249, "everything but tests"),
+];
+
+/// Whatever the build script made.
+pub(crate) struct Sources {
+    client: &'static str,
+    events: &'static str,
+    enums: &'static str,
+    calls: &'static str,
+    catalogue: &'static str,
+}
+
+impl Sources {
+    /// How many types derive a trait.
+    fn count(&self, derived: &str) -> usize {
+        let derives =
+            |source: &str| source.lines().filter(|line| line.contains("derive(") && line.contains(derived)).count();
+        derives(self.client) + derives(self.events)
+    }
+}
+
+pub(crate) const SOURCES: Sources = Sources {
+    client: include_str!(concat!(env!("OUT_DIR"), "/client.rs")),
+    events: include_str!(concat!(env!("OUT_DIR"), "/events.rs")),
+    enums: include_str!(concat!(env!("OUT_DIR"), "/enums.rs")),
+    calls: include_str!(concat!(env!("OUT_DIR"), "/calls.rs")),
+    catalogue: include_str!(concat!(env!("OUT_DIR"), "/catalogue.rs")),
+};
+
+/// Every crate, with its version, but for this one.
+pub(crate) fn crates(options: &[&str]) -> BTreeSet<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tree", "--offline", "--prefix=none", "--format={p}"])
+        .args(options);
+    let tree = tree.output().unwrap();
+    let problem = String::from_utf8_lossy(&tree.stderr);
+    assert!(tree.status.success(), "cargo tree: {problem}");
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    // `syn v2.0.119 (proc-macro) (*)`: the name and the version count.
+    let named = lines.lines().filter_map(|line| line.split(" (").next()).map(str::trim);
+    named.filter(|line| !line.is_empty() && !line.starts_with("invokeai-client ")).map(str::to_owned).collect()
+}
