@@ -34,6 +34,11 @@ fn main() -> Result {
             return Ok(());
         }
         // What is measured in a process of its own.
+        ["load-and-list-again", file] => {
+            println!("{}", statistics::seconds(|| steps::load_and_list(Path::new(file)).expect("a workflow")));
+            return Ok(());
+        }
+        ["body", nodes, times] => return steps::build_bodies(nodes.parse()?, times.parse()?),
         ["batch", url, items] => return runtime()?.block_on(live::batch(url, items.parse()?)),
         _ => {}
     }

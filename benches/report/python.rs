@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     FLUX, Result,
     page::Page,
-    statistics::{median, seconds, time},
+    statistics::{median, time},
     steps::load_and_list,
 };
 
@@ -62,7 +62,8 @@ impl Python {
         fs::write(file.path(), serde_json::to_string_pretty(&workflow)?)?;
         let path = file.path().to_string_lossy().into_owned();
 
-        let (mut theirs, mut import, mut their_program, mut our_program) = (vec![], vec![], vec![], vec![]);
+        let (mut theirs, mut ours, mut import) = (vec![], vec![], vec![]);
+        let (mut their_program, mut our_program) = (vec![], vec![]);
         let count = load_and_list(file.path())?;
         for run in 0..6 {
             let began = Instant::now();
@@ -84,10 +85,11 @@ impl Python {
                 our_program.push(own);
                 import.extend(said["import"].as_f64());
                 theirs.extend(self.run(&["offline", &path, "http://127.0.0.1:9"])?["load_and_list"].as_f64());
+                let again = Command::new(env::current_exe()?).args(["load-and-list-again", &path]).output()?;
+                ours.push(String::from_utf8(again.stdout)?.trim().parse()?);
             }
         }
-        let ours = seconds(|| load_and_list(file.path()).expect("it was read before"));
-        let (theirs, import) = (median(&mut theirs), median(&mut import));
+        let (theirs, ours, import) = (median(&mut theirs), median(&mut ours), median(&mut import));
         let (their_program, our_program) = (median(&mut their_program), median(&mut our_program));
         page.heading("Against invokeai-py-client 1.1.1");
         page.line(format!("To read flux-image-to-image.json and list its {count} inputs:"));
@@ -98,6 +100,7 @@ impl Python {
         row(page, "the step alone, in a running program", theirs, ours);
         row(page, "a program that does it, from start to end", their_program, our_program);
         page.line(format!("\nImport of the Python client: {}.", time(import)));
+        page.line("In a running program the step is mostly the reading of JSON, which Python does in C.");
         let hundredfold = |page: &mut Page, what: &str, ratio: f64| {
             page.promise(what, "100 times the Python client's speed", format!("{ratio:.1} times"), ratio >= 100.0);
         };
