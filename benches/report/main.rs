@@ -58,11 +58,12 @@ fn main() -> Result {
         Ok(url) => runtime.block_on(live::report(&mut page, &url, python.as_ref()))?,
         Err(_) => page.skipped("a real server: INVOKEAI_TEST_URL is not set"),
     }
-    sizes::report(&mut page, &target)?;
+    let sizes = sizes::report(&mut page, &target);
+    // What was measured is kept, even if a build failed at the end.
     let file = folder.join("report.md");
     std::fs::write(&file, page.to_markdown())?;
     println!("\n{}", file.display());
-    Ok(())
+    sizes
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
