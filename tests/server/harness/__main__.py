@@ -135,7 +135,7 @@ def _wanted(arguments, die_with_parent: bool = False) -> server.Wanted:
     settings = dict(arguments.set)
     if arguments.multiuser:
         settings["multiuser"] = "true"
-    nodes = [] if arguments.plain else [install.HERE / "nodes" / "tiny_flux"]
+    nodes = [] if arguments.plain else [install.HERE / "nodes" / pack for pack in ("tiny_flux", "float_convolutions")]
     for folder in arguments.nodes:
         single = (folder / "__init__.py").exists()
         found = [folder] if single else sorted(path.parent for path in folder.glob("*/__init__.py"))
