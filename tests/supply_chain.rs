@@ -12,6 +12,7 @@ use std::{
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
+use serde::Deserialize;
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -85,12 +86,63 @@ fn numbers(version: &str) -> Vec<u64> {
     version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
 }
 
-/// The texts between quotes in the list of `deny.toml` that begins with this.
-fn listed(beginning: &str) -> Vec<String> {
-    let text = read("deny.toml");
-    let list = text.split_once(beginning).unwrap_or_else(|| panic!("deny.toml has no {beginning}")).1;
-    let quoted = list.split(']').next().unwrap().split('"').skip(1).step_by(2);
-    quoted.map(str::to_owned).collect()
+/// What `cargo deny` is told. It refuses members that it does not know, as do we: a slip would turn a check off.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deny {
+    graph: toml::Table,
+    licenses: Licences,
+    bans: Bans,
+    sources: toml::Table,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Licences {
+    allow: Vec<String>,
+    exceptions: Vec<Exception>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exception {
+    #[serde(rename = "crate")]
+    name: String,
+    allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Bans {
+    multiple_versions: String,
+    wildcards: String,
+    deny: Vec<Listed>,
+    skip: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    #[serde(rename = "crate")]
+    name: String,
+    reason: String,
+}
+
+fn deny() -> Deny {
+    toml::from_str(&read("deny.toml")).unwrap_or_else(|error| panic!("deny.toml: {error}"))
+}
+
+#[test]
+fn the_settings_of_cargo_deny_are_strict() {
+    let Deny { graph, bans, sources, .. } = deny();
+    assert_eq!(graph["all-features"].as_bool(), Some(true));
+    assert_eq!((&*bans.multiple_versions, &*bans.wildcards), ("deny", "deny"));
+    for kind in ["unknown-registry", "unknown-git"] {
+        assert_eq!(sources[kind].as_str(), Some("deny"), "{kind}");
+    }
+    for Listed { name, reason } in bans.deny.iter().chain(&bans.skip) {
+        assert!(!reason.is_empty(), "{name}");
+    }
 }
 
 /// Whether a licence expression can be met with licences that are accepted.
@@ -138,12 +190,10 @@ fn licence(words: &mut Words<'_>, accepted: &[String]) -> bool {
 
 #[test]
 fn every_licence_is_accepted() {
-    let accepted = listed("\nallow = [");
-    assert!(accepted.contains(&"MIT".to_owned()), "{accepted:?}");
-    let text = read("deny.toml");
+    let Licences { allow: accepted, exceptions } = deny().licenses;
     let excepted = |package: &Package| {
-        let line = text.lines().find(|line| line.contains(&format!("{{ crate = \"{}\", allow", package.name)));
-        line.is_some_and(|line| line.contains(&format!("[\"{}\"]", package.licence)))
+        let exception = exceptions.iter().find(|exception| exception.name == package.name);
+        exception.is_some_and(|exception| is_met(&package.licence, &exception.allow))
     };
     for package in packages(&["--all-features"]) {
         let Package { name, version, licence, .. } = &package;
@@ -181,10 +231,9 @@ fn duplicates(packages: &[Package]) -> BTreeMap<&str, Vec<&str>> {
 
 #[test]
 fn every_duplicate_has_a_reason_and_every_reason_a_duplicate() {
-    let skipped = listed("\nskip = [");
-    // Crate and reason take turns.
+    let skipped = deny().bans.skip;
     let skipped: Vec<(&str, &str)> =
-        skipped.iter().step_by(2).map(|name| name.split_once('@').expect("name@version")).collect();
+        skipped.iter().map(|skip| skip.name.split_once('@').expect("name@version")).collect();
     let packages = packages(&["--all-features"]);
     let mut needed = BTreeSet::new();
     for (name, versions) in duplicates(&packages) {
@@ -215,10 +264,12 @@ fn the_library_alone_brings_hardly_any_duplicates_and_causes_none() {
 #[test]
 fn nothing_comes_from_elsewhere_and_nothing_is_there_twice_that_must_not_be() {
     let packages = packages(&["--all-features"]);
+    let denied = deny().bans.deny;
     for Package { name, version, source, .. } in &packages {
         let from = source.as_deref().unwrap_or("this machine");
         assert_eq!(from, "registry+https://github.com/rust-lang/crates.io-index", "{name} {version}");
-        assert!(!["openssl-sys", "native-tls"].contains(&&**name), "TLS is rustls: {name}");
+        let ban = denied.iter().find(|ban| ban.name == *name);
+        assert!(ban.is_none(), "{name}: {}", ban.map_or("", |ban| &ban.reason));
     }
     for once in ["reqwest", "hyper", "rustls", "tokio", "serde_json"] {
         assert_eq!(packages.iter().filter(|package| package.name == once).count(), 1, "{once}");
