@@ -140,6 +140,8 @@ fn the_settings_of_cargo_deny_are_strict() {
     for kind in ["unknown-registry", "unknown-git"] {
         assert_eq!(sources[kind].as_str(), Some("deny"), "{kind}");
     }
+    let denied: Vec<_> = bans.deny.iter().map(|ban| &*ban.name).collect();
+    assert_eq!(denied, ["openssl-sys", "native-tls"], "TLS is rustls");
     for Listed { name, reason } in bans.deny.iter().chain(&bans.skip) {
         assert!(!reason.is_empty(), "{name}");
     }
