@@ -28,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(240);
 const RESIZE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
 const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 
+/// One test that runs workflows at a time, so that rows can be counted.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Runs a test body on a client, within a deadline; not on servers that are too old to run workflows.
 async fn on_server(body: impl AsyncFnOnce(Client)) {
     let Some(client) = live::client() else { return };
@@ -36,6 +39,7 @@ async fn on_server(body: impl AsyncFnOnce(Client)) {
         skip::skipped(format_args!("running workflows: {compatibility}"));
         return;
     }
+    let _turn = TURN.lock().await;
     tokio::time::timeout(DEADLINE, body(client)).await.expect("the test ends in time");
 }
 
