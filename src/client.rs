@@ -4,6 +4,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use url::Url;
 
 use crate::{
     api::{self, call},
-    assets::AssetLog,
+    assets::{Access, AssetLog, LedgerFile},
     deadline::bounded,
     error::{Error, Result},
     schema::NodeCatalogue,
@@ -53,7 +54,7 @@ pub struct Client {
 struct Inner {
     base: Url,
     api: api::Client,
-    assets: AssetLog,
+    assets: Arc<AssetLog>,
     #[cfg(feature = "events")]
     events: EventHub,
     catalogue: OnceLock<Arc<NodeCatalogue>>,
@@ -80,7 +81,8 @@ pub struct ClientBuilder {
     token: Option<Token>,
     http: Option<reqwest::Client>,
     options: TransportOptions,
-    ledger: Option<PathBuf>,
+    ledger: Option<LedgerFile>,
+    ledger_wait: Duration,
     #[cfg(feature = "events")]
     events: EventsOptions,
 }
@@ -105,6 +107,7 @@ impl Client {
             http: None,
             options: TransportOptions::default(),
             ledger: None,
+            ledger_wait: Duration::ZERO,
             #[cfg(feature = "events")]
             events: EventsOptions::default(),
         }
@@ -180,7 +183,7 @@ impl Client {
         &self.inner.events
     }
 
-    pub(crate) fn asset_log(&self) -> &AssetLog {
+    pub(crate) fn asset_log(&self) -> &Arc<AssetLog> {
         &self.inner.assets
     }
 
@@ -218,10 +221,38 @@ impl ClientBuilder {
         self
     }
 
-    /// Records what the client puts onto the server in this file, too, which is made if need be: see
-    /// [`assets`](crate::assets). One program at a time should use it.
+    /// Also records in this file what the client puts onto the server: see [`assets`](crate::assets). The file is
+    /// created if it does not exist, readable and writable for its owner only.
+    ///
+    /// A file that is neither empty nor a ledger is refused and left as it is. One program at a time can use a ledger:
+    /// for another one, [`build`](Self::build) fails with [`Error::LedgerInUse`], unless it
+    /// [waits](Self::ledger_wait). Clients of one program that name the same file share what it records.
     pub fn ledger(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ledger = Some(path.into());
+        self.ledger = Some(LedgerFile { path: path.into(), access: Access::Create });
+        self
+    }
+
+    /// As [`ledger`](Self::ledger), but the file must exist: for a program that cleans up after another one, where a
+    /// mistyped name should be an error.
+    pub fn existing_ledger(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ledger = Some(LedgerFile { path: path.into(), access: Access::Existing });
+        self
+    }
+
+    /// Reads what an existing ledger records, and writes nothing to it. Another program may be using it.
+    ///
+    /// The client can then read, and clean up with [`dry_run`](crate::cleanup::Cleanup::dry_run). What would have to be
+    /// recorded (uploads, new boards, submissions, a clean-up that deletes) fails before anything is sent.
+    pub fn read_only_ledger(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ledger = Some(LedgerFile { path: path.into(), access: Access::ReadOnly });
+        self
+    }
+
+    /// Sets how long [`build`](Self::build) waits while another program uses the ledger. Default: not at all.
+    ///
+    /// It blocks the thread meanwhile.
+    pub fn ledger_wait(mut self, wait: Duration) -> Self {
+        self.ledger_wait = wait;
         self
     }
 
@@ -229,7 +260,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or the TLS set-up is, or
-    /// if the ledger is about another server; [`Error::Io`] if the ledger cannot be read or written.
+    /// if the ledger is about another server or is not a ledger; [`Error::LedgerInUse`] if another program uses it;
+    /// [`Error::Io`] if it cannot be read, written or locked.
     pub fn build(self) -> Result<Client> {
         let base = base_url(&self.url)?;
         if let Some(token) = &self.token {
@@ -249,7 +281,7 @@ impl ClientBuilder {
                 (made(plain().read_timeout(bounded(self.options.read_timeout)))?, Some(made(plain())?))
             }
         };
-        let assets = AssetLog::open(self.ledger.as_deref(), base.as_str())?;
+        let assets = AssetLog::open(self.ledger.as_ref(), base.as_str(), self.ledger_wait)?;
         let transport = Transport::new(http.clone(), uploads, self.token, self.options);
         #[cfg(feature = "events")]
         let events = {
@@ -277,6 +309,7 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, token, options, ledger, .. } = self;
+        let ledger = &ledger.as_ref().map(|ledger| &ledger.path);
         let mut out = f.debug_struct("ClientBuilder");
         out.field("url", &shown(url)).field("token", token).field("options", options).field("ledger", ledger);
         out.finish_non_exhaustive()

@@ -225,6 +225,13 @@ pub enum Error {
         item_id: i64,
     },
 
+    /// Another program uses the ledger. Nothing was sent.
+    #[error("another program uses the ledger `{}`; one at a time can", .path.display())]
+    LedgerInUse {
+        /// The ledger.
+        path: std::path::PathBuf,
+    },
+
     /// A local file could not be read or written.
     #[error("cannot {action} `{path}`")]
     Io {
@@ -278,7 +285,7 @@ impl Error {
     /// [`may_have_been_sent`](Self::may_have_been_sent).
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Interrupted { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. } | Self::Interrupted { .. } | Self::Timeout { .. } | Self::LedgerInUse { .. } => true,
             _ => matches!(self.status(), Some(408 | 429 | 502 | 503 | 504)),
         }
     }

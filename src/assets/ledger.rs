@@ -1,14 +1,24 @@
 //! The ledger: a file of records that survives a crash.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read as _, Write as _},
+    fs::File,
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Assets, record::Record};
-use crate::error::{Error, Result};
+use super::{
+    Assets,
+    open::Place,
+    record::{EDITION, Record},
+};
+use crate::{
+    download::{parent, sync_directory},
+    error::{Error, Result},
+};
+
+/// The first line of a ledger holds an address; no address is longer.
+const LONGEST_FIRST_LINE: u64 = 64 * 1024;
 
 /// A file of JSON lines that is only ever appended to. Each line is on disk before the call that it announces is sent.
 #[derive(Debug, Clone)]
@@ -19,18 +29,22 @@ pub(crate) struct Ledger {
 
 #[derive(Debug)]
 struct Lines {
+    // Closed, and so unlocked, before its place is given up.
     file: File,
     /// Whether the last line may lack its end, and would swallow the next.
     torn: bool,
+    _place: Place,
 }
 
 impl Lines {
     /// Appends a line and waits until it is on disk.
-    fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if is_deleted(&self.file)? {
+            return Err(io::Error::other("it was deleted while in use"));
+        }
         let start: &[u8] = if self.torn { b"\n" } else { b"" };
         // A full disk takes part of a line.
         self.torn = true;
-        // One write, so that lines of several processes do not mix.
         self.file.write_all(&[start, line, b"\n"].concat())?;
         self.torn = false;
         self.file.sync_data()
@@ -38,31 +52,16 @@ impl Lines {
 }
 
 impl Ledger {
-    /// Opens or makes a ledger, and reads what of it is not cleaned up yet.
-    pub(crate) fn open(path: &Path, server: &str) -> Result<(Self, Assets)> {
-        let failed = |error| Error::io("open the ledger", path, error);
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(failed)?;
-        // A device may have no end.
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(failed(std::io::Error::other("it is no file")));
+    /// Takes over a file that is locked for this process: reads what is not cleaned up yet, and writes the first line
+    /// where there is none.
+    pub(super) fn take_over(mut file: File, path: &Path, server: &str, place: Place) -> Result<(Self, Assets)> {
+        let bytes = read_whole(&mut file, path, server)?;
+        if !is_begun(&bytes) {
+            begin(&mut file, path, server).map_err(|error| Error::io("write the ledger", path, error))?;
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        let (assets, recorded) = read(&bytes);
-        match recorded {
-            Some(url) if url != server => {
-                let problem = format!("`{}` is about the server {url}, not {server}", path.display());
-                return Err(Error::invalid("ledger", problem));
-            }
-            _ => {}
-        }
-        // A crash can tear a line, too.
-        let torn = bytes.last().is_some_and(|last| *last != b'\n');
-        let ledger = Self { path: path.to_owned(), lines: Arc::new(Mutex::new(Lines { file, torn })) };
-        if recorded.is_none() {
-            ledger.write(&Record::Server { url: server.to_owned() })?;
-        }
-        Ok((ledger, assets))
+        let torn = is_begun(&bytes) && !bytes.ends_with(b"\n");
+        let lines = Arc::new(Mutex::new(Lines { file, torn, _place: place }));
+        Ok((Self { path: path.to_owned(), lines }, read(&bytes).0))
     }
 
     /// Appends a record and waits until it is on disk.
@@ -76,8 +75,88 @@ impl Ledger {
     pub(crate) async fn append(&self, record: Record) -> Result<()> {
         let ledger = self.clone();
         let written = tokio::task::spawn_blocking(move || ledger.write(&record)).await;
-        written.map_err(|error| Error::io("write the ledger", &self.path, std::io::Error::other(error)))?
+        written.map_err(|error| Error::io("write the ledger", &self.path, io::Error::other(error)))?
     }
+}
+
+/// Refuses a file that is neither empty nor a ledger about this server. Reads no more than its first line.
+pub(super) fn check_beginning(file: &mut File, path: &Path, server: &str) -> Result<()> {
+    let mut head = Vec::new();
+    file.take(LONGEST_FIRST_LINE).read_to_end(&mut head).map_err(|error| Error::io("open the ledger", path, error))?;
+    check(&head, path, server)
+}
+
+/// Reads a ledger from its beginning, and refuses what is none.
+pub(super) fn read_whole(file: &mut File, path: &Path, server: &str) -> Result<Vec<u8>> {
+    let failed = |error| Error::io("open the ledger", path, error);
+    let mut bytes = Vec::new();
+    file.rewind().map_err(failed)?;
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    check(&bytes, path, server)?;
+    Ok(bytes)
+}
+
+fn check(bytes: &[u8], path: &Path, server: &str) -> Result<()> {
+    let invalid = |problem| Err(Error::invalid("ledger", problem));
+    let (shown, (first, whole)) = (path.display(), first_line_of(bytes));
+    match serde_json::from_slice(first) {
+        Ok(Record::Server { version, .. }) if version > EDITION => invalid(format!(
+            "`{shown}` is of edition {version}, which takes a newer version of this program; nothing was changed"
+        )),
+        Ok(Record::Server { url, .. }) if url != server => Err(of_another_server(path, &url, server)),
+        Ok(Record::Server { .. }) => Ok(()),
+        // A crash may have come before the first line was whole.
+        _ if !whole && first_line(server).starts_with(first) => Ok(()),
+        _ => invalid(format!(
+            "must be a new or empty file, or the ledger of an earlier run; `{shown}` is something else, and was left as it is"
+        )),
+    }
+}
+
+pub(super) fn of_another_server(path: &Path, its: &str, server: &str) -> Error {
+    Error::invalid("ledger", format!("`{}` is about the server {its}, not {server}", path.display()))
+}
+
+/// Whether the first line is there.
+fn is_begun(bytes: &[u8]) -> bool {
+    matches!(serde_json::from_slice(first_line_of(bytes).0), Ok(Record::Server { .. }))
+}
+
+/// The first line, and whether it has an end.
+fn first_line_of(bytes: &[u8]) -> (&[u8], bool) {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&bytes[..end], true),
+        None => (bytes, false),
+    }
+}
+
+/// The line with which a ledger begins.
+fn first_line(server: &str) -> Vec<u8> {
+    let record = Record::Server { url: server.to_owned(), version: EDITION };
+    // A record of texts and numbers can always be written.
+    let mut line = serde_json::to_vec(&record).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// Begins a ledger, in place of what a crash left of an earlier try.
+fn begin(file: &mut File, path: &Path, server: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all(&first_line(server))?;
+    file.sync_all()?;
+    // The file is found after a crash only if its folder is on disk, too.
+    sync_directory(&parent(path))
+}
+
+/// What is written to a file that has no name any more is lost.
+#[cfg(unix)]
+pub(super) fn is_deleted(file: &File) -> io::Result<bool> {
+    Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_deleted(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// What the lines of a ledger add up to, and its server. Lines that cannot be read are passed over: a crash can tear
@@ -86,7 +165,7 @@ pub(crate) fn read(bytes: &[u8]) -> (Assets, Option<String>) {
     let (mut assets, mut server) = (Assets::default(), None);
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         match serde_json::from_slice::<Record>(line) {
-            Ok(Record::Server { url }) => server = server.or(Some(url)),
+            Ok(Record::Server { url, .. }) => server = server.or(Some(url)),
             Ok(record) => assets.apply(record),
             Err(error) => tracing::warn!(%error, "a line of the ledger cannot be read"),
         }
@@ -96,8 +175,14 @@ pub(crate) fn read(bytes: &[u8]) -> (Assets, Option<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::assets::{Asset, record::Kind};
+    use crate::assets::{
+        Asset,
+        open::{open, read_only},
+        record::Kind,
+    };
 
     const SERVER: &str = "http://127.0.0.1:9090/";
 
@@ -105,40 +190,100 @@ mod tests {
         Record::Uploading { id: id.into(), session_id: None, kind: Kind::Image, file: "a.png".into() }
     }
 
+    /// Opens a ledger as a client does, writes records, and closes it again.
+    fn write(path: &Path, records: impl IntoIterator<Item = Record>) -> Assets {
+        let log = open(path, true, SERVER, Duration::ZERO).unwrap();
+        let assets = log.assets().clone();
+        for record in records {
+            log.ledger().unwrap().write(&record).unwrap();
+        }
+        assets
+    }
+
     #[test]
     fn a_ledger_cut_anywhere_can_be_read_and_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let (ledger, _) = Ledger::open(&path, SERVER).unwrap();
-        ledger.write(&uploading("one")).unwrap();
-        ledger.write(&Record::Uploaded { id: "one".into(), kind: Kind::Image, name: "ä.png".into() }).unwrap();
-        ledger.write(&Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() }).unwrap();
+        let records = [
+            uploading("one"),
+            Record::Uploaded { id: "one".into(), kind: Kind::Image, name: "ä.png".into() },
+            Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() },
+        ];
+        write(&path, records);
         let whole = std::fs::read(&path).unwrap();
         let line_ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let (ledger, assets) = Ledger::open(&path, SERVER).unwrap();
+            let two = Record::Uploaded { id: "two".into(), kind: Kind::Image, name: "two".into() };
+            let assets = write(&path, [two]);
             // A line counts as soon as it is whole, with or without its end.
             let lines = line_ends.iter().filter(|end| **end <= cut).count();
             assert_eq!(assets.unfinished_uploads.len(), usize::from(lines == 2), "cut at {cut}");
             assert_eq!(assets.uploads.len(), usize::from(lines >= 3), "cut at {cut}");
             assert_eq!(assets.batches.len(), usize::from(lines >= 4), "cut at {cut}");
-            ledger.write(&Record::Uploaded { id: "two".into(), kind: Kind::Image, name: "two".into() }).unwrap();
-            let (_, assets) = Ledger::open(&path, SERVER).unwrap();
-            assert!(assets.uploads.contains(&Asset::Image("two".into())), "cut at {cut}");
+            assert!(write(&path, []).uploads.contains(&Asset::Image("two".into())), "cut at {cut}");
+            assert!(std::fs::read(&path).unwrap().starts_with(&first_line(SERVER)), "cut at {cut}");
         }
     }
 
     #[test]
-    fn another_server_s_ledger_is_refused_and_unknown_records_are_passed_over() {
+    fn only_a_ledger_about_this_server_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let lines = "{\"record\":\"server\",\"url\":\"http://a/\"}\n{\"record\":\"of_tomorrow\",\"x\":1}\n";
-        std::fs::write(&path, lines).unwrap();
-        let refused = Ledger::open(&path, SERVER).unwrap_err().to_string();
-        assert!(refused.contains("http://a/") && refused.contains(SERVER), "{refused}");
-        assert!(Ledger::open(&path, "http://a/").unwrap().1.is_empty());
-        assert!(Ledger::open(&folder.path().join("no/such"), SERVER).is_err());
+        let refused = |text: &[u8]| {
+            std::fs::write(&path, text).unwrap();
+            let error = open(&path, true, SERVER, Duration::ZERO).unwrap_err();
+            assert_eq!(error.to_string(), read_only(&path, SERVER).unwrap_err().to_string());
+            assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
+            assert_eq!(std::fs::read(&path).unwrap(), text);
+            error.to_string()
+        };
+        let elsewhere = refused(b"{\"record\":\"server\",\"url\":\"http://a/\"}\n");
+        assert!(elsewhere.contains("http://a/") && elsewhere.contains(SERVER), "{elsewhere}");
+        let newer = refused(b"{\"record\":\"server\",\"url\":\"http://127.0.0.1:9090/\",\"version\":2}\n");
+        assert!(newer.contains("edition 2"), "{newer}");
+        let one_byte_more = [&first_line(SERVER)[..20], b"!"].concat();
+        for other in [
+            &b"\n"[..],
+            b" ",
+            b"{}\n",
+            b"some notes\n",
+            b"{\"record\":\"uploaded\",\"id\":\"1\",\"kind\":\"image\",\"name\":\"a.png\"}\n",
+            b"{\"record\":\"server\"}\n",
+            b"\n{\"record\":\"server\",\"url\":\"http://127.0.0.1:9090/\"}\n",
+            b"\x89PNG\r\n\x1a\n",
+            &[0; 100_000],
+            &one_byte_more,
+        ] {
+            assert!(refused(other).contains("left as it is"));
+        }
+        assert!(open(&folder.path().join("no/such"), true, SERVER, Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn ledgers_of_the_first_edition_and_unknown_records_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let text = format!("{{\"record\":\"server\",\"url\":\"{SERVER}\"}}\n{{\"record\":\"of_tomorrow\",\"x\":1}}\n");
+        std::fs::write(&path, &text).unwrap();
+        assert!(write(&path, [uploading("one")]).is_empty());
+        assert_eq!(write(&path, []).unfinished_uploads.len(), 1);
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(&text));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_was_deleted_while_in_use_takes_no_more_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let log = open(&path, true, SERVER, Duration::ZERO).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let error = log.ledger().unwrap().write(&uploading("one")).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
+        // A new file of that name is another ledger.
+        assert!(write(&path, [uploading("two")]).is_empty());
+        assert_eq!(write(&path, []).unfinished_uploads.len(), 1);
+        assert!(log.assets().is_empty());
     }
 
     #[test]

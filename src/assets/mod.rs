@@ -23,21 +23,18 @@
 //! ```
 
 mod ledger;
+mod log;
+mod open;
 pub(crate) mod record;
 
-use std::{
-    collections::HashSet,
-    fmt,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Client, error::Result, outputs::FileKind};
-use ledger::Ledger;
+use crate::{Client, outputs::FileKind};
 pub(crate) use ledger::read as read_ledger;
-use record::{Kind, Record};
+pub(crate) use log::AssetLog;
+pub(crate) use open::{Access, LedgerFile};
 
 /// Something on a server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -133,141 +130,6 @@ pub struct UnfinishedBoard {
     pub(crate) id: String,
     /// Its name.
     pub name: String,
-}
-
-/// Where a client records what it does.
-#[derive(Debug, Default)]
-pub(crate) struct AssetLog {
-    assets: Mutex<Assets>,
-    ledger: Option<Ledger>,
-    /// What this process does now: no clean-up should take it for the remains of another.
-    under_way: Mutex<HashSet<String>>,
-}
-
-/// Something that is under way as long as this lives.
-struct UnderWay<'a> {
-    log: &'a AssetLog,
-    id: String,
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.log.under_way().remove(&self.id);
-    }
-}
-
-impl AssetLog {
-    /// A log in memory, or with a ledger in addition.
-    pub(crate) fn open(ledger: Option<&Path>, server: &str) -> Result<Self> {
-        let Some(path) = ledger else { return Ok(Self::default()) };
-        let (ledger, assets) = Ledger::open(path, server)?;
-        Ok(Self { assets: Mutex::new(assets), ledger: Some(ledger), under_way: Mutex::default() })
-    }
-
-    fn under_way(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self, id: &str) -> UnderWay<'_> {
-        self.under_way().insert(id.to_owned());
-        UnderWay { log: self, id: id.to_owned() }
-    }
-
-    /// What there is to clean up: everything but what is under way now.
-    pub(crate) fn settled(&self) -> Assets {
-        let mut assets = self.assets().clone();
-        let under_way = self.under_way();
-        assets.unfinished_uploads.retain(|upload| !under_way.contains(&upload.id));
-        assets.unfinished_boards.retain(|board| !under_way.contains(&board.id));
-        assets.batches.retain(|batch| !under_way.contains(&batch.batch_id));
-        assets
-    }
-
-    fn assets(&self) -> MutexGuard<'_, Assets> {
-        // Nothing panics while it is half changed.
-        self.assets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records something, on disk first.
-    pub(crate) async fn record(&self, record: Record) -> Result<()> {
-        if let Some(ledger) = &self.ledger {
-            ledger.append(record.clone()).await?;
-        }
-        self.assets().apply(record);
-        Ok(())
-    }
-
-    /// Records what has happened already. If the disk fails, what was announced stays open there, and clean-up finds out
-    /// how it ended.
-    async fn record_end(&self, record: Record) {
-        self.assets().apply(record.clone());
-        if let Some(ledger) = &self.ledger
-            && let Err(error) = ledger.append(record).await
-        {
-            tracing::warn!(%error, "an end could not be recorded");
-        }
-    }
-
-    /// Uploads a file, recorded before and after. `send` is given the session to upload under: `given`, or where there
-    /// is a ledger, one by which to find the file after a crash.
-    pub(crate) async fn upload<T, F: Future<Output = Result<T>>>(
-        &self,
-        kind: FileKind,
-        file: String,
-        given: Option<String>,
-        send: impl FnOnce(Option<String>) -> F,
-        name: impl Fn(&T) -> &str,
-    ) -> Result<T> {
-        let id = uuid::Uuid::new_v4().to_string();
-        let _under_way = self.begin(&id);
-        let session_id = (self.ledger.is_some() && given.is_none()).then(|| id.clone());
-        let (kind, session) = (Kind::from(kind), session_id.clone());
-        self.record(Record::Uploading { id: id.clone(), session_id, kind, file }).await?;
-        let outcome = send(given.or(session)).await;
-        self.ended(id, &outcome, |id, answer| Record::Uploaded { id, kind, name: name(answer).to_owned() }).await;
-        outcome
-    }
-
-    /// Makes a board, recorded before and after.
-    pub(crate) async fn create_board<T>(
-        &self,
-        name: &str,
-        send: impl Future<Output = Result<T>>,
-        board_id: impl Fn(&T) -> &str,
-    ) -> Result<T> {
-        let id = uuid::Uuid::new_v4().to_string();
-        let _under_way = self.begin(&id);
-        self.record(Record::CreatingBoard { id: id.clone(), name: name.to_owned() }).await?;
-        let outcome = send.await;
-        self.ended(id, &outcome, |id, answer| Record::CreatedBoard { id, board_id: board_id(answer).to_owned() }).await;
-        outcome
-    }
-
-    async fn ended<T>(&self, id: String, outcome: &Result<T>, success: impl FnOnce(String, &T) -> Record) {
-        match outcome {
-            Ok(answer) => self.record_end(success(id, answer)).await,
-            // Whether it was done is not known: it stays open.
-            Err(error) if error.may_have_been_sent() => {}
-            Err(_) => self.record_end(Record::Refused { id }).await,
-        }
-    }
-
-    /// Enqueues a batch, recorded before.
-    pub(crate) async fn enqueue<T>(
-        &self,
-        queue_id: &str,
-        batch_id: &str,
-        send: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let _under_way = self.begin(batch_id);
-        let (queue_id, batch_id) = (queue_id.to_owned(), batch_id.to_owned());
-        self.record(Record::Enqueuing { queue_id, batch_id: batch_id.clone() }).await?;
-        let outcome = send.await;
-        if outcome.as_ref().is_err_and(|error| !error.may_have_been_sent()) {
-            self.record_end(Record::BatchGone { batch_id }).await;
-        }
-        outcome
-    }
 }
 
 impl Client {

@@ -11,8 +11,13 @@ use crate::outputs::FileKind;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(crate) enum Record {
-    /// Which server all this is on.
-    Server { url: String },
+    /// The first record of every ledger: which server all this is on, and which edition of the format it is. Ledgers
+    /// without an edition are of the first one.
+    Server {
+        url: String,
+        #[serde(default = "first_edition")]
+        version: u32,
+    },
     /// A file is about to be uploaded, under this session.
     Uploading { id: String, session_id: Option<String>, kind: Kind, file: String },
     /// The server has it under this name.
@@ -33,6 +38,14 @@ pub(crate) enum Record {
     BatchGone { batch_id: String },
     #[serde(other)]
     Unknown,
+}
+
+/// The edition of ledgers that this version writes. Records of new kinds need no new one: they are passed over by those
+/// that do not know them.
+pub(crate) const EDITION: u32 = 1;
+
+fn first_edition() -> u32 {
+    1
 }
 
 /// As [`FileKind`], in a ledger.

@@ -1,6 +1,6 @@
 //! The client.
 
-use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc};
+use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use url::Url;
@@ -190,11 +190,32 @@ impl ClientBuilder {
         Self { inner: self.inner.http_client(http) }
     }
 
-    /// Records what the client puts onto the server in this file, too.
+    /// Also records in this file what the client puts onto the server.
     ///
     /// As [`ClientBuilder::ledger`](crate::ClientBuilder::ledger).
     pub fn ledger(self, path: impl Into<PathBuf>) -> Self {
         Self { inner: self.inner.ledger(path) }
+    }
+
+    /// As [`ledger`](Self::ledger), but the file must exist.
+    ///
+    /// As [`ClientBuilder::existing_ledger`](crate::ClientBuilder::existing_ledger).
+    pub fn existing_ledger(self, path: impl Into<PathBuf>) -> Self {
+        Self { inner: self.inner.existing_ledger(path) }
+    }
+
+    /// Reads what an existing ledger records, and writes nothing to it.
+    ///
+    /// As [`ClientBuilder::read_only_ledger`](crate::ClientBuilder::read_only_ledger).
+    pub fn read_only_ledger(self, path: impl Into<PathBuf>) -> Self {
+        Self { inner: self.inner.read_only_ledger(path) }
+    }
+
+    /// Sets how long [`build`](Self::build) waits while another program uses the ledger.
+    ///
+    /// As [`ClientBuilder::ledger_wait`](crate::ClientBuilder::ledger_wait).
+    pub fn ledger_wait(self, wait: Duration) -> Self {
+        Self { inner: self.inner.ledger_wait(wait) }
     }
 
     /// Makes the client. Sends nothing. Reads the ledger, if there is one.

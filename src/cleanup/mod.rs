@@ -180,7 +180,8 @@ impl Cleanup {
 }
 
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written. What fails on the server is in
+/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written, [`Error::InvalidInput`](crate::Error::InvalidInput)
+/// if it was opened only to be read and this is not a [dry run](Cleanup::dry_run). What fails on the server is in
 /// [`CleanupReport::failed`].
 ///
 /// # Cancel safety

@@ -31,6 +31,9 @@ const AT_ONCE: usize = 4;
 
 impl Cleanup {
     pub(super) async fn run(self) -> Result<CleanupReport> {
+        if !self.dry_run {
+            self.client.asset_log().must_be_writable()?;
+        }
         let assets = self.client.asset_log().settled();
         let batches = self.batches(&assets);
         let mut report = CleanupReport { dry_run: self.dry_run, ..CleanupReport::default() };

@@ -167,7 +167,8 @@ fn numbered(target: &Path, number: u32) -> PathBuf {
     target.with_file_name(format!("{stem} ({number}){}", extension.unwrap_or_default()))
 }
 
-fn parent(path: &Path) -> PathBuf {
+/// The folder of a file.
+pub(crate) fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -176,12 +177,12 @@ fn parent(path: &Path) -> PathBuf {
 
 /// A new name is safe only when its directory is.
 #[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -109,7 +109,8 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     let server = FakeInvokeAi::start().await;
     let ledger = directory.join("ledger");
     let line = format!("{{\"record\": \"of_tomorrow\", \"x\": \"{}\"}}\n", "x".repeat(967));
-    fs::write(&ledger, line.repeat((ROOM - 1500) / line.len())).unwrap();
+    let first = json!({"record": "server", "url": format!("{}/", server.url), "version": 1});
+    fs::write(&ledger, format!("{first}\n{}", line.repeat((ROOM - 1500) / line.len()))).unwrap();
     let client = builder(&server.url).ledger(&ledger).build().unwrap();
     fill();
     let workflow = workflow();
@@ -125,7 +126,7 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     assert_eq!(server.world().enqueues, submitted, "the one that could not be recorded was not sent");
     let upload = client.images().upload(Upload::bytes("x".repeat(5000), &b"\x89PNG"[..])).await.unwrap_err();
     assert_io(&upload, "cannot write the ledger `");
-    let known = || builder(&server.url).ledger(&ledger).build().unwrap().assets();
+    let known = || builder(&server.url).read_only_ledger(&ledger).build().unwrap().assets();
     assert_eq!(known().batches.len(), submitted, "a full disk keeps nobody from reading the ledger");
 
     make_room();

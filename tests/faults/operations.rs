@@ -4,6 +4,7 @@
 use std::{fs, future::IntoFuture as _, time::Duration};
 
 use invokeai_client::{Client, Error, TransportOptions, Upload};
+use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use crate::{
@@ -220,7 +221,8 @@ async fn a_clean_up_that_cannot_reach_the_server_forgets_nothing() {
             r#"{"record": "enqueuing", "queue_id": "default", "batch_id": "batch"}"#,
             "\n",
         );
-        fs::write(&ledger, lines).unwrap();
+        let first = json!({"record": "server", "url": format!("{}/", server.url), "version": 1});
+        fs::write(&ledger, format!("{first}\n{lines}")).unwrap();
         let client = builder(&server.url).ledger(&ledger).build().unwrap();
         let before = client.assets();
         let cleaning = async { client.cleanup().everything().await };
