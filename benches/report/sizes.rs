@@ -1,4 +1,4 @@
-//! How long the crate takes to compile, and how big programs get. `tests/size.rs` sees to it that the counts do not grow.
+//! How long the crate takes to compile, and how big programs get. `tests/offline/size.rs` sees to it that the counts do not grow.
 
 use std::{
     env, fs,

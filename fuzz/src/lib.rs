@@ -1,6 +1,6 @@
 //! What is fuzzed: each function takes any bytes, and panics if a promise of the crate is broken.
 //!
-//! `cargo fuzz` runs them with bytes that it makes up; `tests/fuzz_corpus.rs` runs them with the files of `corpus/`.
+//! `cargo fuzz` runs them with bytes that it makes up; `tests/offline/fuzz_corpus.rs` runs them with the files of `corpus/`.
 
 mod changes;
 

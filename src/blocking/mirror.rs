@@ -50,7 +50,7 @@ impl<A: Mirror, B: Mirror> Mirror for (A, B) {
 /// - `set`: a setter of a builder;
 /// - `finish`: carries out what was built; `finish_open`: and gives the blocking counterpart.
 ///
-/// `tests/blocking_parity.rs` compares names and signatures with those of the async type.
+/// `tests/offline/blocking_parity.rs` compares names and signatures with those of the async type.
 macro_rules! mirror {
     (
         $(#[$meta:meta])*

@@ -1,7 +1,7 @@
 //! An InvokeAI server inside your program, for demos and for tests of programs that use this crate. Feature `testing`.
 //!
 //! It needs no GPU, no model and no installation: real HTTP and real Socket.IO on a loopback port, records and images
-//! in memory, nothing on disk. It talks like InvokeAI 6.14.2 and is checked against that: the suite `tests/contract.rs`
+//! in memory, nothing on disk. It talks like InvokeAI 6.14.2 and is checked against that: the suite `tests/contract`
 //! of this crate asks both the same and compares what they answer and announce.
 //!
 //! * It **executes** nodes that need no model: images, masks, text, numbers, collections, iteration, metadata.

@@ -15,7 +15,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::socket_server::Peer;
+use super::socket_server::Peer;
 
 /// What the server does with an enqueue.
 #[derive(Debug, Clone)]

@@ -1,15 +1,37 @@
-//! The real server that live tests talk to.
+//! The real server that live tests talk to, and whose turn it is.
 
 use std::{env, sync::Once};
 
 use invokeai_client::Client;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::skip;
+use super::skip;
 
-/// The server of `INVOKEAI_TEST_URL` (with `INVOKEAI_TEST_TOKEN`, where it has users). `None` means: skip.
-///
-/// Where `CI` is `true` there is no skipping.
-pub(crate) fn client() -> Option<Client> {
+/// A test that compares all rows of the server, before and after, must be the only one that changes them.
+static TURN: RwLock<()> = RwLock::const_new(());
+
+/// Permission to use the server, for as long as it lives.
+#[must_use]
+pub(crate) enum Turn {
+    Shared(#[allow(dead_code)] RwLockReadGuard<'static, ()>),
+    Alone(#[allow(dead_code)] RwLockWriteGuard<'static, ()>),
+}
+
+/// A client of the server of `INVOKEAI_TEST_URL` (with `INVOKEAI_TEST_TOKEN`, where it has users), beside other tests.
+/// `None` means: skip. Where `CI` is `true` there is no skipping.
+pub(crate) async fn client() -> Option<(Client, Turn)> {
+    let client = server()?;
+    Some((client, Turn::Shared(TURN.read().await)))
+}
+
+/// As [`client`], while no other test uses the server.
+pub(crate) async fn alone() -> Option<(Client, Turn)> {
+    let client = server()?;
+    Some((client, Turn::Alone(TURN.write().await)))
+}
+
+/// As [`client`], without a turn: for a process that a test with a turn starts.
+pub(crate) fn server() -> Option<Client> {
     let Ok(url) = env::var("INVOKEAI_TEST_URL") else {
         assert!(
             env::var("CI").as_deref() != Ok("true"),
@@ -26,7 +48,7 @@ pub(crate) fn client() -> Option<Client> {
     Some(builder.build().expect("INVOKEAI_TEST_URL is a usable address"))
 }
 
-/// A name that nobody else uses, for things that a test makes.
+/// A name that nobody else uses, for things that a test creates.
 pub(crate) fn unique(what: &str) -> String {
     format!("rest-test {what} {}", uuid::Uuid::new_v4())
 }

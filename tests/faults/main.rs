@@ -1,22 +1,22 @@
 //! Faults by operation: what each operation promises when something goes wrong. The whole table is `docs/faults.md`.
 #![cfg(feature = "events")]
 
-#[path = "../common/fake_invokeai.rs"]
+// Each test binary uses its own share of these.
 #[allow(dead_code)]
-mod fake_invokeai;
-#[path = "../common/raw_server.rs"]
-#[allow(dead_code)]
-mod raw_server;
-#[path = "../common/skip.rs"]
-mod skip;
-#[path = "../common/socket_server.rs"]
-mod socket_server;
-#[path = "../common/workflows.rs"]
-mod workflows;
+#[path = "../common"]
+mod common {
+    pub(crate) mod fake_invokeai;
+    pub(crate) mod raw_server;
+    pub(crate) mod skip;
+    pub(crate) mod socket_server;
+    pub(crate) mod workflows;
+}
 
 mod cancelled;
 mod disk;
+mod jobs;
 mod operations;
+mod rest;
 mod table;
 mod uploads;
 
@@ -27,6 +27,8 @@ use invokeai_client::{
     schema::NodeCatalogue,
     workflow::{Workflow, WorkflowDefinition},
 };
+
+use common::{fake_invokeai, raw_server, skip, workflows};
 
 /// Quick to repeat and quick to give up.
 fn builder(url: &str) -> ClientBuilder {

@@ -1,4 +1,4 @@
-//! Compares nodes and sessions with what the real server did with the same graphs (`tests/live_nodes.rs` records it).
+//! Compares nodes and sessions with what the real server did with the same graphs (`tests/live/nodes.rs` records it).
 
 use super::tests::Bench;
 use crate::testing::session::{Problem, batch};

@@ -1,0 +1,20 @@
+//! Tests that measure their own process, and so need one to themselves.
+
+use std::process::Command;
+
+const ALONE: &str = "INVOKEAI_TEST_ALONE";
+
+/// Whether the test has this process to itself. If not, this runs it in one of its own, and fails as it fails.
+///
+/// `test` is its name as the harness lists it, for example `transfers::large_files`.
+pub(crate) fn is_alone(test: &str) -> bool {
+    if std::env::var(ALONE).as_deref() == Ok(test) {
+        return true;
+    }
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    let output = process.args(["--exact", test, "--nocapture"]).env(ALONE, test).output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    eprint!("{complained}");
+    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+    false
+}

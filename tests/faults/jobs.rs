@@ -1,0 +1,386 @@
+//! Jobs on a server that misbehaves: nothing is lost, nothing is done twice, and nothing hangs.
+#![cfg(feature = "events")]
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use fake_invokeai::{FakeInvokeAi, OnEnqueue, OnSocket};
+use futures::StreamExt as _;
+use invokeai_client::{
+    Client, Error, Job, Submission, Sweep, TransportOptions, WhenFull,
+    events::EventsOptions,
+    queue::ItemStatus,
+    schema::NodeCatalogue,
+    workflow::{Workflow, WorkflowDefinition},
+};
+use serde_json::json;
+use socket_server::within;
+
+use crate::common::{fake_invokeai, socket_server, workflows};
+
+const SOON: Duration = Duration::from_millis(10);
+
+fn client(server: &FakeInvokeAi) -> Client {
+    let mut transport = TransportOptions::default();
+    transport.retry_pause = SOON;
+    transport.lost_answer_patience = Duration::from_millis(1500);
+    let mut events = EventsOptions::default();
+    events.backoff_min = SOON;
+    events.backoff_max = Duration::from_millis(100);
+    Client::builder(&server.url).transport(transport).events(events).build().unwrap()
+}
+
+fn workflow() -> Workflow {
+    Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalogue::embedded())
+}
+
+async fn submit(server: &FakeInvokeAi) -> Result<Submission, Error> {
+    within("a submission", async { workflow().submit(&client(server)).await }).await
+}
+
+/// A job that the server has begun.
+async fn running(server: &FakeInvokeAi) -> Job {
+    let job = submit(server).await.unwrap().job().unwrap();
+    server.change(job.item_id(), "in_progress");
+    until("the job runs", || job.status() == Some(ItemStatus::InProgress)).await;
+    job
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    within(what, async {
+        while !holds() {
+            tokio::time::sleep(SOON).await;
+        }
+    })
+    .await;
+}
+
+/// Waits, and fails the test if the end is seen by the slow safety net only.
+async fn wait(job: &Job) -> Result<(), Error> {
+    let began = Instant::now();
+    let end = within("the end", async { job.wait().await }).await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    end.map(|_| ())
+}
+
+#[tokio::test]
+async fn an_enqueue_whose_answer_is_lost_is_found_and_not_sent_again() {
+    for behaviour in [
+        OnEnqueue::AcceptUnheard(Duration::ZERO),
+        OnEnqueue::AcceptUnheard(Duration::from_millis(700)),
+        OnEnqueue::AcceptBehindGateway("502 Bad Gateway"),
+        OnEnqueue::AcceptBehindGateway("504 Gateway Timeout"),
+    ] {
+        let server = FakeInvokeAi::start().await;
+        // Another batch, which must not be taken for it.
+        submit(&server).await.unwrap();
+        server.world().on_enqueue.push_back(behaviour.clone());
+        let submission = submit(&server).await.unwrap();
+        assert_eq!((submission.item_ids(), submission.requested()), (vec![42], 1), "{behaviour:?}");
+        assert_eq!(server.world().enqueues, 2, "{behaviour:?}");
+        assert_eq!(server.world().items.len(), 2, "{behaviour:?}");
+        server.change(42, "completed");
+        wait(&submission.job().unwrap()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_enqueue_that_never_turns_up_says_that_it_may_have_been_sent() {
+    let server = FakeInvokeAi::start().await;
+    server.world().on_enqueue.push_back(OnEnqueue::Lose);
+    let error = submit(&server).await.unwrap_err();
+    assert!(error.may_have_been_sent() && matches!(error, Error::Interrupted { .. }), "{error:?}");
+    assert_eq!(server.world().enqueues, 1);
+
+    // The same if the server cannot even be asked.
+    let mut server = FakeInvokeAi::start().await;
+    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_secs(60)));
+    let client = client(&server);
+    let submitting = tokio::spawn(async move { workflow().submit(&client).await });
+    until("the request", || server.world().enqueues == 1).await;
+    server.stop().await;
+    let error = within("an answer", submitting).await.unwrap().unwrap_err();
+    assert!(error.may_have_been_sent(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_got_nothing() {
+    let mut server = FakeInvokeAi::start().await;
+    server.stop().await;
+    let error = submit(&server).await.unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }) && !error.may_have_been_sent(), "{error:?}");
+    assert_eq!(server.world().enqueues, 0);
+}
+
+#[tokio::test]
+async fn without_websockets_polling_gives_the_same() {
+    for behaviour in [
+        OnSocket::Welcome,
+        OnSocket::Reset,
+        OnSocket::Refuse("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"),
+        OnSocket::Refuse("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"),
+        OnSocket::Refuse("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<ui>"),
+    ] {
+        let server = FakeInvokeAi::start().await;
+        server.world().on_socket = behaviour.clone();
+        let job = running(&server).await;
+        assert!(server.world().sockets > 0);
+        server.change(job.item_id(), "completed");
+        let mut told = Vec::new();
+        let end =
+            within("the end", job.wait().on_progress(|progress| told.push(progress.status.clone())).into_future());
+        assert_eq!(end.await.unwrap().job().item_id(), job.item_id());
+        assert_eq!(told.last(), Some(&ItemStatus::Completed), "{behaviour:?}");
+        let progress = job.progress();
+        assert_eq!((progress.nodes_done, progress.nodes_total), (2, 2), "{behaviour:?}");
+
+        let failing = running(&server).await;
+        server.change(failing.item_id(), "failed");
+        assert!(matches!(wait(&failing).await, Err(Error::JobFailed(_))), "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn events_may_come_late_twice_out_of_order_and_spoilt() {
+    let server = FakeInvokeAi::start().await;
+    let client = client(&server);
+    let submission = within("a submission", async { workflow().submit(&client).runs(3).await }).await.unwrap();
+    let ids = submission.item_ids();
+    let ends = tokio::spawn(submission.ends().map(|(job, end)| (job.item_id(), end.is_ok())).collect::<Vec<_>>());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let updates = tokio::spawn({
+        let (updates, seen) = (submission.jobs()[1].progress_updates(), Arc::clone(&seen));
+        updates.for_each(move |progress| {
+            seen.lock().unwrap().push(progress);
+            std::future::ready(())
+        })
+    });
+
+    let [first, second, third] = ids[..] else { panic!("{ids:?}") };
+    // Out of order and doubled: the second node before the first, its end before its beginning, all of it twice.
+    for _ in 0..2 {
+        server.tell_node(second, "invocation_complete", "second");
+        server.tell_node(second, "invocation_started", "second");
+        server.tell_status(second, "in_progress");
+        server.tell_node(second, "invocation_complete", "first");
+        server.tell_node(second, "invocation_started", "first");
+    }
+    for spoilt in [
+        "42[\"queue_item_status_changed\",7]",
+        "42[\"queue_item_status_changed\",{\"item_id\":\"x\",\"batch_id\":[],\"status\":{}}]",
+        "42[\"invocation_progress\"]",
+        "42[1,2]",
+        "42{",
+        "4",
+        "nonsense",
+    ] {
+        server.raw(spoilt);
+    }
+    server.set(second, "completed");
+    for _ in 0..2 {
+        server.tell_status(second, "completed");
+    }
+    // Too late: it has ended.
+    server.tell_status(second, "in_progress");
+    server.tell_status(second, "failed");
+    within("the updates end", updates).await.unwrap();
+    // The last goes first, and nobody tells of the first: another batch does, and a broken connection.
+    server.change(third, "completed");
+    server.set(first, "completed");
+    server.event("queue_item_status_changed", json!({"item_id": 7, "batch_id": "other", "status": "failed"}));
+    server.cut();
+
+    let ends = within("the ends", ends).await.unwrap();
+    assert_eq!(ends.len(), 3, "{ends:?}");
+    assert_eq!(BTreeSet::from_iter(ends), BTreeSet::from_iter(ids.iter().map(|id| (*id, true))));
+    let seen = seen.lock().unwrap();
+    assert!(seen.is_sorted_by_key(|progress| (progress.nodes_done, progress.is_finished())), "{seen:?}");
+    assert_eq!(seen.last().map(|progress| progress.status.clone()), Some(ItemStatus::Completed));
+    assert_eq!(submission.jobs()[1].status(), Some(ItemStatus::Completed));
+    assert_eq!(server.world().enqueues, 1);
+}
+
+#[tokio::test]
+async fn what_happened_while_the_socket_was_down_is_read() {
+    // It comes back at once.
+    let server = FakeInvokeAi::start().await;
+    let job = running(&server).await;
+    server.set(job.item_id(), "completed");
+    server.cut();
+    wait(&job).await.unwrap();
+
+    // It never comes back.
+    let server = FakeInvokeAi::start().await;
+    let job = running(&server).await;
+    server.world().on_socket = OnSocket::Reset;
+    server.cut();
+    let waiting = tokio::spawn(async move { wait(&job).await });
+    until("attempts to connect again", || server.world().sockets > 4).await;
+    server.set(41, "failed");
+    assert!(matches!(within("the end", waiting).await.unwrap(), Err(Error::JobFailed(_))));
+}
+
+#[tokio::test]
+async fn clocks_do_not_matter() {
+    for clock in [
+        ["1970-01-01 00:00:00.000", "1970-01-01 00:00:01"],
+        ["2999-12-31 23:59:59.999", "2999-12-31 23:59:59.000"],
+        ["yesterday", ""],
+    ] {
+        let server = FakeInvokeAi::start().await;
+        server.world().clock = clock;
+        let job = running(&server).await;
+        for timestamp in [0, -1, i64::MAX] {
+            let members = json!({"item_id": job.item_id(), "batch_id": job.submission().batch_id(),
+                "queue_id": "default", "timestamp": timestamp, "status": "in_progress", "status_sequence": 1});
+            server.event("queue_item_status_changed", members);
+        }
+        server.change(job.item_id(), "completed");
+        wait(&job).await.unwrap();
+        let elapsed = job.item().await.unwrap().elapsed();
+        assert_eq!(elapsed, (clock[0] < "1971").then_some(Duration::from_secs(1)), "{clock:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_fails_keeps_or_feeds() {
+    let workflow = workflow();
+    let sweep = || Sweep::new().product(&workflow, "first a", 0..7).unwrap();
+    let submit = async |server: &FakeInvokeAi, mode| {
+        let client = client(server);
+        within("a submission", async { workflow.submit(&client).sweep(sweep()).when_full(mode).await }).await
+    };
+    let values = |server: &FakeInvokeAi| {
+        let world = server.world();
+        world.items.values().map(|item| item.value.as_i64().unwrap()).collect::<Vec<_>>()
+    };
+
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let error = submit(&server, WhenFull::Fail).await.unwrap_err();
+    assert!(matches!(error, Error::QueueFull { enqueued: 2, requested: 7 }), "{error:?}");
+    assert!(server.world().items.values().all(|item| item.status == "canceled"));
+
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let kept = submit(&server, WhenFull::Keep).await.unwrap();
+    assert_eq!((kept.enqueued(), kept.requested(), values(&server)), (2, 7, vec![0, 1]));
+    kept.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
+    assert_eq!(within("all", kept.wait_all()).await.unwrap().len(), 2);
+
+    // Fed, with an answer lost on the way, and often no room.
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let fed = submit(&server, WhenFull::Feed).await.unwrap();
+    until("an attempt without room", || server.world().enqueues > 1).await;
+    fed.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
+    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::ZERO));
+    let working = async {
+        while server.world().items.len() < 7 || server.world().items.values().any(|item| item.status == "pending") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let next = server.world().items.iter().find(|(_, item)| item.status == "pending").map(|(id, _)| *id);
+            next.into_iter().for_each(|id| server.change(id, "completed"));
+        }
+    };
+    let (finished, ()) = within("all", async { tokio::join!(fed.wait_all(), working) }).await;
+    assert_eq!(finished.unwrap().len(), 7);
+    assert_eq!(values(&server), Vec::from_iter(0..7), "each once, in order");
+    assert_eq!((fed.enqueued(), fed.requested()), (7, 7));
+}
+
+#[tokio::test]
+async fn a_rest_that_may_have_been_sent_is_not_sent_again() {
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let (client, workflow) = (client(&server), workflow());
+    let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
+    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+    server.world().on_enqueue.push_back(OnEnqueue::Lose);
+    submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
+    let error = within("the end", submission.wait_all()).await.unwrap_err();
+    assert!(error.may_have_been_sent(), "{error:?}");
+    let enqueues = server.world().enqueues;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(server.world().enqueues, enqueues);
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_while_all_is_canceled_is_canceled_too() {
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let (client, workflow) = (client(&server), workflow());
+    let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
+    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_millis(400)));
+    submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
+    until("a piece is on its way", || server.world().on_enqueue.is_empty()).await;
+    within("the cancellation", submission.cancel()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(server.world().items.len(), 4, "the piece arrived");
+    let waiting = server.world().items.values().filter(|item| item.status == "pending").count();
+    assert_eq!(waiting, 0, "and does not run");
+}
+
+#[tokio::test]
+async fn an_item_that_vanishes_is_gone() {
+    let server = FakeInvokeAi::start().await;
+    let job = running(&server).await;
+    server.world().items.clear();
+    server.event("queue_cleared", json!({"queue_id": "default"}));
+    assert!(matches!(wait(&job).await, Err(Error::JobGone { item_id: 41 })));
+
+    // Pruned or deleted, nothing tells of it.
+    let job = running(&server).await;
+    server.world().items.clear();
+    let end = job.wait().poll_interval(Duration::from_millis(100)).into_future();
+    assert!(matches!(within("the end", end).await, Err(Error::JobGone { item_id: 42 })));
+    assert!(matches!(job.refresh().await, Err(Error::JobGone { item_id: 42 })));
+    assert_eq!(job.status(), None);
+}
+
+#[tokio::test]
+async fn an_item_that_the_server_cannot_read_is_an_error() {
+    let server = FakeInvokeAi::start().await;
+    let client = client(&server);
+    let submission = within("a submission", async { workflow().submit(&client).runs(3).await }).await.unwrap();
+    let [poisoned, vanished, good] = &submission.jobs()[..] else { panic!("three items") };
+    server.world().items.get_mut(&poisoned.item_id()).unwrap().poisoned = true;
+    server.world().items.remove(&vanished.item_id());
+    let limits = |job: &Job| {
+        let job = job.clone();
+        async move {
+            let wait = job.wait().poll_interval(Duration::from_millis(100));
+            within("the end", wait.unreachable_limit(Duration::from_millis(600)).into_future()).await
+        }
+    };
+    let error = limits(poisoned).await.unwrap_err();
+    assert_eq!(error.status(), Some(500), "{error:?}");
+    assert!(error.to_string().contains("Unexpected error while fetching item"), "{error}");
+    // The others are not drawn into it.
+    assert!(matches!(limits(vanished).await, Err(Error::JobGone { .. })));
+    server.change(good.item_id(), "completed");
+    wait(good).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_has_gone_ends_the_wait() {
+    for events in [true, false] {
+        let mut server = FakeInvokeAi::start().await;
+        let client = client(&server);
+        let workflow = workflow();
+        let submitting = async { workflow.submit(&client).subscribe_events(events).await };
+        let job = within("a submission", submitting).await.unwrap().job().unwrap();
+        server.stop().await;
+        let began = Instant::now();
+        let limit = Duration::from_secs(1);
+        let error = within("the end", job.wait().unreachable_limit(limit).into_future()).await.unwrap_err();
+        assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+        assert!((limit..limit * 8).contains(&began.elapsed()), "{:?}", began.elapsed());
+        // A time limit holds, too.
+        let error = within("the end", job.wait().timeout(limit / 10).into_future()).await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    }
+}

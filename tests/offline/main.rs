@@ -1,0 +1,62 @@
+//! Tests that need no server of InvokeAI: they read files, or talk to small servers of their own.
+
+// Each test binary uses its own share of these.
+#[allow(dead_code)]
+#[path = "../common"]
+mod common {
+    pub(crate) mod alone;
+    pub(crate) mod counts;
+    pub(crate) mod document;
+    #[cfg(feature = "events")]
+    pub(crate) mod fake_invokeai;
+    pub(crate) mod listing;
+    pub(crate) mod lowering_cases;
+    pub(crate) mod mirrored;
+    pub(crate) mod mutation;
+    pub(crate) mod raw_server;
+    pub(crate) mod skip;
+    #[cfg(feature = "events")]
+    pub(crate) mod socket_server;
+    pub(crate) mod workflows;
+}
+
+#[allow(dead_code)]
+#[path = "../../build/enums.rs"]
+mod enums;
+#[allow(dead_code)]
+#[path = "../../build/essentials.rs"]
+mod essentials;
+#[allow(dead_code)]
+#[path = "../../build/lower/mod.rs"]
+mod lower;
+#[allow(dead_code)]
+#[path = "../../build/strangers.rs"]
+mod strangers;
+// In `fuzz/` these are the public items of a library.
+#[allow(unreachable_pub)]
+#[cfg(feature = "events")]
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
+
+mod assets;
+mod blocking;
+mod blocking_parity;
+mod embedded_server;
+mod events;
+mod events_recorded;
+mod forward_answers;
+mod forward_events;
+mod forward_openapi;
+mod fuzz_corpus;
+mod handles;
+mod lowering;
+mod operations;
+mod public_api;
+mod reference_files;
+mod rest_requests;
+mod size;
+mod supply_chain;
+mod transfers;
+mod workflow;
+mod workflow_golden;
+mod workflow_properties;

@@ -1,0 +1,55 @@
+//! How big this crate is, in counts that no machine changes: what is generated, and what it depends on.
+//!
+//! A ceiling is a little above what is there. Whoever needs more raises it in `common/counts.rs`, in view, with a reason;
+//! whoever makes something smaller lowers it.
+
+use std::collections::BTreeSet;
+
+use counts::{CRATES, GENERATED, SOURCES, crates};
+
+use crate::common::{counts, skip};
+
+/// Crates that may be there in several versions: macros have moved to syn 3, the generator and tracing have not.
+const DUPLICATES: &[&str] = &["syn"];
+
+#[test]
+fn the_generated_part_stays_as_small_as_it_is() {
+    if let Some(other) = option_env!("INVOKEAI_OPENAPI") {
+        skip::skipped(format_args!("counting what is generated: this crate was built from {other}"));
+        return;
+    }
+    let mut too_many = Vec::new();
+    for (what, count, most, why) in GENERATED {
+        let count = count(&SOURCES);
+        println!("{count:>7} {what} (at most {most})");
+        assert!(count > 0, "nothing is counted as {what}");
+        if count > *most {
+            too_many.push(format!("{count} {what}, at most {most}: {why}"));
+        }
+    }
+    assert!(too_many.is_empty(), "{too_many:#?}");
+}
+
+#[test]
+fn no_feature_brings_more_crates_than_it_did() {
+    let mut too_many = Vec::new();
+    for (options, most, why) in CRATES {
+        let crates = crates(options);
+        println!("{:>4} crates with {} (at most {most})", crates.len(), options.join(" "));
+        assert!(crates.iter().any(|line| line.starts_with("reqwest v")), "no dependencies: {crates:?}");
+        if crates.len() > *most {
+            too_many.push(format!("{} crates with {}, at most {most}: {why}", crates.len(), options.join(" ")));
+        }
+    }
+    assert!(too_many.is_empty(), "{too_many:#?}");
+}
+
+#[test]
+fn no_crate_is_there_twice() {
+    let mut names = Vec::new();
+    for line in crates(&["--edges=normal,build"]) {
+        names.extend(line.split_once(' ').map(|(name, _)| name.to_owned()));
+    }
+    let twice: BTreeSet<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &*pair[0]).collect();
+    assert_eq!(twice, DUPLICATES.iter().copied().collect(), "crates in several versions");
+}
