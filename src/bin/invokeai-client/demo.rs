@@ -1,14 +1,10 @@
 //! `invokeai-client demo`: a server to play with.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use clap::Args;
-use invokeai_client::testing::TestServer;
 
-use crate::{
-    Failure,
-    style::{self, paint},
-};
+use crate::Failure;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -20,7 +16,23 @@ pub(crate) struct DemoArgs {
     port: u16,
 }
 
+/// The embedded server is a feature of its own, so that whoever installs the command does not compile a web server.
+#[cfg(not(feature = "testing"))]
+pub(crate) async fn run(args: DemoArgs, _out: &mut dyn Write) -> Result<(), Failure> {
+    let problem = format!(
+        "no server for port {}: this command was built without the embedded server; `cargo install invokeai-client \
+         --features cli,testing` adds it",
+        args.port
+    );
+    Err(Failure::Other(problem.into()))
+}
+
+#[cfg(feature = "testing")]
 pub(crate) async fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    use crate::style::{self, paint};
+    use invokeai_client::testing::TestServer;
+    use std::time::Duration;
+
     // Slow enough for the eye: see the progress, and the previews.
     let server = TestServer::builder().port(args.port).step_time(Duration::from_millis(150));
     let server = server.start().map_err(|error| {
