@@ -19,6 +19,12 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 /// Answers of the server are sorted by meaning ([`NotFound`](Self::NotFound), [`Conflict`](Self::Conflict), …); each
 /// carries the whole [`Refusal`]. No message ever holds a token or a whole body.
 ///
+/// A message says why: what a connection or a file system gave as the reason is its last part. Reports keep errors and
+/// programs print them one by one, where a cause that only [`source`](std::error::Error::source) knew would be lost. So
+/// `source` gives nothing that the message has said already, and whoever prints a chain of causes prints none twice. The
+/// cause itself is a member of its variant ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted),
+/// [`Io`](Self::Io)).
+///
 /// "Any error of a call", in the documentation of methods, means those that every call can have: no connection
 /// ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted), [`Timeout`](Self::Timeout)); an answer that is none
 /// ([`NotTheApi`](Self::NotTheApi), [`Unsupported`](Self::Unsupported), [`Body`](Self::Body), [`Decode`](Self::Decode));
@@ -130,23 +136,21 @@ pub enum Error {
     },
 
     /// No connection to the server could be made; nothing was sent.
-    #[error("cannot connect to {url}")]
+    #[error("cannot connect to {url}: {}", reason(.cause))]
     Connect {
         /// Address without user name, password and query.
         url: String,
         /// Why.
-        #[source]
-        source: Cause,
+        cause: Cause,
     },
 
     /// The connection broke while a call was under way. The server may have carried it out.
-    #[error("the connection broke during {operation}")]
+    #[error("the connection broke during {operation}: {}", reason(.cause))]
     Interrupted {
         /// Operation that was called.
         operation: &'static str,
         /// Why.
-        #[source]
-        source: Cause,
+        cause: Cause,
     },
 
     /// Nothing came in time.
@@ -233,15 +237,14 @@ pub enum Error {
     },
 
     /// A local file could not be read or written.
-    #[error("cannot {action} `{path}`")]
+    #[error("cannot {action} `{path}`: {cause}")]
     Io {
         /// What was tried, for example "read".
         action: &'static str,
         /// The file.
         path: std::path::PathBuf,
         /// Why.
-        #[source]
-        source: Arc<std::io::Error>,
+        cause: Arc<std::io::Error>,
     },
 }
 
@@ -308,9 +311,21 @@ impl Error {
         Self::InvalidInput { field: field.into(), problem: problem.into() }
     }
 
-    pub(crate) fn io(action: &'static str, path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { action, path: path.into(), source: Arc::new(source) }
+    pub(crate) fn io(action: &'static str, path: impl Into<std::path::PathBuf>, cause: std::io::Error) -> Self {
+        Self::Io { action, path: path.into(), cause: Arc::new(cause) }
     }
+}
+
+/// The first cause of an error in words: "Connection refused (os error 111)". Those between it and the error only say in
+/// which layer of the HTTP client it arose.
+pub(crate) fn reason(error: &(impl std::error::Error + ?Sized)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
 }
 
 fn problems(problems: &[Problem]) -> String {

@@ -218,7 +218,7 @@ mod tests {
             assert_eq!((placed.kept, placed.path), (kept, directory.path().join(path)));
         }
         let error = save(&target, "6", Collision::Error).await.unwrap_err();
-        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists), "{error:?}");
+        assert!(matches!(&error, Error::Io { cause, .. } if cause.kind() == ErrorKind::AlreadyExists), "{error:?}");
         assert_eq!(fs::read_to_string(&target).unwrap(), "5");
         assert_eq!(names(directory.path()), ["a (2).png", "a (3).png", "a.png"]);
     }

@@ -10,7 +10,7 @@ use super::content::Watch;
 use crate::{
     Client,
     api::{ByteStream, ResponseValue, call},
-    error::{Error, Result},
+    error::{Error, Result, reason},
 };
 
 /// What to download.
@@ -144,8 +144,8 @@ impl Transfer {
                 Err(self.client.transport().failure(self.operation, self.client.base_url().to_string(), error))
             }
             Some(Err(error)) => {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                Err(self.fault(format!("was cut off after {} bytes{cause}", self.received())))
+                let cause = reason(&error);
+                Err(self.fault(format!("was cut off after {} bytes: {cause}", self.received())))
             }
             None => self.end().map(|()| None),
         }

@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why events do not arrive. Cheap to clone: every subscriber gets the same one.
+use crate::error::reason;
+
+/// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages say the cause, as those of
+/// [`Error`](crate::Error) do.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
@@ -18,13 +21,12 @@ pub enum EventError {
         reason: String,
     },
     /// The server could not be reached, or the connection broke during the HTTP part of the handshake.
-    #[error("cannot reach the event socket at {url}")]
+    #[error("cannot reach the event socket at {url}: {}", reason(.cause))]
     Connect {
         /// The socket's address.
         url: String,
         /// The cause.
-        #[source]
-        source: Cause,
+        cause: Cause,
     },
     /// Something answered, but not with a websocket. Usually the base URL lacks a path prefix (InvokeAI answers
     /// unknown paths with its web page and status 200), or a proxy does not pass websockets on.
@@ -67,11 +69,10 @@ pub enum EventError {
         detail: String,
     },
     /// The connection broke.
-    #[error("the event connection broke")]
+    #[error("the event connection broke: {}", reason(.cause))]
     Broken {
         /// The cause.
-        #[source]
-        source: Cause,
+        cause: Cause,
     },
     /// Events need a running Tokio runtime: there was none at the subscription, or it was shut down.
     #[error("no running Tokio runtime for the event connection")]

@@ -97,7 +97,7 @@ impl EventEndpoint {
 
     async fn upgrade(&self) -> Result<Upgraded, EventError> {
         let failed =
-            |error: reqwest::Error| EventError::Connect { url: self.shown(), source: Arc::new(error.without_url()) };
+            |error: reqwest::Error| EventError::Connect { url: self.shown(), cause: Arc::new(error.without_url()) };
         let key = generate_key();
         let request = self.http.get(self.url.clone());
         let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
@@ -312,6 +312,6 @@ fn broken(error: WebSocketError) -> EventError {
         error @ (WebSocketError::Capacity(_) | WebSocketError::Protocol(_) | WebSocketError::Utf8(_)) => {
             EventError::protocol(error)
         }
-        error => EventError::Broken { source: Arc::new(error) },
+        error => EventError::Broken { cause: Arc::new(error) },
     }
 }

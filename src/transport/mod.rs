@@ -244,9 +244,9 @@ impl Transport {
             return Error::Timeout { doing, limit, sent: !connecting };
         }
         if error.is_connect() {
-            return Error::Connect { url, source: Arc::new(error) };
+            return Error::Connect { url, cause: Arc::new(error) };
         }
-        Error::Interrupted { operation, source: Arc::new(error) }
+        Error::Interrupted { operation, cause: Arc::new(error) }
     }
 
     /// A server without users sends none; a client without a token has no use for one. A token that was set while the

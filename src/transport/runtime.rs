@@ -14,7 +14,7 @@ use super::{Transport, without_secrets};
 use crate::{
     api::{Client, Operation},
     compatibility::Compatibility,
-    error::{Detail, Error, Result, excerpt},
+    error::{Detail, Error, Result, excerpt, reason},
     lenient,
 };
 
@@ -215,8 +215,8 @@ pub(super) async fn body(
             Ok(None) => return Ok(whole.freeze()),
             Err(error) if error.is_timeout() => return Err(transport.failure(operation.id, url, error)),
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                let problem = format!("was cut off after {} bytes{cause}", whole.len());
+                let cause = reason(&error);
+                let problem = format!("was cut off after {} bytes: {cause}", whole.len());
                 return Err(Error::Body { operation: operation.id, problem });
             }
         }

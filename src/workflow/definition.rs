@@ -41,8 +41,8 @@ pub struct WorkflowDefinition {
 #[non_exhaustive]
 pub enum DefinitionError {
     /// The file or stream could not be read.
-    #[error("the workflow could not be read")]
-    Io(#[from] std::io::Error),
+    #[error("the workflow could not be read: {0}")]
+    Io(std::io::Error),
     /// The text is larger than is sensible for a workflow.
     #[error("the workflow is larger than {limit} bytes")]
     TooLarge {
@@ -81,6 +81,12 @@ pub enum DefinitionError {
         /// What was found.
         message: String,
     },
+}
+
+impl From<std::io::Error> for DefinitionError {
+    fn from(error: std::io::Error) -> Self {
+        DefinitionError::Io(error)
+    }
 }
 
 impl From<Misfit> for DefinitionError {

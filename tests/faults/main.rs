@@ -14,6 +14,7 @@ mod common {
 
 mod cancelled;
 mod disk;
+mod incoming;
 mod jobs;
 mod operations;
 mod rest;

@@ -355,7 +355,7 @@ async fn files_that_cannot_be_sent() {
     let missing = folder.path().join("missing.csv");
     let error = call().file(Upload::path(&missing)).send().await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read `{}`", missing.display()));
-    assert!(matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound));
+    assert!(matches!(&error, Error::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound));
     let error = call().file(Upload::path(folder.path())).send().await.unwrap_err();
     assert_eq!(error.to_string(), format!("`file` `{}` is not a file", folder.path().display()));
     let error = call().file(Upload::bytes("a", "b").content_type("no type\n")).send().await.unwrap_err();

@@ -42,8 +42,7 @@ pub(crate) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// What is wrong with the path needs no more words.
 fn for_definition(error: &DefinitionError) -> Option<&'static str> {
-    let unreadable = error.source().is_some_and(|cause| cause.is::<std::io::Error>());
-    (!unreadable).then_some(WORKFLOW_FILES)
+    (!matches!(error, DefinitionError::Io(_))).then_some(WORKFLOW_FILES)
 }
 
 fn for_client_error(error: &ClientError) -> Option<&'static str> {
