@@ -195,10 +195,7 @@ fn a_ledger_that_is_missing_is_created_only_where_that_is_asked_for() {
     let (folder, path) = folder();
     for builder in [builder().existing_ledger(&path), builder().read_only_ledger(&path)] {
         let error = builder.build().unwrap_err();
-        assert!(
-            matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound),
-            "{error:?}"
-        );
+        assert!(matches!(&error, Error::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound), "{error:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
     builder().ledger(&path).build().unwrap();
