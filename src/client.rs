@@ -14,6 +14,7 @@ use url::Url;
 use crate::{
     api::{self, call},
     assets::{Access, AssetLog, LedgerFile},
+    compatibility::{Compatibility, OLDEST_RUNNING},
     deadline::bounded,
     error::{Error, Result},
     schema::NodeCatalogue,
@@ -121,6 +122,42 @@ impl Client {
     /// Address of the server, without user name and password, always ending in `/`.
     pub fn base_url(&self) -> &Url {
         &self.inner.base
+    }
+
+    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn server_version(&self) -> Result<String> {
+        runtime::server_version(self.api()).await
+    }
+
+    /// Whether the server's version is one that this crate is tested with. Asks for it once, like
+    /// [`server_version`](Self::server_version).
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn compatibility(&self) -> Result<Compatibility> {
+        Ok(Compatibility::of(self.server_version().await?))
+    }
+
+    /// Learns the version, so that one outside the tested range is warned of. What keeps it from being learnt shows in
+    /// the calls that follow.
+    pub(crate) async fn note_version(&self) -> Option<Compatibility> {
+        self.compatibility()
+            .await
+            .inspect_err(|error| tracing::debug!(%error, "the version of the server cannot be told"))
+            .ok()
+    }
+
+    /// Refuses to submit where what was submitted could not be found again.
+    pub(crate) async fn must_run(&self) -> Result<()> {
+        match self.note_version().await {
+            Some(found) if !found.can_run() => {
+                Err(Error::TooOld { server_version: found.server_version, needed: OLDEST_RUNNING })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).

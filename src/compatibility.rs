@@ -2,10 +2,10 @@
 //!
 //! A program talks to any server that has the endpoints it needs: the nodes are read from the server itself, answers may
 //! have more or fewer members than the document this crate was made of, and an endpoint that a server lacks is
-//! [`Error::Unsupported`] when it is called. The tests of this crate run against releases from
-//! [`OLDEST_TESTED`] to [`NEWEST_TESTED`]; the first thing that a [`Client`] learns of a server outside of that range is
+//! [`Error::Unsupported`](crate::Error::Unsupported) when it is called. The tests of this crate run against releases from
+//! [`OLDEST_TESTED`] to [`NEWEST_TESTED`]; the first thing that a [`Client`](crate::Client) learns of a server outside of that range is
 //! one warning in the log (`tracing`). Only submitting is refused, and only before [`OLDEST_RUNNING`]
-//! ([`Error::TooOld`]).
+//! ([`Error::TooOld`](crate::Error::TooOld)).
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
@@ -19,12 +19,6 @@
 
 use std::fmt;
 
-use crate::{
-    Client,
-    error::{Error, Result},
-    transport::runtime,
-};
-
 /// The oldest release that the tests of this crate run against.
 pub const OLDEST_TESTED: &str = "6.0.2";
 
@@ -35,7 +29,7 @@ pub const NEWEST_TESTED: &str = "6.14.2";
 /// list of all items to find them in, and no way to delete one.
 pub const OLDEST_RUNNING: &str = "6.0.0";
 
-/// Where a server's version is, seen from the tested ones. From [`Client::compatibility`].
+/// Where a server's version is, seen from the tested ones. From [`Client::compatibility`](crate::Client::compatibility).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Compatibility {
@@ -120,44 +114,6 @@ fn numbers(version: &str) -> Option<[u64; 3]> {
         }
     };
     Some([number(true)?, number(true)?, number(false)?])
-}
-
-impl Client {
-    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn server_version(&self) -> Result<String> {
-        runtime::server_version(self.api()).await
-    }
-
-    /// Whether the server's version is one that this crate is tested with. Asks for it once, like
-    /// [`server_version`](Self::server_version).
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn compatibility(&self) -> Result<Compatibility> {
-        Ok(Compatibility::of(self.server_version().await?))
-    }
-
-    /// Learns the version, so that one outside the tested range is warned of. What keeps it from being learnt shows in
-    /// the calls that follow.
-    pub(crate) async fn note_version(&self) -> Option<Compatibility> {
-        self.compatibility()
-            .await
-            .inspect_err(|error| tracing::debug!(%error, "the version of the server cannot be told"))
-            .ok()
-    }
-
-    /// Refuses to submit where what was submitted could not be found again.
-    pub(crate) async fn must_run(&self) -> Result<()> {
-        match self.note_version().await {
-            Some(found) if !found.can_run() => {
-                Err(Error::TooOld { server_version: found.server_version, needed: OLDEST_RUNNING })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]

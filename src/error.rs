@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    job::JobFailure,
+    failure::JobFailure,
     workflow::{DefinitionError, EnqueueError, InputError, Problem},
 };
 

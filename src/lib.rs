@@ -17,6 +17,7 @@ mod deadline;
 pub mod download;
 mod error;
 pub mod events;
+mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(all(any(doc, doctest), feature = "events"))]
@@ -48,7 +49,8 @@ pub mod workflow;
 pub use batch::{BatchFailure, BatchOutcome};
 pub use client::{Client, ClientBuilder};
 pub use error::{Detail, Error, FieldProblem, Refusal, Result};
-pub use job::{Finished, Job, JobFailure};
+pub use failure::JobFailure;
+pub use job::{Finished, Job};
 pub use page::{Direction, Page};
 pub use submission::{OutputBoard, Submission, Ticket, WhenFull};
 pub use sweep::Sweep;

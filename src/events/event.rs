@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use super::payload::EventPayload;
+use super::preview::{PreviewError, PreviewImage};
 use crate::lenient;
-use crate::progress::{PreviewError, PreviewImage};
 
 /// An event of the server, as it was received.
 ///

@@ -31,6 +31,7 @@
 
 mod event;
 mod payload;
+mod preview;
 
 #[cfg(feature = "events")]
 mod buffer;
@@ -52,6 +53,7 @@ mod stream;
 
 pub use event::{Event, InvocationRef};
 pub use payload::{EventPayload, PayloadError};
+pub use preview::{PreviewError, PreviewImage};
 
 #[cfg(feature = "events")]
 pub use {

@@ -11,7 +11,7 @@ mod wait;
 
 use futures::Stream;
 
-pub use failure::{FailedNode, JobFailure};
+pub use crate::failure::{FailedNode, JobFailure};
 pub use wait::Wait;
 
 #[cfg(feature = "events")]

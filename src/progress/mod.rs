@@ -1,12 +1,10 @@
 //! How far a queue item is: a snapshot for progress bars, made from the server's events.
 
-mod preview;
-
 use std::collections::{HashMap, HashSet};
 
 use crate::events::{Event, InvocationRef};
+pub use crate::events::{PreviewError, PreviewImage};
 pub use crate::queue::ItemStatus;
-pub use preview::{PreviewError, PreviewImage};
 
 /// How far a queue item is.
 #[derive(Clone, Debug, PartialEq)]
