@@ -73,9 +73,9 @@ impl Compatibility {
         }
     }
 
-    /// Whether the server makes a board and then says that it failed (`boards_default.py` passes one count too many).
-    pub(crate) fn denies_new_boards(&self) -> bool {
-        numbers(&self.server_version).is_some_and(|version| ([6, 9, 0]..[6, 12, 0]).contains(&version))
+    /// Whether the server has videos, in the way that this crate knows.
+    pub(crate) fn has_videos(&self) -> bool {
+        numbers(&self.server_version).is_none_or(|version| version >= [6, 14, 0])
     }
 
     /// Whether a read of a path that does not exist gives the web page, not 404 (`no_cache_staticfiles.py`).

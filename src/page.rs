@@ -92,15 +92,18 @@ pub(crate) fn elements<T: DeserializeOwned>(
     list: &'static str,
     values: Vec<Value>,
 ) -> Vec<Result<T>> {
-    let element = |(index, value): (usize, Value)| {
-        lenient::from_value(&value).map_err(|error| Error::Decode {
-            operation,
-            at: format!("{list}[{index}].{}", error.path()),
-            problem: error.inner().to_string(),
-            excerpt: excerpt(&value.to_string()),
-        })
-    };
+    let element = |(index, value)| element(operation, &format!("{list}[{index}]."), &value);
     values.into_iter().enumerate().map(element).collect()
+}
+
+/// Reads a value that was found in an answer at this place.
+pub(crate) fn element<T: DeserializeOwned>(operation: &'static str, place: &str, value: &Value) -> Result<T> {
+    lenient::from_value(value).map_err(|error| Error::Decode {
+        operation,
+        at: format!("{place}{}", error.path()),
+        problem: error.inner().to_string(),
+        excerpt: excerpt(&value.to_string()),
+    })
 }
 
 /// All entries of a list from `offset` on. `fetch` gets the page that begins at an offset.

@@ -414,7 +414,7 @@ impl UploadVideo {
 
     async fn send(self) -> Result<Video> {
         let metadata = self.metadata.map(|metadata| Value::Object(metadata).to_string());
-        let (log, name) = (self.client.asset_log(), self.file.name().to_owned());
+        let (log, name, board) = (self.client.asset_log(), self.file.name().to_owned(), self.board_id.clone());
         let send = async |session_id: Option<String>| {
             let api = self.client.api();
             let call = call!(
@@ -429,7 +429,7 @@ impl UploadVideo {
             );
             call.await
         };
-        log.upload(FileKind::Video, name, None, send, |video| &video.video_name).await
+        log.upload(FileKind::Video, name, board, None, send, |video| &video.video_name).await
     }
 }
 

@@ -295,15 +295,19 @@ mod tests {
         assets.apply(Record::Refused { id: "two".into() });
         assets.apply(Record::CreatedBoard { id: "three".into(), board_id: "board".into() });
         assets.apply(Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() });
-        let sessions = |ids: &[&str], since: &str| Record::Sessions {
+        assets.apply(Record::Enqueued { batch_id: "b".into(), item_ids: vec![1, 2, 3] });
+        let sessions = |ids: &[&str], item_ids: &[i64], files: Option<&[&str]>| Record::Sessions {
             batch_id: "b".into(),
             sessions: ids.iter().map(|id| (*id).to_owned()).collect(),
-            since: Some(since.into()),
+            item_ids: item_ids.to_vec(),
+            files: files.map(|names| names.iter().map(|name| Asset::Image((*name).into())).collect()),
         };
-        assets.apply(sessions(&["s", "t"], "2026-01-02 00:00:00"));
-        assets.apply(sessions(&["t", "u"], "2026-01-01 00:00:00"));
-        assert_eq!(assets.batches[0].sessions, ["s", "t", "u"]);
-        assert_eq!(assets.batches[0].since.as_deref(), Some("2026-01-01 00:00:00"));
+        assets.apply(sessions(&["s", "t"], &[1, 2], None));
+        assets.apply(sessions(&["t", "u"], &[2], Some(&["f"])));
+        let batch = &assets.batches[0];
+        assert_eq!(batch.sessions, ["s", "t", "u"]);
+        assert_eq!((&batch.item_ids, &batch.unsearched), (&[3].into(), &["s".to_owned()].into()));
+        assert_eq!((&batch.files[..], batch.answered), (&[Asset::Image("f".into())][..], true));
         assert!(!assets.is_empty() && assets.unfinished_uploads.is_empty());
         for asset in [Asset::Image("a".into()), Asset::Board("board".into())] {
             assets.apply(Record::Gone { asset });

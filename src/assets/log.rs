@@ -1,62 +1,133 @@
 //! The record that a client keeps of what it does.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
-    Assets,
+    Asset, Assets,
     ledger::{self, Ledger},
     open::{self, Access, LedgerFile},
+    queues,
     record::{Kind, Record},
 };
 use crate::{
+    deadline::bounded,
     error::{Error, Result},
     outputs::FileKind,
 };
 
 /// Where a client records what it does.
-#[derive(Debug)]
 pub(crate) struct AssetLog {
+    server: String,
     assets: Mutex<Assets>,
     kept: Kept,
-    /// What this process does now: no clean-up should take it for the remains of another.
-    under_way: Mutex<HashSet<String>>,
+    now: Mutex<Now>,
+    opened: Instant,
+}
+
+/// It may hold any number of records.
+impl fmt::Debug for AssetLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AssetLog").field("kept", &self.kept).finish_non_exhaustive()
+    }
 }
 
 /// Where records are kept beside memory.
 #[derive(Debug)]
 enum Kept {
     Nowhere,
-    /// In a ledger about this server.
-    In(Ledger, String),
+    In(Ledger),
     /// They were read from this ledger, and nothing may be added.
     ReadFrom(PathBuf),
 }
 
-/// Something that is under way as long as this lives.
-struct UnderWay<'a> {
-    log: &'a AssetLog,
-    id: String,
+/// What of this process a clean-up has to know, by the ids of the records.
+#[derive(Default)]
+struct Now {
+    doing: HashMap<String, Doing>,
+    /// Requests whose answers are not known.
+    unanswered: HashMap<String, Unanswered>,
 }
 
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.log.under_way().remove(&self.id);
+#[derive(Debug, Clone, Copy)]
+enum Unanswered {
+    /// Since then. What it asked for may still be carried out.
+    Since(Instant),
+    /// For longer than a lost answer is looked for.
+    ForLong,
+}
+
+/// Something that this process does now: no clean-up should take it for the remains of another.
+#[derive(Debug, Clone)]
+pub(crate) struct Doing {
+    pub(crate) what: Asset,
+    /// Names of images and videos, and ids of boards, that it is going to use.
+    pub(crate) needs: HashSet<String>,
+}
+
+/// Something is under way as long as this lives.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    log: Arc<AssetLog>,
+    id: String,
+    end: Option<Unanswered>,
+    is_answered: bool,
+}
+
+impl UnderWay {
+    /// How it ended is known.
+    pub(crate) fn answered(&mut self) {
+        self.is_answered = true;
     }
+
+    fn unanswered(&mut self) {
+        self.is_answered = false;
+    }
+
+    /// How it ended is not known, and was looked for as long as that makes sense.
+    fn was_looked_for(&mut self) {
+        (self.is_answered, self.end) = (false, Some(Unanswered::ForLong));
+    }
+
+    fn needs(&self, name: &str) {
+        if let Some(doing) = self.log.now().doing.get_mut(&self.id) {
+            doing.needs.insert(name.to_owned());
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut now = self.log.now();
+        now.doing.remove(&self.id);
+        if !self.is_answered {
+            let end = self.end.unwrap_or_else(|| Unanswered::Since(Instant::now()));
+            now.unanswered.insert(self.id.clone(), end);
+        }
+    }
+}
+
+/// What there is to clean up, and what goes on meanwhile.
+pub(crate) struct Settled {
+    pub(crate) assets: Assets,
+    pub(crate) doing: Vec<Doing>,
 }
 
 impl AssetLog {
     /// A log in memory, or with a ledger in addition.
     pub(crate) fn open(ledger: Option<&LedgerFile>, server: &str, wait: Duration) -> Result<Arc<Self>> {
         match ledger {
-            None => Ok(Arc::new(Self::new(Kept::Nowhere, Assets::default()))),
+            None => Ok(Arc::new(Self::new(server, Kept::Nowhere, Assets::default()))),
             Some(LedgerFile { path, access: Access::ReadOnly }) => {
                 let assets = open::read_only(path, server)?;
-                Ok(Arc::new(Self::new(Kept::ReadFrom(path.clone()), assets)))
+                Ok(Arc::new(Self::new(server, Kept::ReadFrom(path.clone()), assets)))
             }
             Some(LedgerFile { path, access }) => open::open(path, *access == Access::Create, server, wait),
         }
@@ -64,38 +135,27 @@ impl AssetLog {
 
     /// A log with a ledger about this server.
     pub(super) fn with(ledger: Ledger, assets: Assets, server: &str) -> Self {
-        Self::new(Kept::In(ledger, server.to_owned()), assets)
+        Self::new(server, Kept::In(ledger), assets)
     }
 
-    fn new(kept: Kept, assets: Assets) -> Self {
-        Self { assets: Mutex::new(assets), kept, under_way: Mutex::default() }
+    fn new(server: &str, kept: Kept, assets: Assets) -> Self {
+        for batch in &assets.batches {
+            queues::note(server, &batch.queue_id);
+        }
+        let (assets, now) = (Mutex::new(assets), Mutex::default());
+        Self { server: server.to_owned(), assets, kept, now, opened: Instant::now() }
     }
 
     /// Itself, if it is about this server.
     pub(super) fn about(self: Arc<Self>, server: &str, path: &Path) -> Result<Arc<Self>> {
-        match &self.kept {
-            Kept::In(_, own) if own != server => Err(ledger::of_another_server(path, own, server)),
-            _ => Ok(self),
+        match self.server == server {
+            true => Ok(self),
+            false => Err(ledger::of_another_server(path, &self.server, server)),
         }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self, id: &str) -> UnderWay<'_> {
-        self.under_way().insert(id.to_owned());
-        UnderWay { log: self, id: id.to_owned() }
-    }
-
-    /// What there is to clean up: everything but what is under way now.
-    pub(crate) fn settled(&self) -> Assets {
-        let mut assets = self.assets().clone();
-        let under_way = self.under_way();
-        assets.unfinished_uploads.retain(|upload| !under_way.contains(&upload.id));
-        assets.unfinished_boards.retain(|board| !under_way.contains(&board.id));
-        assets.batches.retain(|batch| !under_way.contains(&batch.batch_id));
-        assets
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn assets(&self) -> MutexGuard<'_, Assets> {
@@ -103,21 +163,53 @@ impl AssetLog {
         self.assets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Announces that something is done now that needs these images, videos and boards.
+    pub(crate) fn begin(self: &Arc<Self>, id: &str, what: Asset, needs: HashSet<String>) -> UnderWay {
+        self.now().doing.insert(id.to_owned(), Doing { what, needs });
+        UnderWay { log: Arc::clone(self), id: id.to_owned(), end: None, is_answered: false }
+    }
+
+    /// What there is to clean up: everything but what is under way now.
+    pub(crate) fn settled(&self) -> Settled {
+        let mut assets = self.assets().clone();
+        let now = self.now();
+        assets.unfinished_uploads.retain(|upload| !now.doing.contains_key(&upload.id));
+        assets.unfinished_boards.retain(|board| !now.doing.contains_key(&board.id));
+        assets.batches.retain(|batch| !now.doing.contains_key(&batch.batch_id));
+        Settled { assets, doing: now.doing.values().cloned().collect() }
+    }
+
+    /// The queues to look at, as far as this process can know.
+    pub(crate) fn queues(&self) -> BTreeSet<String> {
+        queues::used(&self.server)
+    }
+
+    /// Until when a request whose answer is not known may still be carried out, if it can be. `None` if it was looked for
+    /// long enough.
+    pub(crate) fn may_arrive_until(&self, id: &str, patience: Duration) -> Option<Instant> {
+        let since = match self.now().unanswered.get(id) {
+            Some(Unanswered::Since(end)) => *end,
+            Some(Unanswered::ForLong) => return None,
+            // An earlier process sent it, and it has ended: nobody else could have the ledger.
+            None => self.opened,
+        };
+        Some(since + bounded(patience))
+    }
+
     /// Refuses to go on where nothing can be recorded.
     pub(crate) fn must_be_writable(&self) -> Result<()> {
         match &self.kept {
             Kept::ReadFrom(path) => {
-                let problem =
-                    format!("`{}` was opened only to be read, so nothing is changed on the server", path.display());
-                Err(Error::invalid("ledger", problem))
+                let path = path.display();
+                Err(Error::invalid("ledger", format!("`{path}` was opened only to be read; nothing was sent")))
             }
-            Kept::Nowhere | Kept::In(..) => Ok(()),
+            Kept::Nowhere | Kept::In(_) => Ok(()),
         }
     }
 
     pub(super) fn ledger(&self) -> Option<&Ledger> {
         match &self.kept {
-            Kept::In(ledger, _) => Some(ledger),
+            Kept::In(ledger) => Some(ledger),
             Kept::Nowhere | Kept::ReadFrom(_) => None,
         }
     }
@@ -143,64 +235,116 @@ impl AssetLog {
         }
     }
 
-    /// Uploads a file, recorded before and after. `send` is given the session to upload under: `given`, or where there
-    /// is a ledger, one by which to find the file after a crash.
+    /// Uploads a file, recorded before and after. `send` is given the session to upload under: `given`, or else one by
+    /// which the file can be found if the answer with its name is lost.
     pub(crate) async fn upload<T, F: Future<Output = Result<T>>>(
-        &self,
+        self: &Arc<Self>,
         kind: FileKind,
         file: String,
+        board: Option<String>,
         given: Option<String>,
         send: impl FnOnce(Option<String>) -> F,
         name: impl Fn(&T) -> &str,
     ) -> Result<T> {
         let id = uuid::Uuid::new_v4().to_string();
-        let _under_way = self.begin(&id);
-        let session_id = (self.ledger().is_some() && given.is_none()).then(|| id.clone());
+        let what = Asset::UnfinishedUpload(file.clone());
+        let mut under_way = self.begin(&id, what, board.into_iter().collect());
+        let session_id = given.is_none().then(|| id.clone());
         let (kind, session) = (Kind::from(kind), session_id.clone());
         self.record(Record::Uploading { id: id.clone(), session_id, kind, file }).await?;
         let outcome = send(given.or(session)).await;
-        self.ended(id, &outcome, |id, answer| Record::Uploaded { id, kind, name: name(answer).to_owned() }).await;
-        outcome
-    }
-
-    /// Makes a board, recorded before and after.
-    pub(crate) async fn create_board<T>(
-        &self,
-        name: &str,
-        send: impl Future<Output = Result<T>>,
-        board_id: impl Fn(&T) -> &str,
-    ) -> Result<T> {
-        let id = uuid::Uuid::new_v4().to_string();
-        let _under_way = self.begin(&id);
-        self.record(Record::CreatingBoard { id: id.clone(), name: name.to_owned() }).await?;
-        let outcome = send.await;
-        self.ended(id, &outcome, |id, answer| Record::CreatedBoard { id, board_id: board_id(answer).to_owned() }).await;
-        outcome
-    }
-
-    async fn ended<T>(&self, id: String, outcome: &Result<T>, success: impl FnOnce(String, &T) -> Record) {
-        match outcome {
-            Ok(answer) => self.record_end(success(id, answer)).await,
+        let end = match &outcome {
+            Ok(answer) => Record::Uploaded { id, kind, name: name(answer).to_owned() },
             // Whether it was done is not known: it stays open.
-            Err(error) if error.may_have_been_sent() => {}
-            Err(_) => self.record_end(Record::Refused { id }).await,
-        }
+            Err(error) if error.may_have_been_sent() => return outcome,
+            Err(_) => Record::Refused { id },
+        };
+        under_way.answered();
+        self.record_end(end).await;
+        outcome
     }
 
-    /// Enqueues a batch, recorded before.
+    /// Announces that a board is created, and renamed then.
+    pub(crate) async fn create_board(self: &Arc<Self>, name: &str, marker: &str) -> Result<Creation> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let under_way = self.begin(&id, Asset::UnfinishedBoard(name.to_owned()), HashSet::new());
+        self.record(Record::CreatingBoard { id, name: name.to_owned(), marker: Some(marker.to_owned()) }).await?;
+        Ok(Creation { under_way })
+    }
+
+    /// Enqueues a piece of a batch, recorded before and after. `under_way` is the whole batch.
     pub(crate) async fn enqueue<T>(
         &self,
         queue_id: &str,
         batch_id: &str,
+        under_way: &mut UnderWay,
         send: impl Future<Output = Result<T>>,
+        item_ids: impl FnOnce(&T) -> Vec<i64>,
     ) -> Result<T> {
-        let _under_way = self.begin(batch_id);
-        let (queue_id, batch_id) = (queue_id.to_owned(), batch_id.to_owned());
-        self.record(Record::Enqueuing { queue_id, batch_id: batch_id.clone() }).await?;
+        queues::note(&self.server, queue_id);
+        let known = self.assets().batch(batch_id).map(|batch| batch.announced);
+        under_way.unanswered();
+        if known != Some(true) {
+            self.record(Record::Enqueuing { queue_id: queue_id.to_owned(), batch_id: batch_id.to_owned() }).await?;
+        }
+        self.set_answered(batch_id, false);
         let outcome = send.await;
-        if outcome.as_ref().is_err_and(|error| !error.may_have_been_sent()) {
-            self.record_end(Record::BatchGone { batch_id }).await;
+        match outcome.as_ref().map(item_ids) {
+            // It was looked for by the batch's id.
+            Err(error) if error.may_have_been_sent() => under_way.was_looked_for(),
+            Err(_) if known.is_none() => {
+                under_way.answered();
+                self.record_end(Record::BatchGone { batch_id: batch_id.to_owned() }).await;
+            }
+            Ok(item_ids) if !item_ids.is_empty() => {
+                under_way.answered();
+                self.record_end(Record::Enqueued { batch_id: batch_id.to_owned(), item_ids }).await;
+            }
+            // A full queue may be asked for a long time: what the ledger announces is then the next try.
+            _ => {
+                under_way.answered();
+                self.set_answered(batch_id, true);
+            }
         }
         outcome
+    }
+
+    fn set_answered(&self, batch_id: &str, answered: bool) {
+        if let Some(batch) = self.assets().batch(batch_id) {
+            batch.answered = answered;
+        }
+    }
+}
+
+/// A board that is being created.
+pub(crate) struct Creation {
+    under_way: UnderWay,
+}
+
+impl Creation {
+    fn id(&self) -> String {
+        self.under_way.id.clone()
+    }
+
+    /// The server has given its id. It is still under way: it has no name of its own yet, and without the temporary one
+    /// nothing but this record will lead to it.
+    pub(crate) async fn created(&mut self, board_id: &str) -> Result<()> {
+        self.under_way.answered();
+        self.under_way.needs(board_id);
+        let record = Record::CreatedBoard { id: self.id(), board_id: board_id.to_owned() };
+        self.under_way.log.assets().apply(record.clone());
+        self.under_way.log.record(record).await
+    }
+
+    /// It was not created.
+    pub(crate) async fn refused(&mut self) {
+        self.under_way.answered();
+        self.under_way.log.record_end(Record::Refused { id: self.id() }).await;
+    }
+
+    /// It is not there any more.
+    pub(crate) async fn deleted(&mut self, board_id: &str) {
+        let asset = Asset::Board(board_id.to_owned());
+        self.under_way.log.record_end(Record::Gone { asset }).await;
     }
 }

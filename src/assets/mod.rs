@@ -6,6 +6,9 @@
 //! [`Workflow::submit`](crate::workflow::Workflow::submit). What runs leave behind is found through their batches. The
 //! calls of [`api`](crate::api) record nothing.
 //!
+//! "Assets" here are things on the server that this client made. The gallery's assets are something else: images that are
+//! not results.
+//!
 //! Without more, records end with the process. With [`ClientBuilder::ledger`](crate::ClientBuilder::ledger) they are in
 //! a file as well, each of them before the call that it announces, so that what a crash leaves can be cleaned up later:
 //!
@@ -25,15 +28,16 @@
 mod ledger;
 mod log;
 mod open;
+mod queues;
 pub(crate) mod record;
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Client, outputs::FileKind};
 pub(crate) use ledger::read as read_ledger;
-pub(crate) use log::AssetLog;
+pub(crate) use log::{AssetLog, Doing, Settled, UnderWay};
 pub(crate) use open::{Access, LedgerFile};
 
 /// Something on a server.
@@ -56,8 +60,12 @@ pub enum Asset {
     },
     /// What belongs to a batch, where it cannot be told one by one.
     Batch(String),
+    /// A queue.
+    Queue(String),
     /// An upload whose end is not known: the file's name on this side.
     UnfinishedUpload(String),
+    /// A board of which it is not known whether it was created: the name that it was to have.
+    UnfinishedBoard(String),
 }
 
 impl fmt::Display for Asset {
@@ -68,7 +76,9 @@ impl fmt::Display for Asset {
             Self::Board(id) => write!(f, "board {id}"),
             Self::Item { queue_id, item_id } => write!(f, "item {item_id} of queue {queue_id}"),
             Self::Batch(id) => write!(f, "batch {id}"),
+            Self::Queue(id) => write!(f, "queue {id}"),
             Self::UnfinishedUpload(file) => write!(f, "interrupted upload of {file}"),
+            Self::UnfinishedBoard(name) => write!(f, "interrupted creation of board {name}"),
         }
     }
 }
@@ -106,8 +116,16 @@ pub struct Batch {
     pub batch_id: String,
     /// Sessions of items that clean-up deleted, and whose outputs it kept.
     pub sessions: Vec<String>,
-    /// When the first of these items was enqueued, by the server's clock.
-    pub(crate) since: Option<String>,
+    /// Whether a ledger has it that a request to enqueue a part of it may be on its way.
+    pub(crate) announced: bool,
+    /// Whether the answer to every such request is known.
+    pub(crate) answered: bool,
+    /// Items that the server said it took, as long as their sessions are not among those above.
+    pub(crate) item_ids: HashSet<i64>,
+    /// Sessions of which it is not known what files they left.
+    pub(crate) unsearched: HashSet<String>,
+    /// Files that the other sessions left.
+    pub(crate) files: Vec<Asset>,
 }
 
 /// An upload whose end is not known.
@@ -115,7 +133,7 @@ pub struct Batch {
 #[non_exhaustive]
 pub struct UnfinishedUpload {
     pub(crate) id: String,
-    /// Session under which it was uploaded, and can be found. Only with a ledger.
+    /// Session under which it was uploaded, and can be found. `None` if the caller chose one: others may use it, too.
     pub session_id: Option<String>,
     /// What it was.
     pub kind: FileKind,
@@ -128,8 +146,10 @@ pub struct UnfinishedUpload {
 #[non_exhaustive]
 pub struct UnfinishedBoard {
     pub(crate) id: String,
-    /// Its name.
+    /// The name that it was to have.
     pub name: String,
+    /// The name under which it was created, which no other board can have. `None` in ledgers of the first version.
+    pub(crate) marker: Option<String>,
 }
 
 impl Client {

@@ -1,5 +1,7 @@
 //! Records of what this client made, and what they add up to.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Asset, Assets, Batch, UnfinishedBoard, UnfinishedUpload};
@@ -22,16 +24,30 @@ pub(crate) enum Record {
     Uploading { id: String, session_id: Option<String>, kind: Kind, file: String },
     /// The server has it under this name.
     Uploaded { id: String, kind: Kind, name: String },
-    /// A board is about to be made.
-    CreatingBoard { id: String, name: String },
+    /// A board is about to be created, under a name that no other board can have.
+    CreatingBoard { id: String, name: String, marker: Option<String> },
     /// The server has it under this id.
     CreatedBoard { id: String, board_id: String },
     /// What was about to be done was not done.
     Refused { id: String },
-    /// A batch is about to be enqueued.
+    /// A batch, or a part of one, is about to be enqueued.
     Enqueuing { queue_id: String, batch_id: String },
-    /// Sessions of a batch, whose items are about to be deleted. `since`: when the first was enqueued.
-    Sessions { batch_id: String, sessions: Vec<String>, since: Option<String> },
+    /// The server has answered, and these are the new items.
+    Enqueued {
+        batch_id: String,
+        #[serde(default)]
+        item_ids: Vec<i64>,
+    },
+    /// Sessions of a batch, and their items, which are about to be deleted. `files`: what is left of them on the server,
+    /// where all of that is known.
+    Sessions {
+        batch_id: String,
+        sessions: Vec<String>,
+        #[serde(default)]
+        item_ids: Vec<i64>,
+        #[serde(default)]
+        files: Option<Vec<Asset>>,
+    },
     /// It is not on the server any more.
     Gone { asset: Asset },
     /// Nothing of this batch is left, or it was not enqueued.
@@ -90,7 +106,9 @@ impl Assets {
                     self.uploads.push(asset);
                 }
             }
-            Record::CreatingBoard { id, name } => self.unfinished_boards.push(UnfinishedBoard { id, name }),
+            Record::CreatingBoard { id, name, marker } => {
+                self.unfinished_boards.push(UnfinishedBoard { id, name, marker });
+            }
             Record::CreatedBoard { id, board_id } => {
                 self.forget(&id);
                 if !self.boards.contains(&board_id) {
@@ -100,32 +118,70 @@ impl Assets {
             Record::Refused { id } => self.forget(&id),
             Record::Enqueuing { queue_id, batch_id } => {
                 // A large batch is enqueued in pieces.
-                if !self.batches.iter().any(|batch| batch.batch_id == batch_id) {
-                    self.batches.push(Batch { queue_id, batch_id, sessions: Vec::new(), since: None });
+                match self.batch(&batch_id) {
+                    Some(batch) => (batch.announced, batch.answered) = (true, false),
+                    None => self.batches.push(Batch::new(queue_id, batch_id)),
                 }
             }
-            Record::Sessions { batch_id, sessions, since } => {
-                if let Some(batch) = self.batches.iter_mut().find(|batch| batch.batch_id == batch_id) {
-                    batch
-                        .sessions
-                        .extend(sessions.into_iter().filter(|id| !batch.sessions.contains(id)).collect::<Vec<_>>());
-                    batch.since = match (batch.since.take(), since) {
-                        (Some(one), Some(other)) => Some(one.min(other)),
-                        (one, other) => one.or(other),
-                    };
+            Record::Enqueued { batch_id, item_ids } => {
+                if let Some(batch) = self.batch(&batch_id) {
+                    (batch.announced, batch.answered) = (false, true);
+                    batch.item_ids.extend(item_ids);
+                }
+            }
+            Record::Sessions { batch_id, sessions, item_ids, files } => {
+                if let Some(batch) = self.batch(&batch_id) {
+                    batch.add_sessions(sessions, &item_ids, files);
                 }
             }
             Record::Gone { asset } => match &asset {
                 Asset::Board(board_id) => self.boards.retain(|known| known != board_id),
                 Asset::Image(_) | Asset::Video(_) => self.uploads.retain(|known| *known != asset),
-                Asset::Item { .. } | Asset::Batch(_) | Asset::UnfinishedUpload(_) => {}
+                _ => {}
             },
             Record::BatchGone { batch_id } => self.batches.retain(|batch| batch.batch_id != batch_id),
         }
     }
 
+    pub(crate) fn batch(&mut self, id: &str) -> Option<&mut Batch> {
+        self.batches.iter_mut().find(|batch| batch.batch_id == id)
+    }
+
     fn forget(&mut self, id: &str) {
         self.unfinished_uploads.retain(|upload| upload.id != id);
         self.unfinished_boards.retain(|board| board.id != id);
+    }
+}
+
+impl Batch {
+    fn new(queue_id: String, batch_id: String) -> Self {
+        Self {
+            queue_id,
+            batch_id,
+            sessions: Vec::new(),
+            announced: true,
+            answered: false,
+            item_ids: HashSet::new(),
+            unsearched: HashSet::new(),
+            files: Vec::new(),
+        }
+    }
+
+    fn add_sessions(&mut self, sessions: Vec<String>, item_ids: &[i64], files: Option<Vec<Asset>>) {
+        for item_id in item_ids {
+            self.item_ids.remove(item_id);
+        }
+        match files {
+            Some(files) => {
+                self.files.extend(files);
+                for session in &sessions {
+                    self.unsearched.remove(session);
+                }
+            }
+            None => self.unsearched.extend(sessions.iter().cloned()),
+        }
+        let known: HashSet<&String> = self.sessions.iter().collect();
+        let new: Vec<String> = sessions.into_iter().filter(|id| !known.contains(id)).collect();
+        self.sessions.extend(new);
     }
 }

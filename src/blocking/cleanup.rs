@@ -2,6 +2,7 @@
 
 use super::mirror::mirror;
 use crate::{
+    assets::Asset,
     cleanup::{self, CleanupReport},
     error::Result,
 };
@@ -34,6 +35,12 @@ mirror! {
     set fn cancel(self, cancel: bool) -> Self;
     /// Uploads, results, intermediate ones, boards and items.
     set fn everything(self) -> Self;
+    /// Keeps these images, videos and boards, whatever else is to go: for example results that could not be
+    /// downloaded. They stay recorded. Can be called several times.
+    set fn keep(self, assets: impl IntoIterator<Item = Asset>) -> Self;
+    /// Also looks at these queues for items that need what would go. Queues that this program uses are known anyway;
+    /// those of other programs are not, because the server has no list of its queues. Can be called several times.
+    set fn look_at_queues(self, queue_ids: impl IntoIterator<Item = impl Into<String>>) -> Self;
     /// Whether only to tell what would go: [`CleanupReport::deleted`] lists it. Nothing is changed, and nothing
     /// canceled: what items make that have not ended yet is not in it.
     set fn dry_run(self, dry_run: bool) -> Self;

@@ -16,6 +16,8 @@ pub struct CleanupReport {
     pub kept: Vec<Kept>,
     /// What could not be deleted, or not be looked for.
     pub failed: Vec<CleanupFailure>,
+    /// What may still be there: it could not be determined whether it is, or whether it is this client's.
+    pub undetermined: Vec<Undetermined>,
 }
 
 /// Something that a clean-up left where it was.
@@ -36,18 +38,20 @@ pub enum KeptBecause {
     NotAsked,
     /// It is starred.
     Starred,
+    /// The caller wants it to be [kept](super::Cleanup::keep).
+    Spared,
     /// Another run has the same file among its results, by the invocation cache: this queue item.
     SharedWith(Asset),
-    /// A queue item that has not ended reads it, or writes to it.
+    /// A queue item that has not ended reads it, or writes to it, or this program is about to use it for that.
     NeededBy(Asset),
-    /// So many files on the board are not of this clean-up's making.
+    /// This many files on the board were not made by what is cleaned up.
     ForeignFiles(usize),
     /// The item has not ended, or the board awaits results of one.
     NotEnded,
+    /// This program is working on it at the same time.
+    UnderWay,
     /// Whether others share it could not be found out.
     Undecided,
-    /// Whether and under which name it was uploaded is not known, because there was no ledger.
-    Untraceable,
 }
 
 /// Something that could not be deleted, or not be looked for.
@@ -60,10 +64,42 @@ pub struct CleanupFailure {
     pub error: Error,
 }
 
+/// Something that may still be on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Undetermined {
+    /// What.
+    pub asset: Asset,
+    /// Why it could not be determined.
+    pub because: UndeterminedBecause,
+}
+
+/// Why it could not be determined whether something is on the server, or whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UndeterminedBecause {
+    /// The answer to the upload was lost, and the file cannot be told from others that were uploaded under the session
+    /// that the caller chose.
+    NoMark,
+    /// The answer to its creation was lost, and the ledger, of an older version, only has its name, which boards of others
+    /// may have, too.
+    OnlyItsName,
+    /// The request was sent a moment ago, and may still be carried out. A clean-up that is not a dry run waits for that.
+    MayStillArrive,
+    /// A node of the canceled item still ran when the clean-up ended its wait, and may save a file.
+    NodeRuns,
+    /// This many items of the batch were deleted from the queue by others, so that files they made cannot be found.
+    ItemsGone(usize),
+    /// The server counts this many more items in the batch than it lists.
+    ItemsNotListed(u64),
+    /// The server's list has the item in this batch, the item itself is in another one.
+    Contradiction,
+}
+
 impl CleanupReport {
-    /// Whether nothing failed.
+    /// Whether nothing failed, and nothing is undetermined.
     pub fn is_success(&self) -> bool {
-        self.failed.is_empty()
+        self.failed.is_empty() && self.undetermined.is_empty()
     }
 
     /// Why something was kept, if it was.
@@ -78,6 +114,10 @@ impl CleanupReport {
     pub(super) fn fail(&mut self, asset: Asset, error: Error) {
         self.failed.push(CleanupFailure { asset, error });
     }
+
+    pub(super) fn undetermined(&mut self, asset: Asset, because: UndeterminedBecause) {
+        self.undetermined.push(Undetermined { asset, because });
+    }
 }
 
 impl fmt::Display for KeptBecause {
@@ -85,17 +125,35 @@ impl fmt::Display for KeptBecause {
         match self {
             Self::NotAsked => f.write_str("not asked for"),
             Self::Starred => f.write_str("starred"),
+            Self::Spared => f.write_str("to be kept"),
             Self::SharedWith(asset) => write!(f, "shared with {asset}"),
             Self::NeededBy(asset) => write!(f, "needed by {asset}"),
             Self::ForeignFiles(count) => write!(f, "{count} files on it are of others"),
             Self::NotEnded => f.write_str("a run has not ended"),
+            Self::UnderWay => f.write_str("this program is working on it"),
             Self::Undecided => f.write_str("whether others share it could not be found out"),
-            Self::Untraceable => f.write_str("its name on the server is not known"),
         }
     }
 }
 
-/// One line for each thing.
+impl fmt::Display for UndeterminedBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMark => f.write_str("its name on the server is not known, nor anything to find it by"),
+            Self::OnlyItsName => f.write_str("only its name is known, which boards of others may have, too"),
+            Self::MayStillArrive => f.write_str("the request may still be carried out"),
+            Self::NodeRuns => f.write_str("a node of it still runs, and may save a file"),
+            Self::ItemsGone(1) => f.write_str("an item is gone from the queue, and files it made cannot be found"),
+            Self::ItemsGone(count) => {
+                write!(f, "{count} items are gone from the queue, and files they made cannot be found")
+            }
+            Self::ItemsNotListed(count) => write!(f, "the server does not list {count} of its items"),
+            Self::Contradiction => f.write_str("the server says that it is of this batch, and of another one"),
+        }
+    }
+}
+
+/// One line for each thing, and the counts. "0 failed" is said only if everything could be determined.
 impl fmt::Display for CleanupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (deleted, were) = if self.dry_run { ("would delete", "would be deleted") } else { ("deleted", "deleted") };
@@ -108,6 +166,16 @@ impl fmt::Display for CleanupReport {
         for CleanupFailure { asset, error } in &self.failed {
             writeln!(f, "failed {asset}: {error}")?;
         }
-        write!(f, "{} {were}, {} kept, {} failed", self.deleted.len(), self.kept.len(), self.failed.len())
+        for Undetermined { asset, because } in &self.undetermined {
+            writeln!(f, "could not tell about {asset}: {because}")?;
+        }
+        write!(f, "{} {were}, {} kept", self.deleted.len(), self.kept.len())?;
+        if !self.failed.is_empty() || self.undetermined.is_empty() {
+            write!(f, ", {} failed", self.failed.len())?;
+        }
+        match self.undetermined.len() {
+            0 => Ok(()),
+            count => write!(f, ", {count} could not be determined"),
+        }
     }
 }

@@ -102,7 +102,7 @@ impl UploadImage {
         // The `[w,h]` that the document describes is answered with 400.
         let resize_to = self.resize_to.map(|(width, height)| json!({ "width": width, "height": height }).to_string());
         let metadata = self.metadata.map(|metadata| Value::Object(metadata).to_string());
-        let (log, name) = (self.client.asset_log(), self.file.name().to_owned());
+        let (log, name, board) = (self.client.asset_log(), self.file.name().to_owned(), self.board_id.clone());
         let send = async |session_id: Option<String>| {
             let api = self.client.api();
             let call = call!(
@@ -119,7 +119,7 @@ impl UploadImage {
             );
             call.await
         };
-        log.upload(FileKind::Image, name, self.session_id, send, |image| &image.image_name).await
+        log.upload(FileKind::Image, name, board, self.session_id, send, |image| &image.image_name).await
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use super::{enqueue, submit::WhenFull};
-use crate::{Client, error::Result, job::state::State};
+use crate::{Client, assets::UnderWay, error::Result, job::state::State};
 
 /// Most items in one request. Keeps requests, and what the server does at once, short.
 const PIECE: usize = 500;
@@ -179,6 +179,7 @@ pub(super) fn feed(
     plan: Plan,
     placed: u64,
     state: Arc<State>,
+    mut under_way: UnderWay,
 ) -> Feeder {
     state.set_feeding(true);
     let stop = Arc::new(Stop::default());
@@ -193,7 +194,7 @@ pub(super) fn feed(
         let feeding = Feeding { client, queue_id, batch_id, plan, state };
         let mut placed = placed;
         while placed < feeding.plan.requested() && !stopped.wanted.load(Ordering::Acquire) {
-            match feeding.place(placed).await {
+            match feeding.place(placed, &mut under_way).await {
                 Ok(0) => pause().await,
                 Ok(some) => placed += some,
                 // What may have arrived is not sent again.
@@ -209,6 +210,8 @@ pub(super) fn feed(
                 }
             }
         }
+        // Whoever is told that it has ended may clean up.
+        drop(under_way);
         feeding.state.set_feeding(false);
     });
     Feeder { task: task.abort_handle(), stop }
@@ -224,11 +227,13 @@ struct Feeding {
 
 impl Feeding {
     /// Enqueues what comes after the first `placed` items, and says how much of it the queue took.
-    async fn place(&self, placed: u64) -> Result<u64> {
+    async fn place(&self, placed: u64, under_way: &mut UnderWay) -> Result<u64> {
         let piece = self.plan.piece(usize::try_from(placed).unwrap_or(usize::MAX));
         let known = self.state.item_ids();
         let Self { client, queue_id, batch_id, .. } = self;
-        let done = enqueue::enqueue(client, queue_id, batch_id, &piece.body, &known, piece.sessions).await?;
+        let send = enqueue::enqueue(client, queue_id, batch_id, &piece.body, &known, piece.sessions);
+        let log = client.asset_log();
+        let done = log.enqueue(queue_id, batch_id, under_way, send, |done| done.item_ids.clone()).await?;
         if !done.item_ids.is_empty() {
             self.state.add_items(&done.item_ids);
         }

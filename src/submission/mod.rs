@@ -22,6 +22,7 @@ use feed::Feeder;
 
 use crate::{
     Client,
+    assets::UnderWay,
     error::{Error, Result},
     job::{
         Finished, Job,
@@ -93,10 +94,10 @@ impl Submission {
     }
 
     /// Enqueues the rest of a plan in the background.
-    fn feed(&self, plan: feed::Plan, placed: u64) {
+    fn feed(&self, plan: feed::Plan, placed: u64, under_way: UnderWay) {
         let Shared { client, queue_id, batch_id, state, .. } = &*self.shared;
         let (client, state) = (client.clone(), Arc::clone(state));
-        let feeder = feed::feed(client, queue_id.clone(), batch_id.clone(), plan, placed, state);
+        let feeder = feed::feed(client, queue_id.clone(), batch_id.clone(), plan, placed, state, under_way);
         *self.shared.feeder.lock().unwrap_or_else(PoisonError::into_inner) = Some(feeder);
     }
 

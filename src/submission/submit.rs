@@ -10,6 +10,8 @@ use serde_json::Value;
 use super::{Submission, board::OutputBoard, enqueue, feed, generators};
 use crate::{
     Client,
+    assets::Asset,
+    cleanup::names_in,
     error::{Error, Result},
     events::Event,
     job::{callbacks::Callbacks, follow::Events, state::State},
@@ -206,6 +208,9 @@ impl Submit<'_> {
             options.auto_add_board = Some(board.resolve(&client).await?);
         }
         let body = workflow.enqueue_body(&options)?;
+        // No clean-up of this program takes away from now on what the items are going to read.
+        let what = Asset::Batch(batch_id.clone());
+        let mut under_way = client.asset_log().begin(&batch_id, what, names_in(&body));
         let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
         let plan = feed::Plan::new(body, seeds, self.when_full);
 
@@ -215,7 +220,8 @@ impl Submit<'_> {
         let first = plan.piece(0);
         let requested = plan.requested();
         let send = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, &[], first.sessions);
-        let done = client.asset_log().enqueue(&queue_id, &batch_id, send).await?;
+        let log = client.asset_log();
+        let done = log.enqueue(&queue_id, &batch_id, &mut under_way, send, |done| done.item_ids.clone()).await?;
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let placed = done.item_ids.len() as u64;
         let submission = Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
@@ -224,7 +230,7 @@ impl Submit<'_> {
             return Err(Error::QueueFull { enqueued: placed, requested });
         }
         if placed < requested && self.when_full == WhenFull::Feed {
-            submission.feed(plan, placed);
+            submission.feed(plan, placed, under_way);
         }
         Ok(submission)
     }

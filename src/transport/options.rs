@@ -34,6 +34,7 @@ pub struct TransportOptions {
     pub retry_deadline: Duration,
     /// How long a submission whose answer was lost is looked for on the server, by its batch id. 20 s. If it does not
     /// turn up, the submission fails with an error that [may have been sent](crate::Error::may_have_been_sent).
+    /// [Clean-up](crate::cleanup) waits as long for uploads, boards and batches whose answers were lost.
     pub lost_answer_patience: Duration,
     /// Longest JSON answer, in bytes. 256 MiB.
     pub json_limit: usize,

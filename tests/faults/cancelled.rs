@@ -103,8 +103,7 @@ async fn a_submission_dropped_anywhere_is_enqueued_at_most_once_and_known() {
             assert_eq!(server.world().enqueues, enqueues + 1, "{what}");
             assert!(!there.contains(again.batch_id()), "{what}: another batch");
         }
-        let can_be = !hold.is_zero() || !matches!(answer, OnEnqueue::Answer);
-        assert_eq!(dropped_after_sending > 0, can_be, "some of them were dropped after the request was sent");
+        assert!(dropped_after_sending > 0, "some of them were dropped after the request was sent");
     }
 }
 
@@ -274,7 +273,6 @@ impl Respond for Stock {
         let last = path.rsplit('/').next().unwrap_or_default();
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let asked = |name: &str| -> Vec<String> { serde_json::from_value(body[name].clone()).unwrap_or_default() };
-        let page = |items: Vec<Value>| json!({"limit": 500, "offset": 0, "total": items.len(), "items": items});
         let missing = || ResponseTemplate::new(404).set_body_json(json!({"detail": "Not Found"}));
         let answer = match (request.method.as_str(), path) {
             ("GET", "queue/default/item_ids") => {
@@ -293,11 +291,12 @@ impl Respond for Stock {
                 true => Value::Null,
                 false => return missing(),
             },
-            ("GET", "images/") => page(images.iter().rev().map(|name| Self::image(name)).collect()),
-            ("GET", "images/names") => {
-                json!({"image_names": [], "starred_count": 0, "total_count": 0})
-            }
-            ("GET", "videos/") => page(Vec::new()),
+            ("GET", "images/names") => json!({"image_names": images}),
+            ("GET", "videos/names") => json!({"video_names": []}),
+            ("GET", _) if path.starts_with("images/i/") => match images.contains(&last) {
+                true => Self::image(last),
+                false => return missing(),
+            },
             ("POST", "images/images_by_names") => {
                 let names = asked("image_names");
                 images

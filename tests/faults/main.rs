@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 #[path = "../common"]
 mod common {
+    pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
     pub(crate) mod raw_server;
     pub(crate) mod skip;
@@ -12,10 +13,13 @@ mod common {
     pub(crate) mod workflows;
 }
 
+mod boards;
 mod cancelled;
+mod cleanup;
 mod disk;
 mod incoming;
 mod jobs;
+mod ledger;
 mod operations;
 mod rest;
 mod table;
@@ -29,7 +33,7 @@ use invokeai_client::{
     workflow::{Workflow, WorkflowDefinition},
 };
 
-use common::{fake_invokeai, raw_server, skip, workflows};
+use common::{fake_gallery, fake_invokeai, raw_server, skip, workflows};
 
 /// Quick to repeat and quick to give up.
 fn builder(url: &str) -> ClientBuilder {

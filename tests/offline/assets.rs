@@ -25,8 +25,18 @@ fn image(name: &str, session: Option<&str>) -> Value {
     })
 }
 
-fn page(items: &[Value]) -> ResponseTemplate {
-    ok(json!({"limit": 500, "offset": 0, "total": items.len(), "items": items}))
+/// A gallery of these images, and no videos.
+async fn gallery(server: &MockServer, images: Vec<Value>) {
+    let names: Vec<Value> = images.iter().map(|image| image["image_name"].clone()).collect();
+    on(server, "GET", "/api/v1/images/names", ok(json!({ "image_names": names }))).await;
+    on(server, "GET", "/api/v1/videos/names", ok(json!({"video_names": []}))).await;
+    let by_names = move |request: &Request| {
+        let asked: Value = serde_json::from_slice(&request.body).unwrap();
+        let asked = asked["image_names"].as_array().unwrap();
+        ok(images.iter().filter(|image| asked.contains(&image["image_name"])).cloned().collect())
+    };
+    let by_names = Mock::given(method("POST")).and(path("/api/v1/images/images_by_names")).respond_with(by_names);
+    by_names.mount(server).await;
 }
 
 async fn on(server: &MockServer, verb: &str, at: &str, answer: ResponseTemplate) {
@@ -112,9 +122,7 @@ async fn a_failure_among_five_items_keeps_none_of_the_others() {
     on(&server, "POST", "/api/v1/queue/q/item_summaries_by_ids", ok(json!(all))).await;
     let read = move |request: &Request| ok(item(last(request).parse().unwrap()));
     Mock::given(method("GET")).and(path_regex("^/api/v1/queue/q/i/.$")).respond_with(read).mount(&server).await;
-    let made = [image("ours", Some("s2")), image("foreign", Some("elsewhere"))];
-    on(&server, "GET", "/api/v1/images/", page(&made)).await;
-    on(&server, "GET", "/api/v1/videos/", page(&[])).await;
+    gallery(&server, vec![image("ours", Some("s2")), image("foreign", Some("elsewhere"))]).await;
     on(&server, "DELETE", "/api/v1/queue/q/i/3", ResponseTemplate::new(500)).await;
     Mock::given(method("DELETE"))
         .and(path_regex("^/api/v1/queue/q/i/.$"))
@@ -155,8 +163,7 @@ async fn an_upload_is_on_disk_before_it_is_sent_and_is_found_if_its_answer_is_lo
     let unfinished = &known_later(&server, &ledger).unfinished_uploads[0];
     let session = unfinished.session_id.clone().unwrap();
 
-    on(&server, "GET", "/api/v1/images/", page(&[image("other", None), image("lost", Some(&session))])).await;
-    on(&server, "POST", "/api/v1/images/images_by_names", ok(json!([image("lost", Some(&session))]))).await;
+    gallery(&server, vec![image("other", None), image("lost", Some(&session))]).await;
     let done = json!({"deleted_images": ["lost"], "failed_images": [], "affected_boards": []});
     on(&server, "POST", "/api/v1/images/delete", ok(done)).await;
     let later = client(&server, &ledger);
@@ -170,15 +177,4 @@ async fn an_upload_is_on_disk_before_it_is_sent_and_is_found_if_its_answer_is_lo
         .await;
     later.images().upload(Upload::bytes("x.png", b"\x89PNG".as_slice())).await.unwrap_err();
     assert!(later.assets().is_empty() && known_later(&server, &ledger).is_empty());
-
-    // Without a ledger there is no such trace, and clean-up says so.
-    let plain = Client::new(server.uri()).unwrap();
-    server.reset().await;
-    on(&server, "POST", "/api/v1/images/upload", ResponseTemplate::new(504)).await;
-    on(&server, "GET", "/api/v1/queue/default/item_ids", ok(json!({"item_ids": [], "total_count": 0}))).await;
-    on(&server, "GET", "/api/v1/images/", page(&[])).await;
-    plain.images().upload(Upload::bytes("x.png", b"\x89PNG".as_slice())).await.unwrap_err();
-    let report = plain.cleanup().await.unwrap();
-    let upload = Asset::UnfinishedUpload("x.png".into());
-    assert_eq!(report.why_kept(&upload), Some(&KeptBecause::Untraceable), "{report}");
 }

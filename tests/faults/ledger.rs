@@ -52,7 +52,7 @@ struct Program(Child);
 impl Program {
     fn start(ledger: &Path, wait: Duration) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "child_that_uses_a_ledger", "--nocapture"]);
+        command.args(["--exact", "ledger::child_that_uses_a_ledger", "--nocapture"]);
         command.env(LEDGER, ledger).env(WAIT, wait.as_millis().to_string());
         Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
     }
@@ -71,8 +71,8 @@ impl Program {
 
 #[test]
 fn child_that_uses_a_ledger() {
-    let Some(path) = std::env::var_os(LEDGER) else { return };
-    let wait = Duration::from_millis(std::env::var(WAIT).unwrap().parse().unwrap());
+    let (Some(path), Ok(wait)) = (std::env::var_os(LEDGER), std::env::var(WAIT)) else { return };
+    let wait = Duration::from_millis(wait.parse().unwrap());
     let client = builder().ledger(path).ledger_wait(wait).build();
     match &client {
         Ok(client) => println!("CHILD {:?}", client.uploaded_assets()),
@@ -80,6 +80,27 @@ fn child_that_uses_a_ledger() {
     }
     std::io::stdout().flush().unwrap();
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// Names the server that a child cleans up.
+const SERVER_OF_CHILD: &str = "INVOKEAI_TEST_SERVER_OF_CHILD";
+
+/// Another program that cleans up what a ledger records. Gives what it says.
+pub(crate) fn clean_up_in_another_process(server: &str, ledger: &Path) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "ledger::child_that_cleans_up", "--nocapture"]);
+    let output = command.env(LEDGER, ledger).env(SERVER_OF_CHILD, server).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn child_that_cleans_up() {
+    let (Some(path), Ok(server)) = (std::env::var_os(LEDGER), std::env::var(SERVER_OF_CHILD)) else { return };
+    match Client::builder(server).existing_ledger(path).build() {
+        Ok(client) => println!("{}", client.cleanup().everything().await.unwrap()),
+        Err(error) => println!("{error}"),
+    }
 }
 
 #[test]

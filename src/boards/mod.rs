@@ -13,13 +13,12 @@
 //! # }
 //! ```
 
-use std::{
-    future::{Future, IntoFuture},
-    path::PathBuf,
-    pin::Pin,
-};
+mod create;
+mod list;
 
-use futures::Stream;
+use std::path::PathBuf;
+
+pub use list::{BoardOrder, ListBoards};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -31,7 +30,7 @@ use crate::{
     error::{Error, Result},
     images::{ImageCategory, ListImages, UploadImage, ZipDownload},
     open_enum::open_enum,
-    page::{self, Direction, Page, RawPage, found},
+    page::{self, found},
 };
 
 /// Stands for "on no board" where a board id is wanted. It is no board itself: it cannot be got or changed.
@@ -111,17 +110,6 @@ pub struct DeletedBoard {
     pub failed_videos: Vec<String>,
 }
 
-/// By what boards are ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum BoardOrder {
-    /// When they were made.
-    #[default]
-    CreatedAt,
-    /// Their names.
-    Name,
-}
-
 /// All boards of a server, from [`Client::boards`].
 #[derive(Debug, Clone)]
 pub struct Boards {
@@ -152,14 +140,7 @@ impl Client {
 impl Boards {
     /// Lists boards: `.await` gives a page, [`ListBoards::stream`] all of them.
     pub fn list(&self) -> ListBoards {
-        ListBoards {
-            client: self.client.clone(),
-            order: BoardOrder::default(),
-            direction: Direction::default(),
-            archived: false,
-            offset: 0,
-            limit: 100,
-        }
+        ListBoards::new(&self.client)
     }
 
     /// The board of this name, archived ones included; `None` if there is none.
@@ -181,109 +162,9 @@ impl Boards {
         page::matching(boards, |board: &Board| board.board_name == name).await
     }
 
-    /// Makes a board (`POST /api/v1/boards/`). Another one of the same name is no obstacle.
-    ///
-    /// InvokeAI 6.9 to 6.11 make the board and answer 500; there it is looked for by its name.
-    ///
-    /// # Errors
-    /// [`Error::NotAccepted`] for a name of more than 300 characters; any error of a call.
-    pub async fn create(&self, name: impl Into<String>) -> Result<Board> {
-        let (api, name) = (self.client.api(), name.into());
-        let send = async {
-            let create = async || call!(api.create_board().board_name(&name).send_as::<Board>()).await;
-            let version = self.client.note_version().await;
-            if !version.is_some_and(|version| version.denies_new_boards()) {
-                return create().await;
-            }
-            let before = self.named(&name).await?;
-            match create().await {
-                Err(Error::Server(refusal)) if refusal.status == 500 => {
-                    let mut made = self.named(&name).await?;
-                    made.retain(|board| before.iter().all(|other| other.board_id != board.board_id));
-                    // Several: somebody else makes boards of this name, too.
-                    let mine = if made.len() == 1 { made.pop() } else { None };
-                    mine.ok_or(Error::Server(refusal))
-                }
-                outcome => outcome,
-            }
-        };
-        self.client.asset_log().create_board(&name, send, |board| &board.board_id).await
-    }
-
     /// The images and videos that are on no board. Only its lists, its uploads and its downloads make sense.
     pub fn uncategorized(&self) -> BoardHandle {
         self.client.board(UNCATEGORIZED)
-    }
-}
-
-/// A list of boards under construction, from [`Boards::list`].
-#[derive(Debug, Clone)]
-#[must_use = "nothing is sent before `.await` or `stream`"]
-pub struct ListBoards {
-    client: Client,
-    order: BoardOrder,
-    direction: Direction,
-    archived: bool,
-    offset: u64,
-    limit: u64,
-}
-
-impl ListBoards {
-    /// Sets by what to order, and which way. Newest first without.
-    pub fn order_by(mut self, order: BoardOrder, direction: Direction) -> Self {
-        (self.order, self.direction) = (order, direction);
-        self
-    }
-
-    /// Whether archived boards are in it. They are not without.
-    pub fn include_archived(mut self, archived: bool) -> Self {
-        self.archived = archived;
-        self
-    }
-
-    /// Leaves out so many boards at the beginning.
-    pub fn offset(mut self, offset: u64) -> Self {
-        self.offset = offset;
-        self
-    }
-
-    /// Sets how many boards a page has at most. 100 without.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// All boards from the offset on, fetched page by page as the stream is read.
-    pub fn stream(self) -> impl Stream<Item = Result<Board>> + Send + use<> {
-        page::stream(self.offset, move |offset| self.clone().offset(offset).fetch())
-    }
-
-    // Without `all`, the server wants both offset and limit, and answers 400 otherwise.
-    async fn fetch(self) -> Result<Page<Board>> {
-        let api = self.client.api();
-        let order = match self.order {
-            BoardOrder::CreatedAt => "created_at",
-            BoardOrder::Name => "board_name",
-        };
-        let call = call!(
-            api.list_boards()
-                .order_by(order)
-                .direction(self.direction.as_str())
-                .include_archived(self.archived)
-                .offset(self.offset)
-                .limit(self.limit)
-                .send_as::<RawPage>()
-        );
-        Ok(call.await?.read("list_boards", self.offset))
-    }
-}
-
-impl IntoFuture for ListBoards {
-    type Output = Result<Page<Board>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.fetch())
     }
 }
 

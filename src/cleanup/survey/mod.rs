@@ -1,0 +1,237 @@
+//! Finding out what there is: items, the files they made, and who else has a share in these.
+
+pub(super) mod gallery;
+mod items;
+mod others;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::{
+    BatchRef,
+    report::{CleanupReport, UndeterminedBecause},
+};
+use crate::{
+    Client,
+    assets::{Asset, Assets, Doing},
+    outputs::{
+        FileKind,
+        session::{Found, scan},
+    },
+};
+use gallery::{File, Search};
+
+/// What a survey is about.
+pub(super) struct Scene<'a> {
+    pub(super) client: &'a Client,
+    pub(super) batches: &'a [BatchRef],
+    pub(super) assets: &'a Assets,
+    /// What this process does meanwhile.
+    pub(super) doing: &'a [Doing],
+    /// All queues that are known.
+    pub(super) queues: &'a BTreeSet<String>,
+    /// How many items each batch has, where that is known.
+    pub(super) counts: &'a HashMap<String, u64>,
+    /// Whether to wait for nodes that run.
+    pub(super) patient: bool,
+}
+
+/// What there is on the server.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) items: Vec<Item>,
+    pub(super) files: Vec<Made>,
+    /// Where the sessions of the batches belong.
+    sessions: HashMap<String, Session>,
+    /// Files and boards that the graphs of the items name.
+    pub(super) named: HashSet<String>,
+    /// Files that are results of other runs, by name.
+    pub(super) shared: HashMap<String, Asset>,
+    /// Files and boards that items need which have not ended, or that this process is about to use, by name.
+    pub(super) needed: HashMap<String, Asset>,
+    /// Whether it could not be found out what others share.
+    pub(super) undecided: bool,
+    /// Batches of which items or files may have been overlooked.
+    pub(super) incomplete: HashSet<String>,
+    /// Files that may be those of a session, by name.
+    candidates: HashSet<Asset>,
+    /// Sessions that may have left files whose names are not known.
+    searched: HashSet<String>,
+}
+
+/// A session of a batch that is cleaned up.
+#[derive(Debug)]
+struct Session {
+    batch_id: String,
+    /// `None` if the item is gone.
+    item_id: Option<i64>,
+}
+
+/// An item of a batch that is cleaned up.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) queue_id: String,
+    pub(super) batch_id: String,
+    pub(super) item_id: i64,
+    parent_item_id: Option<i64>,
+    pub(super) ended: bool,
+}
+
+impl Item {
+    pub(super) fn asset(&self) -> Asset {
+        Asset::Item { queue_id: self.queue_id.clone(), item_id: self.item_id }
+    }
+}
+
+/// A file that one of the sessions made.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) file: File,
+    pub(super) batch_id: String,
+    /// The item that made it, or one that called a workflow for it, if it has not ended: it may read it still.
+    pub(super) needed_by: Option<Asset>,
+}
+
+impl Survey {
+    /// Looks at the batches. What cannot be read is reported, and the rest goes on.
+    pub(super) async fn of(scene: &Scene<'_>, report: &mut CleanupReport) -> Self {
+        let mut survey = Self::default();
+        survey.add_items(scene, report).await;
+        survey.recall(scene, report);
+        survey.find_files(scene, report).await;
+        // As late as possible: others go on.
+        survey.find_others(scene, report).await;
+        survey
+    }
+
+    /// What is recorded of items that are gone: deleted by earlier clean-ups, or by others.
+    fn recall(&mut self, scene: &Scene<'_>, report: &mut CleanupReport) {
+        let batches: HashSet<&String> = scene.batches.iter().map(|batch| &batch.batch_id).collect();
+        let there: HashSet<i64> = self.items.iter().map(|item| item.item_id).collect();
+        for batch in scene.assets.batches.iter().filter(|batch| batches.contains(&batch.batch_id)) {
+            for session in &batch.sessions {
+                if !self.sessions.contains_key(session) {
+                    let gone = Session { batch_id: batch.batch_id.clone(), item_id: None };
+                    self.sessions.insert(session.clone(), gone);
+                    if batch.unsearched.contains(session) {
+                        self.searched.insert(session.clone());
+                    }
+                }
+            }
+            self.candidates.extend(batch.files.iter().cloned());
+            if !self.incomplete.contains(&batch.batch_id) {
+                let lost = batch.item_ids.iter().filter(|id| !there.contains(id)).count();
+                if lost > 0 {
+                    report.undetermined(Asset::Batch(batch.batch_id.clone()), UndeterminedBecause::ItemsGone(lost));
+                }
+            }
+        }
+    }
+
+    /// Finds every image and video that the sessions made. Names in results are not enough: those of a session belong to
+    /// another one where the invocation cache gave them, and a node that failed or was canceled gave none, but may have
+    /// saved a file.
+    async fn find_files(&mut self, scene: &Scene<'_>, report: &mut CleanupReport) {
+        let mut files = Vec::new();
+        for kind in [FileKind::Image, FileKind::Video] {
+            let names: Vec<String> = self.candidates.iter().filter_map(|asset| name_of(asset, kind)).cloned().collect();
+            for (name, record) in gallery::records(scene.client, kind, &names).await {
+                match record {
+                    Ok(file) => files.extend(file),
+                    // Whose it is cannot be told.
+                    Err(error) => {
+                        report.fail(gallery::asset(kind, name), error);
+                        self.incomplete.extend(self.sessions.values().map(|session| session.batch_id.clone()));
+                    }
+                }
+            }
+        }
+        if !self.searched.is_empty() {
+            let mut search = Search::new(scene.client, std::mem::take(&mut self.candidates));
+            for kind in [FileKind::Image, FileKind::Video] {
+                let trouble = match search.look(kind, |session| self.searched.contains(session)).await {
+                    Ok((found, trouble)) => {
+                        files.extend(found);
+                        trouble
+                    }
+                    Err(error) => Some(error),
+                };
+                if let Some(error) = trouble {
+                    let batches: BTreeSet<String> =
+                        self.searched.iter().filter_map(|id| Some(self.sessions.get(id)?.batch_id.clone())).collect();
+                    for batch in &batches {
+                        report.fail(Asset::Batch(batch.clone()), error.clone());
+                    }
+                    self.incomplete.extend(batches);
+                }
+            }
+        }
+        files.sort_by(|one, other| one.asset.cmp(&other.asset));
+        for file in files {
+            let Some(session) = file.session_id.as_ref().and_then(|id| self.sessions.get(id)) else { continue };
+            let needed_by = session.item_id.and_then(|id| self.unended_caller(id));
+            self.files.push(Made { batch_id: session.batch_id.clone(), needed_by, file });
+        }
+    }
+
+    /// The item itself, or the nearest of those that called its workflow, that has not ended.
+    fn unended_caller(&self, item_id: i64) -> Option<Asset> {
+        let mut next = Some(item_id);
+        // A server that says that items call each other in circles must not hold up anybody.
+        for _ in 0..self.items.len() {
+            let item = self.items.iter().find(|item| Some(item.item_id) == next)?;
+            if !item.ended {
+                return Some(item.asset());
+            }
+            next = item.parent_item_id;
+        }
+        None
+    }
+
+    /// The sessions of a batch.
+    pub(super) fn sessions_of(&self, batch_id: &str) -> Vec<String> {
+        let of_batch = |(id, session): (&String, &Session)| (session.batch_id == batch_id).then(|| id.clone());
+        self.sessions.iter().filter_map(of_batch).collect()
+    }
+}
+
+fn name_of(asset: &Asset, kind: FileKind) -> Option<&String> {
+    match (asset, kind) {
+        (Asset::Image(name), FileKind::Image) | (Asset::Video(name), FileKind::Video) => Some(name),
+        _ => None,
+    }
+}
+
+/// The images and videos that a value refers to.
+fn files_in(value: &Value) -> HashSet<Asset> {
+    let mut files = HashSet::new();
+    scan(value, &mut String::new(), &mut |_, found| {
+        files.insert(match found {
+            Found::Image(name) => Asset::Image(name.to_owned()),
+            Found::Video(name) => Asset::Video(name.to_owned()),
+        });
+    });
+    files
+}
+
+/// Names of the images, videos and boards that a value refers to.
+pub(crate) fn names_in(value: &Value) -> HashSet<String> {
+    let mut names = HashSet::new();
+    scan(value, &mut String::new(), &mut |_, found| {
+        names.insert(found.name().to_owned());
+    });
+    boards_in(value, &mut names);
+    names
+}
+
+fn boards_in(value: &Value, names: &mut HashSet<String>) {
+    match value {
+        Value::Object(members) => {
+            names.extend(members.get("board_id").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| boards_in(member, names));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| boards_in(element, names)),
+        _ => {}
+    }
+}
