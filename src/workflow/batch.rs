@@ -4,7 +4,7 @@
 use super::document::{Invocation, Node};
 use super::generator::{Generated, Generator, GeneratorKind, ServerRequest};
 use super::json::object;
-use super::wiring::{Ignored, Wiring};
+use super::wiring::Wiring;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -133,7 +133,7 @@ fn items(
     };
     let source = match wiring.node(edge.source) {
         Some(connector) if connector.is_connector() => {
-            wiring.connector_source(edge.source, &Ignored::new()).and_then(|(source, _)| wiring.node(source))
+            wiring.connector_source(edge.source).and_then(|(source, _)| wiring.node(source))
         }
         source => source,
     };
@@ -181,7 +181,7 @@ fn targets<'a>(place: usize, batch: &BatchType, wiring: &Wiring<'a>) -> Vec<(&'a
             continue;
         }
         if wiring.node(edge.target).is_some_and(Node::is_connector) {
-            for end in wiring.connector_targets(edge.target, &Ignored::new()) {
+            for end in wiring.connector_targets(edge.target) {
                 if let Some((_, handle)) = end.handles {
                     add(end.target, handle);
                 }

@@ -3,72 +3,134 @@
 //! The editor tests the whole graph anew for every edge. Here the strongly connected components of all edges together
 //! are found once; edges between components cannot close a cycle, so an ordinary workflow needs no further work.
 
-use super::wiring::{Ignored, Link, Wiring};
-use std::collections::HashSet;
+use super::forest::Forest;
+use super::wiring::{Link, Wiring};
+use std::cell::RefCell;
 
 pub(super) struct Cycles {
-    /// Component of each node, if any component has more than one node or an edge to itself.
-    components: Option<Vec<usize>>,
+    /// If any component has more than one node or an edge to itself.
+    components: Option<Components>,
     /// Whether accepted edges already form a cycle. The editor does not test collapsed edges and edges into connectors,
     /// and once they form a cycle it refuses all others.
     closed: bool,
 }
 
+struct Components {
+    /// Component of each node.
+    of: Vec<usize>,
+    /// Accepted edges, one into each node: enough to find most ways at once.
+    forest: RefCell<Forest>,
+    hangs: Vec<bool>,
+    search: RefCell<Search>,
+}
+
+/// Which search has last reached a node, and from which end.
+struct Search {
+    number: u32,
+    reached: Vec<[u32; 2]>,
+}
+
 impl Cycles {
     /// Prepares for edges among those given; all edges of the file, accepted or not.
     pub(super) fn new(nodes: usize, links: &[Link<'_>]) -> Self {
-        let components = components(nodes, links);
+        let of = components(nodes, links);
         let mut size = vec![0_usize; nodes];
-        for component in &components {
+        for component in &of {
             if let Some(count) = size.get_mut(*component) {
                 *count += 1;
             }
         }
         let cyclic = size.iter().any(|count| *count > 1) || links.iter().any(|link| link.source == link.target);
-        Cycles { components: cyclic.then_some(components), closed: false }
+        let components = cyclic.then(|| Components {
+            of,
+            forest: RefCell::new(Forest::new(nodes)),
+            hangs: vec![false; nodes],
+            search: RefCell::new(Search { number: 0, reached: vec![[0; 2]; nodes] }),
+        });
+        Cycles { components, closed: false }
     }
 
     /// Whether the accepted edges and this one together contain a cycle.
-    pub(super) fn would_close(&self, wiring: &Wiring<'_>, source: usize, target: usize, ignored: &Ignored<'_>) -> bool {
-        if self.components.is_none() {
-            return false;
-        }
-        (self.closed && (ignored.is_empty() || has_cycle(wiring, ignored)))
-            || self.leads(wiring, target, source, ignored)
+    pub(super) fn would_close(&self, wiring: &Wiring<'_>, link: Link<'_>) -> bool {
+        self.closed || self.leads(wiring, link.target, link.source)
     }
 
-    /// Notes an edge that was accepted without a test.
-    pub(super) fn accept_untested(&mut self, wiring: &Wiring<'_>, source: usize, target: usize) {
-        self.closed = self.closed || self.leads(wiring, target, source, &HashSet::new());
-    }
-
-    /// Whether there is a way between two nodes; searched from both ends at once, within their component.
-    fn leads(&self, wiring: &Wiring<'_>, from: usize, to: usize, ignored: &Ignored<'_>) -> bool {
+    /// The same if some of the accepted edges did not exist.
+    pub(super) fn would_close_without(
+        &self,
+        wiring: &Wiring<'_>,
+        link: Link<'_>,
+        is_left_out: impl Fn(&Link<'_>) -> bool,
+    ) -> bool {
         let Some(components) = &self.components else { return false };
+        (self.closed && has_cycle(wiring, &is_left_out))
+            || components.search(wiring, link.target, link.source, &is_left_out)
+    }
+
+    /// Notes an edge that was accepted, before it is added to the others.
+    pub(super) fn accept(&mut self, wiring: &Wiring<'_>, link: Link<'_>, tested: bool) {
+        self.closed = self.closed || (!tested && self.leads(wiring, link.target, link.source));
+        // A forest has no cycles; if there is one, no way is looked for any more.
+        if let Some(components) = self.components.as_mut().filter(|_| !self.closed) {
+            components.hang(link);
+        }
+    }
+
+    /// Whether there is a way between two nodes.
+    fn leads(&self, wiring: &Wiring<'_>, from: usize, to: usize) -> bool {
+        let Some(components) = &self.components else { return false };
+        components.of.get(from) == components.of.get(to)
+            && (components.forest.borrow_mut().is_above(from, to) || components.search(wiring, from, to, |_| false))
+    }
+}
+
+impl Components {
+    fn hang(&mut self, link: Link<'_>) {
+        let inside = self.of.get(link.source) == self.of.get(link.target);
+        if let Some(hangs) = self.hangs.get_mut(link.target).filter(|hangs| inside && !**hangs) {
+            *hangs = true;
+            self.forest.get_mut().link(link.target, link.source);
+        }
+    }
+
+    /// Looks for a way from both ends at once, within their component.
+    fn search(&self, wiring: &Wiring<'_>, from: usize, to: usize, is_left_out: impl Fn(&Link<'_>) -> bool) -> bool {
+        const FORWARD: usize = 0;
+        const BACKWARD: usize = 1;
         if from == to {
             return true;
         }
-        let component = components.get(from);
-        if component != components.get(to) {
+        let component = self.of.get(from);
+        if component != self.of.get(to) {
             return false;
         }
-        let (mut reached, mut reaching) = (HashSet::from([from]), HashSet::from([to]));
-        let (mut ahead, mut behind) = (vec![from], vec![to]);
+        let mut search = self.search.borrow_mut();
+        search.number += 1;
+        let Search { number, reached } = &mut *search;
+        // Whether it was reached from the other end; if not, and not from this one either, it is noted as reached.
+        let mut reach = |node: usize, end: usize, open: &mut Vec<usize>| {
+            let Some(reached) = reached.get_mut(node) else { return false };
+            if reached[1 - end] == *number {
+                return true;
+            }
+            if reached[end] != *number && self.of.get(node) == component {
+                reached[end] = *number;
+                open.push(node);
+            }
+            false
+        };
+        let (mut ahead, mut behind) = (Vec::new(), Vec::new());
+        reach(from, FORWARD, &mut ahead);
+        reach(to, BACKWARD, &mut behind);
         while let (Some(next), Some(previous)) = (ahead.pop(), behind.pop()) {
-            for edge in wiring.out_of(next).filter(|edge| !ignored.contains(edge.id)) {
-                if reaching.contains(&edge.target) {
+            for edge in wiring.out_of(next).filter(|edge| !is_left_out(edge)) {
+                if reach(edge.target, FORWARD, &mut ahead) {
                     return true;
-                }
-                if components.get(edge.target) == component && reached.insert(edge.target) {
-                    ahead.push(edge.target);
                 }
             }
-            for edge in wiring.edges_entering(previous).filter(|edge| !ignored.contains(edge.id)) {
-                if reached.contains(&edge.source) {
+            for edge in wiring.edges_entering(previous).filter(|edge| !is_left_out(edge)) {
+                if reach(edge.source, BACKWARD, &mut behind) {
                     return true;
-                }
-                if components.get(edge.source) == component && reaching.insert(edge.source) {
-                    behind.push(edge.source);
                 }
             }
         }
@@ -76,8 +138,8 @@ impl Cycles {
     }
 }
 
-fn has_cycle(wiring: &Wiring<'_>, ignored: &Ignored<'_>) -> bool {
-    let links: Vec<_> = wiring.links().iter().filter(|link| !ignored.contains(link.id)).copied().collect();
+fn has_cycle(wiring: &Wiring<'_>, is_left_out: impl Fn(&Link<'_>) -> bool) -> bool {
+    let links: Vec<_> = wiring.links().iter().filter(|link| !is_left_out(link)).copied().collect();
     Cycles::new(wiring.nodes.len(), &links).components.is_some()
 }
 

@@ -5,7 +5,7 @@ use super::document::{FieldInstance, Invocation, Node};
 use super::dynamic_inputs;
 use super::json::object;
 use super::value::accepts_extra_inputs;
-use super::wiring::{Ignored, Link, Wiring};
+use super::wiring::{Link, Wiring};
 use crate::schema::{InputTemplate, NodeCatalogue};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -46,7 +46,7 @@ fn resolve<'a>(link: &Link<'a>, wiring: &Wiring<'a>) -> Option<(&'a str, &'a str
     target.invocation().filter(|node| is_executable(node))?;
     let source = wiring.node(link.source)?;
     let (source, output) = if source.is_connector() {
-        let (place, output) = wiring.connector_source(link.source, &Ignored::new())?;
+        let (place, output) = wiring.connector_source(link.source)?;
         (wiring.node(place)?, output)
     } else {
         (source, output)

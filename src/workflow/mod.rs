@@ -31,6 +31,7 @@ mod definition;
 mod document;
 mod dynamic_inputs;
 mod enqueue;
+mod forest;
 mod form;
 mod from_graph;
 mod graph;

@@ -9,7 +9,7 @@ use super::json::is_integer;
 use super::load::WarningKind;
 use super::problem::{Problem, ProblemKind, ProblemSource};
 use super::value::accepts_extra_inputs;
-use super::wiring::{Ignored, Wiring};
+use super::wiring::Wiring;
 use super::working_copy::Workflow;
 use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalogue, NodeTemplate};
 use indexmap::IndexMap;
@@ -208,8 +208,7 @@ impl<'a> Check<'a> {
     fn check_connector(&mut self, place: usize, checked: &Checked<'a>) {
         let fed = self.wiring.edges_into(place, checked.name).any(|edge| {
             let source = self.wiring.node(edge.source);
-            !source.is_some_and(Node::is_connector)
-                || self.wiring.connector_source(edge.source, &Ignored::new()).is_some()
+            !source.is_some_and(Node::is_connector) || self.wiring.connector_source(edge.source).is_some()
         });
         if !fed && checked.template.required && checked.field.value.is_none() {
             let message = format!("{}: the connector that feeds it leads nowhere", checked.title);

@@ -1,6 +1,7 @@
 //! The edges of a workflow by node and handle, and what connector nodes stand for.
 
 use super::document::{Edge, Node};
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 pub(super) const CONNECTOR_IN: &str = "in";
@@ -14,19 +15,20 @@ pub(super) struct Wiring<'a> {
     by_target: HashMap<(usize, &'a str), Vec<usize>>,
     outgoing: Vec<Vec<usize>>,
     incoming: Vec<Vec<usize>>,
+    /// What reaches each connector; looked up once all edges are there.
+    sources: OnceCell<HashMap<usize, Option<Output<'a>>>>,
 }
+
+/// An output: node and handle.
+pub(super) type Output<'a> = (usize, &'a str);
 
 #[derive(Clone, Copy)]
 pub(super) struct Link<'a> {
-    pub(super) id: &'a str,
     pub(super) source: usize,
     pub(super) target: usize,
     /// Source and target handle; none for a collapsed edge.
     pub(super) handles: Option<(&'a str, &'a str)>,
 }
-
-/// Edges that a question leaves out, by id.
-pub(super) type Ignored<'a> = HashSet<&'a str>;
 
 impl<'a> Wiring<'a> {
     pub(super) fn new(nodes: &'a [Node]) -> Self {
@@ -42,6 +44,7 @@ impl<'a> Wiring<'a> {
             by_target: HashMap::new(),
             outgoing: vec![Vec::new(); nodes.len()],
             incoming: vec![Vec::new(); nodes.len()],
+            sources: OnceCell::new(),
         }
     }
 
@@ -67,10 +70,11 @@ impl<'a> Wiring<'a> {
     /// An edge with its nodes looked up; `None` if one is missing.
     pub(super) fn link(&self, edge: &'a Edge) -> Option<Link<'a>> {
         let handles = edge.handles.as_ref().map(|handles| (handles.source.as_str(), handles.target.as_str()));
-        Some(Link { id: &edge.id, source: self.place(&edge.source)?, target: self.place(&edge.target)?, handles })
+        Some(Link { source: self.place(&edge.source)?, target: self.place(&edge.target)?, handles })
     }
 
     pub(super) fn push(&mut self, link: Link<'a>) {
+        self.sources.take();
         let place = self.edges.len();
         self.edges.push(link);
         if let Some((_, handle)) = link.handles {
@@ -113,61 +117,66 @@ impl<'a> Wiring<'a> {
 
     /// The output that a connector passes on: its input edge followed up through further connectors. `None` if that
     /// dangles, loops or ends at a node without outputs.
-    pub(super) fn connector_source(&self, connector: usize, ignored: &Ignored<'_>) -> Option<(usize, &'a str)> {
-        let mut visited = HashSet::new();
-        let mut current = connector;
-        while visited.insert(current) {
-            let edge = self.edges_into(current, CONNECTOR_IN).find(|edge| !ignored.contains(edge.id))?;
-            let source = self.node(edge.source)?;
-            if source.invocation().is_some() {
-                return Some((edge.source, edge.handles?.0));
-            }
-            if !source.is_connector() {
-                return None;
-            }
-            current = edge.source;
+    pub(super) fn connector_source(&self, connector: usize) -> Option<Output<'a>> {
+        self.sources.get_or_init(|| self.find_sources()).get(&connector).copied().flatten()
+    }
+
+    /// Each connector is visited once, however long their chains are.
+    fn find_sources(&self) -> HashMap<usize, Option<Output<'a>>> {
+        let mut sources: HashMap<usize, Option<Output<'a>>> = HashMap::new();
+        let connectors = self.nodes.iter().enumerate().filter(|(_, node)| node.is_connector());
+        for (connector, _) in connectors {
+            let (mut way, mut next) = (Vec::new(), connector);
+            let source = loop {
+                if let Some(known) = sources.get(&next) {
+                    break *known;
+                }
+                // What a ring of connectors passes on.
+                sources.insert(next, None);
+                way.push(next);
+                let Some(edge) = self.edges_into(next, CONNECTOR_IN).next() else { break None };
+                match self.node(edge.source) {
+                    Some(source) if source.invocation().is_some() => {
+                        break edge.handles.map(|(output, _)| (edge.source, output));
+                    }
+                    Some(source) if source.is_connector() => next = edge.source,
+                    _ => break None,
+                }
+            };
+            sources.extend(way.into_iter().map(|connector| (connector, source)));
         }
-        None
+        sources
     }
 
     /// The edges by which a connector's value finally leaves for nodes that are no connectors, in order.
-    pub(super) fn connector_targets(&self, connector: usize, ignored: &Ignored<'_>) -> Vec<Link<'a>> {
+    pub(super) fn connector_targets(&self, connector: usize) -> Vec<Link<'a>> {
         let mut targets = Vec::new();
-        self.walk_connectors(connector, ignored, |edge, into_connector| {
-            if !into_connector {
-                targets.push(edge);
-            }
+        let all: Result<(), std::convert::Infallible> = self.try_connector_targets(connector, |edge| {
+            targets.push(edge);
+            Ok(())
         });
+        all.unwrap_or_else(|never| match never {});
         targets
     }
 
-    /// Ids of all edges that carry a connector's value on, between connectors too.
-    pub(super) fn connector_edge_ids(&self, connector: usize, ignored: &Ignored<'_>) -> Ignored<'a> {
-        let mut ids = HashSet::new();
-        self.walk_connectors(connector, ignored, |edge, _| {
-            ids.insert(edge.id);
-        });
-        ids
-    }
-
-    /// Visits the edges downstream of a connector, depth first, each connector once.
-    fn walk_connectors(&self, connector: usize, ignored: &Ignored<'_>, mut visit: impl FnMut(Link<'a>, bool)) {
-        let carries = |edge: &Link<'_>| {
-            !ignored.contains(edge.id) && edge.handles.is_some_and(|(source, _)| source == CONNECTOR_OUT)
-        };
+    /// The same one by one, until the first error: depth first, each connector once.
+    pub(super) fn try_connector_targets<E>(
+        &self,
+        connector: usize,
+        mut visit: impl FnMut(Link<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut visited = HashSet::from([connector]);
-        let mut open: Vec<Link<'a>> = self.out_of(connector).filter(&carries).collect();
-        open.reverse();
-        while let Some(edge) = open.pop() {
-            let into_connector = self.node(edge.target).is_some_and(Node::is_connector);
-            visit(edge, into_connector);
-            if into_connector && visited.insert(edge.target) {
-                let start = open.len();
-                open.extend(self.out_of(edge.target).filter(&carries));
-                if let Some(added) = open.get_mut(start..) {
-                    added.reverse();
-                }
+        // Connectors on the way to here, each with its edges that are still to be followed.
+        let mut open = vec![self.out_of(connector)];
+        while let Some(edges) = open.last_mut() {
+            let carries = |edge: &Link<'_>| edge.handles.is_some_and(|(source, _)| source == CONNECTOR_OUT);
+            match edges.find(carries) {
+                None => drop(open.pop()),
+                Some(edge) if !self.node(edge.target).is_some_and(Node::is_connector) => visit(edge)?,
+                Some(edge) if visited.insert(edge.target) => open.push(self.out_of(edge.target)),
+                Some(_) => {}
             }
         }
+        Ok(())
     }
 }

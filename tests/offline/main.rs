@@ -59,4 +59,5 @@ mod supply_chain;
 mod transfers;
 mod workflow;
 mod workflow_golden;
+mod workflow_growth;
 mod workflow_properties;

@@ -1,0 +1,119 @@
+//! What connectors pass on, and to what, while edges are still being judged.
+
+use crate::workflow::forest::Forest;
+use crate::workflow::wiring::Link;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use super::types::Typed;
+
+/// An input behind a connector.
+#[derive(Clone, Copy)]
+pub(super) enum End<'a> {
+    /// One that the type of its node has.
+    Typed(Typed<'a>),
+    /// One that only this node has; node and name.
+    Dynamic(usize, &'a str),
+}
+
+/// The connectors of a workflow by their place among the nodes.
+pub(super) struct Connectors<'a> {
+    /// A connector hangs below the one that feeds it.
+    forest: RefCell<Forest>,
+    above: HashMap<usize, usize>,
+    /// What feeds a connector that no other connector feeds: node and output.
+    fed_by: HashMap<usize, (usize, &'a str)>,
+    below: HashMap<usize, Below<'a>>,
+    types: Vec<Typed<'a>>,
+    type_numbers: HashMap<Typed<'a>, usize>,
+}
+
+/// What a connector feeds, directly and through others. Kept up to date, because to look for it at every edge would
+/// take time that grows with the square of what is there.
+#[derive(Default)]
+struct Below<'a> {
+    /// Numbers of the types, each once.
+    types: BTreeSet<usize>,
+    /// Dynamic inputs. Two are enough to know of any input whether there is another one.
+    dynamic: Vec<(usize, &'a str)>,
+}
+
+impl<'a> Connectors<'a> {
+    pub(super) fn new(nodes: usize) -> Self {
+        Connectors {
+            forest: RefCell::new(Forest::new(nodes)),
+            above: HashMap::new(),
+            fed_by: HashMap::new(),
+            below: HashMap::new(),
+            types: Vec::new(),
+            type_numbers: HashMap::new(),
+        }
+    }
+
+    /// The topmost of the connectors above this one, which itself may be it.
+    pub(super) fn top(&self, connector: usize) -> usize {
+        self.forest.borrow_mut().root(connector)
+    }
+
+    /// The output that reaches this connector through those above it. `None` if there is none, or they form a ring.
+    pub(super) fn source(&self, connector: usize) -> Option<(usize, &'a str)> {
+        self.fed_by.get(&self.top(connector)).copied()
+    }
+
+    /// Types of the inputs that a connector feeds, and its dynamic inputs.
+    pub(super) fn ends(&self, connector: usize) -> impl Iterator<Item = End<'a>> + '_ {
+        let below = self.below.get(&connector);
+        let types = below.into_iter().flat_map(|below| &below.types).filter_map(|number| self.types.get(*number));
+        let dynamic = below.into_iter().flat_map(|below| &below.dynamic).map(|(node, name)| End::Dynamic(*node, name));
+        types.copied().map(End::Typed).chain(dynamic)
+    }
+
+    /// Notes that an output of a node feeds a connector.
+    pub(super) fn feed(&mut self, link: Link<'a>) {
+        if let Some((output, _)) = link.handles {
+            self.fed_by.insert(link.target, (link.source, output));
+        }
+    }
+
+    /// Notes that a connector feeds another one.
+    pub(super) fn join(&mut self, source: usize, target: usize) {
+        self.forest.get_mut().link(target, source);
+        self.above.insert(target, source);
+        if let Some(Below { types, dynamic }) = self.below.get(&target) {
+            let (types, dynamic) = (types.clone(), dynamic.clone());
+            self.add_below(source, &types, &dynamic);
+        }
+    }
+
+    /// Notes that a connector feeds an input.
+    pub(super) fn end(&mut self, connector: usize, end: End<'a>) {
+        match end {
+            End::Typed(input) => {
+                let next = self.types.len();
+                let number = *self.type_numbers.entry(input).or_insert(next);
+                if number == next {
+                    self.types.push(input);
+                }
+                self.add_below(connector, &BTreeSet::from([number]), &[]);
+            }
+            End::Dynamic(node, name) => self.add_below(connector, &BTreeSet::new(), &[(node, name)]),
+        }
+    }
+
+    /// Adds to a connector and all above it. What one of them has already, those above it have, too.
+    fn add_below(&mut self, connector: usize, types: &BTreeSet<usize>, dynamic: &[(usize, &'a str)]) {
+        let mut next = Some(connector);
+        while let Some(connector) = next {
+            let below = self.below.entry(connector).or_default();
+            let before = below.types.len() + below.dynamic.len();
+            below.types.extend(types);
+            for input in dynamic {
+                if below.dynamic.len() < 2 && !below.dynamic.contains(input) {
+                    below.dynamic.push(*input);
+                }
+            }
+            let added = below.types.len() + below.dynamic.len() > before;
+            next = self.above.get(&connector).copied().filter(|_| added);
+        }
+    }
+}
