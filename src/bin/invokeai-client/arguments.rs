@@ -3,7 +3,7 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::{
-    boards, catalogue_source::CatalogueSource, cleanup, completions, demo, images, inspect, login, models, nodes,
+    boards, catalogue_source::CatalogueSource, cleanup, completions, demo, exit, images, inspect, login, models, nodes,
     queue, run, server::ServerArgs, style, watch, workflows,
 };
 
@@ -20,21 +20,14 @@ Environment:
   INVOKEAI_URL      address of the server, instead of --server
   INVOKEAI_TOKEN    bearer token, instead of --token (which others can see in the list of processes)
   NO_COLOR          no colours, whatever the terminal
-  CLICOLOR_FORCE    colours, also where there is no terminal
-
-Exit codes:
-  0  done
-  1  anything that went wrong, wrong arguments included
-  2  the workflow is not ready to run (inspect, run)
-  3  a run failed on the server
-  4  a run was canceled, or its time was up";
+  CLICOLOR_FORCE    colours, also where there is no terminal";
 
 /// Work with the workflows of an InvokeAI server
 ///
 /// Takes workflows as the web editor exports them, or a picture that carries one; shows what they need, runs them,
 /// brings the results home, and leaves nothing behind.
 #[derive(Debug, Parser)]
-#[command(version, styles = style::HELP, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{REFERENCE}"))]
+#[command(version, styles = style::HELP, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{REFERENCE}\n\nExit codes:{}", exit::table()))]
 #[command(disable_help_subcommand = true, max_term_width = 110)]
 pub(crate) struct Cli {
     /// When to colour what is printed; `auto` does so on terminals, unless NO_COLOR is set

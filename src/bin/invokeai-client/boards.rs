@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, boards::Board};
 
-use crate::{Failure, table::Output};
+use crate::{exit::Exit, failure::Failure, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BoardsCommand {
@@ -40,19 +40,19 @@ pub(crate) enum BoardsCommand {
     },
 }
 
-pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     match command {
         BoardsCommand::List { archived } => {
             let mut boards = std::pin::pin!(client.boards().list().include_archived(archived).stream());
             while let Some(board) = boards.try_next().await? {
-                let count = format!("{} images", board.image_count + board.asset_count);
+                let count = format!("{} images", board.image_count.saturating_add(board.asset_count));
                 output.row(&board, [36, 12, 0], [board.board_id.clone(), count, board.board_name.clone()])?;
             }
         }
         BoardsCommand::Get { board, out } => {
             let board = find(client, &board).await?;
             let report = client.board(&board.board_id).download_all(out).await?;
-            output.downloaded(&report)?;
+            return output.downloaded(&report);
         }
         BoardsCommand::Put { name } => {
             let board = client.boards().create(name).await?;
@@ -70,7 +70,7 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
             }
         }
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// A board by id, else by name.
@@ -79,5 +79,5 @@ async fn find(client: &Client, board: &str) -> Result<Board, Failure> {
         return Ok(found);
     }
     let found = client.boards().find(board).await?;
-    found.ok_or_else(|| Failure::Other(format!("there is no board of the id or name `{board}`").into()))
+    found.ok_or_else(|| Failure::other(format!("there is no board of the id or name `{board}`")))
 }

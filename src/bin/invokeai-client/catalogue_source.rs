@@ -2,10 +2,12 @@
 
 use clap::Args;
 use invokeai_client::Client;
-use invokeai_client::schema::{CatalogueError, NodeCatalogue};
+use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::SharedCatalogue;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+use crate::{failure::Failure, session};
 
 /// Which node catalogue to use; without options the one of InvokeAI 6.14.2
 #[derive(Debug, Args)]
@@ -20,23 +22,22 @@ pub(crate) struct CatalogueSource {
 
 /// Why there is no catalogue.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SourceError {
+enum SourceError {
     #[error("cannot read {path}")]
     File { path: PathBuf, source: std::io::Error },
     #[error("{path} is not JSON")]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("cannot get the nodes of {url}")]
     Server { url: String, source: Box<invokeai_client::Error> },
-    #[error("cannot start")]
-    Runtime(#[source] std::io::Error),
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
 }
 
 impl CatalogueSource {
-    pub(crate) fn load(&self) -> Result<SharedCatalogue, SourceError> {
+    pub(crate) fn load(&self) -> Result<SharedCatalogue, Failure> {
         match (&self.openapi, &self.server) {
-            (Some(path), _) => Ok(NodeCatalogue::from_openapi(&read(path)?)?.into()),
+            (Some(path), _) => {
+                let document = read(path).map_err(Failure::other)?;
+                Ok(NodeCatalogue::from_openapi(&document).map_err(Failure::other)?.into())
+            }
             (None, Some(url)) => fetch(url),
             (None, None) => Ok(NodeCatalogue::embedded().into()),
         }
@@ -48,9 +49,8 @@ fn read(path: &Path) -> Result<Value, SourceError> {
     serde_json::from_str(&text).map_err(|source| SourceError::Json { path: path.into(), source })
 }
 
-fn fetch(url: &str) -> Result<SharedCatalogue, SourceError> {
-    let failed = |source| SourceError::Server { url: url.to_owned(), source: Box::new(source) };
+fn fetch(url: &str) -> Result<SharedCatalogue, Failure> {
+    let failed = |source| Failure::other(SourceError::Server { url: url.to_owned(), source: Box::new(source) });
     let client = Client::new(url).map_err(failed)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SourceError::Runtime)?;
-    Ok(runtime.block_on(client.catalogue()).map_err(failed)?.into())
+    session::run(&client, async { Ok(client.catalogue().await.map_err(failed)?.into()) })
 }

@@ -1,10 +1,20 @@
 //! `invokeai-client cleanup`.
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use invokeai_client::{
+    Client,
+    cleanup::{CleanupFailure, CleanupReport, Kept},
+    queue::DEFAULT_QUEUE,
+};
 
-use crate::{Failure, server::ServerArgs};
+use crate::{
+    exit::Exit,
+    failure::{Failure, with_causes},
+    print::Out,
+    server::ServerArgs,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct CleanupArgs {
@@ -14,6 +24,9 @@ pub(crate) struct CleanupArgs {
     /// This batch
     #[arg(long, value_name = "ID", conflicts_with = "ledger")]
     batch: Option<String>,
+    /// Id of the queue that the batch is on
+    #[arg(long, value_name = "ID", default_value = DEFAULT_QUEUE, conflicts_with = "ledger")]
+    queue: String,
     /// Delete results, too
     #[arg(long)]
     outputs: bool,
@@ -22,16 +35,40 @@ pub(crate) struct CleanupArgs {
     dry_run: bool,
 }
 
-pub(crate) async fn run(args: CleanupArgs, server: &ServerArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let client = server.client_with(args.ledger)?;
+impl CleanupArgs {
+    /// A client that knows the ledger. It must exist: a new one would record nothing to clean up.
+    pub(crate) fn client(&self, server: &ServerArgs) -> invokeai_client::Result<Client> {
+        server.client_with(|builder| match &self.ledger {
+            None => builder,
+            Some(ledger) if self.dry_run => builder.read_only_ledger(ledger),
+            Some(ledger) => builder.existing_ledger(ledger),
+        })
+    }
+}
+
+pub(crate) async fn run(args: CleanupArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let mut cleanup = client.cleanup().intermediates(true).cancel(true).keep_outputs(!args.outputs);
     if let Some(batch) = args.batch {
-        cleanup = cleanup.batch(batch);
+        cleanup = cleanup.batch(batch).queue(args.queue);
     }
     let report = cleanup.dry_run(args.dry_run).await?;
-    writeln!(out, "{report}")?;
-    match report.is_success() {
-        true => Ok(()),
-        false => Err(Failure::Other("not everything could be deleted".into())),
+    for line in lines(&report) {
+        out.line(line)?;
     }
+    match report.is_success() {
+        true => Ok(Exit::Done),
+        false => Err(Failure::other("not everything could be deleted")),
+    }
+}
+
+/// A report, one line for each thing.
+pub(crate) fn lines(report: &CleanupReport) -> Vec<String> {
+    let deleted = if report.dry_run { "would delete" } else { "deleted" };
+    let mut lines: Vec<String> = report.deleted.iter().map(|asset| format!("{deleted} {asset}")).collect();
+    lines.extend(report.kept.iter().map(|Kept { asset, because, .. }| format!("kept {asset}: {because}")));
+    let failed = report.failed.iter();
+    lines.extend(failed.map(|CleanupFailure { asset, error, .. }| format!("failed {asset}: {}", with_causes(error))));
+    // The report's own last line is the sum.
+    lines.extend(report.to_string().lines().last().map(str::to_owned));
+    lines
 }

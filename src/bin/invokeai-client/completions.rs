@@ -1,15 +1,11 @@
 //! `invokeai-client completions` and `man`: what a shell and `man` need to know of this command.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{fs, io, path::PathBuf};
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::arguments::Cli;
+use crate::{arguments::Cli, failure::Failure, print::Out};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -33,17 +29,20 @@ pub(crate) struct ManArgs {
     out: Option<PathBuf>,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn completions(args: &CompletionsArgs, out: &mut Out<'_>) -> Result<(), Failure> {
     // The generator panics where it cannot write; a pipe may be closed.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-    out.write_all(&script)
+    Ok(out.own_bytes(&script)?)
 }
 
-pub(crate) fn man(args: &ManArgs, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn man(args: &ManArgs, out: &mut Out<'_>) -> Result<(), Failure> {
     let Some(folder) = &args.out else {
-        return clap_mangen::Man::new(Cli::command()).render(out);
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        return Ok(out.own_bytes(&page)?);
     };
-    fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(Cli::command(), folder)
+    let failed = |error: io::Error| Failure::other(format!("cannot write into {}: {error}", folder.display()));
+    fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)
 }

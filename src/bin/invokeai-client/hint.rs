@@ -7,7 +7,7 @@ use invokeai_client::{
     workflow::{DefinitionError, InputError},
 };
 
-use crate::Failure;
+use crate::failure::Failure;
 
 const WORKFLOW_FILES: &str =
     "a workflow is a file from the editor's \"Save workflow to file\", or a PNG image made by InvokeAI";
@@ -21,7 +21,7 @@ pub(crate) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
         match error.downcast_ref::<Failure>() {
             Some(Failure::Client(error)) => return for_client_error(error),
             Some(Failure::Other(error)) => return for_error(&**error),
-            Some(Failure::Write(_)) | None => {}
+            Some(Failure::Write(_) | Failure::NotReady(_) | Failure::Stopped(_)) | None => {}
         }
         if let Some(error) = error.downcast_ref::<ClientError>() {
             return for_client_error(error);

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anstream::eprintln;
 use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, Upload};
 
-use crate::{Failure, picture, table::Output};
+use crate::{exit::Exit, failure::Failure, picture, print, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
@@ -58,7 +57,7 @@ pub(crate) enum ImagesCommand {
     },
 }
 
-pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     match command {
         ImagesCommand::List { board, intermediate, limit } => {
             let mut list = client.images().list().intermediate(intermediate).starred_first(false);
@@ -75,11 +74,15 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
         }
         ImagesCommand::Get { names, out, metadata } => {
             let report = client.images().download(names, out).sidecar(metadata).await?;
-            output.downloaded(&report)?;
+            return output.downloaded(&report);
         }
         ImagesCommand::Show { names } => {
             for name in names {
-                picture::show(&client.image(&name).download().bytes().await?)?;
+                let bytes = client.image(&name).download().bytes().await?;
+                if print::shows_colors() {
+                    let picture = picture::drawn(&bytes).map_err(|error| Failure::other(format!("{name}: {error}")))?;
+                    output.out.own_bytes(picture.as_bytes())?;
+                }
             }
         }
         ImagesCommand::Put { files, board } => {
@@ -98,10 +101,10 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
                 output.done("deleted", name)?;
             }
             for name in &outcome.skipped {
-                eprintln!("{name}: there is no such image");
+                print::note(format!("{name}: there is no such image"));
             }
             outcome.into_result()?;
         }
     }
-    Ok(())
+    Ok(Exit::Done)
 }

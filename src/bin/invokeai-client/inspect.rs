@@ -1,6 +1,11 @@
 //! `invokeai-client inspect`: what a workflow takes, gives and lacks, and what running it would send.
 
-use crate::style::{self, paint};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::{Out, Text, paint, visible},
+    style,
+};
 use clap::Args;
 use invokeai_client::schema::ModelRecord;
 use invokeai_client::workflow::{
@@ -8,12 +13,8 @@ use invokeai_client::workflow::{
     WorkflowDefinition, field::InkField,
 };
 use serde_json::{Map, Value, json};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-
-/// Exit code for a workflow that can be read but not run.
-const NOT_READY: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -49,29 +50,23 @@ pub(crate) enum InspectError {
     Set { argument: String, message: String },
     #[error("--set {argument}")]
     Input { argument: String, source: InputError },
-    #[error("cannot write")]
-    Write(#[from] io::Error),
 }
 
-pub(crate) fn run(
-    args: &InspectArgs,
-    catalogue: &SharedCatalogue,
-    out: &mut dyn Write,
-) -> Result<ExitCode, InspectError> {
-    let mut workflow = Workflow::new(definition(&args.workflow)?, catalogue);
+pub(crate) fn run(args: &InspectArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
+    let mut workflow = Workflow::new(definition(&args.workflow).map_err(Failure::other)?, catalogue);
     for argument in &args.set {
-        set(&mut workflow, argument, &[])?;
+        set(&mut workflow, argument, &[]).map_err(Failure::other)?;
     }
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
     let problems = workflow.problems();
     let outputs = workflow.output_nodes(&options);
     if args.json {
-        writeln!(out, "{:#}", report(&workflow, &options, &outputs, &problems))?;
+        out.json_document(&report(&workflow, &options, &outputs, &problems))?;
     } else {
         print(&workflow, &outputs, &problems, out)?;
     }
-    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::NotReady })
 }
 
 /// Reads a workflow file.
@@ -79,27 +74,29 @@ pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, InspectError
     WorkflowDefinition::from_path(path).map_err(|source| InspectError::Definition { path: path.to_owned(), source })
 }
 
-/// Sets an input from `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts. A model may be
+/// Name and value of `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts.
+pub(crate) fn split<'a>(workflow: &Workflow, argument: &'a str) -> Option<(&'a str, &'a str)> {
+    let mut splits = argument.match_indices('=').map(|(at, _)| (&argument[..at], &argument[at + 1..]));
+    let first = splits.clone().next()?;
+    Some(splits.find(|(name, _)| workflow.input(*name).is_ok()).unwrap_or(first))
+}
+
+/// Sets an input from `NAME=VALUE`. A model may be
 /// named, or given by its key, if it is among these.
 pub(crate) fn set(workflow: &mut Workflow, argument: &str, models: &[ModelRecord]) -> Result<(), InspectError> {
     let fail = |message: String| InspectError::Set { argument: shown(argument), message };
-    let splits: Vec<(&str, &str)> =
-        argument.match_indices('=').map(|(at, _)| (&argument[..at], &argument[at + 1..])).collect();
-    let Some(first) = splits.first() else {
-        return Err(fail("must be NAME=VALUE".into()));
-    };
-    let (name, value) = splits.iter().find(|(name, _)| workflow.input(*name).is_ok()).unwrap_or(first);
+    let (name, value) = split(workflow, argument).ok_or_else(|| fail("must be NAME=VALUE".into()))?;
     let input_error = |source| InspectError::Input { argument: shown(argument), source };
     let text = match value.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|error| fail(format!("cannot read {file}: {error}")))?,
-        None => (*value).to_owned(),
+        None => value.to_owned(),
     };
-    let input = workflow.input(*name).map_err(input_error)?;
+    let input = workflow.input(name).map_err(input_error)?;
     let takes_text = matches!(input.field, InkField::String(_));
     let fitting: Vec<&ModelRecord> = models_named(text.trim(), input, models).collect();
     match fitting[..] {
         [] => {}
-        [model] => return workflow.set_input(*name, model).map_err(input_error),
+        [model] => return workflow.set_input(name, model).map_err(input_error),
         _ => {
             let keys: Vec<&str> = fitting.iter().map(|model| model.key.as_str()).collect();
             return Err(fail(format!("{} models have this name; use a key: {}", keys.len(), keys.join(", "))));
@@ -108,12 +105,12 @@ pub(crate) fn set(workflow: &mut Workflow, argument: &str, models: &[ModelRecord
     let text = if takes_text { text } else { text.trim().to_owned() };
     // A word that is no JSON, or JSON that the field refuses, may still be the name of an image or a scheduler.
     let json = serde_json::from_str::<Value>(&text).ok().filter(|_| !takes_text);
-    let refused = match json.map(|value| workflow.set_input(*name, value)) {
+    let refused = match json.map(|value| workflow.set_input(name, value)) {
         Some(Ok(())) => return Ok(()),
         Some(Err(refused)) => Some(refused),
         None => None,
     };
-    workflow.set_input(*name, text).map_err(|error| input_error(refused.unwrap_or(error)))
+    workflow.set_input(name, text).map_err(|error| input_error(refused.unwrap_or(error)))
 }
 
 /// Models of this name or key that an input takes.
@@ -194,36 +191,31 @@ fn problem_json(problem: &Problem) -> Value {
     members.into()
 }
 
-fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
+fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out: &mut Out<'_>) -> io::Result<()> {
     let definition = workflow.definition();
-    writeln!(out, "{}", paint(style::TITLE, or_unnamed(definition.name())))?;
+    out.line(paint(style::TITLE, or_unnamed(definition.name())))?;
     for (title, text) in [("description", definition.description()), ("author", definition.author())] {
-        if !text.is_empty() {
-            writeln!(out, "  {title}: {text}")?;
+        for (at, line) in text.lines().enumerate() {
+            out.line(if at == 0 { format!("  {title}: {line}") } else { format!("    {line}") })?;
         }
     }
-    writeln!(out, "  schema version {}, {} nodes", definition.meta_version(), definition.node_count())?;
+    out.line(format!("  schema version {}, {} nodes", definition.meta_version(), definition.node_count()))?;
 
-    let title = |text: &str, count: usize| format!("\n{} ({count})", paint(style::TITLE, text));
-    writeln!(out, "{}", title("Inputs", workflow.inputs().len()))?;
+    title("Inputs", workflow.inputs().len(), out)?;
     let rows: Vec<[String; 5]> = workflow.inputs().iter().map(row).collect();
     let widths: Vec<usize> = (0..4).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
     for [index, name, kind, state, value] in &rows {
         let (i, n, k, s) = (widths[0], widths[1], widths[2], widths[3]);
         let line = format!("  {index:>i$}  {name:<n$}  {kind:<k$}  {state:<s$}  {value}");
-        // Padded first: a colour would count as width.
         let line = line.trim_end();
-        match state == MISSING {
-            true => writeln!(out, "{}", paint(style::WARNING, line))?,
-            false => writeln!(out, "{line}")?,
-        }
+        out.line(if state == MISSING { paint(style::WARNING, line) } else { line.into() })?;
     }
 
-    writeln!(out, "{}", title("Saves", outputs.len()))?;
+    title("Saves", outputs.len(), out)?;
     for output in outputs {
         let board = output.board_id.as_deref().map_or("no board".to_owned(), |board| format!("board {board}"));
         let intermediate = if output.is_intermediate { ", intermediate" } else { "" };
-        writeln!(out, "  {} ({}): {board}{intermediate}", output.title, output.node_type)?;
+        out.line(format!("  {} ({}): {board}{intermediate}", output.title, output.node_type))?;
     }
 
     for (heading, lines) in [
@@ -231,24 +223,29 @@ fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out:
         ("Problems", problems.iter().map(|problem| problem.message.as_str()).collect()),
     ] {
         if !lines.is_empty() {
-            writeln!(out, "{}", title(heading, lines.len()))?;
+            title(heading, lines.len(), out)?;
         }
         for line in lines {
-            writeln!(out, "  {line}")?;
+            out.line(format!("  {line}"))?;
         }
     }
-    let verdict = match problems.is_empty() {
+    out.line("")?;
+    out.line(match problems.is_empty() {
         true => paint(style::GOOD, "Ready to run."),
         false => paint(style::WARNING, "Not ready to run: set what is missing with --set NAME=VALUE."),
-    };
-    writeln!(out, "\n{verdict}")
+    })
+}
+
+fn title(text: &str, count: usize, out: &mut Out<'_>) -> io::Result<()> {
+    out.line("")?;
+    out.line(Text::from("").then(paint(style::TITLE, text)).then(format!(" ({count})")))
 }
 
 fn or_unnamed(name: &str) -> &str {
     if name.is_empty() { "(unnamed workflow)" } else { name }
 }
 
-/// Index, name, type, state and value of an input.
+/// Index, name, type, state and value of an input, as they are shown.
 fn row(input: &Input) -> [String; 5] {
     let state = match (input.connected, input.required, input.value()) {
         (true, _, _) => "connected",
@@ -257,8 +254,9 @@ fn row(input: &Input) -> [String; 5] {
         (_, false, _) => "",
     };
     let value = input.value().filter(|_| !input.connected).map(short).unwrap_or_default();
-    let name = input.user_name.lines().next().unwrap_or_default().to_owned();
-    [input.index.to_string(), name, input.field.ink_type().to_owned(), state.to_owned(), value]
+    let name = input.user_name.lines().next().unwrap_or_default();
+    // As wide as they are shown.
+    [&input.index.to_string(), name, input.field.ink_type(), state, &value].map(|cell| visible(cell).into_owned())
 }
 
 /// A value on one line. Models and images go by their names.

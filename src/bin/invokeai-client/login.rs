@@ -1,11 +1,15 @@
 //! `invokeai-client login`.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 
 use clap::Args;
 use invokeai_client::Client;
 
-use crate::Failure;
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::{Out, visible},
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -22,15 +26,29 @@ pub(crate) struct LoginArgs {
     remember: bool,
 }
 
-pub(crate) async fn run(args: LoginArgs, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
-    let password = match io::stdin().is_terminal() {
-        true => rpassword::prompt_password(format!("Password of {} at {}: ", args.email, client.base_url()))?,
+/// Asks for the password. Not while signals are taken: whoever waits at the prompt can leave as ever.
+pub(crate) fn ask(args: &LoginArgs, client: &Client) -> Result<String, Failure> {
+    let failed = |error| Failure::other(format!("cannot read the password: {error}"));
+    match io::stdin().is_terminal() {
+        true => {
+            let prompt = format!("Password of {} at {}: ", args.email, client.base_url());
+            rpassword::prompt_password(visible(&prompt)).map_err(failed)
+        }
         false => {
             let mut line = String::new();
-            io::stdin().read_line(&mut line)?;
-            line.trim_end_matches(['\r', '\n']).to_owned()
+            io::stdin().read_line(&mut line).map_err(failed)?;
+            Ok(line.trim_end_matches(['\r', '\n']).to_owned())
         }
-    };
+    }
+}
+
+pub(crate) async fn run(
+    args: LoginArgs,
+    password: String,
+    client: &Client,
+    out: &mut Out<'_>,
+) -> Result<Exit, Failure> {
     let login = client.auth().login(&args.email, &password, args.remember).await?;
-    Ok(writeln!(out, "{}", login.token)?)
+    out.line(login.token.to_string())?;
+    Ok(Exit::Done)
 }

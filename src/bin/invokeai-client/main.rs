@@ -6,7 +6,9 @@ mod catalogue_source;
 mod cleanup;
 mod completions;
 mod demo;
-
+mod exit;
+mod failure;
+mod folder;
 mod hint;
 mod images;
 mod inspect;
@@ -14,24 +16,24 @@ mod login;
 mod models;
 mod nodes;
 mod picture;
+mod print;
 mod queue;
 mod run;
 mod server;
+mod session;
+mod stop;
 mod style;
 mod table;
 mod watch;
 mod workflows;
 
-use std::{
-    error::Error,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use anstream::eprintln;
 use arguments::{Cli, Command};
 use clap::Parser as _;
-use style::paint;
+use exit::Exit;
+use failure::Failure;
+use print::Out;
 use table::Output;
 
 fn main() -> ExitCode {
@@ -39,113 +41,59 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing is left to tell if the terminal is gone.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            print::usage(&error);
+            return if error.use_stderr() { Exit::Wrong.into() } else { Exit::Done.into() };
         }
     };
     style::choose(cli.color);
-    let mut out = anstream::AutoStream::auto(io::stdout().lock());
-    match run(cli.command, &mut out) {
-        Ok(code) => code,
-        // Whoever reads has had enough, as `head` has.
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{} {error}", paint(style::BAD, "error:"));
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprintln!("  because: {error}");
-                cause = error.source();
-            }
-            if let Some(hint) = hint::for_error(&*error) {
-                eprintln!("  {} {hint}", paint(style::HINT, "try:"));
-            }
-            ExitCode::FAILURE
-        }
-    }
+    run(cli.command).unwrap_or_else(|failure| failure.tell()).into()
 }
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Client(#[from] invokeai_client::Error),
-    #[error("cannot write")]
-    Write(#[from] io::Error),
-    #[error(transparent)]
-    Other(Box<dyn Error + Send + Sync>),
-}
-
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Runs a command that talks to a server.
-fn online<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(work)?)
-}
-
-fn run(command: Command, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>> {
+fn run(command: Command) -> Result<Exit, Failure> {
+    let mut out = Out::standard();
     match command {
-        Command::Inspect { args, source } => Ok(inspect::run(&args, &source.load()?, out)?),
-        Command::Run { args, server } => {
-            let client = server.client()?;
-            online(run::run(args, &client, out))
-        }
+        Command::Inspect { args, source } => inspect::run(&args, &source.load()?, &mut out),
+        Command::Run { args, server } => run::run(&args, &server.client()?),
         Command::Watch { args, server } => {
             let client = server.client()?;
-            online(watch::run(args, &client, out)).map(|()| ExitCode::SUCCESS)
+            session::run_with(&client, None, async |stop| watch::run(args, &client, stop).await)
         }
         Command::Queue { args, server } => {
             let client = server.client()?;
-            online(queue::run(args, &client, out)).map(|()| ExitCode::SUCCESS)
+            session::run(&client, queue::run(args, &client, &mut out))
         }
         Command::Cancel { args, server } => {
             let client = server.client()?;
-            online(queue::cancel(args, &client, out)).map(|()| ExitCode::SUCCESS)
+            session::run(&client, queue::cancel(args, &client, &mut out))
         }
         Command::Boards { json, command, server } => {
             let client = server.client()?;
-            online(boards::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+            session::run(&client, boards::run(command, &client, &mut Output { out, json }))
         }
         Command::Images { json, command, server } => {
             let client = server.client()?;
-            online(images::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+            session::run(&client, images::run(command, &client, &mut Output { out, json }))
         }
         Command::Models { json, command, server } => {
             let client = server.client()?;
-            online(models::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+            session::run(&client, models::run(command, &client, &mut Output { out, json }))
         }
         Command::Workflows { json, command, server } => {
             let client = server.client()?;
-            online(workflows::run(command, &client, &mut Output { out, json })).map(|()| ExitCode::SUCCESS)
+            session::run(&client, workflows::run(command, &client, &mut Output { out, json }))
         }
         Command::Login { args, server } => {
             let client = server.client()?;
-            online(login::run(args, &client, out)).map(|()| ExitCode::SUCCESS)
+            let password = login::ask(&args, &client)?;
+            session::run(&client, login::run(args, password, &client, &mut out))
         }
-        Command::Cleanup { args, server } => online(cleanup::run(args, &server, out)).map(|()| ExitCode::SUCCESS),
-        Command::Nodes { args, source } => {
-            let catalogue = source.load()?;
-            nodes::print(&catalogue, &args, out)?;
-            Ok(ExitCode::SUCCESS)
+        Command::Cleanup { args, server } => {
+            let client = args.client(&server)?;
+            session::run(&client, cleanup::run(args, &client, &mut out))
         }
-        Command::Demo { args } => online(demo::run(args, out)).map(|()| ExitCode::SUCCESS),
-        Command::Completions { args } => {
-            completions::completions(&args, out)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Man { args } => {
-            completions::man(&args, out)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Nodes { args, source } => nodes::print(&*source.load()?, &args, &mut out),
+        Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
+        Command::Completions { args } => completions::completions(&args, &mut out).map(|()| Exit::Done),
+        Command::Man { args } => completions::man(&args, &mut out).map(|()| Exit::Done),
     }
 }

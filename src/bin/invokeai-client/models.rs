@@ -1,6 +1,5 @@
 //! `invokeai-client models`.
 
-use anstream::eprintln;
 use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{
@@ -9,7 +8,7 @@ use invokeai_client::{
     schema::ModelRecord,
 };
 
-use crate::{Failure, table::Output};
+use crate::{exit::Exit, failure::Failure, print::note, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
@@ -43,7 +42,7 @@ pub(crate) enum ModelsCommand {
     },
 }
 
-pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     match command {
         ModelsCommand::List { base, model_type } => {
             let fits = |model: &ModelRecord| {
@@ -56,7 +55,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
         }
         ModelsCommand::Get { key } => {
             let model = client.model(key).get().await?;
-            writeln!(output.out, "{:#}", model.to_json())?;
+            output.out.json_document(&model.to_json())?;
         }
         ModelsCommand::Put { source, in_place } => {
             let source = match source {
@@ -66,24 +65,25 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                 source => ModelSource::hugging_face(source),
             };
             let install = client.models().install(source).await?;
+            note("Ctrl-C stops the watching, not the installation");
             let mut progress = std::pin::pin!(install.progress());
             while let Some(job) = progress.try_next().await? {
-                eprintln!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes);
+                note(format!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes));
             }
             match install.wait().await? {
                 InstallOutcome::Installed(model) => print(&model, output)?,
                 InstallOutcome::UnknownType(model) => {
                     print(&model, output)?;
-                    eprintln!("InvokeAI does not know what this is: no node can use it");
+                    note("InvokeAI does not know what this is: no node can use it");
                 }
                 InstallOutcome::Duplicate { message } => {
-                    return Err(Failure::Other(format!("installed already: {message}").into()));
+                    return Err(Failure::other(format!("installed already: {message}")));
                 }
                 InstallOutcome::Failed { reason, message } => {
-                    return Err(Failure::Other(format!("not installed: {reason}: {message}").into()));
+                    return Err(Failure::other(format!("not installed: {reason}: {message}")));
                 }
                 // Cancelled, or an outcome of a later version.
-                other => return Err(Failure::Other(format!("not installed: {other:?}").into())),
+                other => return Err(Failure::other(format!("not installed: {other:?}"))),
             }
         }
         ModelsCommand::Rm { keys } => {
@@ -93,7 +93,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
             }
         }
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 fn print(model: &ModelRecord, output: &mut Output<'_>) -> std::io::Result<()> {

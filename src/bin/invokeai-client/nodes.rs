@@ -3,7 +3,13 @@
 use clap::Args;
 use invokeai_client::schema::{Constraints, InputTemplate, NodeCatalogue, NodeTemplate, OutputTemplate};
 use serde_json::{Map, Value, json};
-use std::io::{self, Write};
+use std::io;
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::{Out, visible},
+};
 
 /// What of the catalogue to print, and how.
 #[derive(Debug, Args)]
@@ -16,17 +22,8 @@ pub(crate) struct NodesArgs {
     json: bool,
 }
 
-/// Why nothing could be printed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NodesError {
-    #[error("no node type `{name}` in the catalogue{hint}")]
-    UnknownType { name: String, hint: String },
-    #[error("cannot write: {0}")]
-    Write(#[from] io::Error),
-}
-
 /// Prints the catalogue, or one node of it.
-pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut dyn Write) -> Result<(), NodesError> {
+pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let nodes: Vec<&NodeTemplate> = match &args.node_type {
         None => catalogue.iter().collect(),
         Some(name) => vec![catalogue.get(name).ok_or_else(|| unknown_type(catalogue, name))?],
@@ -34,7 +31,7 @@ pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut dyn W
     match nodes.as_slice() {
         nodes if args.json => {
             let list: Value = nodes.iter().map(|node| node_json(node)).collect();
-            writeln!(out, "{list:#}")?;
+            out.json_document(&list)?;
         }
         [node] => print_node(node, out)?,
         nodes => {
@@ -42,17 +39,17 @@ pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut dyn W
             print_unreadable(catalogue, out)?;
         }
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
-fn unknown_type(catalogue: &NodeCatalogue, name: &str) -> NodesError {
+fn unknown_type(catalogue: &NodeCatalogue, name: &str) -> Failure {
     let similar: Vec<_> = catalogue.iter().map(|node| node.node_type.as_str()).filter(|t| t.contains(name)).collect();
     let hint = match similar.as_slice() {
         [] => String::new(),
         similar if similar.len() > 12 => format!("; {} types contain it", similar.len()),
         similar => format!("; types that contain it: {}", similar.join(", ")),
     };
-    NodesError::UnknownType { name: name.to_owned(), hint }
+    Failure::other(format!("no node type `{name}` in the catalogue{hint}"))
 }
 
 fn node_json(node: &NodeTemplate) -> Value {
@@ -111,31 +108,32 @@ fn output_json(output: &OutputTemplate) -> Value {
     json!({"name": output.name, "title": output.title, "field_type": output.field_type.to_json()})
 }
 
-fn print_list(nodes: &[&NodeTemplate], out: &mut dyn Write) -> io::Result<()> {
+fn print_list(nodes: &[&NodeTemplate], out: &mut Out<'_>) -> io::Result<()> {
     let row = |node: &&NodeTemplate| {
         [node.node_type.as_str(), node.title.as_str(), category(node), node.version.as_str()].map(str::to_owned)
     };
     print_table(["TYPE", "TITLE", "CATEGORY", "VERSION"], nodes.iter().map(row).collect(), out)?;
-    writeln!(out, "{} node types", nodes.len())
+    out.line(format!("{} node types", nodes.len()))
 }
 
 /// What the catalogue had to leave out, so that a missing field of a custom node is no riddle.
-fn print_unreadable(catalogue: &NodeCatalogue, out: &mut dyn Write) -> io::Result<()> {
+fn print_unreadable(catalogue: &NodeCatalogue, out: &mut Out<'_>) -> io::Result<()> {
     for unreadable in catalogue.unreadable() {
         let field = unreadable.field.as_ref().map(|field| format!(".{field}")).unwrap_or_default();
-        writeln!(out, "left out: {}{field} ({})", unreadable.schema, unreadable.reason)?;
+        out.line(format!("left out: {}{field} ({})", unreadable.schema, unreadable.reason))?;
     }
     Ok(())
 }
 
-fn print_node(node: &NodeTemplate, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{} ({})", node.title, node.node_type)?;
+fn print_node(node: &NodeTemplate, out: &mut Out<'_>) -> io::Result<()> {
+    out.line(format!("{} ({})", node.title, node.node_type))?;
     let (version, pack) = (&node.version, &node.node_pack);
-    writeln!(out, "version {version}, {pack}, {}, {}", category(node), node.classification)?;
+    out.line(format!("version {version}, {pack}, {}, {}", category(node), node.classification))?;
     if !node.description.is_empty() {
-        writeln!(out, "{}", node.description)?;
+        node.description.lines().try_for_each(|line| out.line(line))?;
     }
-    writeln!(out, "\nInputs")?;
+    out.line("")?;
+    out.line("Inputs")?;
     let inputs = inputs(node);
     let rows = inputs.iter().map(|input| {
         let required = if input.required { "required" } else { "" };
@@ -144,7 +142,8 @@ fn print_node(node: &NodeTemplate, out: &mut dyn Write) -> io::Result<()> {
         [input.name.clone(), field_type, input.input.to_string(), required.into(), default, rules(input)]
     });
     print_table(["NAME", "TYPE", "BY", "", "DEFAULT", "RULES"], rows.collect(), out)?;
-    writeln!(out, "\nOutputs ({})", node.output_type)?;
+    out.line("")?;
+    out.line(format!("Outputs ({})", node.output_type))?;
     let rows = node.outputs.values().map(|output| [output.name.clone(), output.field_type.to_string()]);
     print_table(["NAME", "TYPE"], rows.collect(), out)
 }
@@ -170,8 +169,10 @@ fn rules(input: &InputTemplate) -> String {
 }
 
 /// Prints rows in columns; the last column is as wide as it needs to be.
-fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mut Out<'_>) -> io::Result<()> {
+    // As wide as they are shown.
+    let rows = std::iter::once(head.map(str::to_owned)).chain(rows);
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| visible(&cell).into_owned())).collect();
     let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -180,7 +181,7 @@ fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mu
     }
     for row in &rows {
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "  {}", cells.join("  ").trim_end())?;
+        out.line(format!("  {}", cells.join("  ").trim_end()))?;
     }
     Ok(())
 }
@@ -189,10 +190,10 @@ fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mu
 mod tests {
     use super::*;
 
-    fn printed(node_type: Option<&str>, json: bool) -> Result<String, NodesError> {
+    fn printed(node_type: Option<&str>, json: bool) -> Result<String, Failure> {
         let args = NodesArgs { node_type: node_type.map(str::to_owned), json };
         let mut out = Vec::new();
-        print(NodeCatalogue::embedded(), &args, &mut out)?;
+        print(NodeCatalogue::embedded(), &args, &mut Out::memory(&mut out))?;
         Ok(String::from_utf8(out).expect("UTF-8"))
     }
 

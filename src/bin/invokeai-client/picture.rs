@@ -1,15 +1,9 @@
 //! Pictures on a terminal.
 
-use std::{
-    env,
-    fmt::Write as _,
-    io::{self, IsTerminal as _, Write as _},
-};
+use std::{env, fmt::Write as _, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use image::{DynamicImage, ImageError, ImageFormat, imageops::FilterType};
-
-use crate::Failure;
+use image::{DynamicImage, ImageError, ImageFormat};
 
 /// Widest and highest, in characters: several pictures of a run should fit on one screen.
 const WIDTH: u32 = 60;
@@ -40,21 +34,14 @@ impl Terminal {
     }
 }
 
-/// Shows a picture on standard output. Does nothing where that is no terminal, or colours are off.
-pub(crate) fn show(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    if !stdout.is_terminal() || anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never {
-        return Ok(());
-    }
-    let terminal = Terminal::of(|name| env::var(name).ok());
-    let text = image::load_from_memory(bytes).and_then(|picture| drawn(&picture, terminal));
-    let text = text.map_err(|error| Failure::Other(error.into()))?;
-    Ok(stdout.write_all(text.as_bytes())?)
+/// A picture as the terminal takes it: only escape sequences and characters of this module's making.
+pub(crate) fn drawn(file: &[u8]) -> Result<String, ImageError> {
+    draw(&image::load_from_memory(file)?, Terminal::of(|name| env::var(name).ok()))
 }
 
-fn drawn(picture: &DynamicImage, terminal: Terminal) -> Result<String, ImageError> {
+fn draw(picture: &DynamicImage, terminal: Terminal) -> Result<String, ImageError> {
     // Small pictures are not blown up. A character is twice as high as it is wide.
-    let highest = HEIGHT * 2 * picture.width() / picture.height().max(1);
+    let highest = scaled(HEIGHT * 2, picture.width(), picture.height());
     let columns = WIDTH.min(picture.width()).min(highest).max(1);
     Ok(match terminal {
         Terminal::Kitty => kitty(&png(picture)?, columns),
@@ -64,6 +51,12 @@ fn drawn(picture: &DynamicImage, terminal: Terminal) -> Result<String, ImageErro
         }
         Terminal::Blocks => blocks(picture, columns),
     })
+}
+
+/// `length * numerator / denominator`. A picture may be as wide as a number can be.
+fn scaled(length: u32, numerator: u32, denominator: u32) -> u32 {
+    let scaled = u64::from(length) * u64::from(numerator) / u64::from(denominator.max(1));
+    u32::try_from(scaled).unwrap_or(u32::MAX)
 }
 
 fn png(picture: &DynamicImage) -> Result<Vec<u8>, ImageError> {
@@ -90,8 +83,9 @@ fn kitty(png: &[u8], columns: u32) -> String {
 /// The upper pixel is the colour of the character, the lower one that of its ground.
 fn blocks(picture: &DynamicImage, columns: u32) -> String {
     // A very slim picture is drawn wider than it is.
-    let rows = (columns * picture.height() / picture.width().max(1)).div_ceil(2).clamp(1, HEIGHT);
-    let small = picture.resize_exact(columns, rows * 2, FilterType::Triangle).into_rgb8();
+    let rows = scaled(columns, picture.height(), picture.width()).div_ceil(2).clamp(1, HEIGHT);
+    // Other ways to shrink it hold a strip of the whole width in memory, sixteen bytes a pixel.
+    let small = picture.thumbnail_exact(columns, rows * 2).into_rgb8();
     let mut text = String::new();
     for row in 0..rows {
         for column in 0..columns {
@@ -144,11 +138,11 @@ mod tests {
     fn every_shape_is_drawn_within_the_limits() {
         for (width, height) in [(1, 1), (1, 5000), (5000, 1), (64, 64), (1024, 768)] {
             let picture = DynamicImage::new_rgb8(width, height);
-            let text = drawn(&picture, Terminal::Blocks).unwrap();
+            let text = draw(&picture, Terminal::Blocks).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             assert!((1..=HEIGHT as usize).contains(&lines.len()), "{width} x {height}: {} lines", lines.len());
             assert!(lines.iter().all(|line| (1..=WIDTH as usize).contains(&line.matches('▀').count())));
-            assert!(drawn(&picture, Terminal::Iterm).unwrap().contains("File=inline=1"));
+            assert!(draw(&picture, Terminal::Iterm).unwrap().contains("File=inline=1"));
         }
     }
 }

@@ -1,15 +1,15 @@
 //! `invokeai-client queue` and `cancel`.
 
-use std::io::Write;
-
 use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, queue::DEFAULT_QUEUE};
 use serde_json::json;
 
 use crate::{
-    Failure,
-    style::{self, paint},
+    exit::Exit,
+    failure::Failure,
+    print::{Out, Text, paint},
+    style,
 };
 
 #[derive(Debug, Args)]
@@ -62,42 +62,50 @@ pub(crate) struct CancelArgs {
     items: Vec<i64>,
 }
 
-pub(crate) async fn run(args: QueueArgs, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) async fn run(args: QueueArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let queue = client.queue(&args.queue);
-    let done = |what: &str, count: u64, out: &mut dyn Write| match args.json {
-        true => writeln!(out, "{}", json!({ what: count })),
-        false => writeln!(out, "{what}: {count}"),
+    let done = |what: &str, count: u64, out: &mut Out<'_>| match args.json {
+        true => out.json(&json!({ what: count })),
+        false => out.line(format!("{what}: {count}")),
     };
     match args.command.unwrap_or(QueueCommand::Status) {
         QueueCommand::Status => {
             let status = queue.status().await?;
             if args.json {
-                writeln!(out, "{}", json!(status))?;
+                out.json(&status)?;
             } else {
                 let counts = status.queue.counts;
-                writeln!(out, "{:>8} pending\n{:>8} in progress", counts.pending, counts.in_progress)?;
-                writeln!(out, "{:>8} completed\n{:>8} failed", counts.completed, counts.failed)?;
-                writeln!(out, "{:>8} canceled\n{:>8} in all", counts.canceled, counts.total)?;
-                writeln!(out, "processor {}", if status.processor.is_started { "runs" } else { "is paused" })?;
+                for (count, what) in [
+                    (counts.pending, "pending"),
+                    (counts.in_progress, "in progress"),
+                    (counts.completed, "completed"),
+                    (counts.failed, "failed"),
+                    (counts.canceled, "canceled"),
+                    (counts.total, "in all"),
+                ] {
+                    out.line(format!("{count:>8} {what}"))?;
+                }
+                out.line(if status.processor.is_started { "processor runs" } else { "processor is paused" })?;
             }
         }
         QueueCommand::List => {
             let mut items = std::pin::pin!(queue.items());
             while let Some(item) = items.try_next().await? {
                 if args.json {
-                    writeln!(out, "{}", json!(item))?;
+                    out.json(&item)?;
                 } else {
                     let created = item.created_at.as_ref().map_or("", |time| time.as_str());
                     let status = paint(style::of_status(item.status.as_str()), format!("{:<12}", item.status));
-                    writeln!(out, "{:>8}  {status} {created:<23}  {}", item.item_id, item.batch_id)?;
+                    let line = Text::from(format!("{:>8}  ", item.item_id)).then(status);
+                    out.line(line.then(format!(" {created:<23}  {}", item.batch_id)))?;
                 }
             }
         }
         QueueCommand::Retry { items } => {
             let fresh = queue.retry(&items).await?;
             match args.json {
-                true => writeln!(out, "{}", json!({ "item_ids": fresh }))?,
-                false => writeln!(out, "new items: {fresh:?}")?,
+                true => out.json(&json!({ "item_ids": fresh }))?,
+                false => out.line(format!("new items: {fresh:?}"))?,
             }
         }
         QueueCommand::Pause => _ = queue.pause().await?,
@@ -105,19 +113,19 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, out: &mut dyn Write) -
         QueueCommand::Prune => done("deleted", queue.prune().await?, out)?,
         QueueCommand::Clear => done("deleted", queue.clear().await?, out)?,
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
-pub(crate) async fn cancel(args: CancelArgs, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) async fn cancel(args: CancelArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let queue = client.queue(&args.queue);
     if args.all_except_current {
-        writeln!(out, "canceled: {}", queue.cancel_all_except_current().await?)?;
+        out.line(format!("canceled: {}", queue.cancel_all_except_current().await?))?;
     }
     if !args.batches.is_empty() {
-        writeln!(out, "canceled: {}", queue.cancel_batches(args.batches).await?)?;
+        out.line(format!("canceled: {}", queue.cancel_batches(args.batches).await?))?;
     }
     for id in args.items {
-        writeln!(out, "{id}: {}", queue.cancel_item(id).await?.status)?;
+        out.line(format!("{id}: {}", queue.cancel_item(id).await?.status))?;
     }
-    Ok(())
+    Ok(Exit::Done)
 }

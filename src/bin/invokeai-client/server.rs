@@ -1,9 +1,7 @@
 //! Which server to talk to.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use invokeai_client::{Client, Result};
+use invokeai_client::{Client, ClientBuilder, Result};
 
 /// The server, for commands that need one
 #[derive(Debug, Clone, Args)]
@@ -33,15 +31,12 @@ pub(crate) struct ServerArgs {
 
 impl ServerArgs {
     pub(crate) fn client(&self) -> Result<Client> {
-        self.client_with(None)
+        self.client_with(|builder| builder)
     }
 
-    /// A client that records what it makes in a ledger.
-    pub(crate) fn client_with(&self, ledger: Option<PathBuf>) -> Result<Client> {
-        let mut builder = Client::builder(&self.server);
-        if let Some(ledger) = ledger {
-            builder = builder.ledger(ledger);
-        }
+    /// A client with something more to it.
+    pub(crate) fn client_with(&self, more: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client> {
+        let mut builder = more(Client::builder(&self.server));
         if let Some(token) = &self.token {
             builder = builder.token(token);
         }

@@ -28,11 +28,6 @@ pub(crate) const HELP: Styles = Styles::styled()
     .valid(GOOD)
     .invalid(WARNING);
 
-/// A text in a style.
-pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> impl std::fmt::Display {
-    format!("{style}{text}{style:#}")
-}
-
 /// The style for the status of a queue item or an installation.
 pub(crate) fn of_status(status: &str) -> Style {
     match status {

@@ -1,17 +1,20 @@
 //! Rows for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::io;
 
-use anstream::eprintln;
 use invokeai_client::download::DownloadReport;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::Failure;
+use crate::{
+    exit::Exit,
+    failure::{Failure, with_causes},
+    print::{Out, note, visible},
+};
 
 /// Where and how to print.
 pub(crate) struct Output<'a> {
-    pub(crate) out: &'a mut dyn Write,
+    pub(crate) out: Out<'a>,
     pub(crate) json: bool,
 }
 
@@ -24,32 +27,34 @@ impl Output<'_> {
         cells: [String; N],
     ) -> io::Result<()> {
         if self.json {
-            return writeln!(self.out, "{}", json!(value));
+            return self.out.json(value);
         }
-        let cells: Vec<String> = widths.iter().zip(&cells).map(|(width, cell)| format!("{cell:<width$}")).collect();
-        writeln!(self.out, "{}", cells.join("  ").trim_end())
+        // As wide as it is shown.
+        let cells = widths.iter().zip(&cells).map(|(width, cell)| format!("{:<width$}", visible(cell)));
+        self.out.line(cells.collect::<Vec<_>>().join("  ").trim_end())
     }
 
     /// What was downloaded; an error if anything was not.
-    pub(crate) fn downloaded(&mut self, report: &DownloadReport) -> Result<(), Failure> {
+    pub(crate) fn downloaded(&mut self, report: &DownloadReport) -> Result<Exit, Failure> {
         for saved in &report.saved {
             self.done("saved", &saved.path.display().to_string())?;
         }
         for failure in &report.failed {
-            let reason = failure.error.as_ref().map_or_else(|| "the server gave no reason".into(), ToString::to_string);
-            eprintln!("{} was not downloaded: {reason}", failure.name);
+            let reason = failure.error.as_ref().map(|error| with_causes(error));
+            let reason = reason.unwrap_or_else(|| "the server gave no reason".into());
+            note(format!("{} was not downloaded: {reason}", failure.name));
         }
         match report.is_success() {
-            true => Ok(()),
-            false => Err(Failure::Other("some images were not downloaded".into())),
+            true => Ok(Exit::Done),
+            false => Err(Failure::other("some images were not downloaded")),
         }
     }
 
     /// What became of one thing.
     pub(crate) fn done(&mut self, what: &str, name: &str) -> io::Result<()> {
         match self.json {
-            true => writeln!(self.out, "{}", json!({ what: name })),
-            false => writeln!(self.out, "{what} {name}"),
+            true => self.out.json(&json!({ what: name })),
+            false => self.out.line(format!("{what} {name}")),
         }
     }
 }

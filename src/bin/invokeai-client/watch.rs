@@ -1,8 +1,5 @@
 //! `invokeai-client watch`: the server's events, line by line.
 
-use std::io::Write;
-
-use anstream::eprintln;
 use clap::Args;
 use futures::StreamExt as _;
 use invokeai_client::{
@@ -11,7 +8,12 @@ use invokeai_client::{
 };
 use serde_json::json;
 
-use crate::Failure;
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::{Out, note},
+    stop::Stop,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
@@ -26,22 +28,27 @@ pub(crate) struct WatchArgs {
     json: bool,
 }
 
-pub(crate) async fn run(args: WatchArgs, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
+/// Until it is stopped: that is how one ends it, and no failure.
+pub(crate) async fn run(args: WatchArgs, client: &Client, stop: &Stop) -> Result<Exit, Failure> {
+    match stop.or(watch(args, client)).await {
+        Ok(ended) => ended,
+        Err(_) => Ok(Exit::Done),
+    }
+}
+
+async fn watch(args: WatchArgs, client: &Client) -> Result<Exit, Failure> {
+    let mut out = Out::standard();
     let mut filter = EventFilter::all().items(args.items);
     if let Some(queue) = args.queue {
         filter = filter.queue(queue);
     }
     let mut events = client.event_hub().subscribe(filter);
-    events.connected().await.map_err(|error| Failure::Other(error.into()))?;
-    eprintln!("watching {}; Ctrl-C ends it", client.base_url());
+    events.connected().await.map_err(Failure::other)?;
+    note(format!("watching {}; Ctrl-C ends it", client.base_url()));
     loop {
-        let item = tokio::select! {
-            item = events.next() => item,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-        };
-        match item {
+        match events.next().await {
             Some(Ok(EventItem::Event(event))) if args.json => {
-                writeln!(out, "{}", json!({"event": event.name(), "data": event.data()}))?;
+                out.json(&json!({"event": event.name(), "data": event.data()}))?;
             }
             Some(Ok(EventItem::Event(event))) => {
                 let item = event.item_id().map_or(String::new(), |id| format!(" item {id}"));
@@ -53,13 +60,13 @@ pub(crate) async fn run(args: WatchArgs, client: &Client, out: &mut dyn Write) -
                 let text =
                     |key: &str| event.data().get(key).and_then(|text| text.as_str()).map(|text| format!(" {text}"));
                 let said = text("status").or_else(|| text("message")).unwrap_or_default();
-                writeln!(out, "{}{item}{node}{said}{part}", event.name())?;
+                out.line(format!("{}{item}{node}{said}{part}", event.name()))?;
             }
-            Some(Ok(EventItem::Gap(gap))) => eprintln!("{gap}"),
-            Some(Ok(EventItem::Disconnected { error })) => eprintln!("disconnected: {error}"),
+            Some(Ok(EventItem::Gap(gap))) => note(gap.to_string()),
+            Some(Ok(EventItem::Disconnected { error })) => note(format!("disconnected: {error}")),
             Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(Failure::Other(error.into())),
-            None => return Ok(()),
+            Some(Err(error)) => return Err(Failure::other(error)),
+            None => return Ok(Exit::Done),
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, library::SavedWorkflow};
 
-use crate::{Failure, table::Output};
+use crate::{exit::Exit, failure::Failure, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowsCommand {
@@ -38,7 +38,7 @@ pub(crate) enum WorkflowsCommand {
     },
 }
 
-pub(crate) async fn run(command: WorkflowsCommand, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(crate) async fn run(command: WorkflowsCommand, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let library = client.library();
     match command {
         WorkflowsCommand::List { search } => {
@@ -71,10 +71,10 @@ pub(crate) async fn run(command: WorkflowsCommand, client: &Client, output: &mut
             }
         }
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 async fn find(client: &Client, workflow: &str) -> Result<SavedWorkflow, Failure> {
     let found = client.library().find(workflow).await?;
-    found.ok_or_else(|| Failure::Other(format!("there is no saved workflow of the id or name `{workflow}`").into()))
+    found.ok_or_else(|| Failure::other(format!("there is no saved workflow of the id or name `{workflow}`")))
 }

@@ -1,0 +1,89 @@
+//! How this program ends.
+
+use std::process::ExitCode;
+
+use crate::stop::Why;
+
+/// How this program ends, from good to bad: of two, the later one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// All went well.
+    Done,
+    /// A run was canceled on the server, or its time was up.
+    Canceled,
+    /// A run failed on the server.
+    Failed,
+    /// Anything else went wrong.
+    Wrong,
+    /// The workflow is not ready.
+    NotReady,
+    /// The terminal was closed.
+    HangUp,
+    /// Ctrl-C.
+    Interrupt,
+    /// The system, or another program, asked for it.
+    Terminate,
+}
+
+/// Every exit code and what it means, as `--help` shows them.
+pub(crate) const TABLE: [(Exit, &str); 8] = [
+    (Exit::Done, "done"),
+    (Exit::Wrong, "anything that went wrong, wrong arguments included"),
+    (Exit::NotReady, "the workflow is not ready to run (inspect, run)"),
+    (Exit::Failed, "a run failed on the server"),
+    (Exit::Canceled, "a run was canceled on the server, or its --timeout was up"),
+    (Exit::HangUp, "ended by the closing of the terminal (SIGHUP)"),
+    (Exit::Interrupt, "ended by Ctrl-C (SIGINT); `watch` and `demo` end so with 0"),
+    (Exit::Terminate, "ended by SIGTERM; `watch` and `demo` end so with 0"),
+];
+
+impl Exit {
+    /// Numbers of signals are added to 128, as shells do.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Wrong => 1,
+            Self::NotReady => 2,
+            Self::Failed => 3,
+            Self::Canceled => 4,
+            Self::HangUp => 129,
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+impl From<Why> for Exit {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::TimeUp => Self::Canceled,
+            Why::HangUp => Self::HangUp,
+            Why::Interrupt => Self::Interrupt,
+            Why::Terminate => Self::Terminate,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The table as lines of text.
+pub(crate) fn table() -> String {
+    TABLE.iter().map(|(exit, meaning)| format!("\n  {:<4} {meaning}", exit.code())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_has_each_code_once_in_order() {
+        let codes: Vec<u8> = TABLE.iter().map(|(exit, _)| exit.code()).collect();
+        assert!(codes.is_sorted() && codes.iter().collect::<BTreeSet<_>>().len() == codes.len(), "{codes:?}");
+    }
+}

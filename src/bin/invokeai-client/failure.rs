@@ -1,0 +1,92 @@
+//! Why a command failed, and how that is told.
+
+use std::{error::Error as AnyError, io};
+
+use invokeai_client::Error;
+
+use crate::{
+    exit::Exit,
+    hint,
+    print::{note, paint},
+    stop::Why,
+    style,
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Client(#[from] Error),
+    #[error("cannot write")]
+    Write(#[from] io::Error),
+    #[error(transparent)]
+    Other(Box<dyn AnyError + Send + Sync>),
+    /// The workflow cannot be run as it is, for these reasons.
+    #[error("the workflow is not ready: {}", .0.join("; "))]
+    NotReady(Vec<String>),
+    /// It was asked to stop, and says nothing more.
+    #[error("stopped: {0:?}")]
+    Stopped(Why),
+}
+
+impl Failure {
+    /// For what is best said in words.
+    pub(crate) fn other(error: impl Into<Box<dyn AnyError + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// Says what went wrong, and how the program ends.
+    pub(crate) fn tell(&self) -> Exit {
+        match self {
+            Self::Stopped(why) => (*why).into(),
+            // Whoever reads has had enough, as `head` has.
+            failure if failure.is_broken_pipe() => Exit::Done,
+            Self::NotReady(problems) => not_ready(problems),
+            Self::Client(Error::NotReady(problems)) => {
+                not_ready(&problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>())
+            }
+            failure => {
+                tell(failure);
+                Exit::Wrong
+            }
+        }
+    }
+
+    /// Whether nobody reads what is printed any more. A connection that breaks has nothing to do with it.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn not_ready(problems: &[String]) -> Exit {
+    for problem in problems {
+        note(paint(style::WARNING, "not ready:").then(format!(" {problem}")));
+    }
+    let next = " set what is missing with --set NAME=VALUE or --upload NAME=FILE";
+    note(paint(style::HINT, "  try:").then(next));
+    Exit::NotReady
+}
+
+/// Prints an error with its causes and the next step.
+pub(crate) fn tell(error: &(dyn AnyError + 'static)) {
+    note(paint(style::BAD, "error:").then(format!(" {error}")));
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        note(format!("  because: {error}"));
+        cause = error.source();
+    }
+    if let Some(hint) = hint::for_error(error) {
+        note(paint(style::HINT, "  try:").then(format!(" {hint}")));
+    }
+}
+
+/// An error and its causes, on one line.
+pub(crate) fn with_causes(error: &(dyn AnyError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

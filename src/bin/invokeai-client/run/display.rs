@@ -1,0 +1,112 @@
+//! How far a run is: one bar over all items on a terminal, a line for each node elsewhere.
+
+use invokeai_client::{
+    Job, Submission,
+    events::{Event, EventItem},
+    progress::Progress,
+};
+
+use crate::print::{Bar, Text, note};
+
+pub(super) struct Display {
+    bar: Option<Bar>,
+    lines: bool,
+    /// What was said last.
+    said: String,
+    ended: u64,
+    requested: u64,
+    /// The items known so far, by id.
+    jobs: Vec<Job>,
+}
+
+impl Display {
+    pub(super) fn new(json: bool, submission: &Submission) -> Self {
+        let bar = if json { None } else { Bar::new() };
+        let mut display = Self {
+            lines: bar.is_none() && !json,
+            bar,
+            said: String::new(),
+            ended: 0,
+            requested: submission.requested(),
+            jobs: Vec::new(),
+        };
+        display.show(0.0, "waiting");
+        display
+    }
+
+    /// The bar, for those who print beside it.
+    pub(super) fn bar(&self) -> Option<&Bar> {
+        self.bar.as_ref()
+    }
+
+    /// Takes an event of the batch into account.
+    pub(super) fn take(&mut self, submission: &Submission, item: &EventItem) {
+        let EventItem::Event(event) = item else { return };
+        if let (true, Some(id)) = (self.bar.is_some() || self.lines, event.item_id())
+            && let Some(progress) = self.progress(submission, id)
+        {
+            self.show_item(id, event, &progress);
+        }
+    }
+
+    fn progress(&mut self, submission: &Submission, id: i64) -> Option<Progress> {
+        // Pieces of a large batch are added as it goes on.
+        if submission.enqueued() != self.jobs.len() as u64 {
+            self.jobs = submission.jobs();
+        }
+        let at = self.jobs.binary_search_by_key(&id, Job::item_id).ok()?;
+        Some(self.jobs[at].progress())
+    }
+
+    fn show_item(&mut self, id: i64, event: &Event, progress: &Progress) {
+        // A moment after its end there may be an event of an item still.
+        if progress.is_finished() || !event.is_progress() && event.invocation().is_none() && event.status().is_none() {
+            return;
+        }
+        let node = progress.node.as_ref().map(|node| node.title.as_deref().unwrap_or(&node.node_type).to_owned());
+        let doing = node.unwrap_or_else(|| progress.status.to_string());
+        if self.lines {
+            let line = format!("item {id}: {}/{} {doing}", progress.nodes_done, progress.nodes_total);
+            if self.said != line {
+                note(line.clone());
+                self.said = line;
+            }
+            return;
+        }
+        let doing = match &progress.message {
+            Some(message) => format!("item {id}: {doing}: {message}"),
+            None => format!("item {id}: {doing}"),
+        };
+        self.show(progress.fraction(), &doing);
+    }
+
+    /// Takes note that an item has ended.
+    pub(super) fn ended(&mut self) {
+        self.ended = self.ended.saturating_add(1);
+        self.show(0.0, "");
+    }
+
+    fn show(&mut self, part: f64, doing: &str) {
+        if let Some(bar) = &self.bar {
+            let all = self.requested.max(1) as f64;
+            let prefix = format!("{} of {}", self.ended, self.requested);
+            bar.show(&prefix, ((self.ended as f64 + part) / all).clamp(0.0, 1.0), doing);
+        }
+    }
+
+    /// Says something beside the bar.
+    pub(super) fn note(&self, text: impl Into<Text>) {
+        match &self.bar {
+            Some(bar) => bar.without(|| note(text)),
+            None => note(text),
+        }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.clear();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The end of a run: whatever way it comes, what was begun is undone here and nowhere else.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Run;
+use crate::{
+    cleanup,
+    exit::Exit,
+    failure::{Failure, with_causes},
+    print::{note, paint},
+    session,
+    stop::Why,
+    style,
+};
+
+/// How often, and with which pauses, a batch is looked for that was sent and has no answer.
+const LOOKS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(300);
+
+impl Run<'_> {
+    /// Cancels what has not ended, cleans up if asked to, and says how the program ends. Asked again to stop, or out of
+    /// time, it ends at once and says what is left.
+    pub(super) async fn end(&self, outcome: Result<(), Failure>) -> Result<Exit, Failure> {
+        let exit = match &outcome {
+            Ok(()) => self.tally.worst,
+            Err(failure) => self.tally.worst.max(self.tell(failure)),
+        };
+        let undo = async {
+            let canceled = if outcome.is_err() { self.cancel().await } else { true };
+            let cleaned = if self.args.cleanup { self.clean_up().await } else { true };
+            canceled && cleaned
+        };
+        let mut undo = std::pin::pin!(undo);
+        let already_asked = matches!(outcome, Err(Failure::Stopped(_)));
+        let asked = async {
+            match already_asked {
+                true => std::future::pending().await,
+                false => self.stop.asked().await,
+            }
+        };
+        let mut asked = std::pin::pin!(asked);
+        let mut was_asked = false;
+        loop {
+            tokio::select! {
+                biased;
+                why = self.stop.at_once() => {
+                    note(paint(style::WARNING, "ended before everything was undone"));
+                    session::tell_left_behind(self.client);
+                    return Ok(exit.max(why.into()));
+                }
+                _ = &mut asked, if !was_asked => {
+                    was_asked = true;
+                    note("still cleaning up; Ctrl-C again to end at once");
+                }
+                undone = &mut undo => return Ok(if undone { exit } else { exit.max(Exit::Wrong) }),
+            }
+        }
+    }
+
+    /// Says why this ends, and what that means for the exit code.
+    fn tell(&self, failure: &Failure) -> Exit {
+        match failure {
+            Failure::Stopped(Why::TimeUp) => note("time is up"),
+            Failure::Stopped(_) => note("stopping; Ctrl-C again to end at once"),
+            failure if failure.is_broken_pipe() => {
+                note("nobody reads what is printed any more");
+                return if self.batch.submission().is_some() { Exit::Canceled } else { Exit::Done };
+            }
+            _ => {}
+        }
+        failure.tell()
+    }
+
+    /// Cancels the batch. Says whether that can be relied on.
+    async fn cancel(&self) -> bool {
+        let canceled = match self.batch.submission() {
+            Some(submission) => submission.cancel().await,
+            None if self.batch.is_unanswered() => self.cancel_unanswered().await,
+            None => return true,
+        };
+        match canceled {
+            Ok(canceled) => {
+                note(format!("canceled {canceled} items"));
+                true
+            }
+            Err(error) => {
+                note(paint(style::WARNING, format!("cannot cancel: {}", with_causes(&error))));
+                let command = format!(" invokeai-client cancel --queue {} --batch {}", self.args.queue, self.batch.id);
+                note(paint(style::HINT, "  try:").then(command));
+                false
+            }
+        }
+    }
+
+    /// The request may be on its way still, or be carried out later: it is looked for, and canceled when it turns up.
+    async fn cancel_unanswered(&self) -> invokeai_client::Result<u64> {
+        let queue = self.client.queue(&self.args.queue);
+        for look in 0..LOOKS {
+            if look > 0 {
+                sleep(PAUSE).await;
+            }
+            if queue.batch_status(&self.batch.id).await?.counts.total > 0 {
+                return queue.cancel_batches([&self.batch.id]).await;
+            }
+        }
+        note(format!("batch {} was sent, and no answer came: it may still turn up", self.batch.id));
+        Ok(0)
+    }
+
+    /// Deletes what this run put onto the server.
+    async fn clean_up(&self) -> bool {
+        if self.client.assets().is_empty() {
+            return true;
+        }
+        let everything_is_here = self.tally.everything_is_here;
+        let report = self.client.cleanup().intermediates(true).cancel(true).outputs(everything_is_here).await;
+        match report {
+            Ok(report) => {
+                for line in cleanup::lines(&report) {
+                    note(line);
+                }
+                report.is_success()
+            }
+            Err(error) => {
+                note(paint(style::WARNING, format!("cannot clean up: {}", with_causes(&error))));
+                session::tell_left_behind(self.client);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Commands that talk to a server, from their start to their end.
+
+use std::{future::Future, time::Duration};
+
+use invokeai_client::Client;
+
+use crate::{
+    failure::Failure,
+    print::{note, paint},
+    stop::Stop,
+    style,
+};
+
+/// How long files that are being written may take to be closed and, if they are not whole, removed.
+const FILES: Duration = Duration::from_secs(1);
+
+/// Runs a command that may be broken off anywhere. What that leaves on the server is told.
+pub(crate) fn run<T>(client: &Client, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    run_with(client, None, async |stop| match stop.or(work).await {
+        Ok(done) => done,
+        Err(why) => {
+            tell_uncertain(client);
+            Err(Failure::Stopped(why))
+        }
+    })
+}
+
+/// Runs a command that sees to its own end when it is asked to stop.
+pub(crate) fn run_with<T>(
+    client: &Client,
+    limit: Option<Duration>,
+    work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let stop = Stop::listen(limit).map_err(Failure::other)?;
+    stop.last_words({
+        let client = client.clone();
+        move || tell_left_behind(&client)
+    });
+    block_on(work(&stop))
+}
+
+/// Runs a command without a server until it is asked to stop.
+pub(crate) fn run_local<T>(work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) -> Result<T, Failure> {
+    block_on(work(&Stop::listen(None).map_err(Failure::other)?))
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
+    let done = runtime.block_on(work);
+    // Files are written on threads of their own. What is not whole is removed where its writer ends, which the program
+    // has to live to see; but a thread may hang in a pipe that nobody reads.
+    runtime.shutdown_timeout(FILES);
+    done
+}
+
+/// What may be on the server without an answer that says so.
+fn tell_uncertain(client: &Client) {
+    let assets = client.assets();
+    for upload in assets.unfinished_uploads {
+        note(format!("may be on the server: upload of {}", upload.file));
+    }
+    for board in assets.unfinished_boards {
+        note(format!("may be on the server: board {}", board.name));
+    }
+}
+
+/// What this program put onto the server and did not delete, or may have put there.
+pub(crate) fn tell_left_behind(client: &Client) {
+    let assets = client.assets();
+    for upload in &assets.uploads {
+        note(format!("left on the server: {upload}"));
+    }
+    for board in &assets.boards {
+        note(format!("left on the server: board {board}"));
+    }
+    for batch in &assets.batches {
+        note(format!("left on the server, as far as it arrived: batch {}", batch.batch_id));
+        let (queue, id) = (&batch.queue_id, &batch.batch_id);
+        let command = format!(" invokeai-client cleanup --queue {queue} --batch {id}");
+        note(paint(style::HINT, "  try:").then(command));
+    }
+    tell_uncertain(client);
+}
