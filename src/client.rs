@@ -253,6 +253,12 @@ impl ClientBuilder {
     ///
     /// Its own timeouts apply instead of those of [`TransportOptions`]. Leave compression off: some InvokeAI releases
     /// answer 500 to successful calls when gzip is accepted.
+    ///
+    /// Build it with [`redirect::Policy::none()`](reqwest::redirect::Policy::none). The rule for redirects holds for it,
+    /// too ([`Error::Redirected`]), but a client that follows them does so before anything can be checked. What it
+    /// cannot do then is to take a body or the token of this crate to another origin: bodies are sent in a form that
+    /// cannot be sent again, and reqwest removes `Authorization` on the way. The other origin does see a request (for a
+    /// POST a GET), with whatever default headers of your own the client adds; its answer is refused.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -308,6 +314,8 @@ impl ClientBuilder {
             let builder = builder
                 .connect_timeout(bounded(self.options.connect_timeout))
                 .pool_idle_timeout(bounded(self.options.pool_idle_timeout))
+                // The transport follows redirects itself, where they may be followed.
+                .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("invokeai-client/", env!("CARGO_PKG_VERSION")));
             builder.build().map_err(|error| Error::invalid("http client", error.to_string()))
         };
@@ -325,6 +333,7 @@ impl ClientBuilder {
             let token = transport.clone();
             let endpoint = EventEndpoint::new(http.clone(), base.as_str())
                 .map_err(|error| Error::InvalidUrl { url: base.to_string(), problem: error.to_string() })?
+                .clear_text(transport.clear_text().clone())
                 .token(move || token.token().map(|token| token.reveal().to_owned()));
             EventHub::new(endpoint, self.events)
         };

@@ -4,8 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
+pub(crate) use crate::secrets::excerpt;
 use crate::{
+    api::Operation,
     failure::JobFailure,
+    transport::redirect::Redirect,
     workflow::{DefinitionError, EnqueueError, InputError, Problem},
 };
 
@@ -109,6 +112,23 @@ pub enum Error {
         content_type: String,
         /// Content type that was expected.
         expected: &'static str,
+    },
+
+    /// The server, or a proxy before it, redirects the call to a place where it must not go.
+    ///
+    /// Only reads (GET, HEAD) follow a redirect, and only within the origin (scheme, host and port) of the server's
+    /// address. Neither token nor password nor content goes anywhere else, and no answer is taken from there. Whoever
+    /// redirects a write may have carried it out first.
+    #[error("{operation} was redirected from {from} to {to}, {problem}")]
+    Redirected {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Address that was asked, without user name, password and query.
+        from: String,
+        /// Address that the redirect leads to, without user name, password and query.
+        to: String,
+        /// Why it is not followed, and what to do.
+        problem: String,
     },
 
     /// The server's version has no such operation.
@@ -284,8 +304,8 @@ impl Error {
         matches!(self, Self::Unsupported { .. } | Self::NotTheApi { .. }) || self.status() == Some(405)
     }
 
-    /// Whether the same call may succeed later. Says nothing about whether repeating it is safe: see
-    /// [`may_have_been_sent`](Self::may_have_been_sent).
+    /// Whether the same call may succeed later. Says nothing about whether repeating it is safe: a write that
+    /// [may have been sent](Self::may_have_been_sent) may be there already.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Interrupted { .. } | Self::Timeout { .. } | Self::LedgerInUse { .. } => true,
@@ -293,14 +313,53 @@ impl Error {
         }
     }
 
-    /// Whether the server may have received the request without this program knowing its answer.
+    /// Whether the server may have carried out the call without this program knowing its answer.
+    ///
+    /// So it is unless the connection never opened, or the server refused before it did anything: 400, 401, 403, 404,
+    /// 409, 413, 415, 422, 429, and 503 in InvokeAI's own form (`{"detail": …}`, not a proxy's page). Every other
+    /// answer leaves it open, because it may come from somebody between, or from a server that failed too late: 408,
+    /// all other 5xx, redirects, web pages, answers that are cut or of another shape.
+    ///
+    /// This one rule decides whether a lost enqueue is looked for, and whether an upload or a batch stays
+    /// [recorded](crate::assets) for clean-up. Where nothing was to be changed, it does not matter.
     pub fn may_have_been_sent(&self) -> bool {
         match self {
-            Self::Interrupted { .. } | Self::Body { .. } | Self::Decode { .. } => true,
+            Self::Interrupted { .. }
+            | Self::Body { .. }
+            | Self::Decode { .. }
+            | Self::NotTheApi { .. }
+            | Self::Redirected { .. } => true,
             Self::Timeout { sent, .. } => *sent,
-            // A gateway answers these while the server behind it may go on.
-            _ => matches!(self.status(), Some(502 | 504)),
+            Self::NotFound(_)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Conflict(_)
+            | Self::NotAccepted(_) => false,
+            Self::Server(refusal) | Self::UnexpectedStatus(refusal) => match refusal.status {
+                429 => false,
+                503 => !refusal.is_own,
+                _ => true,
+            },
+            // Found before anything was sent.
+            Self::InvalidInput { .. }
+            | Self::InvalidUrl { .. }
+            | Self::Unsupported { .. }
+            | Self::TooOld { .. }
+            | Self::Connect { .. }
+            | Self::NotReady(_)
+            | Self::Definition(_)
+            | Self::Input(_)
+            | Self::Enqueue(_)
+            | Self::LedgerInUse { .. }
+            | Self::Io { .. } => false,
+            // What became of it is known.
+            Self::QueueFull { .. } | Self::JobFailed(_) | Self::JobCanceled { .. } | Self::JobGone { .. } => false,
         }
+    }
+
+    pub(crate) fn redirected(operation: &'static str, redirect: Redirect) -> Self {
+        let Redirect { from, to, problem } = redirect;
+        Self::Redirected { operation, from, to, problem }
     }
 
     pub(crate) fn unsupported(operation: &'static str, server_version: Option<String>) -> Self {
@@ -366,6 +425,17 @@ pub struct Refusal {
     pub detail: Detail,
     /// How long to wait before trying again, if the server said so.
     pub retry_after: Option<Duration>,
+    /// Whether the body is in InvokeAI's own form. A proxy has others.
+    is_own: bool,
+}
+
+impl Refusal {
+    /// A refusal with this body.
+    pub(crate) fn new(operation: &Operation, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+        let Operation { id, method, path, .. } = *operation;
+        let (detail, is_own) = Detail::read(body);
+        Self { operation: id, method, path, status, detail, retry_after, is_own }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -446,17 +516,24 @@ impl fmt::Display for FieldProblem {
 impl Detail {
     /// Reads the body of an error answer.
     pub fn parse(body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else {
-            return Self::Plain(excerpt(&String::from_utf8_lossy(body)));
+        Self::read(body).0
+    }
+
+    /// The same, and whether it has the form that InvokeAI gives to its refusals.
+    fn read(body: &[u8]) -> (Self, bool) {
+        let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
+            return (Self::Plain(excerpt(&String::from_utf8_lossy(body))), false);
         };
-        match value.get("detail") {
-            Some(Value::String(text)) => Self::Text(text.clone()),
-            Some(Value::Array(problems)) if !problems.is_empty() && problems.iter().all(|p| p.get("msg").is_some()) => {
+        let Some(detail) = value.get_mut("detail").map(Value::take) else { return (Self::Json(value), false) };
+        let is_problem = |problem: &Value| problem.get("msg").is_some();
+        let detail = match detail {
+            Value::String(text) => Self::Text(text),
+            Value::Array(problems) if !problems.is_empty() && problems.iter().all(is_problem) => {
                 Self::Fields(problems.iter().map(FieldProblem::parse).collect())
             }
-            Some(other) => Self::Json(other.clone()),
-            None => Self::Json(value),
-        }
+            other => Self::Json(other),
+        };
+        (detail, true)
     }
 }
 
@@ -469,70 +546,6 @@ impl FieldProblem {
             location: location.into_iter().flatten().map(part).collect::<Vec<_>>().join("."),
             message: text("msg"),
             kind: text("type"),
-        }
-    }
-}
-
-/// Members of answers whose values no message may show. The server repeats what it was given, access tokens included.
-const SECRETS: &[&str] = &["access_token", "api_key", "current_password", "new_password", "password", "token"];
-
-/// A text in which the values of secret JSON members are dots. It may be JSON, a piece of it, or none.
-pub(crate) fn without_secrets(text: &str) -> String {
-    let mut shown = text.to_owned();
-    for name in SECRETS {
-        let quoted = format!("\"{name}\"");
-        let mut from = 0;
-        while let Some(at) = shown.get(from..).and_then(|rest| rest.find(&quoted)) {
-            from += at + quoted.len();
-            let rest = &shown[from..];
-            let value = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ':');
-            if let Some(value) = value.strip_prefix('"') {
-                let begin = shown.len() - value.len();
-                let end = end_of_string(value).map_or(shown.len(), |end| begin + end);
-                shown.replace_range(begin..end, "…");
-            }
-        }
-    }
-    shown
-}
-
-/// Where the quote is that ends a JSON string; `None` if it is cut before.
-fn end_of_string(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices()
-        .find(|(_, c)| {
-            let ends = *c == '"' && !escaped;
-            escaped = *c == '\\' && !escaped;
-            ends
-        })
-        .map(|(at, _)| at)
-}
-
-/// Cuts a text to a few hundred characters, at a character's end. Secrets in JSON are left out.
-pub(crate) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let text = without_secrets(text);
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.trim_end().to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod excerpts {
-    use super::excerpt;
-
-    #[test]
-    fn secrets_are_left_out_of_json_whole_or_cut() {
-        for (text, shown) in [
-            (r#"{"token": "a\"b", "x": 1, "password":"p"}"#, r#"{"token": "…", "x": 1, "password":"…"}"#),
-            (r#"{"source":{"access_token":"hush"#, r#"{"source":{"access_token":"…"#),
-            (r#"{"access_token": null, "token_epoch": "0"}"#, r#"{"access_token": null, "token_epoch": "0"}"#),
-            (r#"the "token" is "wrong""#, r#"the "token" is "wrong""#),
-            ("\"token\"", "\"token\""),
-            ("é", "é"),
-        ] {
-            assert_eq!(excerpt(text), shown);
         }
     }
 }

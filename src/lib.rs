@@ -34,6 +34,7 @@ mod page;
 pub mod progress;
 pub mod queue;
 pub mod schema;
+mod secrets;
 pub mod style_presets;
 pub mod submission;
 pub mod sweep;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::reason;
+use crate::{error::reason, transport::redirect::Redirect};
 
 /// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages say the cause, as those of
 /// [`Error`](crate::Error) do.
@@ -41,6 +41,17 @@ pub enum EventError {
         status: u16,
         /// Content type of the answer, if it had one.
         content_type: Option<String>,
+    },
+    /// The server, or a proxy before it, redirects the websocket to another origin (scheme, host or port). It is not
+    /// followed there, and the token was not sent.
+    #[error("the event socket was redirected from {from} to {to}, {problem}")]
+    Redirected {
+        /// The socket's address, without the query.
+        from: String,
+        /// Where the redirect leads, without user name, password and query.
+        to: String,
+        /// Why it is not followed, and what to do.
+        problem: String,
     },
     /// The server refused this client: the token is missing, wrong or expired.
     #[error("the server refused the event connection: {message}")]
@@ -81,16 +92,21 @@ pub enum EventError {
 
 impl EventError {
     /// Whether trying again is pointless until someone changes something: the address is wrong, the websocket is
-    /// blocked, or the token is refused.
+    /// blocked or redirected to another server, or the token is refused.
     ///
     /// An HTTP answer counts as such, except 408, 425, 429, and 502 and above, which pass. InvokeAI itself answers 500
     /// to a websocket at a path it does not know.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::InvalidUrl { .. } | Self::Refused { .. } | Self::NoRuntime => true,
+            Self::InvalidUrl { .. } | Self::Redirected { .. } | Self::Refused { .. } | Self::NoRuntime => true,
             Self::NotWebSocket { status, .. } => *status < 502 && !matches!(status, 408 | 425 | 429),
             _ => false,
         }
+    }
+
+    pub(super) fn redirected(redirect: Redirect) -> Self {
+        let Redirect { from, to, problem } = redirect;
+        Self::Redirected { from, to, problem }
     }
 
     pub(super) fn protocol(detail: impl fmt::Display) -> Self {

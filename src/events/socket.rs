@@ -12,17 +12,25 @@ use reqwest::header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use reqwest::header::{SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use reqwest::{StatusCode, Upgraded};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    Frame,
+    coding::{Data, OpCode},
+};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use url::Url;
 
 use super::codec::{Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket};
 use super::{Event, EventError, EventsOptions};
+use crate::transport::{
+    ClearText,
+    redirect::{Step, Trail},
+};
 
 /// Longest time a small packet may take to leave; more means that the connection is dead.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +45,7 @@ pub struct EventEndpoint {
     http: reqwest::Client,
     url: Url,
     token: Option<TokenSource>,
+    clear_text: ClearText,
 }
 
 type TokenSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -46,7 +55,8 @@ impl EventEndpoint {
     ///
     /// The base URL is the one the REST calls use: scheme, host, port and, behind some proxies, a path prefix. The
     /// client must speak HTTP/1.1, which is all InvokeAI's own server speaks. Behind a proxy with HTTP/2, and a client
-    /// built with that feature, use `http1_only()`.
+    /// built with that feature, use `http1_only()`. A redirect to another origin is refused, also if the client follows
+    /// it by itself: the token is sent only when the websocket is there.
     ///
     /// # Errors
     ///
@@ -60,7 +70,13 @@ impl EventEndpoint {
         url.set_path(&format!("{}/ws/socket.io/", url.path().trim_end_matches('/')));
         url.set_query(Some("EIO=4&transport=websocket"));
         url.set_fragment(None);
-        Ok(Self { http, url, token: None })
+        Ok(Self { http, url, token: None, clear_text: ClearText::default() })
+    }
+
+    /// Shares the warning of a token that travels unencrypted.
+    pub(crate) fn clear_text(mut self, clear_text: ClearText) -> Self {
+        self.clear_text = clear_text;
+        self
     }
 
     /// Sends a token when connecting. The source is asked before each attempt, so that a refreshed token is used.
@@ -88,6 +104,9 @@ impl EventEndpoint {
         let after = options.connect_timeout;
         let attempt = async {
             let stream = self.upgrade().await?;
+            if token.is_some() {
+                self.clear_text.notice_token(&self.url);
+            }
             Connection::establish(stream, token, options.max_message_bytes).await
         };
         timeout(after, attempt)
@@ -102,7 +121,19 @@ impl EventEndpoint {
         let request = self.http.get(self.url.clone());
         let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
         let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
-        let answer = request.send().await.map_err(failed)?;
+        let mut request = request.build().map_err(failed)?;
+        let mut trail = Trail::of(&request);
+        let answer = loop {
+            let answer = self.http.execute(request).await.map_err(|error| match error.is_redirect() {
+                true => EventError::redirected(trail.refusal(error.url())),
+                false => failed(error),
+            })?;
+            match trail.next(answer) {
+                Ok(Step::Arrived(answer)) => break answer,
+                Ok(Step::Onward(onward)) => request = onward,
+                Err(redirect) => return Err(EventError::redirected(redirect)),
+            }
+        };
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (status, content_type) = (answer.status().as_u16(), header(CONTENT_TYPE));
@@ -173,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         let payload = token.map(|token| json!({ "token": token }));
-        this.send(&Packet::Message(SocketPacket::root(SocketBody::Connect(payload)))).await?;
+        this.send_unlogged(&Packet::Message(SocketPacket::root(SocketBody::Connect(payload)))).await?;
         loop {
             match this.packet().await? {
                 Packet::Message(SocketPacket { namespace, body }) if namespace == ROOT_NAMESPACE => match body {
@@ -250,6 +281,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn send(&mut self, packet: &Packet) -> Result<(), EventError> {
         let sending = self.socket.send(Message::text(packet.to_string()));
+        let sent = timeout(SEND_TIMEOUT, sending).await;
+        sent.map_err(|_| EventError::Timeout { what: "a packet to be sent", after: SEND_TIMEOUT })?.map_err(broken)
+    }
+
+    /// Sends what no log may show. Tungstenite logs all that it sends at level `trace`, so it makes this frame but does
+    /// not get to send it.
+    async fn send_unlogged(&mut self, packet: &Packet) -> Result<(), EventError> {
+        let mut frame = Frame::message(packet.to_string(), OpCode::Data(Data::Text), true);
+        frame.header_mut().mask = Some(rand::random());
+        let mut bytes = Vec::with_capacity(frame.len());
+        frame.format(&mut bytes).map_err(broken)?;
+        let sending = async {
+            // What tungstenite may have begun goes first, such as the answer to a ping.
+            self.socket.flush().await?;
+            self.socket.get_mut().write_all(&bytes).await?;
+            self.socket.get_mut().flush().await?;
+            Ok(())
+        };
         let sent = timeout(SEND_TIMEOUT, sending).await;
         sent.map_err(|_| EventError::Timeout { what: "a packet to be sent", after: SEND_TIMEOUT })?.map_err(broken)
     }

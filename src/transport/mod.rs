@@ -1,9 +1,12 @@
 //! The one way to the server, for generated and hand-written calls alike.
 
+mod clear_text;
 mod options;
+pub(crate) mod redirect;
 pub(crate) mod runtime;
 mod token;
 
+pub(crate) use clear_text::ClearText;
 pub use options::TransportOptions;
 pub(crate) use token::Token;
 
@@ -15,15 +18,17 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use rand::RngExt as _;
-use reqwest::{Body, Method, Request, Response, StatusCode, header};
+use reqwest::{Body, Request, Response, StatusCode, header};
 use tokio::sync::Notify;
 use tracing::Instrument as _;
+
+use redirect::{Step, Trail, is_read, unrepeatable};
 
 use crate::{
     api::Operation,
     compatibility::Compatibility,
     deadline,
-    error::{Detail, Error, Refusal, Result},
+    error::{Error, Refusal, Result},
 };
 
 /// Sends requests: authentication, retries of reads, tracing, and errors in one shape.
@@ -34,6 +39,7 @@ pub(crate) struct Transport {
     /// on silence counts from the first byte sent, so it would end every upload that takes longer.
     uploads: Option<reqwest::Client>,
     token: Arc<RwLock<Option<Token>>>,
+    clear_text: ClearText,
     options: Arc<TransportOptions>,
     version: Arc<OnceLock<String>>,
     operations: Arc<OnceLock<HashSet<String>>>,
@@ -53,7 +59,8 @@ impl Transport {
         options: TransportOptions,
     ) -> Self {
         let (token, options) = (Arc::new(RwLock::new(token)), Arc::new(options));
-        Self { http, uploads, token, options, version: Arc::default(), operations: Arc::default() }
+        let (clear_text, version, operations) = Default::default();
+        Self { http, uploads, token, clear_text, options, version, operations }
     }
 
     /// Version of the server, once it is known.
@@ -98,6 +105,12 @@ impl Transport {
             }
             version
         })
+    }
+
+    /// Shared with the event connection, so that there is one warning.
+    #[cfg(feature = "events")]
+    pub(crate) fn clear_text(&self) -> &ClearText {
+        &self.clear_text
     }
 
     pub(crate) fn options(&self) -> &TransportOptions {
@@ -147,7 +160,7 @@ impl Transport {
     async fn attempts(&self, operation: &Operation, request: Request) -> Result<Response> {
         let mut request = request;
         let began = Instant::now();
-        let repeatable = matches!(*request.method(), Method::GET | Method::HEAD);
+        let repeatable = is_read(&request);
         let mut attempt = 0;
         loop {
             let again = if repeatable && attempt < self.options.retries { request.try_clone() } else { None };
@@ -177,15 +190,40 @@ impl Transport {
         half + half.mul_f64(rand::rng().random_range(0.0..1.0))
     }
 
+    /// Sends a request once, and a read on to where the same server redirects it.
     async fn once(&self, operation: &Operation, mut request: Request) -> Result<Response> {
         if let Some(token) = self.token() {
             request.headers_mut().insert(header::AUTHORIZATION, token.header()?);
         }
+        self.clear_text.notice(&request);
+        let mut trail = Trail::of(&request);
+        loop {
+            let response = self.deliver(operation, request, &trail).await?;
+            match trail.next(response) {
+                Ok(Step::Arrived(response)) => return Ok(response),
+                Ok(Step::Onward(onward)) => request = onward,
+                Err(redirect) => return Err(Error::redirected(operation.id, redirect)),
+            }
+        }
+    }
+
+    async fn deliver(&self, operation: &Operation, mut request: Request, trail: &Trail) -> Result<Response> {
         let url = without_secrets(request.url());
         let is_streamed = request.body().is_some_and(|body| body.as_bytes().is_none());
         match &self.uploads {
             Some(uploads) if is_streamed => self.upload(uploads, operation, request, url).await,
-            _ => self.http.execute(request).await.map_err(|error| self.failure(operation.id, url, error)),
+            Some(_) => self.http.execute(request).await.map_err(|error| self.failure(operation.id, url, error)),
+            None => {
+                // The caller's client may follow redirects.
+                if !is_read(&request) {
+                    let body = request.body_mut().take();
+                    *request.body_mut() = Some(unrepeatable(body));
+                }
+                self.http.execute(request).await.map_err(|error| match error.is_redirect() {
+                    true => Error::redirected(operation.id, trail.refusal(error.url())),
+                    false => self.failure(operation.id, url, error),
+                })
+            }
         }
     }
 
@@ -265,12 +303,11 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(&response);
         // What cannot be read of an error's text must not hide the error.
-        let detail = match runtime::body(self, operation, response, ERROR_BODY_LIMIT).await {
-            Ok(body) => Detail::parse(&body),
-            Err(error) => Detail::Plain(error.to_string()),
+        let body = match runtime::body(self, operation, response, ERROR_BODY_LIMIT).await {
+            Ok(body) => body,
+            Err(error) => error.to_string().into(),
         };
-        let Operation { id, method, path, .. } = *operation;
-        Refusal { operation: id, method, path, status, detail, retry_after }
+        Refusal::new(operation, status, &body, retry_after)
     }
 }
 
@@ -283,12 +320,13 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// An address for messages: no user, no password, no query.
+/// An address for messages: no user, no password, no query, no fragment.
 pub(crate) fn without_secrets(url: &url::Url) -> String {
     let mut url = url.clone();
     // Both fail only for addresses that cannot have a user, which then have none.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
+    url.set_fragment(None);
     url.to_string()
 }

@@ -147,17 +147,26 @@ fn lacking<'a>(
 ) -> Pin<Box<dyn Future<Output = Error> + Send + 'a>> {
     let operation = *operation;
     Box::pin(async move {
+        // InvokeAI's own web page is for reads of unknown paths. Somebody between answers a write with one, and
+        // InvokeAI may have carried it out.
+        if matches!(otherwise, Error::NotTheApi { .. }) && !matches!(operation.method, "GET" | "HEAD") {
+            return otherwise;
+        }
         let Ok(version) = server_version(client).await else { return otherwise };
-        if otherwise.is_not_found() {
-            // The thing may be missing, or the operation. Those that give 404 for the latter tell their operations.
-            if Compatibility::of(&*version).has_web_page_for_unknown_paths() {
+        if let Some(status @ (404 | 405)) = otherwise.status() {
+            // The thing may be missing, or the operation.
+            if status == 404 && Compatibility::of(&*version).has_web_page_for_unknown_paths() {
                 return otherwise;
             }
-            if client.transport.offers(&operation).is_none() && openapi(client).await.is_err() {
-                return otherwise;
+            if client.transport.offers(&operation).is_none()
+                && let Err(error) = openapi(client).await
+            {
+                tracing::debug!(%error, "cannot ask the server for its operations");
             }
-            if client.transport.offers(&operation) != Some(false) {
-                return otherwise;
+            match client.transport.offers(&operation) {
+                Some(true) => return otherwise,
+                None if status == 404 => return otherwise,
+                Some(false) | None => {}
             }
         }
         Error::unsupported(operation.id, Some(version))

@@ -7,6 +7,7 @@
 mod common {
     pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
+    pub(crate) mod places;
     pub(crate) mod raw_server;
     pub(crate) mod skip;
     pub(crate) mod socket_server;
@@ -21,6 +22,7 @@ mod incoming;
 mod jobs;
 mod ledger;
 mod operations;
+mod redirects;
 mod rest;
 mod table;
 mod uploads;

@@ -9,6 +9,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use crate::{
     builder,
+    common::places::{HERE, Place, answer, json},
     fake_invokeai::{FakeInvokeAi, OnEnqueue},
     raw_server::{Act, RawServer, whole},
     without_parts, workflow,
@@ -80,7 +81,7 @@ fn is_creation(operation: &str) -> bool {
 
 #[tokio::test]
 async fn a_refusal_is_told_as_what_it_is_and_writes_go_out_once() {
-    for status in [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504] {
+    for status in [400, 401, 403, 404, 408, 409, 413, 415, 418, 422, 429, 500, 502, 503, 504, 507, 520, 524, 599] {
         for operation in OPERATIONS {
             let answer = whole(&format!("{status} Oh"), "application/json", r#"{"detail": "the reason"}"#);
             let met = meet(operation, Ok(Act::Answer(answer))).await;
@@ -91,19 +92,42 @@ async fn a_refusal_is_told_as_what_it_is_and_writes_go_out_once() {
                 403 => matches!(error, Error::Forbidden(_)),
                 404 => matches!(error, Error::NotFound(_)),
                 409 => matches!(error, Error::Conflict(_)),
+                408 | 418 => matches!(error, Error::UnexpectedStatus(_)),
                 429 | 500.. => matches!(error, Error::Server(_)),
                 _ => matches!(error, Error::NotAccepted(_)),
             };
             assert!(fits, "{what}");
             assert!(error.to_string().ends_with(&format!("answered {status}: the reason")), "{error}");
             let passing = matches!(status, 429 | 502 | 503 | 504);
-            assert_eq!(error.is_retryable(), passing, "{what}");
+            assert_eq!(error.is_retryable(), passing || status == 408, "{what}");
             let repeated = passing && matches!(operation, "read" | "download");
             assert_eq!(met.sent(), if repeated { 4 } else { 1 }, "{what}");
-            // The server behind a gateway may have carried it out.
-            let gateway = matches!(status, 502 | 504);
-            assert_eq!(error.may_have_been_sent(), gateway, "{what}");
-            assert_eq!(met.may_exist, gateway && is_creation(operation), "{what}");
+            // These are said before anything is done; all else may be said after.
+            let refused = matches!(status, 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 | 503);
+            assert_eq!(error.may_have_been_sent(), !refused, "{what}");
+            assert_eq!(met.may_exist, !refused && is_creation(operation), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_503_rules_a_write_out_only_if_it_is_the_servers_own() {
+    for (content_type, body, own) in [
+        ("application/json", r#"{"detail": "Image move service unavailable"}"#, true),
+        ("application/json", r#"{"detail": {"reason": "busy"}}"#, true),
+        ("application/json", r#"{"detail": [{"loc": ["body"], "msg": "m", "type": "t"}]}"#, true),
+        ("application/json", r#"{"message": "no healthy upstream"}"#, false),
+        ("application/json", r#""detail""#, false),
+        ("application/json", "", false),
+        ("text/plain", "upstream connect error or disconnect/reset before headers", false),
+        ("text/html", "<html><h1>503 Service Temporarily Unavailable</h1></html>", false),
+    ] {
+        for operation in ["submit", "upload", "delete"] {
+            let met = meet(operation, Ok(Act::Answer(whole("503 Oh", content_type, body)))).await;
+            assert_eq!(met.error.status(), Some(503), "{operation} {body}: {:?}", met.error);
+            assert_eq!(met.error.may_have_been_sent(), !own, "{operation} {body}");
+            assert_eq!(met.may_exist, !own && is_creation(operation), "{operation} {body}");
+            assert_eq!(met.sent(), 1, "{operation} {body}");
         }
     }
 }
@@ -175,9 +199,30 @@ async fn a_web_page_is_no_success() {
         let page = whole("200 OK", "text/html; charset=utf-8", "<!doctype html><title>Log in</title>");
         let met = meet(operation, Ok(Act::Answer(page))).await;
         assert!(matches!(met.error, Error::NotTheApi { .. }), "{operation}: {:?}", met.error);
-        assert!(!met.may_exist, "{operation}: InvokeAI never saw it");
+        assert!(met.error.may_have_been_sent(), "{operation}");
+        assert_eq!(met.may_exist, is_creation(operation), "{operation}: a proxy may have put it over the answer");
         assert_eq!(met.sent(), 1, "{operation}");
     }
+}
+
+/// The version can be had, so the server is InvokeAI, and whoever sent the page stands between.
+#[tokio::test]
+async fn a_web_page_for_a_write_does_not_say_that_the_server_lacks_the_operation() {
+    let server = Place::start(|line| match line.split(' ').nth(1).unwrap() {
+        "/api/v1/app/version" => json(r#"{"version": "6.14.2"}"#),
+        _ => answer("200 OK", "content-type: text/html\r\n", "<html>"),
+    })
+    .await;
+    let client = builder(&server.at(HERE)).build().unwrap();
+    for error in [
+        workflow().submit(&client).subscribe_events(false).await.unwrap_err(),
+        client.images().upload(Upload::bytes("a.png", &b"\x89PNG"[..])).await.unwrap_err(),
+        client.image("a.png").delete().await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::NotTheApi { .. }) && error.may_have_been_sent(), "{error:?}");
+    }
+    let assets = client.assets();
+    assert_eq!((assets.batches.len(), assets.unfinished_uploads.len()), (1, 1));
 }
 
 #[tokio::test]
