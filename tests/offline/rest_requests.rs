@@ -354,7 +354,7 @@ async fn files_that_cannot_be_sent() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.csv");
     let error = call().file(Upload::path(&missing)).send().await.unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read `{}`", missing.display()));
+    assert!(error.to_string().starts_with(&format!("cannot read `{}`: ", missing.display())), "{error}");
     assert!(matches!(&error, Error::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound));
     let error = call().file(Upload::path(folder.path())).send().await.unwrap_err();
     assert_eq!(error.to_string(), format!("`file` `{}` is not a file", folder.path().display()));
