@@ -27,7 +27,7 @@ pub enum BoardOrder {
     Name,
 }
 
-/// A list of boards under construction, from [`Boards::list`].
+/// A list of boards under construction, from [`Boards::list`](super::Boards::list).
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sent before `.await` or `stream`"]
 pub struct ListBoards {

@@ -115,7 +115,7 @@ impl CleanupReport {
         self.failed.push(CleanupFailure { asset, error });
     }
 
-    pub(super) fn undetermined(&mut self, asset: Asset, because: UndeterminedBecause) {
+    pub(super) fn cannot_tell(&mut self, asset: Asset, because: UndeterminedBecause) {
         self.undetermined.push(Undetermined { asset, because });
     }
 }

@@ -32,7 +32,7 @@ impl Run<'_> {
         for upload in self.assets.unfinished_uploads.clone() {
             match upload.session_id {
                 Some(_) => open.push(upload),
-                None => self.report.undetermined(Asset::UnfinishedUpload(upload.file), UndeterminedBecause::NoMark),
+                None => self.report.cannot_tell(Asset::UnfinishedUpload(upload.file), UndeterminedBecause::NoMark),
             }
         }
         let mut arrived = Vec::new();
@@ -52,7 +52,7 @@ impl Run<'_> {
                 } else if !self.may_arrive_after(&upload.id, looked) {
                     self.record(Record::Refused { id: upload.id }).await?;
                 } else if self.options.dry_run {
-                    self.report.undetermined(asset, UndeterminedBecause::MayStillArrive);
+                    self.report.cannot_tell(asset, UndeterminedBecause::MayStillArrive);
                 } else {
                     later.push(upload);
                 }
@@ -99,10 +99,10 @@ impl Run<'_> {
                     return Ok(Some(board.board_id));
                 }
                 // Others may have a board of this name, too.
-                Ok(Some(_)) => self.report.undetermined(asset, UndeterminedBecause::OnlyItsName),
+                Ok(Some(_)) => self.report.cannot_tell(asset, UndeterminedBecause::OnlyItsName),
                 Ok(None) if !self.may_arrive_after(&id, looked) => self.record(Record::Refused { id }).await?,
                 Ok(None) if self.options.dry_run => {
-                    self.report.undetermined(asset, UndeterminedBecause::MayStillArrive);
+                    self.report.cannot_tell(asset, UndeterminedBecause::MayStillArrive);
                 }
                 Ok(None) => {
                     sleep_until(looked + 5 * PAUSE).await;

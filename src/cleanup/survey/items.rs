@@ -35,7 +35,7 @@ impl Survey {
                         // The list and the item disagree: it is not known to be ours.
                         Ok(Some(item)) if item.batch_id != batch_id => {
                             self.incomplete.insert(batch_id.clone());
-                            report.undetermined(asset, UndeterminedBecause::Contradiction);
+                            report.cannot_tell(asset, UndeterminedBecause::Contradiction);
                         }
                         Ok(Some(item)) if is_running_on(&item) => {
                             let batch = BatchRef { queue_id: queue_id.to_owned(), batch_id: batch_id.clone() };
@@ -91,7 +91,7 @@ impl Survey {
             let counted = scene.counts.get(batch_id).copied().unwrap_or(0);
             if counted > ids.len() as u64 && self.incomplete.insert(batch_id.clone()) {
                 let because = UndeterminedBecause::ItemsNotListed(counted - ids.len() as u64);
-                report.undetermined(Asset::Batch(batch_id.clone()), because);
+                report.cannot_tell(Asset::Batch(batch_id.clone()), because);
             }
         }
         found
@@ -145,7 +145,7 @@ impl Survey {
                     let asset = Asset::Item { queue_id: queue_id.clone(), item_id: item.item_id };
                     match &trouble {
                         Some(error) => report.fail(asset, error.clone()),
-                        None => report.undetermined(asset, UndeterminedBecause::NodeRuns),
+                        None => report.cannot_tell(asset, UndeterminedBecause::NodeRuns),
                     }
                 }
                 done.append(&mut running);

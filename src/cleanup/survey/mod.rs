@@ -123,7 +123,7 @@ impl Survey {
             if !self.incomplete.contains(&batch.batch_id) {
                 let lost = batch.item_ids.iter().filter(|id| !there.contains(id)).count();
                 if lost > 0 {
-                    report.undetermined(Asset::Batch(batch.batch_id.clone()), UndeterminedBecause::ItemsGone(lost));
+                    report.cannot_tell(Asset::Batch(batch.batch_id.clone()), UndeterminedBecause::ItemsGone(lost));
                 }
             }
         }
