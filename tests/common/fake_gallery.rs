@@ -170,13 +170,15 @@ impl World {
         let item = self.items.get(&id)?;
         let results: serde_json::Map<String, Value> =
             item.results.iter().map(|name| (format!("of {name}"), json!({"image": {"image_name": name}}))).collect();
+        let sources: serde_json::Map<String, Value> = results.keys().map(|id| (id.clone(), json!("n"))).collect();
         let ran = item.started && item.written_back;
         let executed = if ran { item.nodes.clone() } else { json!({}) };
         Some(json!({"item_id": id, "status": item.status, "batch_id": item.batch, "queue_id": item.queue,
             "session_id": Item::session_id(id), "created_at": "2026-01-02 03:04:05.678",
             "started_at": item.started.then_some("2026-01-02 03:04:05.678"),
             "parent_item_id": item.parent,
-            "session": {"graph": {"nodes": item.nodes}, "execution_graph": {"nodes": executed}, "results": results}}))
+            "session": {"graph": {"nodes": item.nodes}, "execution_graph": {"nodes": executed},
+                "results": results, "prepared_source_mapping": sources}}))
     }
 
     fn enqueue(&mut self, queue: &str, body: &Value) -> Value {

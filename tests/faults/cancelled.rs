@@ -18,6 +18,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::a
 
 use crate::{
     builder,
+    fake_gallery::FakeGallery,
     fake_invokeai::{FakeInvokeAi, OnEnqueue},
     raw_server::{Act, RawServer, whole},
     without_parts, workflow,
@@ -233,6 +234,37 @@ async fn an_upload_dropped_anywhere_is_sent_at_most_once_and_known() {
         assert_eq!(client.assets().uploads.len(), 1, "{polls} polls");
     }
     assert!(dropped_after_sending > 0, "some of them were dropped after the request was sent");
+}
+
+#[tokio::test]
+async fn a_creation_of_a_board_dropped_anywhere_is_known() {
+    let mut dropped_between = 0;
+    for (hold, polls) in (0..=MANY).flat_map(|polls| HOLDS.map(|hold| (hold, polls))) {
+        assert!(polls < MANY, "it ends");
+        let server = FakeGallery::start().await;
+        server.world().boards.insert("theirs".into(), "samples".into());
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger");
+        let client = builder(&server.url()).ledger(&ledger).build().unwrap();
+        let boards = client.boards();
+        let end = polled(polls, hold, Box::pin(boards.create("samples"))).await;
+        settle().await;
+        let left = server.world().boards.clone();
+        assert!(left.len() <= 2 && left["theirs"] == "samples", "{polls} polls: {left:?}");
+        if let Some(end) = end {
+            assert_eq!(left[&end.unwrap().board_id], "samples");
+            break;
+        }
+        dropped_between += usize::from(left.values().any(|name| name.contains("being created")));
+        // The next process finds it, and only that one.
+        drop((boards, client));
+        let later = builder(&server.url()).ledger(&ledger).build().unwrap();
+        let report = later.cleanup().everything().await.unwrap();
+        assert!(report.is_success() && report.deleted.len() == left.len() - 1, "{polls} polls: {report}");
+        assert_eq!(server.world().boards.keys().collect::<Vec<_>>(), ["theirs"], "{polls} polls");
+        assert!(later.assets().is_empty(), "{polls} polls");
+    }
+    assert!(dropped_between > 0, "some of them were dropped when the board had no name of its own yet");
 }
 
 /// What is on a server that can be cleaned up.

@@ -14,6 +14,7 @@ mod common {
 }
 
 mod blocking;
+mod cleanup;
 mod custom_nodes;
 mod events;
 mod faults;

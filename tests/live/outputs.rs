@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::common::{live, skip};
 
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
-const DEADLINE: Duration = Duration::from_secs(180);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Everything on the server that a run can add to.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,9 +37,9 @@ struct Rows {
 }
 
 /// A test's share of the server.
-struct Stage {
+pub(crate) struct Stage {
     url: String,
-    queue: String,
+    pub(crate) queue: String,
     folder: tempfile::TempDir,
 }
 
@@ -49,7 +49,7 @@ impl Stage {
     }
 
     /// A client as a new process would make it.
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let mut builder = Client::builder(&self.url).ledger(self.ledger());
         if let Ok(token) = env::var("INVOKEAI_TEST_TOKEN") {
             builder = builder.token(token);
@@ -79,7 +79,7 @@ impl Stage {
         }
     }
 
-    async fn upload(&self, client: &Client) -> String {
+    pub(crate) async fn upload(&self, client: &Client) -> String {
         // Never the same picture twice: the cache must not know it.
         let pixel = uuid::Uuid::new_v4().into_bytes();
         let picture = image::RgbImage::from_fn(40, 30, |x, y| {
@@ -90,7 +90,7 @@ impl Stage {
         client.images().upload(Upload::bytes("in.png", file.into_inner())).await.unwrap().image_name
     }
 
-    async fn workflow(&self, client: &Client, image: &str) -> Workflow {
+    pub(crate) async fn workflow(&self, client: &Client, image: &str) -> Workflow {
         let mut workflow = client.workflow(WorkflowDefinition::from_path(WORKFLOW).unwrap()).await.unwrap();
         workflow.set_input("source.image", image).unwrap();
         workflow
@@ -113,7 +113,7 @@ fn list_files(directory: &Path, files: &mut BTreeSet<PathBuf>) {
 }
 
 /// Runs a test, and checks that the server is as it was.
-async fn on_stage(test: impl AsyncFnOnce(&Stage, Client)) {
+pub(crate) async fn on_stage(test: impl AsyncFnOnce(&Stage, Client)) {
     let Some((probe, _turn)) = live::alone().await else { return };
     let stage = Stage {
         url: probe.base_url().to_string(),
@@ -133,7 +133,7 @@ async fn on_stage(test: impl AsyncFnOnce(&Stage, Client)) {
     }
 }
 
-fn clean(report: &CleanupReport) {
+pub(crate) fn clean(report: &CleanupReport) {
     assert!(report.is_success(), "{report}");
 }
 
@@ -254,14 +254,14 @@ fn picture(stage: &Stage) -> PathBuf {
     path
 }
 
-fn document(name: &str, nodes: Value, edges: Value) -> Value {
+pub(crate) fn document(name: &str, nodes: Value, edges: Value) -> Value {
     json!({
         "name": name, "author": "", "description": "", "version": "", "contact": "", "tags": "", "notes": "",
         "meta": {"version": "4.0.0", "category": "user"}, "exposedFields": [], "nodes": nodes, "edges": edges,
     })
 }
 
-fn node(id: &str, kind: &str, inputs: Value) -> Value {
+pub(crate) fn node(id: &str, kind: &str, inputs: Value) -> Value {
     let mut fields = serde_json::Map::new();
     for (name, value) in inputs.as_object().unwrap() {
         fields.insert(name.clone(), json!({"name": name, "label": "", "description": "", "value": value}));

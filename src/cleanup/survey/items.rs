@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Item, Scene, Session, Survey, files_in, names_in};
+use super::{Item, Scene, Session, Survey, files_in, names_in, twins::computations};
 use crate::{
     Client,
     assets::Asset,
@@ -106,7 +106,7 @@ impl Survey {
         if let Some(graph) = item.session.get("graph") {
             self.named.extend(names_in(graph));
         }
-        self.candidates.extend(item.session.get("results").map(files_in).unwrap_or_default());
+        self.add_results(&item.session);
         if may_have_left_more(item) && !item.session_id.is_empty() {
             self.searched.insert(item.session_id.clone());
         }
@@ -117,6 +117,22 @@ impl Survey {
             parent_item_id: item.parent_item_id,
             ended: item.status.is_final(),
         });
+    }
+
+    fn add_results(&mut self, session: &Value) {
+        let computations = session.get("graph").map(computations).unwrap_or_default();
+        let sources = session.get("prepared_source_mapping").and_then(Value::as_object);
+        for (prepared_id, result) in session.get("results").and_then(Value::as_object).into_iter().flatten() {
+            let files = files_in(result);
+            if files.is_empty() {
+                continue;
+            }
+            let source = sources.and_then(|sources| sources.get(prepared_id)?.as_str()).unwrap_or(prepared_id);
+            if let Some(computation) = computations.get(source) {
+                self.computed.entry(*computation).or_default().extend(files.iter().cloned());
+            }
+            self.candidates.extend(files);
+        }
     }
 
     /// An item counts as canceled at once, but the node that runs goes on to its end, and may save a file. Gives the items

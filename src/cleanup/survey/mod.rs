@@ -3,6 +3,7 @@
 pub(super) mod gallery;
 mod items;
 mod others;
+mod twins;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -21,6 +22,7 @@ use crate::{
     },
 };
 use gallery::{File, Search};
+use twins::Computation;
 
 /// What a survey is about.
 pub(super) struct Scene<'a> {
@@ -56,6 +58,8 @@ pub(super) struct Survey {
     pub(super) incomplete: HashSet<String>,
     /// Files that may be those of a session, by name.
     candidates: HashSet<Asset>,
+    /// Files of results, by what the nodes computed that gave them.
+    computed: HashMap<Computation, HashSet<Asset>>,
     /// Sessions that may have left files whose names are not known.
     searched: HashSet<String>,
 }

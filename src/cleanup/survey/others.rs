@@ -1,9 +1,16 @@
 //! What others need: items that have not ended, whatever queue they are on, and runs that share files.
 
+use std::collections::HashSet;
+
 use futures::StreamExt as _;
 
-use super::{Scene, Survey, items::read, names_in};
-use crate::{assets::Asset, cleanup::report::CleanupReport, error::Result};
+use super::{
+    Scene, Survey,
+    items::read,
+    names_in,
+    twins::{Computation, cacheable},
+};
+use crate::{assets::Asset, cleanup::report::CleanupReport, error::Result, queue::ItemStatus};
 
 impl Survey {
     /// Looks at the items of others: those that came later may have the same files by the invocation cache, and those
@@ -40,6 +47,11 @@ impl Survey {
         while let Some((item_id, item)) = items.next().await {
             let Some(item) = item? else { continue };
             let asset = Asset::Item { queue_id: queue_id.to_owned(), item_id };
+            if matches!(item.status, ItemStatus::InProgress | ItemStatus::Waiting)
+                && let Some(graph) = item.session.get("graph")
+            {
+                self.add_twins(&cacheable(graph), &asset);
+            }
             for (part, ended) in [("results", true), ("graph", false)] {
                 let Some(part) = item.session.get(part).filter(|_| ended || !item.status.is_final()) else { continue };
                 let names = if ended { &mut self.shared } else { &mut self.needed };
@@ -49,5 +61,17 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    /// Files that a run may have got from the cache, and may read still. One that waits will compute them anew: what is
+    /// deleted is not in the cache any more.
+    fn add_twins(&mut self, computations: &HashSet<Computation>, item: &Asset) {
+        for files in computations.iter().filter_map(|computation| self.computed.get(computation)) {
+            for file in files {
+                if let Asset::Image(name) | Asset::Video(name) = file {
+                    self.needed.entry(name.clone()).or_insert_with(|| item.clone());
+                }
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 """A node pack with what InvokeAI's own nodes do not have: field types, enums and outputs of its own."""
 
+import time
 from enum import Enum
 from typing import Literal, Optional
 
@@ -11,6 +12,7 @@ from invokeai.invocation_api import (
     ImageOutput,
     Input,
     InputField,
+    IntegerOutput,
     InvocationContext,
     ModelIdentifierField,
     OutputField,
@@ -110,6 +112,22 @@ class ProbeMeasureInvocation(BaseInvocation, WithBoard):
         halves = [context.images.save(image=picture.crop(box)) for box in boxes]
         names = [ImageField(image_name=half.image_name) for half in halves]
         return ProbeMeasureOutput(brightness=brightness, verdict=verdict, halves=names)
+
+
+@invocation("probe_hoard", title="Probe Hoard", tags=["probe", "image"], category="probe", version="1.0.0", use_cache=False)
+class ProbeHoardInvocation(BaseInvocation, WithBoard):
+    """Saves two images, and keeps to itself what they are called."""
+
+    seconds: float = InputField(default=0, ge=0, le=60, description="How long it takes between the two")
+    fails: bool = InputField(default=False, description="Whether it fails at its end")
+
+    def invoke(self, context: InvocationContext) -> IntegerOutput:
+        for shade in (0, 255):
+            context.images.save(image=Image.new("L", (8, 8), shade))
+            time.sleep(self.seconds / 2)
+        if self.fails:
+            raise ValueError("as it was told")
+        return IntegerOutput(value=2)
 
 
 class ProbePlace(BaseModel):
