@@ -59,7 +59,11 @@ impl Stage {
 
     async fn rows(&self, client: &Client) -> Rows {
         let images: Vec<_> = client.images().list().limit(1000).stream().try_collect().await.unwrap();
-        let videos: Vec<_> = client.videos().list().limit(1000).stream().try_collect().await.unwrap();
+        let videos = match client.videos().list().limit(1000).stream().try_collect::<Vec<_>>().await {
+            // Servers before 6.14 have none.
+            Err(error) if error.is_unsupported() => Vec::new(),
+            videos => videos.unwrap(),
+        };
         let boards: Vec<_> = client.boards().list().include_archived(true).stream().try_collect().await.unwrap();
         let mut items: BTreeSet<i64> = client.queue(&self.queue).item_ids().await.unwrap().into_iter().collect();
         items.extend(client.queue("default").item_ids().await.unwrap());
