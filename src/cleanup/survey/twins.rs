@@ -23,7 +23,8 @@ struct Feed<'a> {
 /// What each node of a graph computes, by its id. Left out are nodes in circles.
 pub(super) fn computations(graph: &Value) -> HashMap<&str, Computation> {
     let Some(nodes) = graph.get("nodes").and_then(Value::as_object) else { return HashMap::new() };
-    let (mut feeds, mut fed): (HashMap<&str, Vec<Feed<'_>>>, HashMap<&str, Vec<&str>>) = Default::default();
+    let mut feeds: HashMap<&str, Vec<Feed<'_>>> = HashMap::new();
+    let mut fed: HashMap<&str, Vec<&str>> = HashMap::new();
     for edge in graph.get("edges").and_then(Value::as_array).into_iter().flatten() {
         if let Some((to, feed)) = read(edge) {
             fed.entry(feed.from).or_default().push(to);
