@@ -159,7 +159,7 @@ fn alone(node_type: &str, version: &str) -> (Workflow, Vec<String>) {
     let workflow = Workflow::new(definition, NodeCatalogue::embedded());
     let template = NodeCatalogue::embedded().get(node_type).expect("it comes from the catalogue");
     let fields = template.inputs.keys().filter(|name| workflow.node_field("node", name).is_ok());
-    (workflow.clone(), fields.cloned().collect())
+    (workflow.clone(), fields.map(str::to_owned).collect())
 }
 
 /// An OpenAPI document, or changes of one. Every node that is read can be put into a workflow.

@@ -4,7 +4,6 @@ use super::field_type::{is_truthy, non_null_branches, ref_name};
 use super::model::is_retired_ui_type;
 use super::start_case::start_case;
 use super::*;
-use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 type Schema = Map<String, Value>;
@@ -70,20 +69,20 @@ fn read_fields<T>(
     properties: &Schema,
     unreadable: &mut dyn FnMut(&str, String),
     mut read: impl FnMut(&str, &Schema) -> Result<Option<T>, String>,
-) -> IndexMap<String, T> {
-    let mut fields = IndexMap::new();
+) -> Fields<T> {
+    let mut fields = Vec::new();
     for (name, property) in properties {
         // Only fields of the editor carry `field_kind`.
         let Some(property) = property.as_object().filter(|property| property.contains_key("field_kind")) else {
             continue;
         };
         match read(name, property) {
-            Ok(Some(field)) => _ = fields.insert(name.clone(), field),
+            Ok(Some(field)) => fields.push((name.clone(), field)),
             Ok(None) => {}
             Err(reason) => unreadable(name, reason),
         }
     }
-    fields
+    fields.into_iter().collect()
 }
 
 fn read_input(node_type: &str, name: &str, schema: &Schema) -> Result<Option<InputTemplate>, String> {

@@ -1,7 +1,6 @@
 //! Templates of nodes and of their fields.
 
-use super::{Constraints, FieldType, ModelFilter};
-use indexmap::IndexMap;
+use super::{Constraints, FieldType, Fields, ModelFilter};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -39,9 +38,9 @@ pub struct NodeTemplate {
     /// `type` of the output object, for example `image_output`.
     pub output_type: String,
     /// Input fields by name, in the order of the document.
-    pub inputs: IndexMap<String, InputTemplate>,
+    pub inputs: Fields<InputTemplate>,
     /// Output fields by name, in the order of the document.
-    pub outputs: IndexMap<String, OutputTemplate>,
+    pub outputs: Fields<OutputTemplate>,
 }
 
 impl NodeTemplate {

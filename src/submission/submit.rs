@@ -238,7 +238,7 @@ impl Submit<'_> {
 
 /// Node ids with the labels users gave them.
 fn labels(workflow: &Workflow) -> crate::job::state::Labels {
-    labels_of(&workflow.to_embedded()).into()
+    workflow.node_labels().into()
 }
 
 /// Node ids of a workflow document, with their labels.

@@ -4,10 +4,11 @@
 use super::document::{Invocation, Node};
 use super::generator::{Generated, Generator, GeneratorKind, ServerRequest};
 use super::json::object;
+use super::table::Set;
 use super::wiring::Wiring;
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The group of batch nodes that run by themselves.
 pub(super) const UNGROUPED: &str = "None";
@@ -55,12 +56,12 @@ const BATCH_TYPES: [BatchType; 4] = [
 ];
 
 fn batch_type(node: &Invocation) -> Option<&'static BatchType> {
-    BATCH_TYPES.iter().find(|batch| batch.batch == node.node_type)
+    BATCH_TYPES.iter().find(|batch| node.node_type == batch.batch)
 }
 
 /// Whether a node runs on the server. Batch and generator nodes only say what to run.
 pub(super) fn is_executable(node: &Invocation) -> bool {
-    !BATCH_TYPES.iter().any(|batch| batch.batch == node.node_type || batch.generator == node.node_type)
+    !BATCH_TYPES.iter().any(|batch| [batch.batch, batch.generator].contains(&node.node_type.as_str()))
 }
 
 /// A batch node with its items.
@@ -145,12 +146,14 @@ fn items(
         Generator::from_json(batch.kind, rule)
     });
     let generator = generator.ok_or(BatchFault::Generator)?;
-    if let Some(items) = generated.get(&source.id) {
+    if let Some(items) = generated.get(source.id.as_str()) {
         return Ok(items.clone());
     }
     match generator.generate() {
         Ok(Generated::Values(items)) => Ok(items),
-        Ok(Generated::NeedsServer(request)) => Err(BatchFault::NeedsServer { generator: source.id.clone(), request }),
+        Ok(Generated::NeedsServer(request)) => {
+            Err(BatchFault::NeedsServer { generator: source.id.to_string(), request })
+        }
         Err(error) => Err(BatchFault::Refused(error.to_string())),
     }
 }
@@ -167,7 +170,7 @@ fn is_item(kind: GeneratorKind, item: &Value) -> bool {
 /// The fields a batch node feeds, through connectors too.
 fn targets<'a>(place: usize, batch: &BatchType, wiring: &Wiring<'a>) -> Vec<(&'a str, &'a str)> {
     let mut targets = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = Set::default();
     let mut add = |target: usize, handle: &'a str| {
         if let Some(node) = wiring.node(target)
             && seen.insert((target, handle))

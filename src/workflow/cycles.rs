@@ -32,15 +32,9 @@ struct Search {
 
 impl Cycles {
     /// Prepares for edges among those given; all edges of the file, accepted or not.
-    pub(super) fn new(nodes: usize, links: &[Link<'_>]) -> Self {
-        let of = components(nodes, links);
-        let mut size = vec![0_usize; nodes];
-        for component in &of {
-            if let Some(count) = size.get_mut(*component) {
-                *count += 1;
-            }
-        }
-        let cyclic = size.iter().any(|count| *count > 1) || links.iter().any(|link| link.source == link.target);
+    pub(super) fn new<'l, 'a: 'l>(nodes: usize, links: impl Iterator<Item = &'l Link<'a>> + Clone) -> Self {
+        let (of, number) = components(nodes, links.clone());
+        let cyclic = number < nodes || links.into_iter().any(|link| link.source == link.target);
         let components = cyclic.then(|| Components {
             of,
             forest: RefCell::new(Forest::new(nodes)),
@@ -138,45 +132,45 @@ impl Components {
     }
 }
 
-fn has_cycle(wiring: &Wiring<'_>, is_left_out: impl Fn(&Link<'_>) -> bool) -> bool {
-    let links: Vec<_> = wiring.links().iter().filter(|link| !is_left_out(link)).copied().collect();
-    Cycles::new(wiring.nodes.len(), &links).components.is_some()
+fn has_cycle(wiring: &Wiring<'_>, is_left_out: &impl Fn(&Link<'_>) -> bool) -> bool {
+    let links = wiring.links().iter().filter(|link| !is_left_out(link));
+    Cycles::new(wiring.nodes.len(), links).components.is_some()
 }
 
-/// Tarjan's strongly connected components, without recursion: the component number of each node.
-fn components(nodes: usize, links: &[Link<'_>]) -> Vec<usize> {
-    const UNSEEN: usize = usize::MAX;
-    let mut next: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+/// Tarjan's strongly connected components, without recursion: the component number of each node, and how many there are.
+fn components<'l, 'a: 'l>(nodes: usize, links: impl Iterator<Item = &'l Link<'a>>) -> (Vec<usize>, usize) {
+    const NONE: usize = usize::MAX;
+    // The first edge out of each node; for each edge its end, and the next edge out of the same node.
+    let (mut first, mut ends) = (vec![NONE; nodes], Vec::new());
     for link in links {
-        if let Some(targets) = next.get_mut(link.source) {
-            targets.push(link.target);
+        if let Some(first) = first.get_mut(link.source) {
+            let next = std::mem::replace(first, ends.len());
+            ends.push((link.target, next));
         }
     }
-    let (mut order, mut low, mut component) = (vec![UNSEEN; nodes], vec![0; nodes], vec![UNSEEN; nodes]);
+    let (mut order, mut low, mut component) = (vec![NONE; nodes], vec![0; nodes], vec![NONE; nodes]);
     let (mut counter, mut found) = (0, 0);
-    let mut stack = Vec::new();
+    let (mut stack, mut way) = (Vec::new(), Vec::new());
     for root in 0..nodes {
-        if order[root] != UNSEEN {
-            continue;
+        if order[root] == NONE {
+            way.push((root, first[root]));
         }
-        let mut way = vec![(root, 0_usize)];
-        while let Some(&mut (node, ref mut child)) = way.last_mut() {
-            if *child == 0 {
+        while let Some(&mut (node, ref mut edge)) = way.last_mut() {
+            if order[node] == NONE {
                 order[node] = counter;
                 low[node] = counter;
                 counter += 1;
                 stack.push(node);
             }
-            if let Some(&target) = next[node].get(*child) {
-                *child += 1;
-                if order[target] == UNSEEN {
-                    way.push((target, 0));
-                } else if component[target] == UNSEEN {
+            if let Some(&(target, next)) = ends.get(*edge) {
+                *edge = next;
+                if order[target] == NONE {
+                    way.push((target, first[target]));
+                } else if component[target] == NONE {
                     low[node] = low[node].min(order[target]);
                 }
                 continue;
             }
-            // A leaf keeps its counter at 0, but it is never looked at again.
             way.pop();
             if low[node] == order[node] {
                 while let Some(member) = stack.pop() {
@@ -192,5 +186,5 @@ fn components(nodes: usize, links: &[Link<'_>]) -> Vec<usize> {
             }
         }
     }
-    component
+    (component, found)
 }

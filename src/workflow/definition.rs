@@ -2,12 +2,16 @@
 
 use super::document::{CURRENT_VERSION, Document, NodeData};
 use super::json::{At, MAX_BYTES, MAX_DEPTH, Misfit, is_deeper_than, is_version};
-use super::{migrate, png_text};
+use super::table::Set;
+use super::text::{Source, Text};
+use super::{migrate, png_text, read};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 /// A workflow exported from the InvokeAI web editor, of any version from 1.0.0 (InvokeAI 3.1) to 4.0.0 (6.13 and later).
 ///
@@ -31,9 +35,39 @@ use std::str::FromStr;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkflowDefinition {
-    original: Value,
-    meta_version: String,
+    original: Original,
+    meta_version: Text,
     document: Document,
+}
+
+/// The JSON as it was read.
+#[derive(Clone)]
+enum Original {
+    /// Its text, and the tree that was made of it when somebody asked for one.
+    Text(Arc<Source>, OnceLock<Value>),
+    Tree(Value),
+}
+
+impl Original {
+    fn tree(&self) -> &Value {
+        match self {
+            // The text was read before, by a reader that takes only what makes a tree.
+            Original::Text(text, tree) => tree.get_or_init(|| serde_json::from_str(text.as_str()).unwrap_or_default()),
+            Original::Tree(tree) => tree,
+        }
+    }
+}
+
+impl PartialEq for Original {
+    fn eq(&self, other: &Self) -> bool {
+        self.tree() == other.tree()
+    }
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tree().fmt(f)
+    }
 }
 
 /// Why a workflow could not be read.
@@ -140,7 +174,7 @@ impl WorkflowDefinition {
                 let mut document = Document::parse(&At::root(&migrate::from_v1(&at)?), CURRENT_VERSION)?;
                 // That version did not know node packs; only the catalogue does.
                 for node in &mut document.nodes {
-                    if let NodeData::Invocation(invocation) = &mut node.data {
+                    if let NodeData::Invocation(invocation) = &mut Arc::make_mut(node).data {
                         invocation.node_pack = None;
                     }
                 }
@@ -150,7 +184,7 @@ impl WorkflowDefinition {
             "3.0.0" => Document::parse(&at, "3.0.0")?,
             _ => Document::parse(&at, CURRENT_VERSION)?,
         };
-        Ok(WorkflowDefinition { original: value, meta_version, document })
+        Ok(WorkflowDefinition { original: Original::Tree(value), meta_version, document })
     }
 
     /// Takes the workflow out of a PNG image made by InvokeAI: its text chunk `invokeai_workflow`, plain (tEXt), in
@@ -168,17 +202,21 @@ impl WorkflowDefinition {
     }
 
     pub(super) fn from_document(document: Document) -> Self {
-        WorkflowDefinition { original: document.to_json(true), meta_version: CURRENT_VERSION.to_owned(), document }
+        let original = Original::Tree(document.to_json());
+        WorkflowDefinition { original, meta_version: Text::fixed(CURRENT_VERSION), document }
     }
 
     /// The JSON as it was read.
     pub fn as_value(&self) -> &Value {
-        &self.original
+        self.original.tree()
     }
 
     /// The JSON as it was read.
     pub fn into_value(self) -> Value {
-        self.original
+        match self.original {
+            Original::Tree(tree) => tree,
+            text => text.tree().clone(),
+        }
     }
 
     pub(super) fn document(&self) -> &Document {
@@ -244,11 +282,11 @@ impl WorkflowDefinition {
     /// needed to know the dynamic inputs of those nodes; see
     /// [`WorkflowOptions::saved_workflows`](super::WorkflowOptions).
     pub fn called_workflow_ids(&self) -> Vec<&str> {
-        let mut ids = Vec::new();
+        let (mut ids, mut known) = (Vec::new(), Set::default());
         for invocation in self.document.nodes.iter().filter_map(|node| node.invocation()) {
             let called = invocation.inputs.get("workflow_id").and_then(|field| field.value.as_ref()?.as_str());
             if let Some(id) = called.filter(|id| invocation.node_type == "call_saved_workflow" && !id.is_empty())
-                && !ids.contains(&id)
+                && known.insert(id)
             {
                 ids.push(id);
             }
@@ -263,6 +301,11 @@ impl FromStr for WorkflowDefinition {
     fn from_str(text: &str) -> Result<Self, DefinitionError> {
         if text.len() > MAX_BYTES {
             return Err(DefinitionError::TooLarge { limit: MAX_BYTES });
+        }
+        let source = Source::new(text);
+        if let Some((document, version)) = read::read(&source) {
+            let original = Original::Text(source, OnceLock::new());
+            return Ok(WorkflowDefinition { original, meta_version: Text::fixed(version), document });
         }
         // serde_json refuses text nested deeper than MAX_DEPTH by itself.
         let value = serde_json::from_str(text).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
@@ -281,7 +324,7 @@ impl TryFrom<Value> for WorkflowDefinition {
 /// The JSON as it was read.
 impl Serialize for WorkflowDefinition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.original.serialize(serializer)
+        self.original.tree().serialize(serializer)
     }
 }
 
@@ -299,10 +342,10 @@ fn unwrap_record(value: Value) -> Value {
     }
 }
 
-fn schema_version(workflow: &Value) -> Result<String, DefinitionError> {
+fn schema_version(workflow: &Value) -> Result<Text, DefinitionError> {
     let found = workflow.get("meta").and_then(|meta| meta.get("version"));
     match found.and_then(Value::as_str) {
-        Some(version) if is_version(version, false) => Ok(version.to_owned()),
+        Some(version) if is_version(version, false) => Ok(version.into()),
         _ => {
             let found = found.map_or_else(|| "nothing".to_owned(), super::json::describe);
             Err(DefinitionError::NoVersion { found })

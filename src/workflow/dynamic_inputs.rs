@@ -1,24 +1,25 @@
 //! Inputs of `call_saved_workflow` nodes: the public inputs of the workflow they call
 //! (`callSavedWorkflowFormUtils.ts`). Their templates are stored in the node, in the editor's own notation.
 
-use super::document::{Document, DynamicInput, FieldIdentifier, FieldInstance, Invocation};
+use super::document::{Document, DynamicInput, FieldIdentifier, FieldInstance, Invocation, Node};
 use super::json::{At, Fit, Misfit};
+use super::table::{Map as Table, Ordered, Set};
+use super::text::Text;
 use crate::schema::{
     Cardinality, Constraints, EnumOption, FieldType, InputKind, InputTemplate, ModelFilter, NodeCatalogue, UiHints,
 };
-use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What the names of dynamic inputs start with; node id and field name of the callee follow.
 pub(super) const PREFIX: &str = "saved_workflow_input::";
 const MAX_CALLEE_FIELDS: usize = 10_000;
 
 /// Reads `dynamicInputTemplates`.
-pub(super) fn parse(at: Option<At<'_>>) -> Fit<IndexMap<String, DynamicInput>> {
-    let Some(at) = at else { return Ok(IndexMap::new()) };
+pub(super) fn parse(at: Option<At<'_>>) -> Fit<Ordered<Text, DynamicInput>> {
+    let Some(at) = at else { return Ok(Ordered::default()) };
     let templates = at.members()?.map(|(name, at)| {
-        Ok((name.to_owned(), DynamicInput { template: parse_template(&at)?, json: at.value.clone() }))
+        Ok((name.into(), DynamicInput { template: parse_template(&at)?.into(), json: at.value.clone() }))
     });
     templates.collect::<Result<_, Misfit>>()
 }
@@ -44,8 +45,8 @@ fn parse_template(at: &At<'_>) -> Fit<InputTemplate> {
         EnumOption { value: value.clone(), label }
     });
     Ok(InputTemplate {
-        name: at.need("name")?.filled()?,
-        title: at.need("title")?.filled()?,
+        name: at.need("name")?.filled()?.to_string(),
+        title: at.need("title")?.filled()?.to_string(),
         description: at.get("description")?.and_then(|at| at.string().ok()).unwrap_or_default().to_owned(),
         field_type,
         original_type,
@@ -75,7 +76,7 @@ fn parse_type(at: &At<'_>) -> Fit<FieldType> {
         "COLLECTION" => Cardinality::Collection,
         _ => Cardinality::SingleOrCollection,
     };
-    Ok(FieldType { name: at.need("name")?.filled()?, cardinality, batch: at.need_boolean("batch")? })
+    Ok(FieldType { name: at.need("name")?.filled()?.to_string(), cardinality, batch: at.need_boolean("batch")? })
 }
 
 fn one_of<'a>(at: &'a At<'a>, name: &'a str, words: &[&str]) -> Fit<&'a str> {
@@ -149,17 +150,17 @@ fn to_json(template: &InputTemplate) -> Value {
 
 /// A public input of a callee.
 struct CalleeInput {
-    name: String,
-    template: InputTemplate,
-    label: String,
-    description: String,
+    name: Text,
+    template: Arc<InputTemplate>,
+    label: Text,
+    description: Text,
     value: Option<Value>,
 }
 
 /// Makes the node's dynamic inputs those of the callee. Values of inputs whose type stayed the same are kept.
 pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &NodeCatalogue) {
     let inputs = callee_inputs(callee, catalogue);
-    let names: HashSet<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    let names: Set<&str> = inputs.iter().map(|input| &*input.name).collect();
     let stale = |name: &str| name.starts_with(PREFIX) && !names.contains(name);
     node.inputs.retain(|name, _| !stale(name));
     node.dynamic_inputs.retain(|name, _| !stale(name));
@@ -168,7 +169,7 @@ pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &Node
         let dynamic = DynamicInput { json: to_json(&template), template };
         let before = node.dynamic_inputs.insert(name.clone(), dynamic);
         let same_type = before.is_some_and(|before| before.template.field_type == field_type);
-        match node.inputs.get_mut(&name) {
+        match node.inputs.get_mut(&*name) {
             Some(field) if same_type => {
                 field.label = label;
                 field.description = description;
@@ -185,29 +186,33 @@ pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &Node
 fn callee_inputs(callee: &Document, catalogue: &NodeCatalogue) -> Vec<CalleeInput> {
     let form_fields = callee.form.fields(MAX_CALLEE_FIELDS).unwrap_or_default();
     let in_form: Vec<&FieldIdentifier> = form_fields.into_iter().map(|field| &field.field).collect();
-    let listed: HashSet<&FieldIdentifier> = in_form.iter().copied().collect();
+    let listed: Set<&FieldIdentifier> = in_form.iter().copied().collect();
     let exposed = callee.exposed_fields.iter().filter(|field| !listed.contains(field));
+    let mut nodes: Table<&str, &Arc<Node>> = Table::default();
+    for node in &callee.nodes {
+        nodes.entry(&*node.data_id).or_insert(node);
+    }
     let mut inputs = Vec::new();
     for identifier in in_form.iter().copied().chain(exposed) {
-        let node =
-            callee.nodes.iter().find(|node| node.data_id == identifier.node_id).and_then(|node| node.invocation());
+        let node = nodes.get(&*identifier.node_id).and_then(|node| node.invocation());
         let Some(node) = node else { continue };
-        let template = catalogue.get(&node.node_type).and_then(|t| t.inputs.get(&identifier.field_name));
-        let (Some(field), Some(template)) = (node.inputs.get(&identifier.field_name), template) else { continue };
+        let template = catalogue.get(&node.node_type).and_then(|t| t.inputs.get(&*identifier.field_name));
+        let (Some(field), Some(template)) = (node.inputs.get(&*identifier.field_name), template) else { continue };
         if !template.field_type.is_stateful() {
             continue;
         }
-        let or = |text: &str, fallback: &str| if text.is_empty() { fallback.to_owned() } else { text.to_owned() };
-        let name = format!("{PREFIX}{}::{}", identifier.node_id, identifier.field_name);
+        let or = |text: &Text, fallback: &str| if text.is_empty() { fallback.into() } else { text.clone() };
+        let name: Text = format!("{PREFIX}{}::{}", identifier.node_id, identifier.field_name).into();
         let label = or(&field.label, &template.title);
         let description = or(&field.description, &template.description);
-        let mut template = template.clone();
-        template.name.clone_from(&name);
-        template.title.clone_from(&label);
-        template.description.clone_from(&description);
+        let mut template = InputTemplate::clone(template);
+        template.name = name.to_string();
+        template.title = label.to_string();
+        template.description = description.to_string();
         template.ui.order = i64::try_from(inputs.len()).ok();
         template.ui.hidden = false;
         template.input = InputKind::Any;
+        let template = Arc::new(template);
         inputs.push(CalleeInput { name, template, label, description, value: field.value.clone() });
     }
     inputs

@@ -1,12 +1,14 @@
 //! The request body that runs a workflow: graph, batch data and embedded workflow.
 
 use super::batch::{self, BatchFault};
+use super::document::Document;
 use super::generator::ServerRequest;
-use super::graph;
-use super::json::object;
+use super::graph::Graph;
+use super::table::Set;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// How a workflow is run. The defaults are the editor's.
@@ -149,20 +151,43 @@ pub enum EnqueueError {
     NoRuns,
 }
 
+/// The body of the request.
+#[derive(Serialize)]
+struct Request<'a> {
+    batch: RequestedBatch<'a>,
+    prepend: bool,
+}
+
+#[derive(Serialize)]
+struct RequestedBatch<'a> {
+    graph: Graph<'a>,
+    workflow: &'a Document,
+    runs: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<&'a str>,
+    data: Vec<Value>,
+}
+
 impl Workflow {
     /// The graph that the server runs. Its id is random.
     pub fn graph(&self, options: &EnqueueOptions) -> Value {
         let wiring = self.wiring();
-        graph::build(&wiring, self.catalogue(), options.auto_add_board.as_deref())
+        // Texts, numbers and JSON always serialise.
+        serde_json::to_value(Graph::new(&wiring, self.catalogue(), options.auto_add_board.as_deref()))
+            .unwrap_or_default()
     }
 
     /// What generators of this workflow must ask a server, by id of the generator node. Put the answers into
     /// [`EnqueueOptions::generated`].
     pub fn server_requests(&self) -> Vec<(String, ServerRequest)> {
-        let mut requests = Vec::new();
+        let (mut requests, mut known) = (Vec::new(), Set::default());
         for batch in batch::batches(&self.wiring(), &HashMap::new()) {
             if let Err(BatchFault::NeedsServer { generator, request }) = batch.items
-                && !requests.iter().any(|(known, _)| *known == generator)
+                && known.insert(generator.clone())
             {
                 requests.push((generator, request));
             }
@@ -178,6 +203,27 @@ impl Workflow {
     /// # Errors
     /// If the items of a batch node cannot be told.
     pub fn enqueue_body(&self, options: &EnqueueOptions) -> Result<Value, EnqueueError> {
+        self.with_request(options, |request| serde_json::to_value(request).unwrap_or_default())
+    }
+
+    /// The same body as JSON text: several times faster, and without the memory of a tree.
+    ///
+    /// # Errors
+    /// As [`enqueue_body`](Self::enqueue_body).
+    pub fn enqueue_bytes(&self, options: &EnqueueOptions) -> Result<Vec<u8>, EnqueueError> {
+        // About as much as a node takes, with its edges and its place in the embedded workflow.
+        const NODE: usize = 1024;
+        let mut bytes = Vec::with_capacity(NODE * (self.document().nodes.len() + 1));
+        self.with_request(options, |request| _ = serde_json::to_writer(&mut bytes, request))?;
+        Ok(bytes)
+    }
+
+    /// Makes something of the request. Texts, numbers and JSON always serialise.
+    fn with_request<T>(
+        &self,
+        options: &EnqueueOptions,
+        write: impl FnOnce(&Request<'_>) -> T,
+    ) -> Result<T, EnqueueError> {
         if options.runs == 0 {
             return Err(EnqueueError::NoRuns);
         }
@@ -197,20 +243,16 @@ impl Workflow {
                 .map(|datum| json!({"node_path": datum.node_id, "field_name": datum.field, "items": datum.items}));
             data.push(datums.collect());
         }
-        let mut batch = Map::new();
-        let auto_add_board = options.auto_add_board.as_deref();
-        batch.insert("graph".into(), graph::build(&wiring, self.catalogue(), auto_add_board));
-        batch.insert("workflow".into(), self.to_embedded());
-        batch.insert("runs".into(), options.runs.into());
-        let named =
-            [("origin", &options.origin), ("destination", &options.destination), ("batch_id", &options.batch_id)];
-        for (name, value) in named {
-            if let Some(value) = value {
-                batch.insert(name.into(), value.as_str().into());
-            }
-        }
-        batch.insert("data".into(), data.into());
-        Ok(object([("batch", batch.into()), ("prepend", options.prepend.into())]))
+        let batch = RequestedBatch {
+            graph: Graph::new(&wiring, self.catalogue(), options.auto_add_board.as_deref()),
+            workflow: self.document(),
+            runs: options.runs,
+            origin: options.origin.as_deref(),
+            destination: options.destination.as_deref(),
+            batch_id: options.batch_id.as_deref(),
+            data,
+        };
+        Ok(write(&Request { batch, prepend: options.prepend }))
     }
 
     pub(super) fn wiring(&self) -> Wiring<'_> {

@@ -4,37 +4,38 @@
 //! silently replaced by an empty one, a form of the right shape but broken structure makes the workflow unreadable.
 
 use super::document::FieldIdentifier;
-use super::json::{At, Fit, object};
+use super::json::{At, Fit};
 use super::shape::{Member, Presence, Shape};
+use super::table::{Ordered, Set};
+use super::text::Text;
 use crate::schema::{Cardinality, FieldType};
-use indexmap::IndexMap;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::cell::OnceCell;
 
 /// Most elements a form may unfold to. A container may be listed twice, and its content then counts twice.
 pub(super) const MAX_ELEMENTS: usize = 100_000;
-const ROOT: &str = "root";
+const ROOT: Text = Text::fixed("root");
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Form {
     /// By key, which is the element's id in every form the editor writes.
-    pub(super) elements: IndexMap<String, Element>,
-    pub(super) root: String,
+    pub(super) elements: Ordered<Text, Element>,
+    pub(super) root: Text,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Element {
-    pub(super) id: String,
-    pub(super) parent: Option<String>,
+    pub(super) id: Text,
+    pub(super) parent: Option<Text>,
     pub(super) kind: ElementKind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ElementKind {
-    Container { layout: String, children: Vec<String> },
+    Container { layout: Text, children: Vec<Text> },
     NodeField(NodeField),
-    Heading(String),
-    Text(String),
+    Heading(Text),
+    Text(Text),
     Divider,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct NodeField {
 }
 
 /// How the form shows a field. Where two kinds fit, the first wins, as in the editor: `{}` is a float field's.
-static SETTINGS: Shape = Shape::Either(&[
+pub(super) static SETTINGS: Shape = Shape::Either(&[
     number_settings(&FLOAT_MEMBERS),
     number_settings(&INTEGER_MEMBERS),
     Shape::Object(&[
@@ -96,12 +97,20 @@ pub(super) fn default_settings(field_type: &FieldType) -> Option<Value> {
     Some(json!({"type": kind, "showShuffle": false, "component": "number-input"}))
 }
 
+/// What is known of an element while the structure is looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Unseen,
+    OnWay,
+    Seen,
+}
+
 impl Form {
     /// A form without fields.
     pub(super) fn empty() -> Self {
-        let kind = ElementKind::Container { layout: "column".into(), children: Vec::new() };
-        let root = Element { id: ROOT.into(), parent: None, kind };
-        Form { elements: IndexMap::from([(ROOT.to_owned(), root)]), root: ROOT.into() }
+        let kind = ElementKind::Container { layout: Text::fixed("column"), children: Vec::new() };
+        let root = Element { id: ROOT, parent: None, kind };
+        Form { elements: Ordered::from_iter([(ROOT, root)]), root: ROOT }
     }
 
     /// Whether the form has nothing but its root. A heading alone makes a form.
@@ -119,7 +128,7 @@ impl Form {
 
     fn parse_shape(at: &At<'_>) -> Fit<Self> {
         let elements = at.need("elements")?;
-        let elements = elements.members()?.map(|(key, at)| Ok((key.to_owned(), Element::parse(&at)?)));
+        let elements = elements.members()?.map(|(key, at)| Ok((key.into(), Element::parse(&at)?)));
         Ok(Form { elements: elements.collect::<Fit<_>>()?, root: at.need_word("rootElementId")? })
     }
 
@@ -131,65 +140,70 @@ impl Form {
         if !matches!(root.kind, ElementKind::Container { .. }) {
             return Some(format!("the root element {:?} is not a container", self.root));
         }
-        let listed: HashSet<(&str, &str)> = self
-            .elements
-            .keys()
-            .flat_map(|key| self.children(key).iter().map(move |child| (&**key, &**child)))
-            .collect();
-        let mut seen = HashSet::new();
+        let mut states = vec![State::Unseen; self.elements.len()];
         // Elements on the way from the root to here, each with the place of its next child.
-        let mut way: Vec<(&str, usize)> = Vec::new();
-        let mut on_way = HashSet::new();
-        let mut next = Some(self.root.as_str());
+        let mut way: Vec<(usize, usize)> = Vec::new();
+        let mut next = Some(&self.root);
+        let listed = OnceCell::new();
         loop {
             if let Some(key) = next.take() {
-                if on_way.contains(key) {
-                    return Some(format!("element {key:?} contains itself"));
-                }
-                if seen.insert(key) {
-                    if let Some(fault) = self.fault_of(key, &listed) {
-                        return Some(fault);
+                let Some((place, _, element)) = self.elements.get_full(key) else {
+                    return Some(format!("element {key:?} does not exist but is named as a child"));
+                };
+                match states[place] {
+                    State::OnWay => return Some(format!("element {key:?} contains itself")),
+                    State::Seen => {}
+                    State::Unseen => {
+                        let container = way.last().and_then(|(container, _)| self.elements.get_index(*container));
+                        if let Some(fault) = self.fault_of(key, element, container.map(|(key, _)| key), &listed) {
+                            return Some(fault);
+                        }
+                        states[place] = State::OnWay;
+                        way.push((place, 0));
                     }
-                    way.push((key, 0));
-                    on_way.insert(key);
                 }
             }
-            let Some((key, place)) = way.last_mut() else { break };
-            next = self.children(key).get(*place).map(String::as_str);
+            let Some((container, place)) = way.last_mut() else { break };
+            next = self.elements.get_index(*container).and_then(|(_, element)| element.children().get(*place));
             *place += 1;
             if next.is_none() {
-                on_way.remove(*key);
+                states[*container] = State::Seen;
                 way.pop();
             }
         }
-        let lost = self.elements.keys().find(|key| !seen.contains(key.as_str()));
-        lost.map(|key| format!("element {key:?} is not reachable from the root"))
+        let lost = self.elements.keys().zip(states).find(|(_, state)| *state == State::Unseen);
+        lost.map(|(key, _)| format!("element {key:?} is not reachable from the root"))
     }
 
-    fn fault_of(&self, key: &str, listed: &HashSet<(&str, &str)>) -> Option<String> {
-        let Some(element) = self.elements.get(key) else {
-            return Some(format!("element {key:?} does not exist but is named as a child"));
-        };
+    /// What is wrong with an element that was found in this container. `listed` has all containers with their children,
+    /// and is only needed if an element is named by several containers.
+    fn fault_of<'a>(
+        &'a self,
+        key: &str,
+        element: &Element,
+        container: Option<&Text>,
+        listed: &OnceCell<Set<(&'a str, &'a str)>>,
+    ) -> Option<String> {
         if element.id == self.root {
             return element.parent.is_some().then(|| "the root element has a parent".into());
         }
         let Some(parent) = &element.parent else {
             return Some(format!("element {key:?} has no parent"));
         };
+        if container == Some(parent) {
+            return None;
+        }
+        let all = || {
+            let each = |(key, element): (&'a Text, &'a Element)| element.children().iter().map(move |c| (&**key, &**c));
+            self.elements.iter().flat_map(each).collect()
+        };
         match self.elements.get(parent).map(|parent| &parent.kind) {
             None => Some(format!("the parent {parent:?} of element {key:?} does not exist")),
-            Some(ElementKind::Container { .. }) if listed.contains(&(parent, key)) => None,
+            Some(ElementKind::Container { .. }) if listed.get_or_init(all).contains(&(&**parent, key)) => None,
             Some(ElementKind::Container { .. }) => {
                 Some(format!("element {key:?} is not a child of its parent {parent:?}"))
             }
             Some(_) => Some(format!("the parent {parent:?} of element {key:?} is not a container")),
-        }
-    }
-
-    fn children(&self, key: &str) -> &[String] {
-        match self.elements.get(key).map(|element| &element.kind) {
-            Some(ElementKind::Container { children, .. }) => children,
-            _ => &[],
         }
     }
 
@@ -205,7 +219,7 @@ impl Form {
                 return None;
             }
             match self.elements.get(key).map(|element| &element.kind) {
-                Some(ElementKind::Container { children, .. }) => open.extend(children.iter().rev().map(String::as_str)),
+                Some(ElementKind::Container { children, .. }) => open.extend(children.iter().rev().map(Text::as_str)),
                 Some(ElementKind::NodeField(field)) => fields.push(field),
                 _ => {}
             }
@@ -214,6 +228,14 @@ impl Form {
     }
 
     /// Every node field, in the order of the file.
+    pub(super) fn node_fields(&self) -> impl Iterator<Item = &NodeField> {
+        self.elements.values().filter_map(|element| match &element.kind {
+            ElementKind::NodeField(field) => Some(field),
+            _ => None,
+        })
+    }
+
+    /// The same, to be changed.
     pub(super) fn node_fields_mut(&mut self) -> impl Iterator<Item = &mut NodeField> {
         self.elements.values_mut().filter_map(|element| match &mut element.kind {
             ElementKind::NodeField(field) => Some(field),
@@ -225,7 +247,7 @@ impl Form {
     pub(super) fn push_field(&mut self, field: FieldIdentifier, field_type: &FieldType) {
         // Ten characters behind the type, as the editor's own ids.
         let random = uuid::Uuid::new_v4().simple().to_string();
-        let id = format!("node-field-{}", random.get(..10).unwrap_or(&random));
+        let id: Text = format!("node-field-{}", random.get(..10).unwrap_or(&random)).into();
         let kind = ElementKind::NodeField(NodeField {
             field,
             show_description: false,
@@ -240,7 +262,7 @@ impl Form {
     /// Removes the node fields for which `keep` says no, from their containers too, and gives them back.
     pub(super) fn remove_fields(&mut self, keep: impl Fn(&FieldIdentifier) -> bool) -> Vec<FieldIdentifier> {
         let mut removed = Vec::new();
-        let mut keys = HashSet::new();
+        let mut keys = Set::default();
         self.elements.retain(|key, element| match &element.kind {
             ElementKind::NodeField(node_field) if !keep(&node_field.field) => {
                 removed.push(node_field.field.clone());
@@ -258,15 +280,16 @@ impl Form {
         }
         removed
     }
-
-    pub(super) fn to_json(&self) -> Value {
-        let elements: serde_json::Map<_, _> =
-            self.elements.iter().map(|(key, element)| (key.clone(), element.to_json())).collect();
-        object([("elements", elements.into()), ("rootElementId", self.root.as_str().into())])
-    }
 }
 
 impl Element {
+    fn children(&self) -> &[Text] {
+        match &self.kind {
+            ElementKind::Container { children, .. } => children,
+            _ => &[],
+        }
+    }
+
     fn parse(at: &At<'_>) -> Fit<Self> {
         let id = at.need_word("id")?;
         let parent = at.get("parentId")?.map(|at| at.word()).transpose()?;
@@ -289,28 +312,6 @@ impl Element {
         };
         Ok(Element { id, parent, kind })
     }
-
-    fn to_json(&self) -> Value {
-        let mut element = object([("id", self.id.as_str().into())]);
-        let Value::Object(members) = &mut element else { return element };
-        if let Some(parent) = &self.parent {
-            members.insert("parentId".into(), Value::from(parent.as_str()));
-        }
-        let (kind, data) = match &self.kind {
-            ElementKind::Container { layout, children } => {
-                ("container", Some(json!({"layout": layout, "children": children})))
-            }
-            ElementKind::NodeField(field) => ("node-field", Some(field.to_json())),
-            ElementKind::Heading(content) => ("heading", Some(json!({"content": content}))),
-            ElementKind::Text(content) => ("text", Some(json!({"content": content}))),
-            ElementKind::Divider => ("divider", None),
-        };
-        if let Some(data) = data {
-            members.insert("data".into(), data);
-        }
-        members.insert("type".into(), Value::from(kind));
-        element
-    }
 }
 
 impl NodeField {
@@ -324,15 +325,6 @@ impl NodeField {
             None => None,
         };
         Ok(NodeField { field: FieldIdentifier::parse(&at.need("fieldIdentifier")?)?, show_description, settings })
-    }
-
-    fn to_json(&self) -> Value {
-        let mut data =
-            object([("fieldIdentifier", self.field.to_json()), ("showDescription", self.show_description.into())]);
-        if let (Some(settings), Value::Object(members)) = (&self.settings, &mut data) {
-            members.insert("settings".into(), settings.clone());
-        }
-        data
     }
 }
 

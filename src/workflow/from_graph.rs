@@ -1,12 +1,14 @@
 //! Workflows out of images and videos that a server made: `GET /api/v1/images/i/{name}/workflow` and the same for videos.
 
 use super::definition::{DefinitionError, WorkflowDefinition};
-use super::document::{Document, Edge, FieldInstance, Handles, Invocation, Node, NodeData, Texts};
+use super::document::{Document, Edge, FieldInstance, Handles, Invocation, Node, NodeData, Position, Texts};
 use super::form::Form;
+use super::table::Ordered;
+use super::text::Text;
 use super::value::accepts_extra_inputs;
 use crate::schema::NodeCatalogue;
-use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 impl WorkflowDefinition {
     /// Takes the answer of `GET /api/v1/images/i/{name}/workflow`: `{workflow, graph}`, each a JSON text or `null`. The
@@ -38,18 +40,18 @@ impl WorkflowDefinition {
         let mut converted: Vec<Node> = nodes.values().filter_map(|node| convert_node(node, catalogue)).collect();
         for (place, node) in converted.iter_mut().enumerate() {
             // Fifty apart, so that none hides another.
-            node.position = json!({"x": place * 50, "y": place * 50});
+            node.position = Position { x: (place * 50).into(), y: (place * 50).into() };
         }
         let document = Document {
             id: None,
-            texts: Texts::default(),
-            category: "user".into(),
-            nodes: converted,
-            edges: edges.iter().filter_map(convert_edge).collect(),
-            exposed_fields: Vec::new(),
-            form: Form::empty(),
+            texts: Texts::default().into(),
+            category: Text::fixed("user"),
+            nodes: converted.into_iter().map(Arc::new).collect(),
+            edges: Arc::new(edges.iter().filter_map(convert_edge).collect()),
+            exposed_fields: Arc::default(),
+            form: Form::empty().into(),
         };
-        Self::from_value(document.to_json(false))
+        Self::from_value(document.to_embedded())
     }
 }
 
@@ -66,47 +68,51 @@ fn convert_node(node: &Value, catalogue: &NodeCatalogue) -> Option<Node> {
     let id = members.get("id")?.as_str()?;
     let template = catalogue.get(members.get("type")?.as_str()?)?;
     let flag = |name: &str, otherwise| members.get(name).and_then(Value::as_bool).unwrap_or(otherwise);
-    let mut inputs = IndexMap::new();
+    let mut inputs = Ordered::default();
     for (name, value) in members {
         let own = matches!(name.as_str(), "id" | "type" | "is_intermediate" | "use_cache");
         let known = template.inputs.contains_key(name) || accepts_extra_inputs(&template.node_type);
         if !own && known {
             let value = Some(value.clone()).filter(|value| !value.is_null());
-            inputs.insert(name.clone(), FieldInstance::new(name, value));
+            let name = Text::from(name.as_str());
+            inputs.insert(name.clone(), FieldInstance::new(&name, value));
         }
     }
     if template.node_type == "image_collection" {
         split_images(&mut inputs);
     }
     let invocation = Invocation {
-        node_type: template.node_type.clone(),
-        version: template.version.clone(),
-        node_pack: Some(template.node_pack.clone()),
-        label: String::new(),
-        notes: String::new(),
+        node_type: template.node_type.as_str().into(),
+        version: template.version.as_str().into(),
+        node_pack: Some(template.node_pack.as_str().into()),
+        label: Text::default(),
+        notes: Text::default(),
         inputs,
-        dynamic_inputs: IndexMap::new(),
+        dynamic_inputs: Ordered::default(),
         is_open: true,
         is_intermediate: flag("is_intermediate", false),
         use_cache: flag("use_cache", true),
     };
-    let data = NodeData::Invocation(Box::new(invocation));
-    Some(Node { id: id.to_owned(), data_id: id.to_owned(), data, position: Value::Null })
+    let data = NodeData::Invocation(invocation);
+    let id = Text::from(id);
+    Some(Node { id: id.clone(), data_id: id, data, position: Position::default() })
 }
 
 /// Graphs of older servers have the direct list of an `image_collection` where now only edges end.
-fn split_images(inputs: &mut IndexMap<String, FieldInstance>) {
+fn split_images(inputs: &mut Ordered<Text, FieldInstance>) {
     let list = |name: &str| inputs.get(name).and_then(|field| field.value.as_ref()?.as_array()).cloned();
     let taken = list("images").is_some_and(|images| !images.is_empty());
     let Some(collection) = list("collection").filter(|_| !taken) else { return };
-    inputs.insert("images".into(), FieldInstance::new("images", Some(Value::Array(collection))));
-    inputs.insert("collection".into(), FieldInstance::new("collection", Some(json!([]))));
+    for (name, list) in [("images", Value::Array(collection)), ("collection", json!([]))] {
+        let name = Text::fixed(name);
+        inputs.insert(name.clone(), FieldInstance::new(&name, Some(list)));
+    }
 }
 
 fn convert_edge(edge: &Value) -> Option<Edge> {
-    let text = |end: &str, name: &str| Some(edge.get(end)?.get(name)?.as_str()?.to_owned());
+    let text = |end: &str, name: &str| Some(Text::from(edge.get(end)?.get(name)?.as_str()?));
     Some(Edge {
-        id: uuid::Uuid::new_v4().to_string(),
+        id: uuid::Uuid::new_v4().to_string().into(),
         source: text("source", "node_id")?,
         target: text("destination", "node_id")?,
         handles: Some(Handles {

@@ -1,11 +1,13 @@
 //! The inputs of a workflow: the fields its author put into the form.
 
-use super::document::{Document, FieldIdentifier, FieldInstance, Invocation};
+use super::document::{Edge, FieldIdentifier, FieldInstance, Invocation};
 use super::field::{InkField, ValueError};
-use super::form::NodeField;
-use crate::schema::{Constraints, FieldType, InputKind, InputTemplate, NodeCatalogue, UiHints};
+use super::form::{Form, MAX_ELEMENTS, NodeField};
+use super::load::{ById, connected_inputs};
+use crate::schema::{Constraints, FieldType, InputKind, InputTemplate, NodeTemplate, UiHints};
 use serde_json::Value;
 use std::fmt;
+use std::sync::Arc;
 
 /// One input of a workflow, in the order of its form.
 ///
@@ -67,67 +69,49 @@ impl Input {
 }
 
 /// The inputs of a loaded document, in form order.
-pub(super) fn list(document: &Document, catalogue: &NodeCatalogue, limit: usize) -> Vec<Input> {
-    let nodes: std::collections::HashMap<&str, &Invocation> = document
-        .nodes
-        .iter()
-        .rev() // The first node of an id counts, so it goes in last.
-        .filter_map(|node| Some((node.id.as_str(), node.invocation()?)))
-        .collect();
-    let connected: std::collections::HashSet<(&str, &str)> = document
-        .edges
-        .iter()
-        .filter_map(|edge| Some((edge.target.as_str(), edge.handles.as_ref()?.target.as_str())))
-        .collect();
+pub(super) fn list(by_id: &ById<'_>, edges: &[Edge], form: &Form) -> Vec<Input> {
+    let connected = connected_inputs(edges);
     // Definitions whose form unfolds beyond the limit are refused before.
-    let fields = document.form.fields(limit).unwrap_or_default();
+    let fields = form.fields(MAX_ELEMENTS).unwrap_or_default();
     let inputs = fields.into_iter().filter_map(|element| {
         let FieldIdentifier { node_id, field_name } = &element.field;
-        let node = nodes.get(node_id.as_str())?;
-        let stored = node.inputs.get(field_name)?;
-        let is_connected = connected.contains(&(node_id.as_str(), field_name.as_str()));
-        Some((element, *node, stored, is_connected))
+        let (node, template) = by_id.get(&**node_id)?;
+        let stored = node.inputs.get(&**field_name)?;
+        let is_connected = connected.contains(&(&**node_id, &**field_name));
+        Some((element, *node, *template, stored, is_connected))
     });
-    inputs
-        .enumerate()
-        .map(|(index, (element, node, stored, is_connected))| {
-            build(index, element, node, stored, is_connected, catalogue)
-        })
-        .collect()
+    let build = |(index, (element, node, template, stored, connected))| {
+        build(index, element, node, template, stored, connected)
+    };
+    inputs.enumerate().map(build).collect()
 }
 
 fn build(
     index: usize,
     element: &NodeField,
     node: &Invocation,
+    node_template: Option<&NodeTemplate>,
     stored: &FieldInstance,
     connected: bool,
-    catalogue: &NodeCatalogue,
 ) -> Input {
     let FieldIdentifier { node_id, field_name } = &element.field;
-    let node_template = catalogue.get(&node.node_type);
     let template = node_template.and_then(|template| node.template_of(template, field_name));
     let system_name = format!("{node_id}.{field_name}");
     let either = |own: &str, fallback: &str| if own.is_empty() { fallback.to_owned() } else { own.to_owned() };
-    let unknown;
-    let (known, template) = match template {
-        Some(template) => (true, template),
+    let (user_name, known, template) = match template {
+        Some(template) => (either(&stored.label, &template.title), true, template.clone()),
         None => {
-            unknown = unknown_template(field_name);
-            (false, &unknown)
+            // What the editor shows in such a place.
+            let unknown =
+                format!("Workflow contains an unknown field \"{field_name}\".\nEdit the workflow to fix the issue.");
+            (either(&stored.label, &unknown), false, Arc::new(unknown_template(field_name)))
         }
-    };
-    let fallback = if known {
-        template.title.clone()
-    } else {
-        // What the editor shows in such a place.
-        format!("Workflow contains an unknown field \"{field_name}\".\nEdit the workflow to fix the issue.")
     };
     Input {
         index,
-        user_name: either(&stored.label, &fallback),
-        node_id: node_id.clone(),
-        field_name: field_name.clone(),
+        user_name,
+        node_id: node_id.to_string(),
+        field_name: field_name.to_string(),
         node_title: node.title(node_template).to_owned(),
         field_title: template.title.clone(),
         description: either(&stored.description, &template.description),
@@ -136,7 +120,7 @@ fn build(
         connected,
         settings: element.settings.clone(),
         known,
-        field: InkField::with_stored(system_name.as_str(), template, stored.value.clone()),
+        field: InkField::shared(system_name.as_str(), template, stored.value.clone()),
         system_name,
     }
 }

@@ -1,7 +1,8 @@
 //! Reading JSON with limits, with a path for errors, and with JavaScript's notion of blank and number where the editor's
 //! schema depends on it.
 
-use serde_json::{Map, Value};
+use super::text::Text;
+use serde_json::{Map, Number, Value};
 
 /// Largest workflow text that is read, in bytes. The largest workflows people share are below one megabyte.
 pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -118,15 +119,15 @@ impl<'a> At<'a> {
     }
 
     /// An identifier: blanks around it do not count, and something must be left.
-    pub(super) fn word(&self) -> Fit<String> {
+    pub(super) fn word(&self) -> Fit<Text> {
         let word = trim(self.string()?);
-        if word.is_empty() { self.misfit("must not be blank") } else { Ok(word.to_owned()) }
+        if word.is_empty() { self.misfit("must not be blank") } else { Ok(word.into()) }
     }
 
     /// A string with at least one character.
-    pub(super) fn filled(&self) -> Fit<String> {
+    pub(super) fn filled(&self) -> Fit<Text> {
         let text = self.string()?;
-        if text.is_empty() { self.misfit("must not be empty") } else { Ok(text.to_owned()) }
+        if text.is_empty() { self.misfit("must not be empty") } else { Ok(text.into()) }
     }
 
     pub(super) fn boolean(&self) -> Fit<bool> {
@@ -136,18 +137,18 @@ impl<'a> At<'a> {
         }
     }
 
-    pub(super) fn number(&self) -> Fit<Value> {
+    pub(super) fn number(&self) -> Fit<Number> {
         match self.value {
-            Value::Number(_) => Ok(self.value.clone()),
+            Value::Number(number) => Ok(number.clone()),
             _ => self.expected("a number"),
         }
     }
 
-    pub(super) fn need_string(&'a self, name: &'a str) -> Fit<String> {
-        Ok(self.need(name)?.string()?.to_owned())
+    pub(super) fn need_string(&'a self, name: &'a str) -> Fit<Text> {
+        Ok(self.need(name)?.string()?.into())
     }
 
-    pub(super) fn need_word(&'a self, name: &'a str) -> Fit<String> {
+    pub(super) fn need_word(&'a self, name: &'a str) -> Fit<Text> {
         self.need(name)?.word()
     }
 

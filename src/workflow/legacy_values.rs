@@ -3,6 +3,7 @@
 
 use super::json::{At, Fit};
 use super::shape::{Member, Shape};
+use super::text::Text;
 use serde_json::Value;
 
 const BASES: Shape = Shape::OneOf(&["any", "sd-1", "sd-2", "sdxl", "sdxl-refiner"]);
@@ -218,7 +219,7 @@ pub(super) fn v1_value(at: &At<'_>) -> Fit<Option<Value>> {
 }
 
 /// Checks a type of version 2.0.0: `{name, isCollection, isCollectionOrScalar}`.
-pub(super) fn v2_type(at: &At<'_>) -> Fit<String> {
+pub(super) fn v2_type(at: &At<'_>) -> Fit<Text> {
     at.need_boolean("isCollection")?;
     at.need_boolean("isCollectionOrScalar")?;
     at.need("name")?.filled()

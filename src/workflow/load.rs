@@ -3,14 +3,17 @@
 
 use super::connection::EdgeJudge;
 use super::definition::WorkflowDefinition;
-use super::document::{Document, Node, OWN_NODE_PACK};
+use super::document::{Document, Edge, FieldIdentifier, Invocation, Node, OWN_NODE_PACK};
 use super::form::Form;
+use super::input::{self, Input};
+use super::table::{Map, Set};
+use super::text::Text;
 use super::value::{self, Loaded, accepts_extra_inputs};
-use super::wiring::Wiring;
 use super::{dynamic_inputs, json, update};
-use crate::schema::NodeCatalogue;
-use std::collections::{HashMap, HashSet};
+use crate::schema::{NodeCatalogue, NodeTemplate};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Something that was changed or could not be done while a workflow was loaded. The workflow is usable all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,164 +66,207 @@ impl Warning {
     }
 }
 
-/// A document as the editor has it after loading, and what it warns of.
+/// A document as the editor has it after loading, its inputs, and what it warns of.
 pub(super) fn load(
     definition: &WorkflowDefinition,
     catalogue: &NodeCatalogue,
     saved_workflows: &HashMap<String, WorkflowDefinition>,
-) -> (Document, Vec<Warning>) {
+) -> (Document, Vec<Input>, Vec<Warning>) {
     let mut document = definition.document().clone();
     let mut warnings = Vec::new();
-    load_values(&mut document.nodes, catalogue, &mut warnings);
+    let template = |node: &Arc<Node>| catalogue.get(&node.invocation()?.node_type);
+    let templates: Vec<Option<&NodeTemplate>> = document.nodes.iter().map(template).collect();
+    load_values(&mut document.nodes, &templates, &mut warnings);
     load_dynamic_inputs(&mut document.nodes, catalogue, saved_workflows, &mut warnings);
-    drop_bad_edges(&mut document, catalogue, &mut warnings);
-    update_nodes(&mut document, catalogue, &mut warnings);
-    fix_form(&mut document, catalogue, &mut warnings);
-    (document, warnings)
+    drop_bad_edges(&mut document, &templates, &mut warnings);
+    update_nodes(&mut document, &templates, &mut warnings);
+    let Document { nodes, edges, exposed_fields, form, .. } = &mut document;
+    let by_id = invocations_by_id(nodes, &templates);
+    fix_form(&by_id, exposed_fields, form, &mut warnings);
+    let inputs = input::list(&by_id, edges, form);
+    (document, inputs, warnings)
 }
 
-fn load_values(nodes: &mut [Node], catalogue: &NodeCatalogue, warnings: &mut Vec<Warning>) {
-    for node in nodes {
-        let id = node.id.clone();
-        let Some(invocation) = node.invocation_mut() else { continue };
-        let template = catalogue.get(&invocation.node_type);
-        if invocation.node_pack.is_none() {
-            // The word the editor's migration uses for nodes it does not know.
-            let pack = template.map_or("Unknown", |template| template.node_pack.as_str());
-            invocation.node_pack = Some(if pack.is_empty() { OWN_NODE_PACK } else { pack }.to_owned());
-        }
-        let mut inputs = std::mem::take(&mut invocation.inputs);
-        for (name, field) in &mut inputs {
+fn load_values(nodes: &mut [Arc<Node>], templates: &[Option<&NodeTemplate>], warnings: &mut Vec<Warning>) {
+    for (node, template) in nodes.iter_mut().zip(templates) {
+        let Some(invocation) = node.invocation() else { continue };
+        let template = *template;
+        let mut changes = Vec::new();
+        for (place, (name, field)) in invocation.inputs.iter().enumerate() {
             let Some(stored) = &field.value else { continue };
             let field_type = template.and_then(|t| invocation.template_of(t, name)).map(|input| &input.field_type);
-            let (value, dropped) = match value::load(stored, &invocation.node_type, field_type) {
-                Loaded::Value(value) => (Some(value), None),
-                Loaded::Unset => (None, None),
-                Loaded::Dropped => (None, Some(WarningKind::ValueDropped)),
-                Loaded::ObjectDropped => (None, Some(WarningKind::ObjectDropped)),
+            let dropped = match value::load(stored, &invocation.node_type, field_type) {
+                Loaded::Kept => continue,
+                Loaded::Value(value) => {
+                    changes.push((place, Some(value)));
+                    continue;
+                }
+                Loaded::Unset => None,
+                Loaded::Dropped => Some(WarningKind::ValueDropped),
+                Loaded::ObjectDropped => Some(WarningKind::ObjectDropped),
             };
+            changes.push((place, None));
             if let Some(kind) = dropped {
                 let message = format!(
                     "{} -> {name}: the stored value ({}) is none that a field can hold; the field is unset",
                     invocation.title(template),
                     json::describe(stored)
                 );
-                warnings.push(Warning::new(kind, &id, Some(name), message));
+                warnings.push(Warning::new(kind, &node.id, Some(name), message));
             }
-            field.value = value;
         }
-        invocation.inputs = inputs;
+        if changes.is_empty() && invocation.node_pack.is_some() {
+            continue;
+        }
+        // The word the editor's migration uses for nodes it does not know.
+        let pack = template.map_or("Unknown", |template| template.node_pack.as_str());
+        let Some(invocation) = Arc::make_mut(node).invocation_mut() else { continue };
+        invocation.node_pack.get_or_insert_with(|| if pack.is_empty() { OWN_NODE_PACK } else { pack }.into());
+        for (place, value) in changes {
+            if let Some((_, field)) = invocation.inputs.get_index_mut(place) {
+                field.value = value;
+            }
+        }
     }
 }
 
 fn load_dynamic_inputs(
-    nodes: &mut [Node],
+    nodes: &mut [Arc<Node>],
     catalogue: &NodeCatalogue,
     saved_workflows: &HashMap<String, WorkflowDefinition>,
     warnings: &mut Vec<Warning>,
 ) {
     for node in nodes {
-        let id = node.id.clone();
-        let Some(invocation) = node.invocation_mut().filter(|node| node.node_type == "call_saved_workflow") else {
+        let Some(invocation) = node.invocation().filter(|node| node.node_type == "call_saved_workflow") else {
             continue;
         };
         let called = invocation.inputs.get("workflow_id").and_then(|field| field.value.as_ref()?.as_str());
         let Some(called) = called.filter(|called| !called.is_empty()) else { continue };
         match saved_workflows.get(called) {
-            Some(callee) => dynamic_inputs::refresh(invocation, callee.document(), catalogue),
+            Some(callee) => {
+                if let Some(invocation) = Arc::make_mut(node).invocation_mut() {
+                    dynamic_inputs::refresh(invocation, callee.document(), catalogue);
+                }
+            }
             None => {
                 let message = format!("the called workflow {called} was not supplied; its inputs are those last saved");
-                warnings.push(Warning::new(WarningKind::CalledWorkflowUnknown, &id, Some("workflow_id"), message));
+                warnings.push(Warning::new(WarningKind::CalledWorkflowUnknown, &node.id, Some("workflow_id"), message));
             }
         }
     }
 }
 
-fn drop_bad_edges(document: &mut Document, catalogue: &NodeCatalogue, warnings: &mut Vec<Warning>) {
-    let mut keep = Vec::with_capacity(document.edges.len());
-    let mut judge = EdgeJudge::new(catalogue, Wiring::new(&document.nodes), &document.edges);
-    for edge in &document.edges {
-        let verdict = judge.judge(edge);
-        if let Err(refusal) = verdict {
-            let message = format!("the edge {} was removed: {}", edge.describe(), refusal.message());
-            let field = edge.handles.as_ref().map(|handles| handles.target.as_str());
-            warnings.push(Warning::new(WarningKind::EdgeRemoved, &edge.target, field, message));
-        }
-        keep.push(verdict.is_ok());
+fn drop_bad_edges(document: &mut Document, templates: &[Option<&NodeTemplate>], warnings: &mut Vec<Warning>) {
+    let refused = EdgeJudge::judge(templates, &document.nodes, &document.edges);
+    for (place, refusal) in &refused {
+        let Some(edge) = document.edges.get(*place) else { continue };
+        let message = format!("the edge {} was removed: {}", edge.describe(), refusal.message());
+        let field = edge.handles.as_ref().map(|handles| handles.target.as_str());
+        warnings.push(Warning::new(WarningKind::EdgeRemoved, &edge.target, field, message));
     }
-    let mut keep = keep.into_iter();
-    document.edges.retain(|_| keep.next().unwrap_or(true));
+    if !refused.is_empty() {
+        let mut refused = refused.into_iter().map(|(place, _)| place).peekable();
+        let mut place = 0..;
+        Arc::make_mut(&mut document.edges).retain(|_| refused.next_if_eq(&place.next().unwrap_or_default()).is_none());
+    }
 }
 
-fn update_nodes(document: &mut Document, catalogue: &NodeCatalogue, warnings: &mut Vec<Warning>) {
-    let connected: HashSet<(&str, &str)> = document
-        .edges
-        .iter()
-        .filter_map(|edge| Some((edge.target.as_str(), edge.handles.as_ref()?.target.as_str())))
-        .collect();
-    for node in &mut document.nodes {
-        let id = node.id.clone();
-        let Some(invocation) = node.invocation_mut() else { continue };
-        let Some(template) = catalogue.get(&invocation.node_type) else {
-            let message = format!("node {id}: this server has no node type {}", invocation.node_type);
-            warnings.push(Warning::new(WarningKind::UnknownNodeType, &id, None, message));
+fn update_nodes(document: &mut Document, templates: &[Option<&NodeTemplate>], warnings: &mut Vec<Warning>) {
+    let edges = document.edges.clone();
+    let mut connected = None;
+    for (node, template) in document.nodes.iter_mut().zip(templates) {
+        let Some(invocation) = node.invocation() else { continue };
+        let Some(template) = *template else {
+            let message = format!("node {}: this server has no node type {}", node.id, invocation.node_type);
+            warnings.push(Warning::new(WarningKind::UnknownNodeType, &node.id, None, message));
             continue;
         };
-        if update::needs_update(invocation, template)
-            && update::update(invocation, template, |field| connected.contains(&(id.as_str(), field))).is_err()
-        {
-            let message = format!(
-                "{}: version {} cannot be brought to the server's version {}",
-                invocation.title(Some(template)),
-                invocation.version,
-                template.version
-            );
-            warnings.push(Warning::new(WarningKind::NodeNotUpdated, &id, None, message));
-            continue;
+        if update::needs_update(invocation, template) {
+            let connected = connected.get_or_insert_with(|| connected_inputs(&edges));
+            let id = node.id.clone();
+            let is_connected = |field: &str| connected.contains(&(&*id, field));
+            let updated = match Arc::make_mut(node).invocation_mut() {
+                Some(invocation) => update::update(invocation, template, is_connected),
+                None => Ok(()),
+            };
+            if let (Err(()), Some(invocation)) = (updated, node.invocation()) {
+                let message = format!(
+                    "{}: version {} cannot be brought to the server's version {}",
+                    invocation.title(Some(template)),
+                    invocation.version,
+                    template.version
+                );
+                warnings.push(Warning::new(WarningKind::NodeNotUpdated, &node.id, None, message));
+                continue;
+            }
         }
-        if accepts_extra_inputs(&invocation.node_type) {
+        let Some(invocation) = node.invocation().filter(|node| !accepts_extra_inputs(&node.node_type)) else {
             continue;
-        }
+        };
         for name in invocation.inputs.keys().filter(|name| invocation.template_of(template, name).is_none()) {
             let message = format!("{}: the node type has no input {name}", invocation.title(Some(template)));
-            warnings.push(Warning::new(WarningKind::UnknownField, &id, Some(name), message));
+            warnings.push(Warning::new(WarningKind::UnknownField, &node.id, Some(name), message));
         }
     }
 }
 
-fn fix_form(document: &mut Document, catalogue: &NodeCatalogue, warnings: &mut Vec<Warning>) {
-    let Document { nodes, exposed_fields, form, .. } = document;
-    let mut by_id = HashMap::with_capacity(nodes.len());
-    for node in nodes.iter() {
-        if let Some(invocation) = node.invocation() {
-            by_id.entry(node.id.as_str()).or_insert(invocation);
-        }
-    }
-    let identifiers = exposed_fields.iter_mut().chain(form.node_fields_mut().map(|field| &mut field.field));
-    for identifier in identifiers {
-        if let Some(node) = by_id.get(identifier.node_id.as_str()) {
-            let renamed = update::renamed_field(node, &identifier.field_name);
-            if renamed != identifier.field_name {
-                identifier.field_name = renamed.to_owned();
+/// The inputs that have an edge: node and field.
+pub(super) fn connected_inputs(edges: &[Edge]) -> Set<(&str, &str)> {
+    edges.iter().filter_map(|edge| Some((&*edge.target, &*edge.handles.as_ref()?.target))).collect()
+}
+
+fn fix_form(
+    by_id: &ById<'_>,
+    exposed_fields: &mut Arc<Vec<FieldIdentifier>>,
+    form: &mut Arc<Form>,
+    warnings: &mut Vec<Warning>,
+) {
+    let renamed = |identifier: &FieldIdentifier| {
+        let (node, _) = by_id.get(&*identifier.node_id)?;
+        update::renamed_field(node, &identifier.field_name)
+    };
+    let identifiers = exposed_fields.iter().chain(form.node_fields().map(|field| &field.field));
+    if identifiers.into_iter().any(|identifier| renamed(identifier).is_some()) {
+        let in_form = Arc::make_mut(form).node_fields_mut().map(|field| &mut field.field);
+        for identifier in Arc::make_mut(exposed_fields).iter_mut().chain(in_form) {
+            if let Some(name) = renamed(identifier) {
+                identifier.field_name = Text::fixed(name);
             }
         }
     }
     if form.is_empty() && !exposed_fields.is_empty() {
-        *form = Form::empty();
+        let mut made = Form::empty();
         for identifier in exposed_fields.iter() {
-            let node = by_id.get(identifier.node_id.as_str());
-            let template =
-                node.and_then(|node| node.template_of(catalogue.get(&node.node_type)?, &identifier.field_name));
+            let node = by_id.get(&*identifier.node_id);
+            let template = node.and_then(|(node, template)| node.template_of((*template)?, &identifier.field_name));
             if let Some(template) = template {
-                form.push_field(identifier.clone(), &template.field_type);
+                made.push_field(identifier.clone(), &template.field_type);
             }
         }
+        *form = made.into();
     }
-    let exists = |identifier: &super::document::FieldIdentifier| {
-        by_id.get(identifier.node_id.as_str()).is_some_and(|node| node.inputs.contains_key(&identifier.field_name))
+    let exists = |identifier: &FieldIdentifier| {
+        by_id.get(&*identifier.node_id).is_some_and(|(node, _)| node.inputs.contains_key(&*identifier.field_name))
     };
-    for gone in form.remove_fields(exists) {
+    if form.node_fields().all(|field| exists(&field.field)) {
+        return;
+    }
+    for gone in Arc::make_mut(form).remove_fields(exists) {
         let message = format!("the form field {}.{} does not exist and was removed", gone.node_id, gone.field_name);
         warnings.push(Warning::new(WarningKind::FormFieldRemoved, &gone.node_id, Some(&gone.field_name), message));
     }
+}
+
+/// The nodes that can have inputs, with the templates of their types.
+pub(super) type ById<'a> = Map<&'a str, (&'a Invocation, Option<&'a NodeTemplate>)>;
+
+/// If several nodes have one id, the first counts.
+fn invocations_by_id<'a>(nodes: &'a [Arc<Node>], templates: &[Option<&'a NodeTemplate>]) -> ById<'a> {
+    let mut by_id = ById::with_capacity_and_hasher(nodes.len(), Default::default());
+    for (node, template) in nodes.iter().zip(templates) {
+        if let Some(invocation) = node.invocation() {
+            by_id.entry(&*node.id).or_insert((invocation, *template));
+        }
+    }
+    by_id
 }

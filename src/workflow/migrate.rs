@@ -3,10 +3,9 @@
 //! 1.0.0 and 2.0.0 stored the type of every field beside its value. Their schemas judge a value by that type; the
 //! types are dropped afterwards, because the catalogue knows better.
 
-use super::document::NodeData;
+use super::document::{NodeData, Position};
 use super::json::{At, Fit, is_version};
 use super::legacy_values::{v1_value, v2_value};
-use super::parse::parse_position;
 use serde_json::{Map, Value, json};
 
 /// A workflow of version 1.0.0 as 4.0.0. Node packs are left open, the catalogue fills them in.
@@ -75,7 +74,7 @@ fn node(at: &At<'_>, data_of: fn(&At<'_>) -> Fit<Value>) -> Fit<Value> {
         "id": at.need_word("id")?,
         "type": kind.value,
         "data": data,
-        "position": parse_position(at)?,
+        "position": Position::parse(at)?,
     }))
 }
 
@@ -100,7 +99,7 @@ fn v1_data(at: &At<'_>) -> Fit<Value> {
 
 fn v2_data(at: &At<'_>) -> Fit<Value> {
     let mut data = shared_data(at)?;
-    data.insert("version".into(), Value::from(at.need_string("version")?));
+    data.insert("version".into(), Value::from(at.need_string("version")?.as_str()));
     data.insert("useCache".into(), Value::Bool(at.need_boolean("useCache")?));
     if let Some(pack) = at.get("nodePack")? {
         data.insert("nodePack".into(), pack.value.clone());

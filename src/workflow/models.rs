@@ -125,7 +125,7 @@ impl Workflow {
                     continue;
                 }
                 // A model of an old file fits no field any more, but still tells its name.
-                let old = || stored.get(node.id.as_str()).and_then(|node| node.inputs.get(name)?.value.as_ref());
+                let old = || stored.get(node.id.as_str()).and_then(|node| node.inputs.get(&**name)?.value.as_ref());
                 let value = field.value.as_ref().or_else(old);
                 let title = format!("{} -> {}", invocation.title(Some(template)), shown_title(field, input));
                 collect(&mut uses, node, input, &title, value);
@@ -156,8 +156,8 @@ impl Workflow {
     pub fn apply_models(&mut self, report: &ModelReport) {
         for ResolvedModel { usage, model, .. } in &report.resolved {
             let nodes = self.document().nodes.iter();
-            let node = nodes.filter(|node| node.id == usage.node_id).find_map(Node::invocation);
-            let Some(field) = node.and_then(|node| node.inputs.get(&usage.field)) else { continue };
+            let node = nodes.filter(|node| node.id == usage.node_id.as_str()).find_map(|node| node.invocation());
+            let Some(field) = node.and_then(|node| node.inputs.get(usage.field.as_str())) else { continue };
             let value = match (usage.index, field.value.clone()) {
                 (None, before) => identifier(model, before.as_ref()),
                 (Some(index), Some(Value::Array(mut items))) => {
@@ -201,7 +201,7 @@ fn collect(uses: &mut Vec<ModelUse>, node: &Node, input: &InputTemplate, title: 
     }
     let mut add = |index, wanted: Option<WantedModel>| {
         uses.push(ModelUse {
-            node_id: node.id.clone(),
+            node_id: node.id.to_string(),
             field: input.name.clone(),
             index,
             title: title.to_owned(),

@@ -55,13 +55,13 @@ impl Workflow {
             }
             let board = template.inputs.values().find(|input| input.field_type.name == "BoardField");
             let board_id = board.and_then(|input| {
-                let value = graph::board_of(invocation, input, options.auto_add_board.as_deref())?;
+                let value = graph::board_of(invocation, &input.name, options.auto_add_board.as_deref())?;
                 value.get("board_id").and_then(Value::as_str).map(str::to_owned)
             });
             let board_input = board.map(|input| format!("{}.{}", node.id, input.name));
             Some(OutputNode {
-                node_id: node.id.clone(),
-                node_type: invocation.node_type.clone(),
+                node_id: node.id.to_string(),
+                node_type: invocation.node_type.to_string(),
                 title: invocation.title(Some(template)).to_owned(),
                 is_video: saved.clone().any(|output| output.field_type.name == "VideoField"),
                 fields,

@@ -2,13 +2,14 @@
 //! `invocation.ts`), with the place of the first thing it refuses.
 
 use super::document::{
-    Document, Edge, FieldIdentifier, FieldInstance, Handles, Invocation, Node, NodeData, OWN_NODE_PACK, Texts,
+    Document, Edge, FieldIdentifier, FieldInstance, Handles, Invocation, Node, NodeData, OWN_NODE_PACK, Position, Texts,
 };
 use super::dynamic_inputs;
 use super::form::{Form, MAX_ELEMENTS};
 use super::json::{At, Fit, is_version};
-use indexmap::IndexMap;
-use serde_json::{Value, json};
+use super::table::Ordered;
+use super::text::Text;
+use std::sync::Arc;
 
 impl Document {
     /// Reads a workflow of the current structure that calls itself `version`: 3.0.0 has the same structure.
@@ -16,16 +17,16 @@ impl Document {
         let id = at.get("id")?.map(|at| at.filled()).transpose()?;
         let texts = Texts::parse(at)?;
         let nodes = at.need("nodes")?;
-        let nodes = nodes.items()?.map(|at| Node::parse(&at)).collect::<Fit<Vec<_>>>()?;
+        let nodes = nodes.items()?.map(|at| Node::parse(&at).map(Arc::new)).collect::<Fit<Vec<_>>>()?;
         let edges = at.need("edges")?;
-        let edges = edges.items()?.map(|at| Edge::parse(&at)).collect::<Fit<_>>()?;
+        let edges = edges.items()?.map(|at| Edge::parse(&at)).collect::<Fit<Vec<_>>>()?;
         let exposed = at.need("exposedFields")?;
-        let exposed_fields = exposed.items()?.map(|at| FieldIdentifier::parse(&at)).collect::<Fit<_>>()?;
+        let exposed_fields = exposed.items()?.map(|at| FieldIdentifier::parse(&at)).collect::<Fit<Vec<_>>>()?;
         let meta = at.need("meta")?;
         let category = match meta.get("category")? {
-            None => "user".to_owned(),
+            None => Text::fixed("user"),
             Some(at) => match at.string()? {
-                category @ ("user" | "default") => category.to_owned(),
+                category @ ("user" | "default") => category.into(),
                 _ => return at.expected("\"user\" or \"default\""),
             },
         };
@@ -33,8 +34,7 @@ impl Document {
         if declared.string()? != version {
             return declared.expected("a known workflow version (1.0.0, 2.0.0, 3.0.0 or 4.0.0)");
         }
-        let returns = |node: &&Node| node.invocation().is_some_and(|data| data.node_type == "workflow_return");
-        if nodes.iter().filter(returns).count() > 1 {
+        if returns_twice(&nodes) {
             return at.need("nodes")?.misfit("a workflow may have only one workflow_return node");
         }
         let form = Form::parse(at.get("form")?);
@@ -44,8 +44,22 @@ impl Document {
         if form.fields(MAX_ELEMENTS).is_none() {
             return at.need("form")?.misfit(format!("the form unfolds to more than {MAX_ELEMENTS} elements"));
         }
-        Ok(Document { id, texts, category, nodes, edges, exposed_fields, form })
+        Ok(Document {
+            id,
+            texts: texts.into(),
+            category,
+            nodes,
+            edges: edges.into(),
+            exposed_fields: exposed_fields.into(),
+            form: form.into(),
+        })
     }
+}
+
+/// Whether more than one node says what the workflow gives back.
+pub(super) fn returns_twice(nodes: &[Arc<Node>]) -> bool {
+    let types = nodes.iter().filter_map(|node| Some(&node.invocation()?.node_type));
+    types.filter(|node_type| **node_type == "workflow_return").count() > 1
 }
 
 impl Texts {
@@ -68,7 +82,7 @@ impl Node {
         let kind = at.need("type")?;
         let data_at = at.need("data")?;
         let data = match kind.string()? {
-            "invocation" => NodeData::Invocation(Box::new(Invocation::parse(&data_at)?)),
+            "invocation" => NodeData::Invocation(Invocation::parse(&data_at)?),
             "notes" => NodeData::parse_notes(&data_at)?,
             "connector" => {
                 expect_type(&data_at, "connector")?;
@@ -76,7 +90,7 @@ impl Node {
             }
             _ => return kind.expected("\"invocation\", \"notes\" or \"connector\""),
         };
-        Ok(Node { id, data_id: data_at.need_word("id")?, data, position: parse_position(at)? })
+        Ok(Node { id, data_id: data_at.need_word("id")?, data, position: Position::parse(at)? })
     }
 }
 
@@ -96,11 +110,13 @@ fn expect_type(at: &At<'_>, kind: &str) -> Fit<()> {
     if found.string()? == kind { Ok(()) } else { found.expected(&format!("{kind:?}")) }
 }
 
-/// Where the editor draws a node; 0,0 if the file does not say.
-pub(super) fn parse_position(at: &At<'_>) -> Fit<Value> {
-    match at.get("position")? {
-        None => Ok(json!({"x": 0, "y": 0})),
-        Some(at) => Ok(json!({"x": at.need("x")?.number()?, "y": at.need("y")?.number()?})),
+impl Position {
+    /// The position of a node that may have one.
+    pub(super) fn parse(at: &At<'_>) -> Fit<Self> {
+        match at.get("position")? {
+            None => Ok(Position::default()),
+            Some(at) => Ok(Position { x: at.need("x")?.number()?, y: at.need("y")?.number()? }),
+        }
     }
 }
 
@@ -111,14 +127,14 @@ impl Invocation {
             return version.expected("a version like 1.2.3");
         }
         let inputs = at.need("inputs")?;
-        let inputs = inputs.members()?.map(|(name, at)| Ok((name.to_owned(), FieldInstance::parse(&at)?)));
+        let inputs = inputs.members()?.map(|(name, at)| Ok((name.into(), FieldInstance::parse(&at)?)));
         Ok(Invocation {
             node_type: at.need_word("type")?,
-            version: version.string()?.to_owned(),
-            node_pack: Some(at.get("nodePack")?.map_or(Ok(OWN_NODE_PACK.to_owned()), |at| at.filled())?),
+            version: version.string()?.into(),
+            node_pack: Some(at.get("nodePack")?.map_or(Ok(Text::fixed(OWN_NODE_PACK)), |at| at.filled())?),
             label: at.need_string("label")?,
             notes: at.need_string("notes")?,
-            inputs: inputs.collect::<Fit<IndexMap<_, _>>>()?,
+            inputs: inputs.collect::<Fit<Ordered<_, _>>>()?,
             dynamic_inputs: dynamic_inputs::parse(at.get("dynamicInputTemplates")?)?,
             is_open: at.need_boolean("isOpen")?,
             is_intermediate: at.need_boolean("isIntermediate")?,
@@ -130,7 +146,7 @@ impl Invocation {
 impl FieldInstance {
     /// The value is taken as it is: what it may be depends on the template, which is known only later.
     fn parse(at: &At<'_>) -> Fit<Self> {
-        let text = |name| Ok(at.get(name)?.and_then(|at| at.string().ok()).unwrap_or_default().to_owned());
+        let text = |name| -> Fit<Text> { Ok(at.get(name)?.and_then(|at| at.string().ok()).unwrap_or_default().into()) };
         Ok(FieldInstance {
             name: at.need_word("name")?,
             label: text("label")?,

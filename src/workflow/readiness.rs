@@ -4,17 +4,18 @@
 use super::batch::{self, Batch, BatchFault, UNGROUPED, is_executable};
 use super::document::{FieldInstance, Invocation, Node};
 use super::enqueue::EnqueueOptions;
-use super::field::InkField;
+use super::field;
 use super::json::is_integer;
 use super::load::WarningKind;
 use super::problem::{Problem, ProblemKind, ProblemSource};
+use super::table::Set;
 use super::value::accepts_extra_inputs;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
 use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalogue, NodeTemplate};
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::fmt;
 
 impl Workflow {
     /// Every reason why this workflow should not be run as it is; empty if it is ready.
@@ -61,7 +62,7 @@ struct Check<'a> {
     catalogue: &'a NodeCatalogue,
     wiring: &'a Wiring<'a>,
     /// Fields unset on loading that have a value in the editor, if a wrong one: node and field.
-    dropped: HashSet<(&'a str, &'a str)>,
+    dropped: Set<(&'a str, &'a str)>,
     problems: Vec<Problem>,
 }
 
@@ -69,9 +70,25 @@ struct Check<'a> {
 struct Checked<'a> {
     node: &'a Node,
     name: &'a str,
-    title: String,
+    title: Title<'a>,
     template: &'a InputTemplate,
     field: &'a FieldInstance,
+}
+
+/// The title of a field, which is put together if something is wrong with it: `{node} -> {field}`, by labels where there
+/// are any.
+struct Title<'a> {
+    node: &'a Invocation,
+    template: &'a NodeTemplate,
+    input: &'a InputTemplate,
+    label: &'a str,
+}
+
+impl fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = if self.label.is_empty() { &self.input.title } else { self.label };
+        write!(f, "{} -> {field}", self.node.title(Some(self.template)))
+    }
 }
 
 impl<'a> Check<'a> {
@@ -120,8 +137,7 @@ impl<'a> Check<'a> {
     }
 
     fn check_batches(&mut self, batches: &[Batch<'a>]) {
-        let runs = |node: &Node| node.invocation().is_some_and(is_executable);
-        if !self.wiring.nodes.iter().any(runs) {
+        if !self.wiring.nodes.iter().any(|node| node.invocation().is_some_and(is_executable)) {
             self.editor(ProblemKind::NoNodes, None, None, "the workflow has no node to run".into());
         }
         for batch in batches.iter().filter(|batch| !batch.is_connected) {
@@ -161,7 +177,7 @@ impl<'a> Check<'a> {
                 }
                 continue;
             };
-            let title = field_title(invocation, template, input, &field.label);
+            let title = Title { node: invocation, template, input, label: &field.label };
             self.check_field(place, &Checked { node, name, title, template: input, field });
         }
         self.check_absent_inputs(place, node, invocation, template);
@@ -195,9 +211,8 @@ impl<'a> Check<'a> {
 
     /// What the server would find: types, options, and bounds that the editor does not see.
     fn check_as_server(&mut self, checked: &Checked<'a>, value: &Value) {
-        let system_name = format!("{}.{}", checked.node.id, checked.name);
-        let field = InkField::with_stored(system_name, checked.template, Some(value.clone()));
-        if let Err(refused) = field.check() {
+        // Only what is wrong is told from the refusal, not in which field.
+        if let Err(refused) = field::check("", checked.template, value) {
             let message =
                 format!("{}: {} is not accepted; it accepts {}", checked.title, refused.value, refused.accepted);
             self.client(ProblemKind::InvalidValue, &checked.node.id, Some(checked.name), message);
@@ -226,11 +241,11 @@ impl<'a> Check<'a> {
     ) {
         let absent = template.inputs.values().filter(|input| {
             input.required
-                && !invocation.inputs.contains_key(&input.name)
+                && !invocation.inputs.contains_key(input.name.as_str())
                 && !self.wiring.is_connected(place, &input.name)
         });
         for input in absent {
-            let title = field_title(invocation, template, input, "");
+            let title = Title { node: invocation, template, input, label: "" };
             let message = format!("{title}: a value is required, and the file does not have the field");
             self.client(ProblemKind::MissingInput, &node.id, Some(&input.name), message);
         }
@@ -248,21 +263,18 @@ impl<'a> Check<'a> {
                 return self.client(kind, &batch.node.id, None, fault.message(self.title(batch.invocation)));
             }
         };
-        for (node_id, field) in &batch.targets {
+        for (node_id, name) in &batch.targets {
             let Some(node) = self.wiring.place(node_id).and_then(|place| self.wiring.node(place)) else { continue };
             let Some(invocation) = node.invocation() else { continue };
             let Some(template) = self.catalogue.get(&invocation.node_type) else { continue };
-            let Some(input) = invocation.template_of(template, field) else { continue };
+            let Some(input) = invocation.template_of(template, name) else { continue };
             if !input.field_type.is_stateful() {
                 continue;
             }
-            let label = invocation.inputs.get(*field).map_or("", |field| field.label.as_str());
-            let title = field_title(invocation, template, input, label);
-            let mut target = InkField::new(format!("{node_id}.{field}"), input);
-            let refused = items.iter().find_map(|item| {
-                target.load(Some(item.clone()));
-                target.check().err()
-            });
+            let label = invocation.inputs.get(*name).map_or("", |field| field.label.as_str());
+            let title = Title { node: invocation, template, input, label };
+            let is_set = |item: &&Value| !item.is_null();
+            let refused = items.iter().filter(is_set).find_map(|item| field::check("", input, item).err());
             if let Some(refused) = refused {
                 let from = self.title(batch.invocation);
                 let message = format!(
@@ -275,7 +287,7 @@ impl<'a> Check<'a> {
     }
 
     fn check_ids(&mut self) {
-        let mut seen = HashSet::new();
+        let mut seen = Set::default();
         for node in self.wiring.nodes {
             if !seen.insert(node.id.as_str()) {
                 let message = format!("two nodes have the id {}; only one of them would run", node.id);
@@ -283,12 +295,6 @@ impl<'a> Check<'a> {
             }
         }
     }
-}
-
-/// `{node} -> {field}`, by labels where there are any.
-fn field_title(node: &Invocation, template: &NodeTemplate, input: &InputTemplate, label: &str) -> String {
-    let field = if label.is_empty() { &input.title } else { label };
-    format!("{} -> {field}", node.title(Some(template)))
 }
 
 /// What the editor finds wrong with a value. It looks at numbers, and at lists of images, strings and numbers.

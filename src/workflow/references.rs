@@ -68,7 +68,7 @@ impl Workflow {
                     value => of(value).map(|reference| vec![reference]),
                 };
                 if let Some(references) = references.filter(|references| !references.is_empty()) {
-                    let (node_id, field) = (node.id.clone(), name.clone());
+                    let (node_id, field) = (node.id.to_string(), name.to_string());
                     found.push(Referring { node_id, field, value: value.clone(), references });
                 }
             }

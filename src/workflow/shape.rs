@@ -120,7 +120,100 @@ impl Shape {
     }
 }
 
+/// What fitting makes of a value.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fitted {
+    /// The value as it is.
+    Whole,
+    /// What is left of it.
+    Cut(Value),
+}
+
+impl Shape {
+    /// As [`fit`](Self::fit), but without a copy of a value that stays as it is, as nearly all do.
+    pub(super) fn fitted(&self, value: &Value) -> Option<Fitted> {
+        if self.is_whole(value) { Some(Fitted::Whole) } else { self.fit(value).map(Fitted::Cut) }
+    }
+
+    /// Whether the value has this shape and nothing is to be cut off, added or moved.
+    fn is_whole(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Shape::Word, Value::String(text)) => !text.is_empty() && trim(text).len() == text.len(),
+            (Shape::List(item), Value::Array(items)) => items.iter().all(|value| item.is_whole(value)),
+            (Shape::Map(item), Value::Object(members)) => members.values().all(|value| item.is_whole(value)),
+            (Shape::Object(members), Value::Object(from)) => {
+                let mut next = from.iter().peekable();
+                let in_order = members.iter().all(|member| match (next.peek(), &member.presence) {
+                    (Some((name, value)), presence) if *name == member.name => {
+                        let nullish = value.is_null() && matches!(presence, Presence::Nullish);
+                        let whole = nullish || member.shape.is_whole(value);
+                        next.next();
+                        whole
+                    }
+                    (_, Presence::Optional | Presence::Nullish) => true,
+                    (_, Presence::Required | Presence::DefaultText(_) | Presence::DefaultFalse) => false,
+                });
+                in_order && next.peek().is_none()
+            }
+            // The first shape that fits wins, even if a later one would cut less off.
+            (Shape::Either(shapes), _) => {
+                let first = shapes.iter().find_map(|shape| match shape.is_whole(value) {
+                    true => Some(true),
+                    false => shape.fit(value).map(|_| false),
+                });
+                first.unwrap_or(false)
+            }
+            _ => self.fit(value).is_some(),
+        }
+    }
+}
+
 fn integer_between(value: &Value, low: f64, high: f64) -> Option<Value> {
     let number = value.as_f64().filter(|_| is_integer(value))?;
     (low..=high).contains(&number).then(|| value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_is_whole_if_fitting_gives_it_back() {
+        const MEMBERS: &[Member] = &[
+            Member::required("name", Shape::Word),
+            Member::nullish("base", Shape::OneOf(&["a", "b"])),
+            Member::optional("weight", Shape::Number),
+        ];
+        static NAMED: Shape = Shape::Object(MEMBERS);
+        static FLAGGED: Shape =
+            Shape::Object(&[Member { name: "flag", shape: Shape::Boolean, presence: Presence::DefaultFalse }]);
+        static EITHER: Shape = Shape::Either(&[Shape::Object(&[Member::required("name", Shape::String)]), Shape::Any]);
+        let values = [
+            json!({"name": "n"}),
+            json!({"name": " n "}),
+            json!({"name": "n", "base": "a", "weight": 1}),
+            json!({"base": "a", "name": "n"}),
+            json!({"name": "n", "base": null}),
+            json!({"name": "n", "base": "c"}),
+            json!({"name": "n", "weight": null}),
+            json!({"name": "n", "more": 1}),
+            json!({"flag": true}),
+            json!({}),
+            json!([]),
+            json!([{"name": "n"}, {"name": "n", "more": 1}]),
+            json!("n"),
+            json!(7),
+            json!(null),
+        ];
+        for shape in [&NAMED, &FLAGGED, &EITHER, &Shape::List(&NAMED), &Shape::Map(&Shape::Word), &Shape::Integer] {
+            for value in &values {
+                // Compared as text, because the order of members counts.
+                let text = value.to_string();
+                let expected =
+                    shape.fit(value).map(|cut| if cut.to_string() == text { Fitted::Whole } else { Fitted::Cut(cut) });
+                assert_eq!(shape.fitted(value), expected, "{text}");
+            }
+        }
+    }
 }

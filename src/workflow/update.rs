@@ -1,9 +1,10 @@
 //! Bringing nodes to the version of their template (`features/nodes/util/node/nodeUpdate.ts`).
 
 use super::document::{FieldInstance, Invocation};
+use super::table::Ordered;
+use super::text::Text;
 use super::value::accepts_extra_inputs;
 use crate::schema::NodeTemplate;
-use indexmap::IndexMap;
 use serde_json::Value;
 use std::cmp::Ordering;
 
@@ -11,7 +12,7 @@ use std::cmp::Ordering;
 const IMAGES_SPLIT: [u64; 3] = [1, 0, 2];
 
 pub(super) fn needs_update(node: &Invocation, template: &NodeTemplate) -> bool {
-    node.version != template.version
+    node.version != template.version.as_str()
 }
 
 /// Updates the node, if only the minor version differs. `is_connected` tells whether an input has an edge.
@@ -26,17 +27,20 @@ pub(super) fn update(
     if numbers(&template.version).and_then(|to| to.first().copied()) != from.first().copied() {
         return Err(());
     }
-    node.version.clone_from(&template.version);
+    node.version = template.version.as_str().into();
     let mut before = std::mem::take(&mut node.inputs);
-    let mut inputs = IndexMap::with_capacity(template.inputs.len());
+    let mut inputs = Ordered::with_capacity_and_hasher(template.inputs.len(), Default::default());
     for (name, input) in &template.inputs {
-        let mut field = before.shift_remove(name).unwrap_or_else(|| FieldInstance::new(name, None));
+        let (name, mut field) = before.shift_remove_entry(name).unwrap_or_else(|| {
+            let name = Text::from(name);
+            (name.clone(), FieldInstance::new(&name, None))
+        });
         match (&mut field.value, &input.default) {
             (Some(value), Some(default)) => merge(value, default),
             (value @ None, default) => *value = default.clone(),
             (Some(_), None) => {}
         }
-        inputs.insert(name.clone(), field);
+        inputs.insert(name, field);
     }
     if accepts_extra_inputs(&node.node_type) {
         inputs.extend(before);
@@ -87,12 +91,9 @@ fn merge(value: &mut Value, default: &Value) {
 }
 
 /// The new name of a field that an update renamed.
-pub(super) fn renamed_field<'a>(node: &Invocation, field: &'a str) -> &'a str {
-    if node.node_type == "image_collection" && field == "collection" && node.inputs.contains_key("images") {
-        "images"
-    } else {
-        field
-    }
+pub(super) fn renamed_field(node: &Invocation, field: &str) -> Option<&'static str> {
+    let renamed = field == "collection" && node.node_type == "image_collection" && node.inputs.contains_key("images");
+    renamed.then_some("images")
 }
 
 /// The numbers of a version; `None` if it has anything but three or four plain numbers. The editor's schema lets odder

@@ -6,7 +6,7 @@
 //! generator, an image generator keeps its board, and lists of booleans and videos are kept.
 
 use super::generator::{Generator, GeneratorKind, Rule};
-use super::shape::{Member, Shape};
+use super::shape::{Fitted, Member, Shape};
 use crate::schema::{Cardinality, FieldType};
 use serde_json::{Map, Value};
 
@@ -134,6 +134,9 @@ fn load_generator(kinds: &[GeneratorKind], value: &Value) -> Option<Value> {
 /// What loading makes of a stored value.
 #[derive(Debug, PartialEq)]
 pub(super) enum Loaded {
+    /// The value as it is.
+    Kept,
+    /// What is left of it.
     Value(Value),
     Unset,
     /// Unset because the value has no shape a field can hold: worth a word to the user.
@@ -145,45 +148,47 @@ pub(super) enum Loaded {
 /// Loads a stored value of a field of the given type; `None` if the field has no template.
 pub(super) fn load(value: &Value, node_type: &str, field_type: Option<&FieldType>) -> Loaded {
     let found = match value {
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => return Loaded::Value(value.clone()),
-        Value::Null if accepts_extra_inputs(node_type) => return Loaded::Value(Value::Null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => return Loaded::Kept,
+        Value::Null if accepts_extra_inputs(node_type) => return Loaded::Kept,
         Value::Null => return Loaded::Unset,
         Value::Array(items) => load_list(items, value, field_type),
         Value::Object(members) => load_object(members, value, field_type),
     };
     match found {
-        Some(value) => Loaded::Value(value),
-        None if accepts_extra_inputs(node_type) => Loaded::Value(value.clone()),
+        Some(Fitted::Whole) => Loaded::Kept,
+        Some(Fitted::Cut(value)) => Loaded::Value(value),
+        None if accepts_extra_inputs(node_type) => Loaded::Kept,
         None if value.is_object() && value.get("type").is_none() => Loaded::ObjectDropped,
         None => Loaded::Dropped,
     }
 }
 
-fn load_list(items: &[Value], value: &Value, field_type: Option<&FieldType>) -> Option<Value> {
+fn load_list(items: &[Value], value: &Value, field_type: Option<&FieldType>) -> Option<Fitted> {
     if items.iter().all(Value::is_number) || items.iter().all(Value::is_string) {
-        return Some(value.clone());
+        return Some(Fitted::Whole);
     }
     let list_of = |name: &str| field_type.is_some_and(|t| t.name == name && t.cardinality != Cardinality::Single);
     if items.iter().all(Value::is_boolean) && list_of("BooleanField") {
-        return Some(value.clone());
+        return Some(Fitted::Whole);
     }
-    let list = |shape: &'static Shape| Shape::List(shape).fit(value);
+    let list = |shape: &'static Shape| Shape::List(shape).fitted(value);
     list(&IMAGE).or_else(|| list(&LORA)).or_else(|| list(&VIDEO).filter(|_| list_of("VideoField")))
 }
 
-fn load_object(members: &Map<String, Value>, value: &Value, field_type: Option<&FieldType>) -> Option<Value> {
+fn load_object(members: &Map<String, Value>, value: &Value, field_type: Option<&FieldType>) -> Option<Fitted> {
     let type_name = field_type.map_or("", |field_type| field_type.name.as_str());
+    let generator = |kinds| load_generator(kinds, value).map(Fitted::Cut);
     if members.contains_key("type") {
         if type_name == "ImageGeneratorField"
-            && let Some(generator) = load_generator(&[GeneratorKind::Image], value)
+            && let Some(generator) = generator(&[GeneratorKind::Image])
         {
             return Some(generator);
         }
-        return OBJECTS.fit(value).or_else(|| load_generator(&GENERATORS, value));
+        return OBJECTS.fitted(value).or_else(|| generator(&GENERATORS));
     }
     // The editor takes any other object for a float generator; it can only be one in a field for them.
-    let generator = || load_generator(&[GeneratorKind::Float], value).filter(|_| type_name == "FloatGeneratorField");
-    OBJECTS.fit(value).or_else(generator)
+    let is_generator = type_name == "FloatGeneratorField";
+    OBJECTS.fitted(value).or_else(|| generator(&[GeneratorKind::Float]).filter(|_| is_generator))
 }
 
 #[cfg(test)]
@@ -192,7 +197,11 @@ mod tests {
     use serde_json::json;
 
     fn loaded(value: Value, field_type: &str, cardinality: Cardinality) -> Loaded {
-        load(&value, "some_node", Some(&FieldType::new(field_type, cardinality)))
+        kept(&value, load(&value, "some_node", Some(&FieldType::new(field_type, cardinality))))
+    }
+
+    fn kept(value: &Value, loaded: Loaded) -> Loaded {
+        if loaded == Loaded::Kept { Loaded::Value(value.clone()) } else { loaded }
     }
 
     #[test]
@@ -229,7 +238,7 @@ mod tests {
     #[test]
     fn core_metadata_keeps_everything() {
         for value in [json!(null), json!({"x": {"y": 1}}), json!([[1], "a"])] {
-            assert_eq!(load(&value, "core_metadata", None), Loaded::Value(value));
+            assert_eq!(load(&value, "core_metadata", None), Loaded::Kept, "{value}");
         }
     }
 }

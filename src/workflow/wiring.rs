@@ -1,22 +1,44 @@
 //! The edges of a workflow by node and handle, and what connector nodes stand for.
 
 use super::document::{Edge, Node};
+use super::table::{Map, Set};
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::sync::Arc;
 
 pub(super) const CONNECTOR_IN: &str = "in";
 pub(super) const CONNECTOR_OUT: &str = "out";
 
 /// Edges between known nodes, in the order they were added. Nodes and edges are named by their place.
 pub(super) struct Wiring<'a> {
-    pub(super) nodes: &'a [Node],
-    ids: HashMap<&'a str, usize>,
+    pub(super) nodes: &'a [Arc<Node>],
+    ids: Map<&'a str, usize>,
     edges: Vec<Link<'a>>,
-    by_target: HashMap<(usize, &'a str), Vec<usize>>,
-    outgoing: Vec<Vec<usize>>,
-    incoming: Vec<Vec<usize>>,
+    by_handle: Map<(usize, &'a str), Queue>,
+    /// Behind each edge, the next ones that leave the same node, enter the same node, and enter the same handle.
+    next: Vec<[usize; 3]>,
+    outgoing: Vec<Queue>,
+    incoming: Vec<Queue>,
     /// What reaches each connector; looked up once all edges are there.
-    sources: OnceCell<HashMap<usize, Option<Output<'a>>>>,
+    sources: OnceCell<Map<usize, Option<Output<'a>>>>,
+}
+
+/// The first and the last of some edges. Each knows the next one, so most nodes need no memory of their own.
+#[derive(Clone, Copy)]
+struct Queue {
+    first: usize,
+    last: usize,
+}
+
+const NONE: usize = usize::MAX;
+const EMPTY: Queue = Queue { first: NONE, last: NONE };
+
+/// By what edges are queued.
+#[derive(Clone, Copy)]
+enum By {
+    Source,
+    Target,
+    Handle,
 }
 
 /// An output: node and handle.
@@ -31,26 +53,28 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Wiring<'a> {
-    pub(super) fn new(nodes: &'a [Node]) -> Self {
-        let mut ids = HashMap::with_capacity(nodes.len());
+    /// For this many edges, or more.
+    pub(super) fn new(nodes: &'a [Arc<Node>], edges: usize) -> Self {
+        let mut ids = Map::with_capacity_and_hasher(nodes.len(), Default::default());
         for (place, node) in nodes.iter().enumerate() {
             // Ids should be unique; the editor finds the first.
-            ids.entry(node.id.as_str()).or_insert(place);
+            ids.entry(&*node.id).or_insert(place);
         }
         Wiring {
             nodes,
             ids,
-            edges: Vec::new(),
-            by_target: HashMap::new(),
-            outgoing: vec![Vec::new(); nodes.len()],
-            incoming: vec![Vec::new(); nodes.len()],
+            edges: Vec::with_capacity(edges),
+            by_handle: Map::with_capacity_and_hasher(edges, Default::default()),
+            next: Vec::with_capacity(edges),
+            outgoing: vec![EMPTY; nodes.len()],
+            incoming: vec![EMPTY; nodes.len()],
             sources: OnceCell::new(),
         }
     }
 
     /// All edges of a loaded workflow.
-    pub(super) fn with_edges(nodes: &'a [Node], edges: &'a [Edge]) -> Self {
-        let mut wiring = Self::new(nodes);
+    pub(super) fn with_edges(nodes: &'a [Arc<Node>], edges: &'a [Edge]) -> Self {
+        let mut wiring = Self::new(nodes, edges.len());
         for edge in edges {
             if let Some(link) = wiring.link(edge) {
                 wiring.push(link);
@@ -59,17 +83,22 @@ impl<'a> Wiring<'a> {
         wiring
     }
 
+    /// Whether several nodes have one id.
+    pub(super) fn has_twins(&self) -> bool {
+        self.ids.len() != self.nodes.len()
+    }
+
     pub(super) fn place(&self, id: &str) -> Option<usize> {
         self.ids.get(id).copied()
     }
 
     pub(super) fn node(&self, place: usize) -> Option<&'a Node> {
-        self.nodes.get(place)
+        self.nodes.get(place).map(|node| &**node)
     }
 
     /// An edge with its nodes looked up; `None` if one is missing.
     pub(super) fn link(&self, edge: &'a Edge) -> Option<Link<'a>> {
-        let handles = edge.handles.as_ref().map(|handles| (handles.source.as_str(), handles.target.as_str()));
+        let handles = edge.handles.as_ref().map(|handles| (&*handles.source, &*handles.target));
         Some(Link { source: self.place(&edge.source)?, target: self.place(&edge.target)?, handles })
     }
 
@@ -77,14 +106,16 @@ impl<'a> Wiring<'a> {
         self.sources.take();
         let place = self.edges.len();
         self.edges.push(link);
-        if let Some((_, handle)) = link.handles {
-            self.by_target.entry((link.target, handle)).or_default().push(place);
-        }
-        if let Some(edges) = self.outgoing.get_mut(link.source) {
-            edges.push(place);
-        }
-        if let Some(edges) = self.incoming.get_mut(link.target) {
-            edges.push(place);
+        self.next.push([NONE; 3]);
+        let handle = link.handles.map(|(_, handle)| self.by_handle.entry((link.target, handle)).or_insert(EMPTY));
+        let queues = [self.outgoing.get_mut(link.source), self.incoming.get_mut(link.target), handle];
+        for (by, queue) in queues.into_iter().enumerate() {
+            let Some(queue) = queue else { continue };
+            match self.next.get_mut(queue.last) {
+                Some(next) => next[by] = place,
+                None => queue.first = place,
+            }
+            queue.last = place;
         }
     }
 
@@ -92,27 +123,36 @@ impl<'a> Wiring<'a> {
         &self.edges
     }
 
-    fn select<'s>(&'s self, places: Option<&'s Vec<usize>>) -> impl Iterator<Item = Link<'a>> + 's {
-        places.into_iter().flatten().filter_map(|place| self.edges.get(*place).copied())
+    fn queued<'s>(&'s self, queue: Option<&Queue>, by: By) -> impl Iterator<Item = Link<'a>> + use<'s, 'a> {
+        let mut next = queue.map_or(NONE, |queue| queue.first);
+        std::iter::from_fn(move || {
+            let link = self.edges.get(next).copied()?;
+            next = self.next.get(next).map_or(NONE, |next| next[by as usize]);
+            Some(link)
+        })
     }
 
     /// Edges into a handle.
-    pub(super) fn edges_into<'s>(&'s self, target: usize, handle: &'s str) -> impl Iterator<Item = Link<'a>> + 's {
-        self.select(self.by_target.get(&(target, handle)))
+    pub(super) fn edges_into<'s>(
+        &'s self,
+        target: usize,
+        handle: &str,
+    ) -> impl Iterator<Item = Link<'a>> + use<'s, 'a> {
+        self.queued(self.by_handle.get(&(target, handle)), By::Handle)
     }
 
     pub(super) fn is_connected(&self, target: usize, handle: &str) -> bool {
-        self.by_target.contains_key(&(target, handle))
+        self.by_handle.contains_key(&(target, handle))
     }
 
     /// Edges leaving a node, collapsed ones included.
     pub(super) fn out_of(&self, source: usize) -> impl Iterator<Item = Link<'a>> + '_ {
-        self.select(self.outgoing.get(source))
+        self.queued(self.outgoing.get(source), By::Source)
     }
 
     /// Edges entering a node, collapsed ones included.
     pub(super) fn edges_entering(&self, target: usize) -> impl Iterator<Item = Link<'a>> + '_ {
-        self.select(self.incoming.get(target))
+        self.queued(self.incoming.get(target), By::Target)
     }
 
     /// The output that a connector passes on: its input edge followed up through further connectors. `None` if that
@@ -122,8 +162,8 @@ impl<'a> Wiring<'a> {
     }
 
     /// Each connector is visited once, however long their chains are.
-    fn find_sources(&self) -> HashMap<usize, Option<Output<'a>>> {
-        let mut sources: HashMap<usize, Option<Output<'a>>> = HashMap::new();
+    fn find_sources(&self) -> Map<usize, Option<Output<'a>>> {
+        let mut sources: Map<usize, Option<Output<'a>>> = Map::default();
         let connectors = self.nodes.iter().enumerate().filter(|(_, node)| node.is_connector());
         for (connector, _) in connectors {
             let (mut way, mut next) = (Vec::new(), connector);
@@ -151,7 +191,7 @@ impl<'a> Wiring<'a> {
     /// The edges by which a connector's value finally leaves for nodes that are no connectors, in order.
     pub(super) fn connector_targets(&self, connector: usize) -> Vec<Link<'a>> {
         let mut targets = Vec::new();
-        let all: Result<(), std::convert::Infallible> = self.try_connector_targets(connector, |edge| {
+        let all: Result<(), Infallible> = self.try_connector_targets(connector, |edge| {
             targets.push(edge);
             Ok(())
         });
@@ -165,7 +205,7 @@ impl<'a> Wiring<'a> {
         connector: usize,
         mut visit: impl FnMut(Link<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut visited = HashSet::from([connector]);
+        let mut visited = Set::from_iter([connector]);
         // Connectors on the way to here, each with its edges that are still to be followed.
         let mut open = vec![self.out_of(connector)];
         while let Some(edges) = open.last_mut() {

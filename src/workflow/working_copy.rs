@@ -1,11 +1,11 @@
 //! A workflow being worked on: a definition read with a node catalogue, whose inputs can be set.
 
 use super::definition::WorkflowDefinition;
-use super::document::{Document, Invocation};
+use super::document::{Document, FieldInstance, Invocation};
 use super::field::{FromField, InkField, InputValue, ValueError};
-use super::form;
 use super::input::{self, Input, InputError, InputKey};
 use super::load::{self, Warning};
+use super::text::Text;
 use crate::schema::NodeCatalogue;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -119,8 +119,7 @@ impl Workflow {
         options: &WorkflowOptions,
     ) -> Self {
         let (definition, catalogue) = (definition.into(), catalogue.into());
-        let (document, warnings) = load::load(&definition, &catalogue, &options.saved_workflows);
-        let inputs = input::list(&document, &catalogue, form::MAX_ELEMENTS);
+        let (document, inputs, warnings) = load::load(&definition, &catalogue, &options.saved_workflows);
         Workflow { definition, catalogue, document, inputs, warnings }
     }
 
@@ -154,7 +153,14 @@ impl Workflow {
 
     /// The workflow as it is embedded into images: version 4.0.0, with the current values, without library id.
     pub fn to_embedded(&self) -> Value {
-        self.document.to_json(false)
+        self.document.to_embedded()
+    }
+
+    /// Ids of the nodes that can run, with the labels users gave them.
+    pub(crate) fn node_labels(&self) -> Vec<(String, Option<String>)> {
+        let nodes = self.document.nodes.iter().filter_map(|node| Some((node, node.invocation()?)));
+        let label = |invocation: &Invocation| Some(invocation.label.to_string()).filter(|label| !label.is_empty());
+        nodes.map(|(node, invocation)| (node.id.to_string(), label(invocation))).collect()
     }
 
     /// All inputs, in the order of the form. If the form is empty these are the fields exposed the older way.
@@ -316,7 +322,7 @@ impl Workflow {
         let found = self.invocation(node_id).and_then(|node| {
             let template = node.template_of(self.catalogue.get(&node.node_type)?, field)?;
             let stored = node.inputs.get(field).and_then(|field| field.value.clone());
-            Some(InkField::with_stored(format!("{node_id}.{field}"), template, stored))
+            Some(InkField::shared(format!("{node_id}.{field}"), template.clone(), stored))
         });
         found.ok_or_else(|| InputError::NoSuchField { node_id: node_id.to_owned(), field: field.to_owned() })
     }
@@ -356,9 +362,14 @@ impl Workflow {
             }
         }
         let node = self.document.nodes.iter_mut().find(|node| node.id == node_id);
-        if let Some(node) = node.and_then(|node| node.invocation_mut()) {
-            let instance = node.inputs.entry(field.to_owned());
-            instance.or_insert_with(|| super::document::FieldInstance::new(field, None)).value = value;
+        if let Some(node) = node.and_then(|node| Arc::make_mut(node).invocation_mut()) {
+            match node.inputs.get_mut(field) {
+                Some(instance) => instance.value = value,
+                None => {
+                    let name = Text::from(field);
+                    node.inputs.insert(name.clone(), FieldInstance::new(&name, value));
+                }
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ fn catalogue(document: &Value) -> NodeCatalogue {
 }
 
 fn types(catalogue: &NodeCatalogue) -> Vec<(String, Vec<String>)> {
-    let inputs = |node: &invokeai_client::schema::NodeTemplate| node.inputs.keys().cloned().collect();
+    let inputs = |node: &invokeai_client::schema::NodeTemplate| node.inputs.keys().map(str::to_owned).collect();
     catalogue.iter().map(|node| (node.node_type.clone(), inputs(node))).collect()
 }
 

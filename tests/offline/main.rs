@@ -61,3 +61,4 @@ mod workflow;
 mod workflow_golden;
 mod workflow_growth;
 mod workflow_properties;
+mod workflow_reading;

@@ -24,7 +24,7 @@ fn node(id: &str, node_type: &str, values: Value) -> Value {
             Some(Value::Null) | None => {}
             Some(value) => field["value"] = value.clone(),
         }
-        inputs.insert(name.clone(), field);
+        inputs.insert(name.to_owned(), field);
     }
     json!({"id": id, "type": "invocation", "position": {"x": 0, "y": 0}, "data": {
         "id": id, "type": node_type, "version": template.version, "nodePack": "invokeai", "label": "", "notes": "",

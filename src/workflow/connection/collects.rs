@@ -2,8 +2,8 @@
 
 use super::types::Typed;
 use crate::workflow::forest::Forest;
+use crate::workflow::table::Map;
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 pub(super) const COLLECT: &str = "collect";
 pub(super) const ITEM: &str = "item";
@@ -17,7 +17,7 @@ pub(super) struct Collects {
 }
 
 /// What collect nodes collect if some edges are left out; filled as it is asked for.
-pub(super) type Found<'a> = HashMap<usize, Option<Typed<'a>>>;
+pub(super) type Found<'a> = Map<usize, Option<Typed<'a>>>;
 
 /// Where the type of a collect node's items comes from.
 pub(super) enum Origin<'a> {

@@ -1,9 +1,10 @@
 //! What connectors pass on, and to what, while edges are still being judged.
 
 use crate::workflow::forest::Forest;
+use crate::workflow::table::Map;
 use crate::workflow::wiring::Link;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::types::Typed;
 
@@ -20,12 +21,12 @@ pub(super) enum End<'a> {
 pub(super) struct Connectors<'a> {
     /// A connector hangs below the one that feeds it.
     forest: RefCell<Forest>,
-    above: HashMap<usize, usize>,
+    above: Map<usize, usize>,
     /// What feeds a connector that no other connector feeds: node and output.
-    fed_by: HashMap<usize, (usize, &'a str)>,
-    below: HashMap<usize, Below<'a>>,
+    fed_by: Map<usize, (usize, &'a str)>,
+    below: Map<usize, Below<'a>>,
     types: Vec<Typed<'a>>,
-    type_numbers: HashMap<Typed<'a>, usize>,
+    type_numbers: Map<Typed<'a>, usize>,
 }
 
 /// What a connector feeds, directly and through others. Kept up to date, because to look for it at every edge would
@@ -42,11 +43,11 @@ impl<'a> Connectors<'a> {
     pub(super) fn new(nodes: usize) -> Self {
         Connectors {
             forest: RefCell::new(Forest::new(nodes)),
-            above: HashMap::new(),
-            fed_by: HashMap::new(),
-            below: HashMap::new(),
+            above: Map::default(),
+            fed_by: Map::default(),
+            below: Map::default(),
             types: Vec::new(),
-            type_numbers: HashMap::new(),
+            type_numbers: Map::default(),
         }
     }
 

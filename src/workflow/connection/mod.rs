@@ -8,13 +8,14 @@ mod types;
 pub(super) use refusal::Refusal;
 
 use super::cycles::Cycles;
-use super::document::Edge;
+use super::document::{Edge, Node};
+use super::table::Set;
 use super::wiring::{CONNECTOR_IN, CONNECTOR_OUT, Link, Wiring};
-use crate::schema::{InputKind, InputTemplate, NodeCatalogue, OutputTemplate};
+use crate::schema::{InputKind, InputTemplate, NodeTemplate, OutputTemplate};
 use collects::{COLLECT, COLLECTION, Collects, Found, ITEM, Origin};
 use connectors::{Connectors, End};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::sync::Arc;
 use types::{Typed, connects, related, same};
 
 /// Whether an edge was tested for closing a cycle. Edges into connectors and out of unresolved ones are not.
@@ -40,10 +41,12 @@ type LeftOut<'s, 'a> = Option<&'s Staged<'a>>;
 
 /// Judges the edges of a workflow in the order of the file, each against those accepted before it.
 pub(super) struct EdgeJudge<'a> {
-    catalogue: &'a NodeCatalogue,
+    /// The template of each node's type, if the server knows it.
+    templates: &'a [Option<&'a NodeTemplate>],
     wiring: Wiring<'a>,
     cycles: Cycles,
-    accepted: HashSet<(usize, &'a str, usize, &'a str)>,
+    /// Edges that share their input with one that was accepted before.
+    further: Set<(usize, &'a str, usize, &'a str)>,
     /// If there are any.
     connectors: Option<Connectors<'a>>,
     collects: Collects,
@@ -52,27 +55,36 @@ pub(super) struct EdgeJudge<'a> {
 }
 
 impl<'a> EdgeJudge<'a> {
-    pub(super) fn new(catalogue: &'a NodeCatalogue, wiring: Wiring<'a>, edges: &'a [Edge]) -> Self {
-        let links: Vec<_> = edges.iter().filter_map(|edge| wiring.link(edge)).collect();
-        let nodes = wiring.nodes.len();
-        let has_connectors = wiring.nodes.iter().any(|node| node.is_connector());
-        EdgeJudge {
-            catalogue,
-            cycles: Cycles::new(nodes, &links),
-            accepted: HashSet::new(),
-            connectors: has_connectors.then(|| Connectors::new(nodes)),
+    /// Gives the edges that are refused, by their place, with the reason.
+    pub(super) fn judge(
+        templates: &'a [Option<&'a NodeTemplate>],
+        nodes: &'a [Arc<Node>],
+        edges: &'a [Edge],
+    ) -> Vec<(usize, Refusal)> {
+        let wiring = Wiring::new(nodes, edges.len());
+        let links: Vec<Option<Link<'a>>> = edges.iter().map(|edge| wiring.link(edge)).collect();
+        let has_connectors = nodes.iter().any(|node| node.is_connector());
+        let mut judge = EdgeJudge {
+            templates,
+            cycles: Cycles::new(nodes.len(), links.iter().flatten()),
+            further: Set::default(),
+            connectors: has_connectors.then(|| Connectors::new(nodes.len())),
             collects: Collects::default(),
             collapsed_into_connector: false,
             wiring,
-        }
+        };
+        let verdicts = edges.iter().zip(links).map(|(edge, link)| judge.accept(edge, link));
+        verdicts.enumerate().filter_map(|(place, verdict)| Some((place, verdict.err()?))).collect()
     }
 
     /// Accepts the edge or says why not.
-    pub(super) fn judge(&mut self, edge: &'a Edge) -> Result<(), Refusal> {
-        let link = self.ends(edge)?;
+    fn accept(&mut self, edge: &'a Edge, link: Option<Link<'a>>) -> Result<(), Refusal> {
+        let link = self.ends(edge, link)?;
         let tested = self.check(link, None)?;
-        if let Some((source, target)) = link.handles {
-            self.accepted.insert((link.source, source, link.target, target));
+        if let Some((source, target)) = link.handles
+            && self.wiring.is_connected(link.target, target)
+        {
+            self.further.insert((link.source, source, link.target, target));
         }
         self.note_connector(link);
         self.note_collect(link);
@@ -82,21 +94,35 @@ impl<'a> EdgeJudge<'a> {
     }
 
     /// Both ends must exist and be known to the server, with the fields the edge names.
-    fn ends(&self, edge: &'a Edge) -> Result<Link<'a>, Refusal> {
-        let source = self.wiring.place(&edge.source).ok_or(Refusal::SourceMissing)?;
-        if let Some(node) = self.wiring.node(source).and_then(|node| node.invocation()) {
-            let template = self.catalogue.get(&node.node_type).ok_or(Refusal::SourceUnknown)?;
-            let output = edge.handles.as_ref().is_none_or(|handles| template.outputs.contains_key(&handles.source));
+    fn ends(&self, edge: &'a Edge, link: Option<Link<'a>>) -> Result<Link<'a>, Refusal> {
+        let source = link.map(|link| link.source).or_else(|| self.wiring.place(&edge.source));
+        let source = source.ok_or(Refusal::SourceMissing)?;
+        if self.wiring.node(source).and_then(|node| node.invocation()).is_some() {
+            let template = self.template(source).ok_or(Refusal::SourceUnknown)?;
+            let output = edge.handles.as_ref().is_none_or(|handles| template.outputs.contains_key(&*handles.source));
             output.then_some(()).ok_or(Refusal::NoSuchOutput)?;
         }
-        let target = self.wiring.place(&edge.target).ok_or(Refusal::TargetMissing)?;
-        if let Some(node) = self.wiring.node(target).and_then(|node| node.invocation()) {
-            let template = self.catalogue.get(&node.node_type).ok_or(Refusal::TargetUnknown)?;
+        let link = link.ok_or(Refusal::TargetMissing)?;
+        if let Some(node) = self.wiring.node(link.target).and_then(|node| node.invocation()) {
+            let template = self.template(link.target).ok_or(Refusal::TargetUnknown)?;
             let input =
                 edge.handles.as_ref().is_none_or(|handles| node.template_of(template, &handles.target).is_some());
             input.then_some(()).ok_or(Refusal::NoSuchInput)?;
         }
-        self.wiring.link(edge).ok_or(Refusal::TargetMissing)
+        Ok(link)
+    }
+
+    fn template(&self, place: usize) -> Option<&'a NodeTemplate> {
+        self.templates.get(place).copied().flatten()
+    }
+
+    /// Whether the same edge was accepted before.
+    fn is_duplicate(&self, link: Link<'a>, source: &'a str, target: &'a str) -> bool {
+        let first = self.wiring.edges_into(link.target, target).next();
+        first.is_some_and(|first| {
+            (first.source == link.source && first.handles.is_some_and(|handles| handles.0 == source))
+                || self.further.contains(&(link.source, source, link.target, target))
+        })
     }
 
     fn is_connector(&self, place: usize) -> bool {
@@ -119,9 +145,9 @@ impl<'a> EdgeJudge<'a> {
             (true, true) => connectors.join(link.source, link.target),
             (false, true) => connectors.feed(link),
             (true, false) => {
-                let target = self.wiring.node(link.target).and_then(|node| node.invocation());
-                let template = target.and_then(|node| self.catalogue.get(&node.node_type));
-                let input = template.and_then(|template| template.inputs.get(target_handle)).map(Typed::input);
+                let template = self.templates.get(link.target).copied().flatten();
+                let input = template.and_then(|template| template.inputs.get(target_handle));
+                let input = input.map(Typed::input);
                 connectors.end(link.source, input.map_or(End::Dynamic(link.target, target_handle), End::Typed));
             }
             (false, false) => {}
@@ -151,7 +177,7 @@ impl<'a> EdgeJudge<'a> {
         if link.source == link.target {
             return Err(Refusal::ToSelf);
         }
-        if self.accepted.contains(&(link.source, source_handle, link.target, target_handle)) {
+        if self.is_duplicate(link, source_handle, target_handle) {
             return Err(Refusal::Duplicate);
         }
         let source = self.source(link.source, source_handle)?;
@@ -159,7 +185,7 @@ impl<'a> EdgeJudge<'a> {
             return self.check_into_connector(link, source).map(|()| CycleTested(false));
         }
         let target = self.wiring.node(link.target).and_then(|node| node.invocation()).ok_or(Refusal::NotANode)?;
-        let template = self.catalogue.get(&target.node_type).ok_or(Refusal::TargetUnknown)?;
+        let template = self.template(link.target).ok_or(Refusal::TargetUnknown)?;
         let input = target.template_of(template, target_handle).ok_or(Refusal::NoSuchInput)?;
         if input.input == InputKind::Direct {
             return Err(Refusal::DirectInput);
@@ -206,8 +232,8 @@ impl<'a> EdgeJudge<'a> {
                 None => Ok(None),
             };
         }
-        let invocation = node.invocation().ok_or(Refusal::NotANode)?;
-        let template = self.catalogue.get(&invocation.node_type).ok_or(Refusal::SourceUnknown)?;
+        node.invocation().ok_or(Refusal::NotANode)?;
+        let template = self.template(place).ok_or(Refusal::SourceUnknown)?;
         let template = template.outputs.get(handle).ok_or(Refusal::NoSuchOutput)?;
         Ok(Some(Source { node: place, handle, template }))
     }
@@ -225,7 +251,7 @@ impl<'a> EdgeJudge<'a> {
             return Ok(());
         }
         let staged = Staged { connector: link.target, found: RefCell::default() };
-        let mut checked = HashSet::new();
+        let mut checked = Set::default();
         self.wiring.try_connector_targets(link.target, |end| {
             let Some((_, target)) = end.handles.filter(|(_, target)| checked.insert((end.target, *target))) else {
                 return Ok(());
@@ -289,7 +315,7 @@ impl<'a> EdgeJudge<'a> {
         if !is_item && self.adds_to_collect(edge.source, handle) {
             return Some(Origin::Other(edge.source));
         }
-        let output = self.catalogue.get(self.node_type(edge.source)?)?.outputs.get(handle)?;
+        let output = self.template(edge.source)?.outputs.get(handle)?;
         Some(Origin::Own(Typed::item(output)))
     }
 

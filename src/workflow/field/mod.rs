@@ -58,6 +58,7 @@ pub use typed::{FieldKind, TypedField};
 use crate::schema::{Cardinality, InputTemplate, ModelFilter};
 use input_value::Refused;
 use serde_json::Value;
+use std::sync::Arc;
 use typed::AnyField;
 
 /// Declares the field types: an alias, a variant of [`InkField`] and of [`Kind`] for each.
@@ -93,7 +94,7 @@ macro_rules! ink_fields {
                 }
             }
 
-            fn field(self, name: String, template: &InputTemplate) -> InkField {
+            fn field(self, name: Arc<str>, template: Arc<InputTemplate>) -> InkField {
                 match self {
                     $(Kind::$variant => InkField::$variant(TypedField::new(name, template)),)*
                 }
@@ -227,7 +228,18 @@ impl Kind {
 impl InkField {
     /// An unset field of the type that the template asks for. `system_name` is only used in errors.
     pub fn new(system_name: impl Into<String>, template: &InputTemplate) -> Self {
-        Kind::of(template).field(system_name.into(), template)
+        Self::shared(system_name.into(), Arc::new(template.clone()), None)
+    }
+
+    /// A field that shares its template, with a value from a file.
+    pub(super) fn shared(
+        system_name: impl Into<Arc<str>>,
+        template: Arc<InputTemplate>,
+        stored: Option<Value>,
+    ) -> Self {
+        let mut field = Kind::of(&template).field(system_name.into(), template);
+        field.load(stored);
+        field
     }
 
     /// The same with a value from a file, which is kept as it is and not checked; see [`check`](Self::check).

@@ -7,6 +7,7 @@ use sealed::Rules as _;
 use serde_json::Value;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// What a field holds. The kinds of this module are all there are; the trait cannot be implemented elsewhere.
 pub trait FieldKind: sealed::Rules {
@@ -38,15 +39,15 @@ pub(super) mod sealed {
 
 /// A field whose values are of one kind: see the `Ink…Field` types.
 pub struct TypedField<K> {
-    name: String,
-    template: Box<InputTemplate>,
+    name: Arc<str>,
+    template: Arc<InputTemplate>,
     value: Option<Value>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> TypedField<K> {
-    pub(super) fn new(name: String, template: &InputTemplate) -> Self {
-        TypedField { name, template: Box::new(template.clone()), value: None, kind: PhantomData }
+    pub(super) fn new(name: Arc<str>, template: Arc<InputTemplate>) -> Self {
+        TypedField { name, template, value: None, kind: PhantomData }
     }
 
     /// The name given at creation, `{node_id}.{field}`.

@@ -1,0 +1,10 @@
+//! Tables for the ids and names of a workflow.
+//!
+//! A workflow asks its tables for short names some thousand times, so most of the time of a slower hash is spent on
+//! protection that does not matter here: the names come from one file, and the seed of this hash differs in every run.
+
+type State = foldhash::fast::RandomState;
+
+pub(super) type Map<K, V> = std::collections::HashMap<K, V, State>;
+pub(super) type Set<K> = std::collections::HashSet<K, State>;
+pub(super) type Ordered<K, V> = indexmap::IndexMap<K, V, State>;
