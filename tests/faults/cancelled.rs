@@ -6,9 +6,7 @@ use std::{
     fs,
     future::IntoFuture as _,
     path::Path,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::Poll,
     time::Duration,
 };
 
@@ -18,6 +16,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::a
 
 use crate::{
     builder,
+    dropped::polled,
     fake_gallery::FakeGallery,
     fake_invokeai::{FakeInvokeAi, OnEnqueue},
     raw_server::{Act, RawServer, whole},
@@ -26,29 +25,6 @@ use crate::{
 
 /// No operation here is polled so often.
 const MANY: usize = 10_000;
-
-/// Polls a future at most so often, and drops it after `hold`. `None` if it has not ended.
-async fn polled<T>(
-    polls: usize,
-    hold: Duration,
-    mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
-) -> Option<T> {
-    let mut left = polls;
-    let end = std::future::poll_fn(|context| {
-        if left > 0 {
-            left -= 1;
-            if let Poll::Ready(end) = future.as_mut().poll(context) {
-                return Poll::Ready(Some(end));
-            }
-        }
-        if left == 0 { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await;
-    if end.is_none() && !hold.is_zero() {
-        tokio::time::sleep(hold).await;
-    }
-    end
-}
 
 /// A future that is dropped at once takes its request back. Held a moment, the request goes out.
 const HOLDS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(10)];

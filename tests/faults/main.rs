@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 #[path = "../common"]
 mod common {
+    pub(crate) mod dropped;
     pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
     pub(crate) mod places;
@@ -27,7 +28,7 @@ mod rest;
 mod table;
 mod uploads;
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use invokeai_client::{
     Client, ClientBuilder, TransportOptions,
@@ -35,7 +36,10 @@ use invokeai_client::{
     workflow::{Workflow, WorkflowDefinition},
 };
 
-use common::{fake_gallery, fake_invokeai, raw_server, skip, workflows};
+use common::{
+    dropped::{self, names_in, without_parts},
+    fake_gallery, fake_invokeai, raw_server, skip, workflows,
+};
 
 /// Quick to repeat and quick to give up.
 fn builder(url: &str) -> ClientBuilder {
@@ -50,24 +54,4 @@ fn builder(url: &str) -> ClientBuilder {
 
 fn workflow() -> Workflow {
     Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalogue::embedded())
-}
-
-fn names_in(directory: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// Waits until no unfinished file is left. Parts are removed where their writer ends, a moment after a future was
-/// dropped.
-async fn without_parts(directory: &Path) -> Vec<String> {
-    for _ in 0..500 {
-        let names = names_in(directory);
-        if !names.iter().any(|name| name.ends_with(".part")) {
-            return names;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("left behind: {:?}", names_in(directory));
 }

@@ -8,6 +8,7 @@
 #[path = "../common"]
 mod common {
     pub(crate) mod artifacts;
+    pub(crate) mod dropped;
     pub(crate) mod live;
     pub(crate) mod skip;
     pub(crate) mod workflows;

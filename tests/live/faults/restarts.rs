@@ -1,22 +1,17 @@
-//! Jobs on a real server that is killed, small, or left by its client. Starts a server of its own, with
-//! `tests/server/run`; only where `INVOKEAI_TEST_FAULTS` is `1`, because that takes minutes.
+//! Jobs on a server that is killed, small, or left by its client.
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use invokeai_client::{
-    Client, Error, Job, Submission, Sweep, Ticket, WhenFull,
-    queue::ItemStatus,
-    workflow::{Workflow, WorkflowDefinition},
-};
+use invokeai_client::{Client, Error, Job, Submission, Sweep, Ticket, WhenFull, queue::ItemStatus, workflow::Workflow};
 use serde_json::{Value, json};
-use skip::skipped;
 
-use crate::common::{skip, workflows};
+use super::{server::Server, turn, workflow};
+use crate::common::workflows;
 
 /// No step takes longer, on a machine that is busy otherwise.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -29,11 +24,8 @@ const TICKET: &str = "INVOKEAI_TEST_TICKET";
 
 #[tokio::test]
 async fn nothing_is_lost() {
-    if env::var("INVOKEAI_TEST_FAULTS").as_deref() != Ok("1") {
-        skipped(format_args!("live faults: INVOKEAI_TEST_FAULTS is not 1"));
-        return;
-    }
-    let Some(mut server) = Server::start() else { return };
+    let Some(_turn) = turn("a server that is killed").await else { return };
+    let Some(mut server) = Server::start(&["--set", &format!("max_queue_size={ROOM}")]) else { return };
     let client = Client::new(&server.url).unwrap();
     step("a batch through a small queue", feed(&client)).await;
     step("cancel in each state", cancel(&client)).await;
@@ -116,7 +108,7 @@ async fn cancel(client: &Client) {
 async fn resume(client: &Client, server: &Server) {
     let path = server.root.path().join("ticket.json");
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "faults::child_that_submits", "--nocapture"])
+        .args(["--exact", "faults::restarts::child_that_submits", "--nocapture"])
         .env(TICKET, &path)
         .env("INVOKEAI_TEST_URL", &server.url)
         .stdout(Stdio::null())
@@ -169,10 +161,6 @@ async fn until_it_runs(job: &Job) {
     }
 }
 
-async fn workflow(client: &Client, document: Value) -> Workflow {
-    client.workflow(WorkflowDefinition::from_value(document).unwrap()).await.unwrap()
-}
-
 /// Takes some seconds.
 async fn slow(client: &Client) -> Workflow {
     workflow(client, blurs(24, None)).await
@@ -201,57 +189,4 @@ fn blurs(times: usize, image: Option<&str>) -> Value {
     }
     json!({"name": "blurs", "author": "", "description": "", "version": "", "contact": "", "tags": "", "notes": "",
         "meta": {"version": "4.0.0", "category": "user"}, "exposedFields": [], "nodes": nodes, "edges": edges})
-}
-
-/// A real server, without models.
-struct Server {
-    root: tempfile::TempDir,
-    url: String,
-    pid: u64,
-}
-
-impl Server {
-    /// `None` where no server can be made, which is said.
-    fn start() -> Option<Self> {
-        let root = tempfile::tempdir().unwrap();
-        let (url, pid) = run(root.path(), &["--set", &format!("max_queue_size={ROOM}")])?;
-        Some(Self { root, url, pid })
-    }
-
-    fn kill(&self) {
-        let killed = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status().unwrap();
-        assert!(killed.success());
-    }
-
-    async fn run_again(&mut self) {
-        let port = self.url.rsplit_once(':').unwrap().1.to_owned();
-        let root = self.root.path().to_owned();
-        let again = tokio::task::spawn_blocking(move || run(&root, &["--port", &port]));
-        let (url, pid) = again.await.unwrap().expect("it started before");
-        assert_eq!(url, self.url);
-        self.pid = pid;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = harness().arg("stop").arg(self.root.path()).status();
-    }
-}
-
-fn harness() -> Command {
-    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/run"))
-}
-
-/// Starts a server in this folder; gives its address and process.
-fn run(root: &Path, options: &[&str]) -> Option<(String, u64)> {
-    let started = harness().args(["start", "--plain", "--root"]).arg(root).args(options).output().unwrap();
-    let said = String::from_utf8_lossy(&started.stderr);
-    if started.status.code() == Some(75) && env::var("CI").as_deref() != Ok("true") {
-        skipped(format_args!("live faults: {said}"));
-        return None;
-    }
-    assert!(started.status.success(), "{said}");
-    let state: Value = serde_json::from_slice(&started.stdout).unwrap();
-    Some((state["url"].as_str().unwrap().to_owned(), state["pid"].as_u64().unwrap()))
 }
