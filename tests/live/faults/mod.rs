@@ -12,6 +12,7 @@ mod drops;
 mod restarts;
 mod rows;
 mod server;
+mod soak;
 
 use std::{env, str::FromStr};
 

@@ -81,13 +81,20 @@ impl Drop for Server {
     }
 }
 
+/// A file of `tests/server/`.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server").join(name)
+}
+
 fn harness() -> Command {
-    Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/server/run"))
+    Command::new(file("run"))
 }
 
 /// Starts a server in this folder; gives what is known of it.
 fn run(root: &Path, options: &[&str]) -> Option<Value> {
-    let started = harness().args(["start", "--plain", "--root"]).arg(root).args(options).output().unwrap();
+    let mut start = harness();
+    start.args(["start", "--plain", "--root"]).arg(root).arg("--nodes").arg(file("nodes/frozen_heap"));
+    let started = start.args(options).output().unwrap();
     let said = String::from_utf8_lossy(&started.stderr);
     if started.status.code() == Some(75) && env::var("CI").as_deref() != Ok("true") {
         skipped(format_args!("live faults: {said}"));

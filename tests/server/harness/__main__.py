@@ -14,6 +14,9 @@ import server
 from api import Api
 from install import Failed, Unavailable, say
 
+# Node packs that are always there, unless `--plain` is given.
+PACKS = ("tiny_flux", "float_convolutions", "frozen_heap")
+
 ABOUT = """\
 A real InvokeAI server for tests, on a CPU, from nothing but a Python package registry.
 
@@ -135,7 +138,7 @@ def _wanted(arguments, die_with_parent: bool = False) -> server.Wanted:
     settings = dict(arguments.set)
     if arguments.multiuser:
         settings["multiuser"] = "true"
-    nodes = [] if arguments.plain else [install.HERE / "nodes" / pack for pack in ("tiny_flux", "float_convolutions")]
+    nodes = [] if arguments.plain else [install.HERE / "nodes" / pack for pack in PACKS]
     for folder in arguments.nodes:
         single = (folder / "__init__.py").exists()
         found = [folder] if single else sorted(path.parent for path in folder.glob("*/__init__.py"))
@@ -164,7 +167,7 @@ def _parse(argv: list[str]):
     add("--port", type=int, help="port on 127.0.0.1 (default: a free one)")
     add("--models", choices=["all", "basic", "none"], help="tiny models; basic: SD1 and FLUX (default: all)")
     add("--nodes", type=Path, action="append", default=[], metavar="DIR", help="a node pack, or a folder of packs")
-    add("--plain", action="store_true", help="without the node pack that makes FLUX tiny; no models by default")
+    add("--plain", action="store_true", help="without the node packs that make it small and quick; no models by default")
     add("--multiuser", action="store_true", help="several users; an administrator is made and logged in")
     add("--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="a line for invokeai.yaml")
     for name, verb, parents in (
