@@ -1,8 +1,11 @@
 //! Readers that no public function reaches alone, for the fuzz targets in `fuzz/`. Not part of the API.
 
+use reqwest::{Method, Request, Url, header::HeaderValue};
+
 use crate::{
     assets::{self, Assets},
     download,
+    transport::redirect::Trail,
 };
 
 /// Reads the bytes of a ledger: what it adds up to, and its server.
@@ -13,4 +16,10 @@ pub fn ledger(bytes: &[u8]) -> (Assets, Option<String>) {
 /// Whether a server's name is taken as the name of a local file.
 pub fn is_file_name(name: &str) -> bool {
     download::checked_file_name(name).is_ok()
+}
+
+/// Where a call of `asked` goes on after an answer with this `Location`, and what is said where it does not.
+pub fn redirect(method: Method, asked: Url, location: &HeaderValue) -> Result<Url, String> {
+    let trail = Trail::of(&Request::new(method, asked.clone()));
+    trail.target(&asked, location).map_err(|refused| format!("{} to {}, {}", refused.from, refused.to, refused.problem))
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use invokeai_client::{
-    Detail, Sweep, Ticket, Timestamp,
+    Client, Detail, Sweep, Ticket, Timestamp,
+    auth::Login,
     events::{
         Event, EventPayload,
         codec::{Packet, SocketBody},
@@ -20,6 +21,7 @@ use invokeai_client::{
     schema::{ModelRecord, NodeCatalogue},
     workflow::{EnqueueOptions, Workflow, WorkflowDefinition, field::InkField},
 };
+use reqwest::{Method, Url, header::HeaderValue};
 use serde_json::{Value, json};
 
 use changes::{Bytes, change};
@@ -28,14 +30,17 @@ use changes::{Bytes, change};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 13] = [
     ("catalogue", catalogue),
     ("definition", definition),
     ("error_body", error_body),
     ("event", event),
     ("file_name", file_name),
     ("ledger", ledger),
+    ("login", login),
     ("png", png),
+    ("png_text", png_text),
+    ("redirect", redirect),
     ("set_input", set_input),
     ("socket_codec", socket_codec),
     ("sweep", sweep),
@@ -284,5 +289,58 @@ pub fn file_name(data: &[u8]) {
         let parts: Vec<_> = Path::new(name).components().collect();
         assert!(matches!(parts[..], [Component::Normal(part)] if part == name), "{name:?}");
         assert_eq!(Path::new("pictures").join(name).parent(), Some(Path::new("pictures")));
+    }
+}
+
+/// The answer to a login: its token, and a client that sends it, can be printed without showing it.
+pub fn login(data: &[u8]) {
+    let Ok(login) = serde_json::from_slice::<Login>(data) else { return };
+    let client = Client::builder("http://127.0.0.1").token(&login.token).build();
+    let shown = format!("{client:?} {login:?}");
+    // What is all of a name or a number may be printed as that.
+    let user = format!("{:?} {}", login.user, login.expires_in);
+    let is_secret = login.token.len() > 8 && !user.contains(&login.token);
+    assert!(!is_secret || !shown.contains(&login.token), "{shown}");
+}
+
+/// A PNG image with one text chunk, packed as well as can be. The first three bytes say its kind and how often the rest
+/// is repeated, to at most 4 MiB.
+pub fn png_text(data: &[u8]) {
+    const LONGEST: usize = 4 * 1024 * 1024;
+    let Some(([kind, times, more], piece)) = data.split_first_chunk::<3>() else { return };
+    let times = usize::from(u16::from_be_bytes([*times, *more])).min(LONGEST / piece.len().max(1)).max(1);
+    let text = piece.repeat(times);
+    let keyword: &[u8] = if kind & 4 == 0 { b"invokeai_workflow" } else { b"invokeai_graph" };
+    let packed = || miniz_oxide::deflate::compress_to_vec_zlib(&text, 9);
+    let (name, body): (&[u8; 4], Vec<u8>) = match kind % 4 {
+        0 => (b"tEXt", text),
+        1 => (b"zTXt", [&[0], &*packed()].concat()),
+        2 => (b"iTXt", [&[0; 4], &*text].concat()),
+        _ => (b"iTXt", [&[1, 0, 0, 0], &*packed()].concat()),
+    };
+    let body = [keyword, &[0], &body].concat();
+    let length = u32::try_from(body.len()).expect("it is short");
+    let image = [b"\x89PNG\r\n\x1a\n", &length.to_be_bytes()[..], name, &body, &[0; 4]].concat();
+    match WorkflowDefinition::from_png(&image) {
+        Ok(read) => use_all(read),
+        Err(error) => assert!(error.to_string().len() < 4096, "a short message: {error}"),
+    }
+}
+
+/// A `Location` of a server: only reads go on, only on the same server, and without anybody's name and password.
+pub fn redirect(data: &[u8]) {
+    let Some((choice, location)) = data.split_first() else { return };
+    let Ok(location) = HeaderValue::from_bytes(location) else { return };
+    let asked = ["http://127.0.0.1:9090/", "https://example.org/prefix/"][usize::from(choice % 2)];
+    let path = ["api/v1/boards/?board_name=secret", "openapi.json", "ws/socket.io/?EIO=4"];
+    let asked = Url::parse(asked).and_then(|base| base.join(path[usize::from(choice / 2 % 3)]));
+    let asked = asked.expect("it is an address");
+    let method = if choice & 0x80 == 0 { Method::GET } else { Method::POST };
+    match fuzzing::redirect(method.clone(), asked.clone(), &location) {
+        Ok(target) => {
+            assert_eq!((method, target.origin()), (Method::GET, asked.origin()), "{target}");
+            assert!(target.username().is_empty() && target.password().is_none(), "{target}");
+        }
+        Err(said) => assert!(!said.contains("secret") && !said.contains(char::is_control), "{said:?}"),
     }
 }

@@ -12,7 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use reqwest::{Body, Method, Request, Response, StatusCode, Url, header};
+use reqwest::{
+    Body, Method, Request, Response, StatusCode, Url,
+    header::{self, HeaderValue},
+};
 
 use super::without_secrets;
 
@@ -72,16 +75,9 @@ impl Trail {
         let Some(location) = response.headers().get(header::LOCATION).filter(|_| followed) else {
             return Ok(Step::Arrived(response));
         };
-        let target = location.to_str().ok().and_then(|location| response.url().join(location).ok());
-        let Some(mut target) = target.filter(|target| matches!(target.scheme(), "http" | "https")) else {
-            return Err(self.refusal(None));
-        };
-        let may_follow = target.origin() == self.asked.origin() && self.hops < LONGEST;
-        match self.read.as_ref().filter(|_| may_follow).and_then(Request::try_clone) {
+        let target = self.target(response.url(), location)?;
+        match self.read.as_ref().and_then(Request::try_clone) {
             Some(mut onward) => {
-                // Neither can fail for an address with a host. What they hold is not ours to send.
-                let _ = target.set_username("");
-                let _ = target.set_password(None);
                 *onward.url_mut() = target.clone();
                 self.asked = target;
                 self.hops += 1;
@@ -89,6 +85,21 @@ impl Trail {
             }
             None => Err(self.refusal(Some(&target))),
         }
+    }
+
+    /// Where to go on, from an answer of `url` with this `Location`.
+    pub(crate) fn target(&self, url: &Url, location: &HeaderValue) -> Result<Url, Redirect> {
+        let target = location.to_str().ok().and_then(|location| url.join(location).ok());
+        let Some(mut target) = target.filter(|target| matches!(target.scheme(), "http" | "https")) else {
+            return Err(self.refusal(None));
+        };
+        if self.read.is_none() || target.origin() != self.asked.origin() || self.hops >= LONGEST {
+            return Err(self.refusal(Some(&target)));
+        }
+        // Neither can fail for an address with a host. What they hold is not ours to send.
+        let _ = target.set_username("");
+        let _ = target.set_password(None);
+        Ok(target)
     }
 
     /// A read may end elsewhere in the same origin, anything else only where it was sent.
