@@ -4,9 +4,10 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use invokeai_client::{Client, ClientBuilder};
+use invokeai_client::{Client, ClientBuilder, TransportOptions};
 use serde_json::Value;
 
 use super::rows::Rows;
@@ -41,8 +42,11 @@ impl Server {
         (self.state["email"].as_str().unwrap(), self.state["password"].as_str().unwrap())
     }
 
+    /// For tests that let the server settle before they look: nothing is waited for that may be on its way.
     pub(super) fn builder(&self) -> ClientBuilder {
-        let builder = Client::builder(&self.url);
+        let mut options = TransportOptions::default();
+        options.lost_answer_patience = Duration::from_secs(1);
+        let builder = Client::builder(&self.url).transport(options);
         match self.state["token"].as_str() {
             Some(token) => builder.token(token),
             None => builder,

@@ -210,9 +210,10 @@ async fn child_that_works() {
     }
 }
 
-fn client(ledger: &Path) -> Result<Client> {
+/// Patient enough for a server that starts again, and no more patient than `lost_answer` with what may be on its way.
+fn client(ledger: &Path, lost_answer: Duration) -> Result<Client> {
     let mut options = TransportOptions::default();
-    options.lost_answer_patience = PATIENCE;
+    options.lost_answer_patience = lost_answer;
     options.retry_deadline = PATIENCE;
     options.retries = 100;
     Client::builder(env::var("INVOKEAI_TEST_URL").unwrap()).ledger(ledger).transport(options).build()
@@ -220,7 +221,7 @@ fn client(ledger: &Path) -> Result<Client> {
 
 /// Goes on where an earlier process was killed: enqueues the numbers that are not on the queue yet, and waits for all.
 async fn run(ledger: &Path, items: u64) -> Result<()> {
-    let client = client(ledger)?;
+    let client = client(ledger, PATIENCE)?;
     let uploaded = client.uploaded_assets().into_iter().find_map(|asset| match asset {
         invokeai_client::assets::Asset::Image(name) => Some(name),
         _ => None,
@@ -268,7 +269,7 @@ async fn run(ledger: &Path, items: u64) -> Result<()> {
 }
 
 async fn clean_up(ledger: &Path) -> Result<()> {
-    let client = client(ledger)?;
+    let client = client(ledger, Duration::from_secs(20))?;
     let report = client.cleanup().everything().await?;
     assert!(report.kept.is_empty(), "{report}");
     match report.failed.into_iter().next() {
