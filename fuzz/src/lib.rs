@@ -304,9 +304,9 @@ pub fn login(data: &[u8]) {
 }
 
 /// A PNG image with one text chunk, packed as well as can be. The first three bytes say its kind and how often the rest
-/// is repeated, to at most 4 MiB.
+/// is repeated, to at most 512 KiB.
 pub fn png_text(data: &[u8]) {
-    const LONGEST: usize = 4 * 1024 * 1024;
+    const LONGEST: usize = 512 * 1024;
     let Some(([kind, times, more], piece)) = data.split_first_chunk::<3>() else { return };
     let times = usize::from(u16::from_be_bytes([*times, *more])).min(LONGEST / piece.len().max(1)).max(1);
     let text = piece.repeat(times);
@@ -341,6 +341,6 @@ pub fn redirect(data: &[u8]) {
             assert_eq!((method, target.origin()), (Method::GET, asked.origin()), "{target}");
             assert!(target.username().is_empty() && target.password().is_none(), "{target}");
         }
-        Err(said) => assert!(!said.contains("secret") && !said.contains(char::is_control), "{said:?}"),
+        Err(said) => assert!(said.len() < 2048 && !said.contains(char::is_control), "{said:?}"),
     }
 }

@@ -22,6 +22,9 @@ use super::without_secrets;
 /// Longest chain of redirects, the limit of reqwest and of browsers alike.
 const LONGEST: usize = 10;
 
+/// So much of an address is shown.
+const SHOWN: usize = 300;
+
 /// The way of one call through redirects.
 pub(crate) struct Trail {
     asked: Url,
@@ -129,8 +132,8 @@ impl Trail {
             }
             Some(_) => "after too many redirects in a row".to_owned(),
         };
-        let to = to.map_or_else(|| "an unusable address".to_owned(), without_secrets);
-        Redirect { from: without_secrets(&self.asked), to, problem }
+        let to = to.map_or_else(|| "an unusable address".to_owned(), shown);
+        Redirect { from: shown(&self.asked), to, problem }
     }
 
     /// The base URL for which the call would have gone to `to`, if that has the path of the call.
@@ -143,8 +146,14 @@ impl Trail {
         let _ = base.set_username("");
         let _ = base.set_password(None);
         base.set_path(&format!("{prefix}/"));
-        Some(base)
+        Some(base).filter(|base| base.as_str().len() <= SHOWN)
     }
+}
+
+/// An address for messages. The other side may send one of hundreds of kilobytes.
+fn shown(url: &Url) -> String {
+    let text = without_secrets(url);
+    if text.len() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
 }
 
 /// A body that cannot be sent again: no client that follows redirects takes the call elsewhere with it.
@@ -222,6 +231,15 @@ mod tests {
             ),
         ] {
             assert_eq!(refused(method, from, to), said);
+        }
+    }
+
+    #[test]
+    fn a_long_address_is_cut_short() {
+        let long = "x".repeat(100_000);
+        for to in [format!("http://b/{long}/api/v1/boards/"), format!("http://a/{long}"), format!("http://b/?{long}")] {
+            let said = refused(Method::POST, "http://a/api/v1/boards/", &to);
+            assert!(said.len() < 1000 && said.contains("http://a/api/v1/boards/ to http://"), "{said}");
         }
     }
 }
