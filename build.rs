@@ -4,16 +4,18 @@
 mod catalogue;
 #[path = "build/enums.rs"]
 mod enums;
-#[path = "build/essentials.rs"]
-mod essentials;
 #[path = "build/generate.rs"]
 mod generate;
+#[path = "build/incompatible.rs"]
+mod incompatible;
 #[path = "build/lower/mod.rs"]
 mod lower;
-#[path = "build/rewrite.rs"]
+#[path = "build/merge.rs"]
+mod merge;
+#[path = "build/required.rs"]
+mod required;
+#[path = "build/rewrite/mod.rs"]
 mod rewrite;
-#[path = "build/strangers.rs"]
-mod strangers;
 
 use std::{
     env,
@@ -54,21 +56,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(path)?;
     let mut document = json(&text)?;
-    essentials::check(&document)?;
+    required::check(&document)?;
     // For the embedded server, which serves it.
     fs::write(out.join("openapi.json"), text)?;
     fs::write(out.join("catalogue.rs"), catalogue::nodes(&document))?;
     let counts = lower::lower(&mut document)?;
     fs::write(out.join("lowering.txt"), lower::report(&counts))?;
-    let strangers = match path == own {
-        true => Default::default(),
-        false => {
-            let mut own = json(&fs::read_to_string(own)?)?;
-            lower::lower(&mut own)?;
-            strangers::strangers(&document, &own)
-        }
-    };
-    let generated = generate::generate(&document, &strangers)?;
+    if path != own {
+        let mut own = json(&fs::read_to_string(own)?)?;
+        lower::lower(&mut own)?;
+        merge::merge(&mut document, &own)?;
+    }
+    let generated = generate::generate(&document)?;
     fs::write(out.join("client.rs"), generated.client)?;
     fs::write(out.join("events.rs"), generated.events)?;
     fs::write(out.join("enums.rs"), generated.enums)?;

@@ -11,6 +11,7 @@ use typify::{TypeSpace, TypeSpaceImpl, TypeSpaceSettings};
 use crate::{
     enums,
     lower::{operations::FORM_FIELDS, overrides::EVENT_TYPES, schemas, walk},
+    merge::MISSING,
     rewrite,
 };
 
@@ -35,6 +36,10 @@ pub(crate) struct Operation {
     pub(crate) optional: Vec<String>,
     /// Fields of a multipart body.
     pub(crate) form: Vec<FormField>,
+    /// Only the package's own document has it.
+    pub(crate) missing: bool,
+    /// Query parameters that only the package's own document has.
+    pub(crate) missing_parameters: Vec<String>,
 }
 
 /// One field of a multipart body.
@@ -44,10 +49,12 @@ pub(crate) struct FormField {
     /// A file, else a text.
     pub(crate) file: bool,
     pub(crate) description: String,
+    /// Only the package's own document has it.
+    pub(crate) missing: bool,
 }
 
-/// `strangers` are operations that hand-written code must not call.
-pub(crate) fn generate(document: &Value, strangers: &BTreeSet<String>) -> Result<Generated, Box<dyn Error>> {
+/// Of a document that is lowered, and to which is added what hand-written code needs.
+pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
     let enums = enums::find(document);
     let (in_calls, in_events) = split(document)?;
     let operations = operations(document)?;
@@ -71,7 +78,7 @@ pub(crate) fn generate(document: &Value, strangers: &BTreeSet<String>) -> Result
         client: prettyplease::unparse(&client).replace("```ignore", "```text"),
         events: event_types(&in_calls, &in_events, enums.keys())?,
         enums: enums::source(&enums)?,
-        calls: calls(operations.iter().filter(|operation| !strangers.contains(&operation.id))),
+        calls: calls(operations.iter()),
     })
 }
 
@@ -102,19 +109,14 @@ fn closure(document: &Value, mut waiting: Vec<String>) -> BTreeSet<String> {
     reached
 }
 
-fn each_operation(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
-    let paths = document["paths"].as_object().into_iter().flatten();
-    paths.flat_map(|(path, item)| {
-        item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
-    })
-}
-
 fn request_bodies(document: &Value) -> Vec<String> {
-    each_operation(document).flat_map(|(_, _, operation)| schemas::references(&operation["requestBody"])).collect()
+    walk::each_operation(document)
+        .flat_map(|(_, _, operation)| schemas::references(&operation["requestBody"]))
+        .collect()
 }
 
 fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
-    each_operation(document)
+    walk::each_operation(document)
         .map(|(path, method, operation)| {
             let id = operation["operationId"].as_str().ok_or_else(|| format!("{method} {path} has no operationId"))?;
             let fields = operation[FORM_FIELDS].as_array().into_iter().flatten();
@@ -124,9 +126,11 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
                     required: field["required"] == true,
                     file: field["file"] == true,
                     description: field["description"].as_str().unwrap_or_default().into(),
+                    missing: field[MISSING] == true,
                 })
                 .collect();
             let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let missing = parameters.clone().filter(|parameter| parameter[MISSING] == true);
             let optional = parameters
                 .filter(|parameter| parameter["in"] == "query" && parameter["required"] != true)
                 .filter_map(|parameter| Some(parameter["name"].as_str()?.to_snake_case()));
@@ -136,6 +140,8 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
                 path: path.clone(),
                 optional: optional.chain(form.iter().filter(|f| !f.required).map(|f| f.name.clone())).collect(),
                 form,
+                missing: operation[MISSING] == true,
+                missing_parameters: missing.filter_map(|each| Some(each["name"].as_str()?.into())).collect(),
             })
         })
         .collect()

@@ -201,8 +201,12 @@ impl Form {
         self.fields.push((name, field));
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| *known == name)
+    }
+
     pub(crate) fn require(&self, names: &[&'static str]) -> Result<()> {
-        match names.iter().find(|name| !self.fields.iter().any(|(known, _)| known == *name)) {
+        match names.iter().find(|name| !self.has(name)) {
             Some(name) => Err(Error::invalid(*name, "is required and was not set")),
             None => Ok(()),
         }

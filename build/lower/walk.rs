@@ -68,6 +68,14 @@ pub(crate) fn operations(
     Ok(())
 }
 
+/// Path, method and operation of every operation.
+pub(crate) fn each_operation(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
+    })
+}
+
 pub(crate) const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
 
 fn content(

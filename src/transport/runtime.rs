@@ -290,6 +290,14 @@ pub(crate) fn invalid_parameter(complaint: String) -> Error {
     }
 }
 
+/// Calls a setter if there is a value.
+pub(crate) fn maybe<B, V>(builder: B, value: Option<V>, set: impl FnOnce(B, V) -> B) -> B {
+    match value {
+        Some(value) => set(builder, value),
+        None => builder,
+    }
+}
+
 /// A request that cannot even be built.
 pub(crate) fn not_a_request(error: reqwest::Error) -> Error {
     Error::invalid("request", error.without_url().to_string())

@@ -7,7 +7,7 @@ use lowering_cases::{Case, cases, faults};
 use serde_json::{Value, json};
 
 use crate::common::{listing, lowering_cases, skip};
-use crate::{enums, essentials, lower, strangers};
+use crate::{enums, incompatible, lower, merge, required};
 
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -104,13 +104,13 @@ fn nothing_of_3_1_is_left() {
 #[test]
 fn what_is_no_document_of_invokeai_is_refused_with_its_place() {
     let own = own_document();
-    essentials::check(&own).unwrap();
+    required::check(&own).unwrap();
     let without = |pointer: &str| {
         let mut document = own.clone();
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let name = name.replace("~1", "/");
         document.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(&name).unwrap();
-        essentials::check(&document).unwrap_err()
+        required::check(&document).unwrap_err()
     };
     for pointer in ["/openapi", "/paths", "/components/schemas", "/components/schemas/ImageCategory"] {
         assert_eq!(without(pointer).pointer, pointer);
@@ -127,12 +127,12 @@ fn what_is_no_document_of_invokeai_is_refused_with_its_place() {
         (json!({"openapi": "3.1.0", "paths": [], "components": {"schemas": {}}}), "/paths"),
         (json!({"openapi": "3.1.0", "paths": {}, "components": {"schemas": {}}}), "/paths"),
     ] {
-        assert_eq!(essentials::check(&document).unwrap_err().pointer, pointer, "{document}");
+        assert_eq!(required::check(&document).unwrap_err().pointer, pointer, "{document}");
     }
     let mut nodeless = own.clone();
     let schemas = nodeless["components"]["schemas"].as_object_mut().unwrap();
     schemas.retain(|_, schema| schema["class"] != "invocation");
-    assert_eq!(essentials::check(&nodeless).unwrap_err().pointer, "/components/schemas");
+    assert_eq!(required::check(&nodeless).unwrap_err().pointer, "/components/schemas");
 }
 
 #[test]
@@ -177,14 +177,44 @@ fn enum_values_become_rust_names() {
     assert_eq!(source(&["a b", "a-b"]).unwrap_err(), "`a b` and `a-b` of E would both be called `AB`");
 }
 
+/// Lowered: what operations ask for and how they answer is all that counts here.
+fn operations(paths: Value) -> Value {
+    let mut document = json!({"paths": paths, "components": {"schemas": {}}});
+    lower::walk::operations(&mut document, &mut |_, _, operation| {
+        operation.entry("responses").or_insert(json!({"200": {"content": {"application/json": {"schema": {}}}}}));
+        Ok(())
+    })
+    .unwrap();
+    document
+}
+
+fn found(document: &Value, id: &str) -> (String, String, Value) {
+    let mut all = lower::walk::each_operation(document).filter(|(_, _, operation)| operation["operationId"] == id);
+    let (path, method, operation) = all.next().unwrap_or_else(|| panic!("no operation `{id}`"));
+    assert!(all.next().is_none(), "two operations are called `{id}`");
+    (path.clone(), method.clone(), operation.clone())
+}
+
+fn names(object: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
 #[test]
-fn operations_that_only_share_the_name_are_none_of_ours() {
-    let own = json!({"paths": {
+fn operations_with_only_the_name_in_common_are_incompatible() {
+    let json = json!({"content": {"application/json": {"schema": {}}}});
+    let file = json!({"200": {"content": {"application/octet-stream": {"schema": {}}}}});
+    let fields = |required: bool| json!([{"name": "file", "required": true}, {"name": "note", "required": required}]);
+    let own = operations(json!({
         "/videos/i/{video_name}": {"get": {"operationId": "get_video_dto"}, "patch": {"operationId": "update_video"}},
         "/images/": {"get": {"operationId": "list_images", "parameters": [{"in": "query", "name": "limit"}]}},
         "/boards/": {"get": {"operationId": "list_boards", "parameters": [{"in": "query", "name": "all"}]}},
-    }});
-    let other = json!({"paths": {
+        "/names": {"get": {"operationId": "by_query"}, "post": {"operationId": "by_body", "requestBody": json}},
+        "/file": {"get": {"operationId": "file"}, "post": {"operationId": "upload", "x-form-fields": fields(false)}},
+        "/gone": {"delete": {"operationId": "delete", "responses": {"204": {}}}},
+    }));
+    let other = operations(json!({
         "/videos/i/{video_id}": {"get": {"operationId": "get_video_dto"}},
         "/v2/videos/i/{video_name}": {"patch": {"operationId": "update_video"}},
         "/images/": {"get": {"operationId": "list_images", "parameters": [
@@ -194,9 +224,129 @@ fn operations_that_only_share_the_name_are_none_of_ours() {
         "/boards/": {"get": {"operationId": "list_boards", "parameters": [
             {"in": "query", "name": "owner", "required": true},
         ]}},
+        "/names": {"get": {"operationId": "by_query", "requestBody": json}, "post": {"operationId": "by_body"}},
+        "/file": {"get": {"operationId": "file", "responses": file}, "post": {"operationId": "upload", "x-form-fields": fields(true)}},
+        "/gone": {"delete": {"operationId": "delete"}},
         "/new/{id}": {"get": {"operationId": "new"}},
-    }});
-    let found: Vec<String> = strangers::strangers(&other, &own).into_iter().collect();
-    assert_eq!(found, ["get_video_dto", "list_boards"]);
-    assert_eq!(strangers::strangers(&own, &own).len(), 0);
+    }));
+    let names: Vec<String> = incompatible::incompatible(&other, &own).into_iter().collect();
+    assert_eq!(names, ["by_body", "by_query", "delete", "file", "get_video_dto", "list_boards"]);
+    assert_eq!(incompatible::incompatible(&own, &own).len(), 0);
+    let without = json!({"x-form-fields": [{"name": "file", "required": true}], "operationId": "upload"});
+    let older = operations(json!({"/file": {"post": without}}));
+    assert_eq!(incompatible::incompatible(&other, &older).into_iter().collect::<Vec<_>>(), ["upload"]);
+}
+
+#[test]
+fn a_missing_operation_is_added_with_its_types() {
+    let answer = json!({"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}}}});
+    let body = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Body"}}}});
+    let mut own = operations(json!({
+        "/things/{id}": {
+            "get": {"operationId": "get_thing", "responses": answer},
+            "put": {"operationId": "put_thing", "requestBody": body, "responses": answer, "parameters": [
+                {"in": "query", "name": "kind", "required": true, "schema": {"$ref": "#/components/schemas/Kind"}},
+            ]},
+        },
+        "/taken": {"get": {"operationId": "mine", "responses": {"200": {}}}},
+    }));
+    own["components"]["schemas"] = json!({
+        "Answer": {"type": "object"},
+        "Body": {"type": "object", "properties": {"part": {"$ref": "#/components/schemas/Part"}}},
+        "Kind": {"type": "string", "enum": ["a", "b"]},
+        "Part": {"type": "object", "properties": {"whole": {"$ref": "#/components/schemas/Body"}}},
+        "Unused": {"type": "object"},
+    });
+    let mut document = operations(json!({
+        "/things/{id}": {"get": {"operationId": "get_thing", "responses": answer}},
+        "/taken": {"get": {"operationId": "theirs"}},
+    }));
+    document["components"]["schemas"] =
+        json!({"Answer": {"type": "object"}, "Kind": {"type": "string", "enum": ["c"]}});
+    let before = document.clone();
+    merge::merge(&mut document, &own).unwrap();
+
+    assert_eq!(found(&document, "get_thing"), found(&before, "get_thing"));
+    assert_eq!(found(&document, "theirs"), found(&before, "theirs"));
+    let (path, method, put) = found(&document, "put_thing");
+    assert_eq!((&*path, &*method, &put["x-missing"]), ("/things/{id}", "put", &json!(true)));
+    assert_eq!(put["requestBody"], body);
+    assert_eq!(put["parameters"][0]["required"], true);
+    assert_eq!(
+        put["responses"],
+        json!({"200": {"content": {"application/json": {"schema": {}}}}}),
+        "no type of answers"
+    );
+    let (path, method, mine) = found(&document, "mine");
+    assert_eq!((&*path, &*method, &mine["x-missing"]), ("/taken?x-missing", "get", &json!(true)));
+    assert_eq!(mine["responses"], json!({"200": {}}));
+    assert_eq!(names(&document["components"]["schemas"]), ["Answer", "Body", "Kind", "Part"]);
+    assert_eq!(document["components"]["schemas"]["Kind"]["enum"], json!(["c"]), "the type of the document");
+}
+
+#[test]
+fn a_missing_parameter_is_added_and_may_be_left_out() {
+    let parameter = |name: &str, required: bool| json!({"in": "query", "name": name, "required": required, "schema": {"$ref": format!("#/components/schemas/{name}")}});
+    let field = |name: &str, required: bool| json!({"name": name, "required": required, "file": false});
+    let mut own = operations(json!({"/things/": {
+        "get": {"operationId": "list", "parameters": [parameter("limit", false), parameter("order", false), parameter("owner", true)]},
+        "post": {"operationId": "upload", "x-form-fields": [field("file", true), field("note", true)]},
+        "delete": {"operationId": "clear", "parameters": [parameter("all", false)]},
+    }}));
+    own["components"]["schemas"] = json!({"limit": {}, "order": {}, "owner": {}, "all": {}});
+    let mut document = operations(json!({"/things/": {
+        "get": {"operationId": "list", "parameters": [parameter("limit", false), parameter("theirs", false)]},
+        "post": {"operationId": "upload", "x-form-fields": [field("file", true)]},
+        "delete": {"operationId": "clear"},
+    }}));
+    merge::merge(&mut document, &own).unwrap();
+
+    let missing = |mut parameter: Value| {
+        parameter["required"] = json!(false);
+        parameter["x-missing"] = json!(true);
+        parameter
+    };
+    let list = found(&document, "list").2;
+    let [order, owner] = ["order", "owner"].map(|name| missing(parameter(name, false)));
+    assert_eq!(list["parameters"], json!([parameter("limit", false), parameter("theirs", false), order, owner]));
+    assert_eq!(list.get("x-missing"), None);
+    let upload = found(&document, "upload").2;
+    assert_eq!(upload["x-form-fields"], json!([field("file", true), missing(field("note", false))]));
+    assert_eq!(found(&document, "clear").2["parameters"], json!([missing(parameter("all", false))]));
+    assert_eq!(names(&document["components"]["schemas"]), ["all", "order", "owner"]);
+}
+
+#[test]
+fn an_incompatible_operation_makes_way_for_the_own_form() {
+    let own = operations(json!({
+        "/videos/i/{video_name}": {"get": {"operationId": "get_video_dto"}},
+        "/boards/": {"get": {"operationId": "list_boards"}},
+    }));
+    let mut document = operations(json!({
+        "/videos/i/{video_id}": {"get": {"operationId": "get_video_dto"}},
+        "/boards/": {"get": {"operationId": "list_boards", "parameters": [
+            {"in": "query", "name": "owner", "required": true},
+        ]}},
+    }));
+    let before = document.clone();
+    merge::merge(&mut document, &own).unwrap();
+    for (id, renamed, place) in [
+        ("get_video_dto", "get_video_dto_videos_i_video_id_get", "/videos/i/{video_name}"),
+        ("list_boards", "list_boards_boards_get", "/boards/?x-missing"),
+    ] {
+        let (path, _, own) = found(&document, id);
+        assert_eq!((&*path, &own["x-missing"]), (place, &json!(true)));
+        let (path, method, mut theirs) = found(&document, renamed);
+        theirs["operationId"] = json!(id);
+        assert_eq!((path, method, theirs), found(&before, id), "as it was, but for the name");
+    }
+}
+
+#[test]
+fn the_own_document_needs_no_additions() {
+    let mut own = own_document();
+    lower(&mut own).unwrap();
+    let before = own.clone();
+    merge::merge(&mut own, &before).unwrap();
+    assert_eq!(own, before);
 }

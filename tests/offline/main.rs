@@ -23,15 +23,16 @@ mod common {
 #[allow(dead_code)]
 #[path = "../../build/enums.rs"]
 mod enums;
-#[allow(dead_code)]
-#[path = "../../build/essentials.rs"]
-mod essentials;
+#[path = "../../build/incompatible.rs"]
+mod incompatible;
 #[allow(dead_code)]
 #[path = "../../build/lower/mod.rs"]
 mod lower;
+#[path = "../../build/merge.rs"]
+mod merge;
 #[allow(dead_code)]
-#[path = "../../build/strangers.rs"]
-mod strangers;
+#[path = "../../build/required.rs"]
+mod required;
 // In `fuzz/` these are the public items of a library.
 #[allow(unreachable_pub)]
 #[cfg(feature = "events")]
