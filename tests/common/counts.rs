@@ -9,13 +9,13 @@ pub(crate) type Ceiling = (&'static str, fn(&Sources) -> usize, usize, &'static 
 
 /// What of the generated source is counted, the most that there may be, and why it matters.
 pub(crate) const GENERATED: &[Ceiling] = &[
-    ("lines of client.rs", |s| s.client.lines().count(), 28_500, "typed operations and what they carry: most of it"),
+    ("lines of client.rs", |s| s.client.lines().count(), 28_900, "typed operations and what they carry: most of it"),
     ("lines of events.rs", |s| s.events.lines().count(), 720, "payloads of Socket.IO events, open to new members"),
     ("lines of enums.rs", |s| s.enums.lines().count(), 330, "one macro call per enum"),
     ("lines of calls.rs", |s| s.calls.lines().count(), 960, "one macro arm per operation and per optional parameter"),
     ("bytes of catalogue.rs", |s| s.catalogue.len(), 690_000, "part of every program that uses the crate"),
     ("operations", |_| OPERATIONS.len(), 192, "one method and one builder each"),
-    ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 1_350, "each is checked on its own"),
+    ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 1_480, "each is checked on its own"),
     // Such a function is a state machine, and costs what twenty plain ones cost.
     ("async functions", |s| s.client.matches(" async fn ").count(), 14, "only where files are sent"),
     ("types that are read from JSON", |s| s.count("::serde::Deserialize"), 205, "ten functions each"),
