@@ -13,11 +13,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{
-    Client,
-    api::{call, done},
-    error::Result,
-};
+use crate::{Client, error::Result};
 
 /// The server itself, from [`Client::app`].
 #[derive(Debug, Clone)]
@@ -104,7 +100,7 @@ impl App {
     /// Any error of a call.
     pub async fn dependencies(&self) -> Result<Map<String, Value>> {
         let api = self.client.api();
-        call!(api.get_app_deps().send_as()).await
+        api.get_app_deps().send_as().await
     }
 
     /// The server's settings. Secrets are left out by the server.
@@ -113,7 +109,7 @@ impl App {
     /// [`Error::Forbidden`](crate::Error::Forbidden) for users that are no administrators; any error of a call.
     pub async fn config(&self) -> Result<RuntimeConfig> {
         let api = self.client.api();
-        call!(api.get_runtime_config().send_as()).await
+        api.get_runtime_config().send_as().await
     }
 
     /// Changes settings while the server runs. It takes few of them (`image_subfolder_strategy`, `max_queue_history`,
@@ -124,7 +120,7 @@ impl App {
     /// [`config`](Self::config).
     pub async fn update_config(&self, changes: Map<String, Value>) -> Result<RuntimeConfig> {
         let api = self.client.api();
-        call!(api.update_runtime_config().send_json_as(&changes)).await
+        api.update_runtime_config().send_json_as(&changes).await
     }
 
     /// How much the server writes to its log.
@@ -133,7 +129,7 @@ impl App {
     /// As [`config`](Self::config).
     pub async fn log_level(&self) -> Result<LogLevel> {
         let api = self.client.api();
-        Ok(LogLevel::from_number(call!(api.get_log_level().send_as::<i64>()).await?))
+        Ok(LogLevel::from_number(api.get_log_level().send_as::<i64>().await?))
     }
 
     /// Sets how much the server writes to its log, until it is restarted.
@@ -142,7 +138,7 @@ impl App {
     /// As [`config`](Self::config).
     pub async fn set_log_level(&self, level: LogLevel) -> Result<LogLevel> {
         let api = self.client.api();
-        Ok(LogLevel::from_number(call!(api.set_log_level().send_json_as::<i64>(&level.number())).await?))
+        Ok(LogLevel::from_number(api.set_log_level().send_json_as::<i64>(&level.number()).await?))
     }
 
     /// State of the invocation cache.
@@ -151,7 +147,7 @@ impl App {
     /// As [`config`](Self::config).
     pub async fn invocation_cache(&self) -> Result<InvocationCache> {
         let api = self.client.api();
-        call!(api.get_invocation_cache_status().send_as()).await
+        api.get_invocation_cache_status().send_as().await
     }
 
     /// Forgets all results, so that every node runs again.
@@ -160,7 +156,7 @@ impl App {
     /// As [`config`](Self::config).
     pub async fn clear_invocation_cache(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.clear_invocation_cache().send()).await)
+        api.clear_invocation_cache().send().await.map(drop)
     }
 
     /// Uses the invocation cache, or not.
@@ -170,8 +166,8 @@ impl App {
     pub async fn enable_invocation_cache(&self, enabled: bool) -> Result<()> {
         let api = self.client.api();
         match enabled {
-            true => done(call!(api.enable_invocation_cache().send()).await),
-            false => done(call!(api.disable_invocation_cache().send()).await),
+            true => api.enable_invocation_cache().send().await.map(drop),
+            false => api.disable_invocation_cache().send().await.map(drop),
         }
     }
 }

@@ -21,7 +21,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Client, Timestamp,
-    api::call,
     error::Result,
     page::{elements, found},
     transport::Token,
@@ -118,7 +117,7 @@ impl Auth {
     /// Any error of a call.
     pub async fn status(&self) -> Result<AuthStatus> {
         let api = self.client.api();
-        match call!(api.get_setup_status().send_as()).await {
+        match api.get_setup_status().send_as().await {
             Err(error) if error.is_unsupported() => {
                 // A wrong address answers with web pages, too; this must not pass for a server without users.
                 self.client.server_version().await?;
@@ -145,7 +144,7 @@ impl Auth {
         }
         let api = self.client.api();
         let body = json!({ "email": email, "password": password, "display_name": display_name });
-        Ok(call!(api.setup_admin().send_json_as::<Made>(&body)).await?.user)
+        Ok(api.setup_admin().send_json_as::<Made>(&body).await?.user)
     }
 
     /// Logs in. The client and all its clones send the token from now on. `remember` makes it last a week in place of
@@ -158,7 +157,7 @@ impl Auth {
     pub async fn login(&self, email: &str, password: &str, remember: bool) -> Result<Login> {
         let api = self.client.api();
         let body = json!({ "email": email, "password": password, "remember_me": remember });
-        let login: Login = call!(api.login().send_json_as(&body)).await?;
+        let login: Login = api.login().send_json_as(&body).await?;
         self.keep(&login.token)?;
         Ok(login)
     }
@@ -169,7 +168,7 @@ impl Auth {
     /// Any error of a call. The token is forgotten even so.
     pub async fn logout(&self) -> Result<()> {
         let api = self.client.api();
-        let answer = call!(api.logout().send_as::<Value>()).await;
+        let answer = api.logout().send_as::<Value>().await;
         self.client.set_token(None);
         answer.map(drop)
     }
@@ -181,7 +180,7 @@ impl Auth {
     /// of a call.
     pub async fn me(&self) -> Result<User> {
         let api = self.client.api();
-        call!(api.get_current_user_info().send_as()).await
+        api.get_current_user_info().send_as().await
     }
 
     /// Changes the own name.
@@ -190,7 +189,7 @@ impl Auth {
     /// As [`me`](Self::me).
     pub async fn set_display_name(&self, name: &str) -> Result<User> {
         let api = self.client.api();
-        call!(api.update_current_user().send_json_as(&json!({ "display_name": name }))).await
+        api.update_current_user().send_json_as(&json!({ "display_name": name })).await
     }
 
     /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
@@ -201,7 +200,7 @@ impl Auth {
     pub async fn change_password(&self, current: &str, new: &str) -> Result<User> {
         let api = self.client.api();
         let body = json!({ "current_password": current, "new_password": new });
-        call!(api.update_current_user().send_json_as(&body)).await
+        api.update_current_user().send_json_as(&body).await
     }
 
     fn keep(&self, token: &str) -> Result<()> {
@@ -221,7 +220,7 @@ impl Auth {
     /// Any error of a call.
     pub async fn users(&self) -> Result<Vec<Result<User>>> {
         let api = self.client.api();
-        let users: Vec<Value> = call!(api.list_users().send_as()).await?;
+        let users: Vec<Value> = api.list_users().send_as().await?;
         Ok(elements("list_users", "users", users))
     }
 
@@ -239,7 +238,7 @@ impl Auth {
     ) -> Result<User> {
         let api = self.client.api();
         let body = json!({ "email": email, "password": password, "display_name": display_name, "is_admin": is_admin });
-        call!(api.create_user().send_json_as(&body)).await
+        api.create_user().send_json_as(&body).await
     }
 
     /// A strong password, made by the server.
@@ -252,7 +251,7 @@ impl Auth {
             password: String,
         }
         let api = self.client.api();
-        Ok(call!(api.generate_password().send_as::<Generated>()).await?.password)
+        Ok(api.generate_password().send_as::<Generated>().await?.password)
     }
 }
 
@@ -268,7 +267,7 @@ impl UserHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if they do not exist; any error of a call.
     pub async fn get(&self) -> Result<User> {
         let api = self.client.api();
-        call!(api.get_user().user_id(&self.id).send_as()).await
+        api.get_user().user_id(&self.id).send_as().await
     }
 
     /// The user, or `None` if they do not exist.
@@ -314,7 +313,7 @@ impl UserHandle {
     async fn change(&self, member: &str, value: Value) -> Result<User> {
         let api = self.client.api();
         let changes = Map::from_iter([(member.to_owned(), value)]);
-        call!(api.update_user().user_id(&self.id).send_json_as(&changes)).await
+        api.update_user().user_id(&self.id).send_json_as(&changes).await
     }
 
     /// Deletes the account.
@@ -323,7 +322,7 @@ impl UserHandle {
     /// As [`set_admin`](Self::set_admin).
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        let call = call!(api.delete_user().user_id(&self.id).send());
+        let call = api.delete_user().user_id(&self.id).send();
         let _: crate::api::ResponseValue<()> = call.await?;
         Ok(())
     }

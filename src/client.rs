@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    api::{self, call},
+    api,
     assets::{Access, AssetLog, LedgerFile},
     compatibility::{Compatibility, OLDEST_RUNNING},
     deadline::bounded,
@@ -190,7 +190,7 @@ impl Client {
         let mut options = WorkflowOptions::default();
         for id in definition.called_workflow_ids() {
             let api = self.api();
-            match call!(api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>()).await {
+            match api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>().await {
                 Ok(saved) => {
                     options.saved_workflows.insert(id.to_owned(), WorkflowDefinition::from_value(saved.workflow)?);
                 }

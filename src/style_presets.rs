@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Upload,
-    api::{call, done},
     download::{Download, Source},
     error::Result,
     open_enum::open_enum,
@@ -130,7 +129,7 @@ impl StylePresets {
     /// Any error of a call.
     pub async fn list(&self) -> Result<Vec<Result<StylePreset>>> {
         let api = self.client.api();
-        let presets: Vec<Value> = call!(api.list_style_presets().send_as()).await?;
+        let presets: Vec<Value> = api.list_style_presets().send_as().await?;
         Ok(elements("list_style_presets", "presets", presets))
     }
 
@@ -140,7 +139,7 @@ impl StylePresets {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the image is none; any error of a call.
     pub async fn create(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset> {
         let api = self.client.api();
-        call!(api.create_style_preset().data(preset.to_text()).image?(image).send_as()).await
+        api.create_style_preset().data(preset.to_text()).maybe_image(image).send_as().await
     }
 
     /// Makes those of a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
@@ -149,7 +148,7 @@ impl StylePresets {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is of another kind; any error of a call.
     pub async fn import(&self, file: impl Into<Upload>) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.import_style_presets().file(file).send()).await)
+        api.import_style_presets().file(file).send().await.map(drop)
     }
 
     /// The user's own presets as a CSV file.
@@ -158,7 +157,7 @@ impl StylePresets {
     /// Any error of a call.
     pub async fn export(&self) -> Result<Bytes> {
         let api = self.client.api();
-        let answer = call!(api.export_style_presets().send()).await?;
+        let answer = api.export_style_presets().send().await?;
         crate::download::collect("export_style_presets", &self.client, answer).await
     }
 }
@@ -175,7 +174,7 @@ impl StylePresetHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn get(&self) -> Result<StylePreset> {
         let api = self.client.api();
-        call!(api.get_style_preset().style_preset_id(&self.id).send_as()).await
+        api.get_style_preset().style_preset_id(&self.id).send_as().await
     }
 
     /// The preset, or `None` if it does not exist.
@@ -193,7 +192,7 @@ impl StylePresetHandle {
     pub async fn replace(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset> {
         let api = self.client.api();
         let call =
-            call!(api.update_style_preset().style_preset_id(&self.id).data(preset.to_text()).image?(image).send_as());
+            api.update_style_preset().style_preset_id(&self.id).data(preset.to_text()).maybe_image(image).send_as();
         call.await
     }
 
@@ -208,6 +207,6 @@ impl StylePresetHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.delete_style_preset().style_preset_id(&self.id).send()).await)
+        api.delete_style_preset().style_preset_id(&self.id).send().await.map(drop)
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp,
-    api::{ResponseValue, call},
+    api::ResponseValue,
     error::Result,
     page::{elements, found},
 };
@@ -72,7 +72,7 @@ impl SystemPrompts {
     /// Any error of a call.
     pub async fn list(&self) -> Result<Vec<Result<SystemPrompt>>> {
         let api = self.client.api();
-        let prompts: Vec<Value> = call!(api.list_system_prompts().send_as()).await?;
+        let prompts: Vec<Value> = api.list_system_prompts().send_as().await?;
         Ok(elements("list_system_prompts", "prompts", prompts))
     }
 
@@ -82,7 +82,7 @@ impl SystemPrompts {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if one is; any error of a call.
     pub async fn create(&self, name: &str, content: &str) -> Result<SystemPrompt> {
         let api = self.client.api();
-        call!(api.create_system_prompt().send_json_as(&json!({ "name": name, "content": content }))).await
+        api.create_system_prompt().send_json_as(&json!({ "name": name, "content": content })).await
     }
 }
 
@@ -98,7 +98,7 @@ impl SystemPromptHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn get(&self) -> Result<SystemPrompt> {
         let api = self.client.api();
-        call!(api.get_system_prompt().system_prompt_id(&self.id).send_as()).await
+        api.get_system_prompt().system_prompt_id(&self.id).send_as().await
     }
 
     /// The prompt, or `None` if it does not exist.
@@ -135,7 +135,7 @@ impl SystemPromptHandle {
 
     async fn change(&self, changes: Value) -> Result<SystemPrompt> {
         let api = self.client.api();
-        call!(api.update_system_prompt().system_prompt_id(&self.id).send_json_as(&changes)).await
+        api.update_system_prompt().system_prompt_id(&self.id).send_json_as(&changes).await
     }
 
     /// Deletes it.
@@ -144,7 +144,7 @@ impl SystemPromptHandle {
     /// As [`rename`](Self::rename).
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        let call = call!(api.delete_system_prompt().system_prompt_id(&self.id).send());
+        let call = api.delete_system_prompt().system_prompt_id(&self.id).send();
         let _: ResponseValue<()> = call.await?;
         Ok(())
     }

@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Client, Timestamp, Upload,
-    api::{call, enums},
+    api::enums,
     batch::{self, Answer, BatchOutcome, distinct, in_chunks, in_chunks_then_single},
     download::{Download, DownloadMany, Source},
     error::Result,
@@ -136,11 +136,11 @@ impl Videos {
             |names| async move {
                 let api = self.client.api();
                 let body = json!({ "video_names": names });
-                Ok(call!(api.delete_videos_from_list().send_json_as::<Deleted>(&body)).await?.into())
+                Ok(api.delete_videos_from_list().send_json_as::<Deleted>(&body).await?.into())
             },
             |name| async move {
                 let api = self.client.api();
-                Ok(call!(api.delete_video().video_name(name).send_as::<Deleted>()).await?.into())
+                Ok(api.delete_video().video_name(name).send_as::<Deleted>().await?.into())
             },
         )
         .await
@@ -151,7 +151,7 @@ impl Videos {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "video_names": names });
-            Ok(call!(api.star_videos_in_list().send_json_as::<Starred>(&body)).await?.into())
+            Ok(api.star_videos_in_list().send_json_as::<Starred>(&body).await?.into())
         })
         .await
     }
@@ -161,7 +161,7 @@ impl Videos {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "video_names": names });
-            Ok(call!(api.unstar_videos_in_list().send_json_as::<Unstarred>(&body)).await?.into())
+            Ok(api.unstar_videos_in_list().send_json_as::<Unstarred>(&body).await?.into())
         })
         .await
     }
@@ -188,7 +188,7 @@ impl VideoHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn get(&self) -> Result<Video> {
         let api = self.client.api();
-        call!(api.get_video_dto().video_name(&self.name).send_as()).await
+        api.get_video_dto().video_name(&self.name).send_as().await
     }
 
     /// The video's description, or `None` if it does not exist.
@@ -215,7 +215,7 @@ impl VideoHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if the video does not exist; any error of a call.
     pub async fn metadata(&self) -> Result<Option<Map<String, Value>>> {
         let api = self.client.api();
-        call!(api.get_video_metadata().video_name(&self.name).send_as()).await
+        api.get_video_metadata().video_name(&self.name).send_as().await
     }
 
     /// Workflow and graph that are stored with it.
@@ -224,7 +224,7 @@ impl VideoHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if the video does not exist; any error of a call.
     pub async fn embedded(&self) -> Result<Embedded> {
         let api = self.client.api();
-        call!(api.get_video_workflow().video_name(&self.name).send_as()).await
+        api.get_video_workflow().video_name(&self.name).send_as().await
     }
 
     /// Stars it, or takes its star off.
@@ -253,7 +253,7 @@ impl VideoHandle {
 
     async fn change(&self, changes: Value) -> Result<Video> {
         let api = self.client.api();
-        call!(api.update_video().video_name(&self.name).send_json_as(&changes)).await
+        api.update_video().video_name(&self.name).send_json_as(&changes).await
     }
 
     /// Deletes it.
@@ -262,7 +262,7 @@ impl VideoHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        let answer: Answer = call!(api.delete_video().video_name(&self.name).send_as::<Deleted>()).await?.into();
+        let answer: Answer = api.delete_video().video_name(&self.name).send_as::<Deleted>().await?.into();
         BatchOutcome::of(answer).into_result().map(drop)
     }
 
@@ -273,7 +273,7 @@ impl VideoHandle {
     pub async fn move_to(&self, board_id: impl Into<String>) -> Result<()> {
         let api = self.client.api();
         let body = json!({ "board_id": board_id.into(), "video_name": self.name });
-        call!(api.add_video_to_board().send_json_as::<Value>(&body)).await.map(drop)
+        api.add_video_to_board().send_json_as::<Value>(&body).await.map(drop)
     }
 
     /// Takes it off its board, if it is on one.
@@ -283,7 +283,7 @@ impl VideoHandle {
     pub async fn remove_from_board(&self) -> Result<()> {
         let api = self.client.api();
         let body = json!({ "video_name": self.name });
-        call!(api.remove_video_from_board().send_json_as::<Value>(&body)).await.map(drop)
+        api.remove_video_from_board().send_json_as::<Value>(&body).await.map(drop)
     }
 }
 
@@ -351,17 +351,17 @@ impl ListVideos {
 
     async fn fetch(self) -> Result<Page<Video>> {
         let api = self.client.api();
-        let call = call!(
-            api.list_video_dtos().categories?(self.categories).is_intermediate?(self.is_intermediate).board_id?(
-                self.board_id
-            )
-            .search_term?(self.search)
+        let call = api
+            .list_video_dtos()
+            .maybe_categories(self.categories)
+            .maybe_is_intermediate(self.is_intermediate)
+            .maybe_board_id(self.board_id)
+            .maybe_search_term(self.search)
             .order_dir(self.direction.as_str())
             .starred_first(false)
             .offset(self.offset)
             .limit(self.limit)
-            .send_as::<RawPage>()
-        );
+            .send_as::<RawPage>();
         Ok(call.await?.read("list_video_dtos", self.offset))
     }
 }
@@ -417,16 +417,15 @@ impl UploadVideo {
         let (log, name, board) = (self.client.asset_log(), self.file.name().to_owned(), self.board_id.clone());
         let send = async |session_id: Option<String>| {
             let api = self.client.api();
-            let call = call!(
-                api.upload_video()
-                    .video_category(self.category.as_str())
-                    .is_intermediate(self.is_intermediate)
-                    .board_id?(self.board_id)
-                .session_id?(session_id)
+            let call = api
+                .upload_video()
+                .video_category(self.category.as_str())
+                .is_intermediate(self.is_intermediate)
+                .maybe_board_id(self.board_id)
+                .maybe_session_id(session_id)
                 .file(self.file)
-                .metadata?(metadata)
-                .send_as::<Video>()
-            );
+                .maybe_metadata(metadata)
+                .send_as::<Video>();
             call.await
         };
         log.upload(FileKind::Video, name, board, None, send, |video| &video.video_name).await

@@ -5,7 +5,7 @@
 //! under a name that nobody else can have, and renamed once its id is known.
 
 use super::{Board, Boards};
-use crate::{Client, api::call, error::Result};
+use crate::{Client, error::Result};
 
 /// How much of the wanted name is part of the temporary one. The server takes 300 characters in all.
 const SHOWN: usize = 200;
@@ -70,7 +70,7 @@ fn marker(name: &str) -> String {
 
 async fn create(client: &Client, marker: &str) -> Result<Board> {
     let api = client.api();
-    let answer = call!(api.create_board().board_name(marker).send_as::<Board>()).await;
+    let answer = api.create_board().board_name(marker).send_as::<Board>().await;
     match answer {
         // 6.9.0 to 6.11.1 create the board and answer 500: `boards_default.py` passes one count too many.
         Err(error) if error.may_have_been_sent() => match client.boards().marked(marker).await {

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::Board;
 use crate::{
     Client,
-    api::call,
     error::Result,
     page::{self, Direction, Page, RawPage},
 };
@@ -89,13 +88,12 @@ impl ListBoards {
             BoardOrder::CreatedAt => "created_at",
             BoardOrder::Name => "board_name",
         };
-        let call = call!(
-            api.list_all_boards()
-                .order_by(order)
-                .direction(self.direction.as_str())
-                .include_archived(self.archived)
-                .send_as::<Value>()
-        );
+        let call = api
+            .list_all_boards()
+            .order_by(order)
+            .direction(self.direction.as_str())
+            .include_archived(self.archived)
+            .send_as::<Value>();
         match call.await? {
             Value::Array(all) => {
                 let total = all.len() as u64;

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp, Upload,
-    api::{call, enums},
+    api::enums,
     batch::{self, BatchOutcome, in_chunks},
     download::DownloadMany,
     error::{Error, Result},
@@ -182,7 +182,7 @@ impl BoardHandle {
     pub async fn get(&self) -> Result<Board> {
         self.is_a_board()?;
         let api = self.client.api();
-        call!(api.get_board().board_id(&self.id).send_as()).await
+        api.get_board().board_id(&self.id).send_as().await
     }
 
     /// The board, or `None` if it does not exist.
@@ -237,7 +237,7 @@ impl BoardHandle {
     async fn change(&self, changes: Value) -> Result<Board> {
         self.is_a_board()?;
         let api = self.client.api();
-        call!(api.update_board().board_id(&self.id).send_json_as(&changes)).await
+        api.update_board().board_id(&self.id).send_json_as(&changes).await
     }
 
     /// Deletes the board. Its images and videos stay, on no board.
@@ -259,7 +259,7 @@ impl BoardHandle {
     async fn remove_board(&self, include_images: bool) -> Result<DeletedBoard> {
         self.is_a_board()?;
         let api = self.client.api();
-        call!(api.delete_board().board_id(&self.id).include_images(include_images).send_as()).await
+        api.delete_board().board_id(&self.id).include_images(include_images).send_as().await
     }
 
     fn is_a_board(&self) -> Result<()> {
@@ -278,7 +278,7 @@ impl BoardHandle {
     /// [`Error::NotFound`] if it does not exist; any error of a call.
     pub async fn image_names(&self) -> Result<Vec<String>> {
         let api = self.client.api();
-        call!(api.list_all_board_image_names().board_id(&self.id).send_as()).await
+        api.list_all_board_image_names().board_id(&self.id).send_as().await
     }
 
     /// As [`image_names`](Self::image_names), of some categories only, and intermediate ones only or none of them.
@@ -293,12 +293,12 @@ impl BoardHandle {
         let api = self.client.api();
         let categories = categories.iter().map(|category| enums::ImageCategory::from(category.as_str()));
         let categories = Some(categories.collect::<Vec<_>>()).filter(|list| !list.is_empty());
-        let call = call!(
-            api.list_all_board_image_names().board_id(&self.id).categories?(categories).is_intermediate?(
-                is_intermediate
-            )
-            .send_as()
-        );
+        let call = api
+            .list_all_board_image_names()
+            .board_id(&self.id)
+            .maybe_categories(categories)
+            .maybe_is_intermediate(is_intermediate)
+            .send_as();
         call.await
     }
 
@@ -314,7 +314,7 @@ impl BoardHandle {
             self.is_a_board()?;
             let api = self.client.api();
             let body = json!({ "board_id": self.id, "image_names": names });
-            Ok(call!(api.add_images_to_board().send_json_as::<Added>(&body)).await?.into())
+            Ok(api.add_images_to_board().send_json_as::<Added>(&body).await?.into())
         })
         .await
     }

@@ -40,7 +40,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     Client,
-    api::{ByteStream, ResponseValue, call},
+    api::{ByteStream, ResponseValue},
     error::{Error, Result},
 };
 use content::Watch;
@@ -280,12 +280,12 @@ impl Download {
         let api = self.client.api();
         let name = self.source.name();
         if matches!(self.source, Source::Video(_) | Source::VideoThumbnail(_)) {
-            let video: Value = call!(api.get_video_dto().video_name(name).send_as()).await?;
-            let metadata: Value = call!(api.get_video_metadata().video_name(name).send_as()).await?;
+            let video: Value = api.get_video_dto().video_name(name).send_as().await?;
+            let metadata: Value = api.get_video_metadata().video_name(name).send_as().await?;
             return Ok(json!({ "video": video, "metadata": metadata }));
         }
-        let image: Value = call!(api.get_image_dto().image_name(name).send_as()).await?;
-        let metadata: Value = call!(api.get_image_metadata().image_name(name).send_as()).await?;
+        let image: Value = api.get_image_dto().image_name(name).send_as().await?;
+        let metadata: Value = api.get_image_metadata().image_name(name).send_as().await?;
         Ok(json!({ "image": image, "metadata": metadata }))
     }
 }

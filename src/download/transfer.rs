@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use super::content::Watch;
 use crate::{
     Client,
-    api::{ByteStream, ResponseValue, call},
+    api::{ByteStream, ResponseValue},
     error::{Error, Result, reason},
 };
 
@@ -77,14 +77,14 @@ impl Source {
     async fn open(&self, client: &Client) -> Result<ResponseValue<ByteStream>> {
         let api = client.api();
         match self {
-            Self::Image(name) => call!(api.get_image_full().image_name(name).send()).await,
-            Self::ImageThumbnail(name) => call!(api.get_image_thumbnail().image_name(name).send()).await,
-            Self::Video(name) => call!(api.get_video_full().video_name(name).send()).await,
-            Self::VideoThumbnail(name) => call!(api.get_video_thumbnail().video_name(name).send()).await,
-            Self::WorkflowThumbnail(id) => call!(api.get_workflow_thumbnail().workflow_id(id).send()).await,
-            Self::ModelImage(key) => call!(api.get_model_image().key(key).send()).await,
-            Self::StylePresetImage(id) => call!(api.get_style_preset_image().style_preset_id(id).send()).await,
-            Self::Zip(name) => call!(api.get_bulk_download_item().bulk_download_item_name(name).send()).await,
+            Self::Image(name) => api.get_image_full().image_name(name).send().await,
+            Self::ImageThumbnail(name) => api.get_image_thumbnail().image_name(name).send().await,
+            Self::Video(name) => api.get_video_full().video_name(name).send().await,
+            Self::VideoThumbnail(name) => api.get_video_thumbnail().video_name(name).send().await,
+            Self::WorkflowThumbnail(id) => api.get_workflow_thumbnail().workflow_id(id).send().await,
+            Self::ModelImage(key) => api.get_model_image().key(key).send().await,
+            Self::StylePresetImage(id) => api.get_style_preset_image().style_preset_id(id).send().await,
+            Self::Zip(name) => api.get_bulk_download_item().bulk_download_item_name(name).send().await,
         }
     }
 }

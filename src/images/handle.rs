@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use super::{Deleted, Embedded, Image, ImageCategory};
 use crate::{
     Client,
-    api::call,
     batch::{Answer, BatchOutcome},
     download::{Download, Source},
     error::{Error, Result},
@@ -35,7 +34,7 @@ impl ImageHandle {
     /// [`Error::NotFound`] if it does not exist; any error of a call.
     pub async fn get(&self) -> Result<Image> {
         let api = self.client.api();
-        call!(api.get_image_dto().image_name(&self.name).send_as()).await
+        api.get_image_dto().image_name(&self.name).send_as().await
     }
 
     /// The image's description, or `None` if it does not exist.
@@ -63,7 +62,7 @@ impl ImageHandle {
     /// [`Error::NotFound`] if the image does not exist; any error of a call.
     pub async fn metadata(&self) -> Result<Option<Map<String, Value>>> {
         let api = self.client.api();
-        call!(api.get_image_metadata().image_name(&self.name).send_as()).await
+        api.get_image_metadata().image_name(&self.name).send_as().await
     }
 
     /// Workflow and graph that it carries.
@@ -72,7 +71,7 @@ impl ImageHandle {
     /// [`Error::NotFound`] if the image does not exist; any error of a call.
     pub async fn embedded(&self) -> Result<Embedded> {
         let api = self.client.api();
-        call!(api.get_image_workflow().image_name(&self.name).send_as()).await
+        api.get_image_workflow().image_name(&self.name).send_as().await
     }
 
     /// Stars it.
@@ -109,7 +108,7 @@ impl ImageHandle {
 
     async fn change(&self, changes: Value) -> Result<Image> {
         let api = self.client.api();
-        call!(api.update_image().image_name(&self.name).send_json_as(&changes)).await
+        api.update_image().image_name(&self.name).send_json_as(&changes).await
     }
 
     /// Deletes it.
@@ -119,7 +118,7 @@ impl ImageHandle {
     /// reason; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        let answer: Answer = call!(api.delete_image().image_name(&self.name).send_as::<Deleted>()).await?.into();
+        let answer: Answer = api.delete_image().image_name(&self.name).send_as::<Deleted>().await?.into();
         BatchOutcome::of(answer).into_result().map(drop)
     }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{Image, ImageCategory, ImageOrigin};
 use crate::{
     Client,
-    api::{call, enums},
+    api::enums,
     error::Result,
     page::{self, Direction, Page, RawPage},
 };
@@ -133,30 +133,34 @@ impl ListImages {
     pub async fn names(self) -> Result<ImageNames> {
         let api = self.client.api();
         let Filter { categories, is_intermediate, board_id, origin, search } = self.filter;
-        let call = call!(
-            api.get_image_names().categories?(categories).is_intermediate?(is_intermediate).board_id?(board_id)
-                .image_origin?(origin.as_ref().map(ImageOrigin::as_str))
-            .search_term?(search)
+        let call = api
+            .get_image_names()
+            .maybe_categories(categories)
+            .maybe_is_intermediate(is_intermediate)
+            .maybe_board_id(board_id)
+            .maybe_image_origin(origin.as_ref().map(ImageOrigin::as_str))
+            .maybe_search_term(search)
             .order_dir(self.direction.as_str())
             .starred_first(self.starred_first)
-            .send_as()
-        );
+            .send_as();
         call.await
     }
 
     async fn fetch(self) -> Result<Page<Image>> {
         let api = self.client.api();
         let Filter { categories, is_intermediate, board_id, origin, search } = self.filter;
-        let call = call!(
-            api.list_image_dtos().categories?(categories).is_intermediate?(is_intermediate).board_id?(board_id)
-                .image_origin?(origin.as_ref().map(ImageOrigin::as_str))
-            .search_term?(search)
+        let call = api
+            .list_image_dtos()
+            .maybe_categories(categories)
+            .maybe_is_intermediate(is_intermediate)
+            .maybe_board_id(board_id)
+            .maybe_image_origin(origin.as_ref().map(ImageOrigin::as_str))
+            .maybe_search_term(search)
             .order_dir(self.direction.as_str())
             .starred_first(self.starred_first)
             .offset(self.offset)
             .limit(self.limit)
-            .send_as::<RawPage>()
-        );
+            .send_as::<RawPage>();
         Ok(call.await?.read("list_image_dtos", self.offset))
     }
 }

@@ -37,7 +37,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp, Upload,
-    api::call,
     batch::{self, BatchOutcome, chunks, distinct, in_chunks, in_chunks_then_single},
     download::DownloadMany,
     error::Result,
@@ -152,7 +151,7 @@ impl Images {
         for chunk in chunks(&distinct(names)) {
             let api = self.client.api();
             let body = json!({ "image_names": chunk });
-            let values: Vec<Value> = call!(api.get_images_by_names().send_json_as(&body)).await?;
+            let values: Vec<Value> = api.get_images_by_names().send_json_as(&body).await?;
             images.extend(elements("get_images_by_names", "images", values));
         }
         Ok(images)
@@ -165,11 +164,11 @@ impl Images {
             |names| async move {
                 let api = self.client.api();
                 let body = json!({ "image_names": names });
-                Ok(call!(api.delete_images_from_list().send_json_as::<Deleted>(&body)).await?.into())
+                Ok(api.delete_images_from_list().send_json_as::<Deleted>(&body).await?.into())
             },
             |name| async move {
                 let api = self.client.api();
-                Ok(call!(api.delete_image().image_name(name).send_as::<Deleted>()).await?.into())
+                Ok(api.delete_image().image_name(name).send_as::<Deleted>().await?.into())
             },
         )
         .await
@@ -180,7 +179,7 @@ impl Images {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
-            Ok(call!(api.star_images_in_list().send_json_as::<Starred>(&body)).await?.into())
+            Ok(api.star_images_in_list().send_json_as::<Starred>(&body).await?.into())
         })
         .await
     }
@@ -190,7 +189,7 @@ impl Images {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
-            Ok(call!(api.unstar_images_in_list().send_json_as::<Unstarred>(&body)).await?.into())
+            Ok(api.unstar_images_in_list().send_json_as::<Unstarred>(&body).await?.into())
         })
         .await
     }
@@ -200,7 +199,7 @@ impl Images {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
-            Ok(call!(api.remove_images_from_board().send_json_as::<Removed>(&body)).await?.into())
+            Ok(api.remove_images_from_board().send_json_as::<Removed>(&body).await?.into())
         })
         .await
     }
@@ -225,7 +224,7 @@ impl Images {
     /// Any error of a call.
     pub async fn count_intermediates(&self) -> Result<u64> {
         let api = self.client.api();
-        call!(api.get_intermediates_count().send_as()).await
+        api.get_intermediates_count().send_as().await
     }
 
     /// Deletes **all** intermediate images of the server, whoever made them. Says how many.
@@ -234,7 +233,7 @@ impl Images {
     /// [`Error::Forbidden`](crate::Error::Forbidden) for users that are no administrators; any error of a call.
     pub async fn clear_intermediates(&self) -> Result<u64> {
         let api = self.client.api();
-        call!(api.clear_intermediates().send_as()).await
+        api.clear_intermediates().send_as().await
     }
 
     /// Deletes **all** images that are on no board.
@@ -243,7 +242,7 @@ impl Images {
     /// Any error of a call.
     pub async fn delete_uncategorized(&self) -> Result<BatchOutcome> {
         let api = self.client.api();
-        let answer = call!(api.delete_uncategorized_images().send_as::<Deleted>()).await?;
+        let answer = api.delete_uncategorized_images().send_as::<Deleted>().await?;
         Ok(BatchOutcome::of(answer.into()))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{Image, ImageCategory};
-use crate::{Client, Upload, api::call, error::Result, outputs::FileKind};
+use crate::{Client, Upload, error::Result, outputs::FileKind};
 
 /// An upload under construction, from [`Images::upload`](super::Images::upload); `.await` sends it.
 ///
@@ -105,18 +105,17 @@ impl UploadImage {
         let (log, name, board) = (self.client.asset_log(), self.file.name().to_owned(), self.board_id.clone());
         let send = async |session_id: Option<String>| {
             let api = self.client.api();
-            let call = call!(
-                api.upload_image()
-                    .image_category(self.category.as_str())
-                    .is_intermediate(self.is_intermediate)
-                    .board_id?(self.board_id)
-                .session_id?(session_id)
-                .crop_visible?(self.crop_visible)
+            let call = api
+                .upload_image()
+                .image_category(self.category.as_str())
+                .is_intermediate(self.is_intermediate)
+                .maybe_board_id(self.board_id)
+                .maybe_session_id(session_id)
+                .maybe_crop_visible(self.crop_visible)
                 .file(self.file)
-                .resize_to?(resize_to)
-                .metadata?(metadata)
-                .send_as::<Image>()
-            );
+                .maybe_resize_to(resize_to)
+                .maybe_metadata(metadata)
+                .send_as::<Image>();
             call.await
         };
         log.upload(FileKind::Image, name, board, self.session_id, send, |image| &image.image_name).await

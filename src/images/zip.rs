@@ -11,9 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Client,
-    api::call,
-    deadline,
+    Client, deadline,
     download::{Collision, Download, SavedFile, Source},
     error::{Error, Result},
 };
@@ -119,7 +117,7 @@ impl ZipDownload {
         let (mut attempt, mut interrupted) = (1, false);
         loop {
             let api = self.client.api();
-            let promised = call!(api.download_images_from_list().send_json_as::<Promised>(&self.wanted)).await;
+            let promised = api.download_images_from_list().send_json_as::<Promised>(&self.wanted).await;
             let name = match promised {
                 Ok(promised) => promised.bulk_download_item_name,
                 // After a file that grew while it was sent, the server closes the connection.

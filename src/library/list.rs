@@ -10,7 +10,6 @@ use futures::Stream;
 use super::{SavedWorkflow, WorkflowCategory, to_sent};
 use crate::{
     Client,
-    api::call,
     error::Result,
     page::{self, Direction, Page, RawPage},
 };
@@ -134,19 +133,19 @@ impl ListWorkflows {
             WorkflowOrder::UpdatedAt => "updated_at",
             WorkflowOrder::OpenedAt => "opened_at",
         };
-        let call = call!(
-            api.list_workflows().query?(self.search).categories?(to_sent(&self.categories)).tags?(
-                Some(self.tags).filter(|tags| !tags.is_empty())
-            )
-            .has_been_opened?(self.opened)
-            .is_public?(self.public)
-            .callable?(self.callable)
+        let call = api
+            .list_workflows()
+            .maybe_query(self.search)
+            .maybe_categories(to_sent(&self.categories))
+            .maybe_tags(Some(self.tags).filter(|tags| !tags.is_empty()))
+            .maybe_has_been_opened(self.opened)
+            .maybe_is_public(self.public)
+            .maybe_callable(self.callable)
             .order_by(order)
             .direction(self.direction.as_str())
             .page(self.page)
             .per_page(self.limit)
-            .send_as::<RawPage>()
-        );
+            .send_as::<RawPage>();
         Ok(call.await?.read("list_workflows", self.page * self.limit))
     }
 }

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp, Upload,
-    api::{call, done, enums},
+    api::enums,
     download::{Download, Source},
     error::{Error, Result, excerpt},
     lenient,
@@ -164,7 +164,7 @@ impl Library {
     pub async fn create(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow> {
         let api = self.client.api();
         let body = json!({ "workflow": storable(definition, None) });
-        call!(api.create_workflow().send_json_as(&body)).await
+        api.create_workflow().send_json_as(&body).await
     }
 
     /// Saves the workflow in a file, or in a PNG image made by InvokeAI.
@@ -193,7 +193,7 @@ impl Library {
     /// Any error of a call.
     pub async fn tags(&self, categories: &[WorkflowCategory]) -> Result<Vec<String>> {
         let api = self.client.api();
-        call!(api.get_all_tags().categories?(to_sent(categories)).send_as()).await
+        api.get_all_tags().maybe_categories(to_sent(categories)).send_as().await
     }
 
     /// How many workflows have each of these tags.
@@ -207,7 +207,7 @@ impl Library {
     ) -> Result<IndexMap<String, u64>> {
         let api = self.client.api();
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
-        call!(api.get_counts_by_tag().tags(tags).categories?(to_sent(categories)).send_as()).await
+        api.get_counts_by_tag().tags(tags).maybe_categories(to_sent(categories)).send_as().await
     }
 
     /// How many workflows each of these categories has.
@@ -217,7 +217,7 @@ impl Library {
     pub async fn count_by_category(&self, categories: &[WorkflowCategory]) -> Result<IndexMap<String, u64>> {
         let api = self.client.api();
         let categories = to_sent(categories).unwrap_or_default();
-        call!(api.counts_by_category().categories(categories).send_as()).await
+        api.counts_by_category().categories(categories).send_as().await
     }
 }
 
@@ -295,7 +295,7 @@ impl SavedWorkflowHandle {
 
     async fn record(&self) -> Result<Value> {
         let api = self.client.api();
-        call!(api.get_workflow().workflow_id(&self.id).send_as()).await
+        api.get_workflow().workflow_id(&self.id).send_as().await
     }
 
     /// Writes the workflow to a file, as the editor's download does: JSON, indented by two spaces.
@@ -318,7 +318,7 @@ impl SavedWorkflowHandle {
         let api = self.client.api();
         // The id in the body decides, not the one in the path.
         let body = json!({ "workflow": storable(definition, Some(&self.id)) });
-        call!(api.update_workflow().workflow_id(&self.id).send_json_as(&body)).await
+        api.update_workflow().workflow_id(&self.id).send_json_as(&body).await
     }
 
     /// Deletes the workflow and its thumbnail.
@@ -329,7 +329,7 @@ impl SavedWorkflowHandle {
     pub async fn delete(&self) -> Result<()> {
         self.can_be_changed()?;
         let api = self.client.api();
-        done(call!(api.delete_workflow().workflow_id(&self.id).send()).await)
+        api.delete_workflow().workflow_id(&self.id).send().await.map(drop)
     }
 
     /// Shows it to all users, or only to its owner. Since 6.13.
@@ -340,7 +340,7 @@ impl SavedWorkflowHandle {
         self.can_be_changed()?;
         let api = self.client.api();
         let body = json!({ "is_public": is_public });
-        call!(api.update_workflow_is_public().workflow_id(&self.id).send_json_as(&body)).await
+        api.update_workflow_is_public().workflow_id(&self.id).send_json_as(&body).await
     }
 
     /// Records that it was opened just now, as the editor does after loading it. Reading alone records nothing.
@@ -349,7 +349,7 @@ impl SavedWorkflowHandle {
     /// Any error of a call.
     pub async fn mark_opened(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.update_opened_at().workflow_id(&self.id).send()).await)
+        api.update_opened_at().workflow_id(&self.id).send().await.map(drop)
     }
 
     /// Its thumbnail, a WebP image of 256 pixels. The server labels it PNG.
@@ -364,7 +364,7 @@ impl SavedWorkflowHandle {
     pub async fn set_thumbnail(&self, image: impl Into<Upload>) -> Result<()> {
         self.can_be_changed()?;
         let api = self.client.api();
-        done(call!(api.set_workflow_thumbnail().workflow_id(&self.id).image(image).send()).await)
+        api.set_workflow_thumbnail().workflow_id(&self.id).image(image).send().await.map(drop)
     }
 
     /// Deletes its thumbnail, if it has one.
@@ -378,7 +378,7 @@ impl SavedWorkflowHandle {
             return Ok(());
         }
         let api = self.client.api();
-        done(call!(api.delete_workflow_thumbnail().workflow_id(&self.id).send()).await)
+        api.delete_workflow_thumbnail().workflow_id(&self.id).send().await.map(drop)
     }
 
     fn can_be_changed(&self) -> Result<()> {

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use super::ModelRecord;
 use crate::{
     Client, Upload,
-    api::{call, done},
     download::{Download, Source},
     error::Result,
     page::found,
@@ -36,7 +35,7 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn get(&self) -> Result<ModelRecord> {
         let api = self.client.api();
-        call!(api.get_model_record().key(&self.key).send_as()).await
+        api.get_model_record().key(&self.key).send_as().await
     }
 
     /// The model's record, or `None` if it does not exist.
@@ -56,7 +55,7 @@ impl ModelHandle {
     /// [`Error::Conflict`](crate::Error::Conflict) for changes that do not fit the kind of model; any error of a call.
     pub async fn update(&self, changes: Map<String, Value>) -> Result<ModelRecord> {
         let api = self.client.api();
-        call!(api.update_model_record().key(&self.key).send_json_as(&changes)).await
+        api.update_model_record().key(&self.key).send_json_as(&changes).await
     }
 
     /// Gives it another name.
@@ -73,7 +72,7 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn reidentify(&self) -> Result<ModelRecord> {
         let api = self.client.api();
-        call!(api.reidentify_model().key(&self.key).send_as()).await
+        api.reidentify_model().key(&self.key).send_as().await
     }
 
     /// Converts a checkpoint to the diffusers format, in its place. Takes minutes.
@@ -84,7 +83,7 @@ impl ModelHandle {
     /// error of a call.
     pub async fn convert(&self) -> Result<ModelRecord> {
         let api = self.client.api();
-        call!(api.convert_model().key(&self.key).send_as()).await
+        api.convert_model().key(&self.key).send_as().await
     }
 
     /// Deletes it, with its files unless it was installed in place.
@@ -93,7 +92,7 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.delete_model().key(&self.key).send()).await)
+        api.delete_model().key(&self.key).send().await.map(drop)
     }
 
     /// Its cover image. Where none is set, the server answers 500.
@@ -107,7 +106,7 @@ impl ModelHandle {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no image; any error of a call.
     pub async fn set_image(&self, image: impl Into<Upload>) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.update_model_image().key(&self.key).image(image).send()).await)
+        api.update_model_image().key(&self.key).image(image).send().await.map(drop)
     }
 
     /// Deletes its cover image.
@@ -116,7 +115,7 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if it has none; any error of a call.
     pub async fn delete_image(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.delete_model_image().key(&self.key).send()).await)
+        api.delete_model_image().key(&self.key).send().await.map(drop)
     }
 
     /// Keys of models that users related to it.
@@ -125,7 +124,7 @@ impl ModelHandle {
     /// Any error of a call.
     pub async fn related(&self) -> Result<Vec<String>> {
         let api = self.client.api();
-        call!(api.get_related_models().model_key(&self.key).send_as()).await
+        api.get_related_models().model_key(&self.key).send_as().await
     }
 
     /// Relates another model to it.
@@ -135,10 +134,9 @@ impl ModelHandle {
     /// [`Error::Conflict`](crate::Error::Conflict) if they are related; any error of a call.
     pub async fn relate_to(&self, other_key: &str) -> Result<()> {
         let api = self.client.api();
-        let call = call!(
-            api.add_model_relationship().body_map(|pair| pair.model_key_1(&self.key).model_key_2(other_key)).send()
-        );
-        done(call.await)
+        let call =
+            api.add_model_relationship().body_map(|pair| pair.model_key_1(&self.key).model_key_2(other_key)).send();
+        call.await.map(drop)
     }
 
     /// Ends the relation to another model.
@@ -147,9 +145,8 @@ impl ModelHandle {
     /// [`Error::NotFound`](crate::Error::NotFound) if they are not related; any error of a call.
     pub async fn unrelate(&self, other_key: &str) -> Result<()> {
         let api = self.client.api();
-        let call = call!(
-            api.remove_model_relationship().body_map(|pair| pair.model_key_1(&self.key).model_key_2(other_key)).send()
-        );
-        done(call.await)
+        let call =
+            api.remove_model_relationship().body_map(|pair| pair.model_key_1(&self.key).model_key_2(other_key)).send();
+        call.await.map(drop)
     }
 }

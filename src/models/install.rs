@@ -15,7 +15,6 @@ use serde_json::{Map, Value};
 use super::{ModelRecord, Models, StarterModel};
 use crate::{
     Client,
-    api::{call, done},
     error::{Error, Result},
     open_enum::open_enum,
     page::elements,
@@ -290,7 +289,7 @@ impl Models {
     /// Any error of a call.
     pub async fn install_jobs(&self) -> Result<Vec<Result<InstallJob>>> {
         let api = self.client.api();
-        let jobs: Vec<Value> = call!(api.list_model_installs().send_as()).await?;
+        let jobs: Vec<Value> = api.list_model_installs().send_as().await?;
         Ok(elements("list_model_installs", "jobs", jobs))
     }
 
@@ -300,7 +299,7 @@ impl Models {
     /// Any error of a call.
     pub async fn prune_install_jobs(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.prune_model_install_jobs().send()).await)
+        api.prune_model_install_jobs().send().await.map(drop)
     }
 }
 
@@ -331,13 +330,12 @@ impl InstallModel {
         self.source.check()?;
         let api = self.client.api();
         // The body must be there, be it empty.
-        let call = call!(
-            api.install_model()
-                .source(self.source.text())
-                .inplace(matches!(self.source, ModelSource::LocalInPlace(_)))
-                .access_token?(self.access_token.as_ref().map(Token::reveal))
-            .send_json_as::<InstallJob>(&self.overrides)
-        );
+        let call = api
+            .install_model()
+            .source(self.source.text())
+            .inplace(matches!(self.source, ModelSource::LocalInPlace(_)))
+            .maybe_access_token(self.access_token.as_ref().map(Token::reveal))
+            .send_json_as::<InstallJob>(&self.overrides);
         let id = call.await?.id;
         Ok(Install { client: self.client, id })
     }
@@ -368,7 +366,7 @@ impl Install {
     /// [`Error::NotFound`] if the server does not know it, as after a restart; any error of a call.
     pub async fn job(&self) -> Result<InstallJob> {
         let api = self.client.api();
-        call!(api.get_model_install_job().id(self.id).send_as()).await
+        api.get_model_install_job().id(self.id).send_as().await
     }
 
     /// Its states as they change, asked for twice a second, the last one included. The stream ends with that, or with
@@ -427,7 +425,7 @@ impl Install {
             return Ok(());
         }
         let api = self.client.api();
-        done(call!(api.cancel_model_install_job().id(self.id).send()).await)
+        api.cancel_model_install_job().id(self.id).send().await.map(drop)
     }
 
     /// Pauses its downloads. Since 6.13.
@@ -436,7 +434,7 @@ impl Install {
     /// [`Error::NotAccepted`] if the server does not know it (415); any error of a call.
     pub async fn pause(&self) -> Result<InstallJob> {
         let api = self.client.api();
-        call!(api.pause_model_install_job().id(self.id).send_as()).await
+        api.pause_model_install_job().id(self.id).send_as().await
     }
 
     /// Goes on with its downloads. Since 6.13.
@@ -445,7 +443,7 @@ impl Install {
     /// As [`pause`](Self::pause).
     pub async fn resume(&self) -> Result<InstallJob> {
         let api = self.client.api();
-        call!(api.resume_model_install_job().id(self.id).send_as()).await
+        api.resume_model_install_job().id(self.id).send_as().await
     }
 
     /// Starts the downloads again that failed. Since 6.13.
@@ -454,7 +452,7 @@ impl Install {
     /// As [`pause`](Self::pause).
     pub async fn restart_failed(&self) -> Result<InstallJob> {
         let api = self.client.api();
-        call!(api.restart_failed_model_install_job().id(self.id).send_as()).await
+        api.restart_failed_model_install_job().id(self.id).send_as().await
     }
 
     /// Starts the download of one file again. Since 6.13.
@@ -463,6 +461,6 @@ impl Install {
     /// As [`pause`](Self::pause).
     pub async fn restart_file(&self, url: &str) -> Result<InstallJob> {
         let api = self.client.api();
-        call!(api.restart_model_install_file().id(self.id).send_json_as(url)).await
+        api.restart_model_install_file().id(self.id).send_json_as(url).await
     }
 }

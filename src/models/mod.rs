@@ -42,7 +42,6 @@ use serde_json::{Value, json};
 pub use crate::schema::ModelRecord;
 use crate::{
     Client,
-    api::call,
     batch::{BatchFailure, BatchOutcome, chunks, distinct},
     error::{Error, Result},
     page::{Page, elements, found},
@@ -105,7 +104,7 @@ impl Models {
     /// [`Error::NotAccepted`] if the server does not know the base or the type; any error of a call.
     pub async fn find_by_attrs(&self, name: &str, base: &str, model_type: &str) -> Result<Option<ModelRecord>> {
         let api = self.client.api();
-        found(call!(api.get_model_records_by_attrs().name(name).base(base).type_(model_type).send_as()).await)
+        found(api.get_model_records_by_attrs().name(name).base(base).type_(model_type).send_as().await)
     }
 
     /// The model of this content hash; `None` if there is none.
@@ -114,7 +113,7 @@ impl Models {
     /// Any error of a call.
     pub async fn find_by_hash(&self, hash: &str) -> Result<Option<ModelRecord>> {
         let api = self.client.api();
-        match found(call!(api.get_model_records_by_hash().hash(hash).send_as()).await) {
+        match found(api.get_model_records_by_hash().hash(hash).send_as().await) {
             // Servers before 6.13 lack the call.
             Err(error) if error.is_unsupported() => {
                 Ok(self.records().await?.into_iter().find(|model| model.hash.as_deref() == Some(hash)))
@@ -129,7 +128,7 @@ impl Models {
     /// Any error of a call.
     pub async fn missing(&self) -> Result<Page<ModelRecord>> {
         let api = self.client.api();
-        Ok(call!(api.list_missing_models().send_as::<RawModels>()).await?.read("list_missing_models"))
+        Ok(api.list_missing_models().send_as::<RawModels>().await?.read("list_missing_models"))
     }
 }
 
@@ -180,7 +179,7 @@ impl Models {
     async fn bulk_delete(&self, keys: &[String]) -> Result<BulkResult> {
         let api = self.client.api();
         let body = json!({ "keys": keys });
-        call!(api.bulk_delete_models().send_json_as(&body)).await
+        api.bulk_delete_models().send_json_as(&body).await
     }
 
     async fn delete_singly(&self, keys: &[String], outcome: &mut BatchOutcome) {
@@ -209,7 +208,7 @@ impl Models {
     async fn bulk_reidentify(&self, keys: &[String]) -> Result<BulkResult> {
         let api = self.client.api();
         let body = json!({ "keys": keys });
-        Ok(call!(api.bulk_reidentify_models().send_json_as::<Reidentified>(&body)).await?.into())
+        Ok(api.bulk_reidentify_models().send_json_as::<Reidentified>(&body).await?.into())
     }
 
     /// Keys of models that users related to one of these.
@@ -219,7 +218,7 @@ impl Models {
     pub async fn related(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<String>> {
         let api = self.client.api();
         let body = json!({ "model_keys": distinct(keys) });
-        call!(api.get_related_models_batch().send_json_as(&body)).await
+        api.get_related_models_batch().send_json_as(&body).await
     }
 }
 

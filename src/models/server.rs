@@ -5,13 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Models;
-use crate::{
-    api::{call, done},
-    error::Result,
-    lenient,
-    open_enum::open_enum,
-    page::elements,
-};
+use crate::{error::Result, lenient, open_enum::open_enum, page::elements};
 
 /// A model that InvokeAI proposes to begin with.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -145,7 +139,7 @@ impl Models {
     /// Any error of a call.
     pub async fn starter_models(&self) -> Result<StarterModels> {
         let api = self.client.api();
-        call!(api.get_starter_models().send_as()).await
+        api.get_starter_models().send_as().await
     }
 
     /// Looks for models in a folder of the server's machine, and in those within it.
@@ -155,7 +149,7 @@ impl Models {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is no such folder; any error of a call.
     pub async fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<Result<FoundModel>>> {
         let api = self.client.api();
-        let found: Vec<Value> = call!(api.scan_for_models().scan_path(path.into()).send_as()).await?;
+        let found: Vec<Value> = api.scan_for_models().scan_path(path.into()).send_as().await?;
         Ok(elements("scan_for_models", "models", found))
     }
 
@@ -165,7 +159,7 @@ impl Models {
     /// Any error of a call.
     pub async fn cache_stats(&self) -> Result<Option<ModelCacheStats>> {
         let api = self.client.api();
-        call!(api.get_stats().send_as()).await
+        api.get_stats().send_as().await
     }
 
     /// Takes models that are not in use out of the server's memory.
@@ -174,7 +168,7 @@ impl Models {
     /// Any error of a call.
     pub async fn empty_cache(&self) -> Result<()> {
         let api = self.client.api();
-        done(call!(api.empty_model_cache().send()).await)
+        api.empty_model_cache().send().await.map(drop)
     }
 
     /// Folders among the server's models that belong to none. Since 6.13.
@@ -184,7 +178,7 @@ impl Models {
     /// Any error of a call.
     pub async fn orphaned(&self) -> Result<Vec<Result<OrphanedModel>>> {
         let api = self.client.api();
-        let orphaned: Vec<Value> = call!(api.get_orphaned_models().send_as()).await?;
+        let orphaned: Vec<Value> = api.get_orphaned_models().send_as().await?;
         Ok(elements("get_orphaned_models", "models", orphaned))
     }
 
@@ -196,7 +190,7 @@ impl Models {
         let api = self.client.api();
         let paths: Vec<String> = paths.into_iter().map(Into::into).collect();
         let body = json!({ "paths": paths });
-        call!(api.delete_orphaned_models().send_json_as(&body)).await
+        api.delete_orphaned_models().send_json_as(&body).await
     }
 
     /// What the Hugging Face hub says to the server's token.
@@ -205,7 +199,7 @@ impl Models {
     /// Any error of a call.
     pub async fn hugging_face_token(&self) -> Result<HuggingFaceToken> {
         let api = self.client.api();
-        call!(api.get_hf_login_status().send_as()).await
+        api.get_hf_login_status().send_as().await
     }
 
     /// Gives the server a token for the Hugging Face hub, or takes it away.
@@ -217,9 +211,9 @@ impl Models {
         match token {
             Some(token) => {
                 let body: Value = json!({ "token": token });
-                call!(api.do_hf_login().send_json_as(&body)).await
+                api.do_hf_login().send_json_as(&body).await
             }
-            None => call!(api.reset_hf_token().send_as()).await,
+            None => api.reset_hf_token().send_as().await,
         }
     }
 }

@@ -16,7 +16,6 @@ pub use item::{
 
 use crate::{
     Client,
-    api::call,
     error::{Error, Result},
     lenient,
     page::elements,
@@ -86,7 +85,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn status(&self) -> Result<QueueStatus> {
         let api = self.client.api();
-        call!(api.get_queue_status().queue_id(&self.id).send_as()).await
+        api.get_queue_status().queue_id(&self.id).send_as().await
     }
 
     /// An item in full. Large: 22 kB and more. [`summaries`](Self::summaries) are small.
@@ -95,7 +94,7 @@ impl Queue {
     /// [`Error::NotFound`] if there is no such item in this queue; any error of a call.
     pub async fn item(&self, item_id: i64) -> Result<QueueItem> {
         let api = self.client.api();
-        let answer = call!(api.get_queue_item().queue_id(&self.id).item_id(item_id).send_as()).await;
+        let answer = api.get_queue_item().queue_id(&self.id).item_id(item_id).send_as().await;
         answer.map_err(as_not_found)
     }
 
@@ -117,7 +116,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn current(&self) -> Result<Option<QueueItem>> {
         let api = self.client.api();
-        call!(api.get_current_queue_item().queue_id(&self.id).send_as()).await
+        api.get_current_queue_item().queue_id(&self.id).send_as().await
     }
 
     /// The item that runs next, if any.
@@ -126,7 +125,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn next(&self) -> Result<Option<QueueItem>> {
         let api = self.client.api();
-        call!(api.get_next_queue_item().queue_id(&self.id).send_as()).await
+        api.get_next_queue_item().queue_id(&self.id).send_as().await
     }
 
     /// Ids of all items, oldest first.
@@ -145,7 +144,7 @@ impl Queue {
 
     async fn newer_item_ids(&self) -> Result<Vec<i64>> {
         let api = self.client.api();
-        let ids = call!(api.get_queue_item_ids().queue_id(&self.id).send_as::<ItemIds>()).await?;
+        let ids = api.get_queue_item_ids().queue_id(&self.id).send_as::<ItemIds>().await?;
         Ok(ids.item_ids)
     }
 
@@ -174,9 +173,8 @@ impl Queue {
 
     async fn newer_summaries(&self, ids: &[i64]) -> Result<Vec<Value>> {
         let api = self.client.api();
-        let call = call!(
-            api.get_queue_item_summaries_by_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as()
-        );
+        let call =
+            api.get_queue_item_summaries_by_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as();
         call.await
     }
 
@@ -192,14 +190,13 @@ impl Queue {
 
     async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<Value>> {
         let api = self.client.api();
-        let call =
-            call!(api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as());
+        let call = api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as();
         call.await
     }
 
     async fn all_items(&self) -> Result<Vec<Value>> {
         let api = self.client.api();
-        call!(api.list_all_queue_items().queue_id(&self.id).send_as()).await
+        api.list_all_queue_items().queue_id(&self.id).send_as().await
     }
 
     /// Small descriptions of all items, oldest first, fetched in pages as the stream is read.
@@ -223,7 +220,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn batch_status(&self, batch_id: &str) -> Result<BatchStatus> {
         let api = self.client.api();
-        call!(api.get_batch_status().queue_id(&self.id).batch_id(batch_id).send_as()).await
+        api.get_batch_status().queue_id(&self.id).batch_id(batch_id).send_as().await
     }
 
     /// Ids of the items of a batch, oldest first, children of called workflows included.
@@ -254,7 +251,7 @@ impl Queue {
     /// [`Error::NotFound`] if there is no such item; any error of a call.
     pub async fn cancel_item(&self, item_id: i64) -> Result<QueueItem> {
         let api = self.client.api();
-        call!(api.cancel_queue_item().queue_id(&self.id).item_id(item_id).send_as()).await
+        api.cancel_queue_item().queue_id(&self.id).item_id(item_id).send_as().await
     }
 
     /// Cancels all items of these batches that have not ended. Says how many.
@@ -264,9 +261,8 @@ impl Queue {
     pub async fn cancel_batches(&self, batch_ids: impl IntoIterator<Item = impl Into<String>>) -> Result<u64> {
         let api = self.client.api();
         let ids: Vec<String> = batch_ids.into_iter().map(Into::into).collect();
-        let call = call!(
-            api.cancel_by_batch_ids().queue_id(&self.id).body_map(|body| body.batch_ids(ids)).send_as::<Canceled>()
-        );
+        let call =
+            api.cancel_by_batch_ids().queue_id(&self.id).body_map(|body| body.batch_ids(ids)).send_as::<Canceled>();
         Ok(call.await?.canceled)
     }
 
@@ -276,7 +272,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn cancel_destination(&self, destination: &str) -> Result<u64> {
         let api = self.client.api();
-        let call = call!(api.cancel_by_destination().queue_id(&self.id).destination(destination).send_as::<Canceled>());
+        let call = api.cancel_by_destination().queue_id(&self.id).destination(destination).send_as::<Canceled>();
         Ok(call.await?.canceled)
     }
 
@@ -286,7 +282,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn cancel_all_except_current(&self) -> Result<u64> {
         let api = self.client.api();
-        Ok(call!(api.cancel_all_except_current().queue_id(&self.id).send_as::<Canceled>()).await?.canceled)
+        Ok(api.cancel_all_except_current().queue_id(&self.id).send_as::<Canceled>().await?.canceled)
     }
 
     /// Deletes one item; one that runs is canceled first.
@@ -295,7 +291,7 @@ impl Queue {
     /// [`Error::NotFound`] if there is no such item; any error of a call.
     pub async fn delete_item(&self, item_id: i64) -> Result<()> {
         let api = self.client.api();
-        call!(api.delete_queue_item().queue_id(&self.id).item_id(item_id).send()).await?;
+        api.delete_queue_item().queue_id(&self.id).item_id(item_id).send().await?;
         Ok(())
     }
 
@@ -305,7 +301,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn delete_all_except_current(&self) -> Result<u64> {
         let api = self.client.api();
-        Ok(call!(api.delete_all_except_current().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
+        Ok(api.delete_all_except_current().queue_id(&self.id).send_as::<Deleted>().await?.deleted)
     }
 
     /// Runs failed or canceled items again, as new items of the same batch. Gives the new ids; items that are of
@@ -316,7 +312,7 @@ impl Queue {
     pub async fn retry(&self, item_ids: &[i64]) -> Result<Vec<i64>> {
         let api = self.client.api();
         let before = self.item_ids().await?.last().copied().unwrap_or(0);
-        let answer = call!(api.retry_items_by_id().queue_id(&self.id).body(item_ids.to_vec()).send_as::<Value>());
+        let answer = api.retry_items_by_id().queue_id(&self.id).body(item_ids.to_vec()).send_as::<Value>();
         answer.await?;
         // The answer names the old items; a new one knows which it came from.
         let mut fresh = Vec::new();
@@ -334,7 +330,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn pause(&self) -> Result<ProcessorStatus> {
         let api = self.client.api();
-        call!(api.pause().queue_id(&self.id).send_as()).await
+        api.pause().queue_id(&self.id).send_as().await
     }
 
     /// Lets the processor go on, for all queues of the server.
@@ -343,7 +339,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn resume(&self) -> Result<ProcessorStatus> {
         let api = self.client.api();
-        call!(api.resume().queue_id(&self.id).send_as()).await
+        api.resume().queue_id(&self.id).send_as().await
     }
 
     /// Deletes **every** ended item of this queue, also those of other programs. Says how many.
@@ -352,7 +348,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn prune(&self) -> Result<u64> {
         let api = self.client.api();
-        Ok(call!(api.prune().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
+        Ok(api.prune().queue_id(&self.id).send_as::<Deleted>().await?.deleted)
     }
 
     /// Cancels and deletes **every** item of this queue, also those of other programs. Says how many.
@@ -361,7 +357,7 @@ impl Queue {
     /// Any error of a call.
     pub async fn clear(&self) -> Result<u64> {
         let api = self.client.api();
-        Ok(call!(api.clear().queue_id(&self.id).send_as::<Deleted>()).await?.deleted)
+        Ok(api.clear().queue_id(&self.id).send_as::<Deleted>().await?.deleted)
     }
 }
 

@@ -7,9 +7,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Client,
-    api::call,
-    deadline,
+    Client, deadline,
     error::{Error, Result},
     queue::ItemSummary,
 };
@@ -75,15 +73,14 @@ pub(crate) async fn enqueue(
 
 async fn send(client: &Client, queue_id: &str, body: &Value) -> Result<Answer> {
     let api = client.api();
-    let call = call!(
-        api.enqueue_batch()
-            .queue_id(queue_id)
-            .body(
-                serde_json::from_value::<crate::api::types::BodyEnqueueBatch>(body.clone())
-                    .map_err(|error| Error::invalid("batch", error.to_string()))?
-            )
-            .send_as()
-    );
+    let call = api
+        .enqueue_batch()
+        .queue_id(queue_id)
+        .body(
+            serde_json::from_value::<crate::api::types::BodyEnqueueBatch>(body.clone())
+                .map_err(|error| Error::invalid("batch", error.to_string()))?,
+        )
+        .send_as();
     call.await
 }
 

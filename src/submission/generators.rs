@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Client,
-    api::call,
     error::Result,
     workflow::{
         Workflow,
@@ -43,11 +42,10 @@ async fn dynamic_prompts(
     let api = client.api();
     // Without a seed the server would give the same prompts every time.
     let seed = seed.unwrap_or_else(|| i64::from(rand::random::<u32>()));
-    let call = call!(
-        api.parse_dynamicprompts()
-            .body_map(|body| body.prompt(prompt).max_prompts(max_prompts).combinatorial(combinatorial).seed(seed))
-            .send_as::<Prompts>()
-    );
+    let call = api
+        .parse_dynamicprompts()
+        .body_map(|body| body.prompt(prompt).max_prompts(max_prompts).combinatorial(combinatorial).seed(seed))
+        .send_as::<Prompts>();
     Ok(call.await?.prompts)
 }
 
@@ -58,9 +56,11 @@ async fn board_images(client: &Client, board_id: String, category: ImageCategory
     };
     let categories: Vec<_> = categories.iter().map(|name| crate::api::enums::ImageCategory::from(*name)).collect();
     let api = client.api();
-    let call = call!(
-        api.list_all_board_image_names().board_id(board_id).categories?(Some(categories)).is_intermediate?(Some(false))
-            .send_as::<Vec<String>>()
-    );
+    let call = api
+        .list_all_board_image_names()
+        .board_id(board_id)
+        .maybe_categories(Some(categories))
+        .maybe_is_intermediate(Some(false))
+        .send_as::<Vec<String>>();
     Ok(call.await?.into_iter().map(|name| json!({ "image_name": name })).collect())
 }

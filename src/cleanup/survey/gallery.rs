@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Client,
-    api::call,
     assets::Asset,
     batch::chunks,
     error::{Error, Result},
@@ -96,8 +95,8 @@ pub(in crate::cleanup) async fn records(client: &Client, kind: FileKind, names: 
 async fn record(client: &Client, kind: FileKind, name: &str) -> Result<Option<Record>> {
     let api = client.api();
     match kind {
-        FileKind::Image => found(call!(api.get_image_dto().image_name(name).send_as()).await),
-        FileKind::Video => found(call!(api.get_video_dto().video_name(name).send_as()).await),
+        FileKind::Image => found(api.get_image_dto().image_name(name).send_as().await),
+        FileKind::Video => found(api.get_video_dto().video_name(name).send_as().await),
     }
 }
 
@@ -107,7 +106,7 @@ async fn images(client: &Client, names: &[String], failed: &mut Records) -> Vec<
     for chunk in chunks(names) {
         let api = client.api();
         let body = json!({ "image_names": chunk });
-        match call!(api.get_images_by_names().send_json_as::<Vec<Value>>(&body)).await {
+        match api.get_images_by_names().send_json_as::<Vec<Value>>(&body).await {
             // One that cannot be read is asked for alone, and then is an error of its own.
             Ok(values) => records.extend(elements("get_images_by_names", "images", values).into_iter().flatten()),
             Err(error) => failed.extend(chunk.iter().map(|name| (name.clone(), Err(error.clone())))),
@@ -122,14 +121,13 @@ async fn videos(client: &Client) -> Vec<Record> {
     let mut offset = 0;
     loop {
         let api = client.api();
-        let call = call!(
-            api.list_video_dtos()
-                .order_dir("DESC")
-                .starred_first(false)
-                .offset(offset)
-                .limit(1000u64)
-                .send_as::<page::RawPage>()
-        );
+        let call = api
+            .list_video_dtos()
+            .order_dir("DESC")
+            .starred_first(false)
+            .offset(offset)
+            .limit(1000u64)
+            .send_as::<page::RawPage>();
         let Ok(page) = call.await else { return records };
         let page = page.read::<Record>("list_video_dtos", offset);
         offset += page.items.len() as u64;
@@ -165,24 +163,33 @@ pub(in crate::cleanup) async fn names(client: &Client, kind: FileKind, which: Wh
     let board = if let Which::OnBoard(id) = which { Some(id) } else { None };
     let answer = match kind {
         FileKind::Image => {
-            let call = call!(
-                api.get_image_names().image_origin?(origin).board_id?(board).starred_first(false).send_as::<Names>()
-            );
+            let call = api
+                .get_image_names()
+                .maybe_image_origin(origin)
+                .maybe_board_id(board)
+                .starred_first(false)
+                .send_as::<Names>();
             call.await
         }
         FileKind::Video => {
-            let call = call!(
-                api.get_video_names().video_origin?(origin).board_id?(board).starred_first(false).send_as::<Names>()
-            );
+            let call = api
+                .get_video_names()
+                .maybe_video_origin(origin)
+                .maybe_board_id(board)
+                .starred_first(false)
+                .send_as::<Names>();
             call.await
         }
     };
     match answer {
         // Both are deprecated in 6.14.2, in favor of one list.
         Err(error) if error.is_unsupported() => {
-            let all = call!(
-                api.list_gallery_item_names().origin?(origin).board_id?(board).starred_first(false).send_as::<Names>()
-            );
+            let all = api
+                .list_gallery_item_names()
+                .maybe_origin(origin)
+                .maybe_board_id(board)
+                .starred_first(false)
+                .send_as::<Names>();
             let is_video = |name: &String| name.ends_with(".mp4");
             let wanted = |name: &String| is_video(name) == (kind == FileKind::Video);
             match all.await {
