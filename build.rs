@@ -34,17 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed={VERSION}");
-    println!("cargo::rustc-check-cfg=cfg(other_document)");
     let version = fs::read_to_string(root.join(VERSION)).map_err(|error| format!("{VERSION}: {error}"))?;
     let own = root.join(format!("openapi/invokeai-{}.json", version.trim()));
     let path = match env::var_os("INVOKEAI_OPENAPI").filter(|path| !path.is_empty()) {
-        Some(other) => {
-            println!("cargo::rustc-cfg=other_document");
-            // An absolute path replaces the root; a relative one starts there.
-            root.join(other)
-        }
+        // An absolute path replaces the root; a relative one starts there.
+        Some(other) => root.join(other),
         None => own.clone(),
     };
+    println!("cargo::rerun-if-changed={}", own.display());
     println!("cargo::rerun-if-changed={}", path.display());
     // For tests, which compare what was made with what it was made from.
     println!("cargo::rustc-env=INVOKEAI_DOCUMENT={}", path.display());
@@ -71,7 +68,6 @@ fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(out.join("client.rs"), generated.client)?;
     fs::write(out.join("events.rs"), generated.events)?;
     fs::write(out.join("enums.rs"), generated.enums)?;
-    fs::write(out.join("calls.rs"), generated.calls)?;
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, error::Error};
 
-use heck::ToSnakeCase as _;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypeImpl};
 use quote::quote;
 use serde_json::{Value, json};
@@ -23,8 +22,6 @@ pub(crate) struct Generated {
     pub(crate) events: String,
     /// String enums that a server may extend.
     pub(crate) enums: String,
-    /// The macro through which hand-written code calls operations that a document may lack.
-    pub(crate) calls: String,
 }
 
 /// One operation of the lowered document.
@@ -32,8 +29,6 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     pub(crate) method: String,
     pub(crate) path: String,
-    /// Query parameters and form fields that may be left out, as the builder names them.
-    pub(crate) optional: Vec<String>,
     /// Fields of a multipart body.
     pub(crate) form: Vec<FormField>,
     /// Only the package's own document has it.
@@ -78,7 +73,6 @@ pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
         client: prettyplease::unparse(&client).replace("```ignore", "```text"),
         events: event_types(&in_calls, &in_events, enums.keys())?,
         enums: enums::source(&enums)?,
-        calls: calls(operations.iter()),
     })
 }
 
@@ -130,15 +124,11 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
                 })
                 .collect();
             let parameters = operation["parameters"].as_array().into_iter().flatten();
-            let missing = parameters.clone().filter(|parameter| parameter[MISSING] == true);
-            let optional = parameters
-                .filter(|parameter| parameter["in"] == "query" && parameter["required"] != true)
-                .filter_map(|parameter| Some(parameter["name"].as_str()?.to_snake_case()));
+            let missing = parameters.filter(|parameter| parameter[MISSING] == true);
             Ok(Operation {
                 id: id.into(),
                 method: method.to_uppercase(),
                 path: path.clone(),
-                optional: optional.chain(form.iter().filter(|f| !f.required).map(|f| f.name.clone())).collect(),
                 form,
                 missing: operation[MISSING] == true,
                 missing_parameters: missing.filter_map(|each| Some(each["name"].as_str()?.into())).collect(),
@@ -200,73 +190,3 @@ fn to_json_schema(schema: &Value) -> Value {
         other => other.clone(),
     }
 }
-
-/// `call!(api.operation().parameter(x).other?(y).send_as())` for code that must compile with documents of every
-/// version: an operation that the document lacks becomes an error at run time. `?` marks an optional parameter that is
-/// set if its value is `Some`; it is an error only then if the document lacks it.
-fn calls<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> String {
-    let known = |Operation { id, .. }: &Operation| {
-        format!("    ($api:ident . {id}() $($rest:tt)*) => {{ $crate::api::chain!(@{id} ($api.{id}()) $($rest)*) }};\n")
-    };
-    let optional = |Operation { id, optional, .. }: &Operation| -> String {
-        let arm = |name: &String| {
-            format!(
-                "    (@{id} {name} $call:expr, $value:expr) => {{\n        match ($value, $call) {{\n            \
-                 (Some(value), call) => call.{name}(value),\n            (None, call) => call,\n        }}\n    }};\n"
-            )
-        };
-        optional.iter().map(arm).collect()
-    };
-    let (known, optional): (String, String) =
-        (operations.clone().map(known).collect(), operations.map(optional).collect());
-    CALLS.replace("    [known]\n", &known).replace("    [optional]\n", &optional)
-}
-
-const CALLS: &str = r#"macro_rules! call {
-    [known]
-    ($api:ident . $operation:ident () $($rest:tt)*) => {{
-        let _ = $api;
-        $crate::api::unknown!(@$operation $($rest)*)
-    }};
-}
-
-#[allow(unused_macros)]
-macro_rules! unknown {
-    (@$operation:ident . $method:ident ::<$answer:ty> ($($argument:tt)*)) => {
-        ::std::future::ready(Err::<$answer, _>($crate::Error::unsupported(stringify!($operation), None)))
-    };
-    (@$operation:ident . $method:ident ($($argument:tt)*)) => {
-        ::std::future::ready(Err($crate::Error::unsupported(stringify!($operation), None)))
-    };
-    (@$operation:ident . $method:ident $(?)? $(::<$answer:ty>)? ($($argument:tt)*) $($rest:tt)+) => {
-        $crate::api::unknown!(@$operation $($rest)+)
-    };
-}
-
-macro_rules! chain {
-    (@$operation:ident ($call:expr)) => { $call };
-    (@$operation:ident ($call:expr) . $parameter:ident ? ($value:expr) $($rest:tt)*) => {
-        $crate::api::chain!(@$operation ($crate::api::optional!(@$operation $parameter $call, $value)) $($rest)*)
-    };
-    (@$operation:ident ($call:expr) . $method:ident $(::<$answer:ty>)? ($($argument:tt)*) $($rest:tt)*) => {
-        $crate::api::chain!(@$operation ($call.$method$(::<$answer>)?($($argument)*)) $($rest)*)
-    };
-}
-
-macro_rules! optional {
-    [optional]
-    (@$operation:ident $parameter:ident $call:expr, $value:expr) => {
-        match ($value, $call) {
-            (Some(_), _) => {
-                let operation = concat!(stringify!($operation), "?", stringify!($parameter));
-                return Err($crate::Error::unsupported(operation, None));
-            }
-            (None, call) => call,
-        }
-    };
-}
-pub(crate) use {call, chain, optional};
-// Used only with documents that lack an operation.
-#[allow(unused_imports)]
-pub(crate) use unknown;
-"#;

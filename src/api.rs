@@ -66,9 +66,3 @@ pub mod events {
 }
 
 include!(concat!(env!("OUT_DIR"), "/client.rs"));
-include!(concat!(env!("OUT_DIR"), "/calls.rs"));
-
-/// What is left of an answer that carries nothing. Names its type, for operations that the document lacks.
-pub(crate) fn done(answer: Result<ResponseValue<()>, Error>) -> Result<(), Error> {
-    answer.map(drop)
-}

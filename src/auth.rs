@@ -322,8 +322,6 @@ impl UserHandle {
     /// As [`set_admin`](Self::set_admin).
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        let call = api.delete_user().user_id(&self.id).send();
-        let _: crate::api::ResponseValue<()> = call.await?;
-        Ok(())
+        api.delete_user().user_id(&self.id).send().await.map(drop)
     }
 }

@@ -1,6 +1,4 @@
 #![doc = include_str!("../README.md")]
-// What only operations use that a document lacks has no use there.
-#![cfg_attr(other_document, allow(unused_variables))]
 
 pub mod api;
 pub mod app;

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Client, Timestamp,
-    api::ResponseValue,
     error::Result,
     page::{elements, found},
 };
@@ -144,8 +143,6 @@ impl SystemPromptHandle {
     /// As [`rename`](Self::rename).
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
-        let call = api.delete_system_prompt().system_prompt_id(&self.id).send();
-        let _: ResponseValue<()> = call.await?;
-        Ok(())
+        api.delete_system_prompt().system_prompt_id(&self.id).send().await.map(drop)
     }
 }

@@ -59,8 +59,8 @@ async fn board_images(client: &Client, board_id: String, category: ImageCategory
     let call = api
         .list_all_board_image_names()
         .board_id(board_id)
-        .maybe_categories(Some(categories))
-        .maybe_is_intermediate(Some(false))
+        .categories(categories)
+        .is_intermediate(false)
         .send_as::<Vec<String>>();
     Ok(call.await?.into_iter().map(|name| json!({ "image_name": name })).collect())
 }

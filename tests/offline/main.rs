@@ -52,6 +52,7 @@ mod fuzz_corpus;
 mod handles;
 mod lowering;
 mod operations;
+mod other_document;
 mod public_api;
 mod reference_files;
 mod rest_requests;
