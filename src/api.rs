@@ -14,6 +14,8 @@
 //! # }
 //! ```
 //!
+//! An optional parameter has a second setter for values that may be missing: `maybe_limit(None)` sends no limit.
+//!
 //! What the document says wrongly is mended before generating; `openapi/README.md` tells what and why. Nodes, their
 //! outputs and model configurations are JSON values here, because every release and every custom node adds some: their
 //! types are data, in [`schema`](crate::schema).
