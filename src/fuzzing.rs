@@ -15,7 +15,7 @@ pub fn ledger(bytes: &[u8]) -> (Assets, Option<String>) {
 
 /// Whether a server's name is taken as the name of a local file.
 pub fn is_file_name(name: &str) -> bool {
-    download::checked_file_name(name).is_ok()
+    ["image/", "video/"].iter().any(|label| download::checked_file_name(name, label).is_ok())
 }
 
 /// Where a call of `asked` goes on after an answer with this `Location`, and what is said where it does not.

@@ -25,6 +25,8 @@ pub mod job;
 mod lenient;
 pub mod library;
 mod library_run;
+mod local_file;
+mod media;
 pub mod models;
 mod open_enum;
 pub mod outputs;

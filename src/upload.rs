@@ -13,6 +13,8 @@ use tokio_util::io::ReaderStream;
 
 use crate::{
     error::{Error, Result},
+    local_file,
+    media::{HEAD, Kind},
     transport::runtime,
 };
 
@@ -76,21 +78,27 @@ impl Upload {
     }
 
     async fn part(self, field: &'static str) -> Result<multipart::Part> {
-        /// So many bytes tell what a file is.
-        const HEAD: usize = 16;
         let (head, part) = match self.source {
             Source::Bytes(bytes) => {
                 let (head, length) = (bytes.slice(..bytes.len().min(HEAD)), bytes.len() as u64);
                 (head, multipart::Part::stream_with_length(Body::wrap_stream(pieces(bytes)), length))
             }
             Source::Path(path) => {
-                let failed = |error| Error::io("read", path.clone(), error);
-                let file = tokio::fs::File::open(&path).await.map_err(failed)?;
-                let metadata = file.metadata().await.map_err(failed)?;
-                if !metadata.is_file() {
-                    return Err(Error::invalid(field, format!("`{}` is not a file", path.display())));
-                }
-                streamed(file, Some(metadata.len()), HEAD).await.map_err(failed)?
+                let failed = |error: std::io::Error| match error.kind() {
+                    std::io::ErrorKind::InvalidInput => {
+                        Error::invalid(field, format!("`{}` is {error}", path.display()))
+                    }
+                    _ => Error::io("read", path.clone(), error),
+                };
+                let opened = path.clone();
+                let opened = tokio::task::spawn_blocking(move || {
+                    let file = local_file::open(&opened)?;
+                    let length = file.metadata()?.len();
+                    Ok((file, length))
+                });
+                let opened = opened.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                let (file, length) = opened.map_err(failed)?;
+                streamed(tokio::fs::File::from_std(file), Some(length), HEAD).await.map_err(failed)?
             }
             Source::Reader { reader, length } => {
                 let failed = |error| Error::io("read", self.name.clone(), error);
@@ -163,16 +171,8 @@ impl fmt::Debug for Upload {
 
 /// What a file is, by its first bytes, else by its name.
 fn guess(name: &str, head: &[u8]) -> String {
-    let at = |start: usize, bytes: &[u8]| head.get(start..).is_some_and(|rest| rest.starts_with(bytes));
-    let known = match () {
-        () if at(0, b"\x89PNG") => Some("image/png"),
-        () if at(0, b"\xff\xd8\xff") => Some("image/jpeg"),
-        () if at(0, b"GIF8") => Some("image/gif"),
-        () if at(0, b"RIFF") && at(8, b"WEBP") => Some("image/webp"),
-        () if at(4, b"ftyp") => Some("video/mp4"),
-        () => None,
-    };
-    known.map_or_else(|| mime_guess::from_path(name).first_or_octet_stream().to_string(), str::to_owned)
+    let by_name = || mime_guess::from_path(name).first_or_octet_stream().to_string();
+    Kind::of_bytes(head).map_or_else(by_name, |kind| kind.label().to_owned())
 }
 
 /// A multipart body under construction. A field that is set twice has the later value.

@@ -25,7 +25,7 @@ pub(crate) async fn report(page: &mut Page) -> Result {
     let url = serve()?;
     let client = Client::new(&*url)?;
     let folder = tempfile::tempdir()?;
-    let source = folder.path().join("source.jpg");
+    let source = folder.path().join("source.gif");
     std::fs::write(&source, vec![b'x'; SIZE])?;
     page.heading("Transfers");
     page.line(format!("Files of {} MiB over loopback, {PAIRS} pairs in turns; `curl` does the same work.", SIZE / MIB));
@@ -74,7 +74,7 @@ async fn by_us(client: &Client, download: bool, source: &Path, folder: &Path) ->
     if download {
         // `curl` does not wait for the disk either.
         let saved =
-            client.image(format!("{SIZE}.jpg")).download().durable(false).to_file(folder.join("ours.jpg")).await?;
+            client.image(format!("{SIZE}.gif")).download().durable(false).to_file(folder.join("ours.gif")).await?;
         if saved.bytes != SIZE as u64 {
             return Err(format!("{} bytes came", saved.bytes).into());
         }
@@ -89,9 +89,9 @@ fn by_curl(url: &str, download: bool, source: &Path, folder: &Path) -> Result<f6
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--fail", "-o"]);
     if download {
-        curl.arg(folder.join("curl.jpg")).arg(format!("{url}/api/v1/images/i/{SIZE}.jpg/full"));
+        curl.arg(folder.join("curl.gif")).arg(format!("{url}/api/v1/images/i/{SIZE}.gif/full"));
     } else {
-        curl.arg(folder.join("answer.json")).arg("-F").arg(format!("file=@{};type=image/jpeg", source.display()));
+        curl.arg(folder.join("answer.json")).arg("-F").arg(format!("file=@{};type=image/gif", source.display()));
         curl.arg(format!("{url}/api/v1/images/upload?image_category=user&is_intermediate=false"));
     }
     let status = curl.status()?;
@@ -129,8 +129,9 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         };
         let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
         if text.starts_with("get ") {
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {SIZE}\r\n\r\n");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncontent-length: {SIZE}\r\n\r\n");
             stream.write_all(head.as_bytes())?;
+            buffer[..6].copy_from_slice(b"GIF89a");
             let mut left = SIZE;
             while left > 0 {
                 let part = left.min(buffer.len());

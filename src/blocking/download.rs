@@ -31,10 +31,12 @@ mirror! {
     /// [`to_directory`](Self::to_directory) skips without.
     set fn collision(self, collision: Collision) -> Self;
     /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
-    /// metadata of the run that made it. It replaces an older one. Other files have none.
+    /// metadata of the run that made it. It replaces an older one of the same image or video, and no other file: where
+    /// there is one, nothing is downloaded. Other kinds of files have none.
     set fn sidecar(self, sidecar: bool) -> Self;
     /// Whether to wait until the disk has the file before it gets its name. Off without, as with other programs: a
-    /// loss of power moments later can then leave an empty or cut file. Nearly halves the speed of small files.
+    /// loss of power moments later can then leave an empty or cut file, of which later downloads say so. Nearly halves
+    /// the speed of small files.
     set fn durable(self, durable: bool) -> Self;
     /// Calls this at the start, after each piece, and so at the end.
     set fn progress(self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self;

@@ -2,18 +2,69 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::Collision;
-use crate::error::{Error, Result};
+use super::{Collision, content::Watch};
+use crate::{
+    error::{Error, Result},
+    local_file,
+};
 
 /// So many chunks wait for the disk at most.
 const CHUNKS_WAITING: usize = 16;
+
+/// What is at a path where a file is to be.
+#[derive(Debug)]
+pub(super) enum There {
+    Nothing,
+    /// A file of so many bytes that is whole, as far as it says of itself.
+    Whole(u64),
+}
+
+/// Looks at a file that is to stay, in part or whole.
+///
+/// It is never ours and half written: such files have names of their own. So one that is cut is somebody's, and an
+/// error: it may be all that is left of a picture, or what a loss of power left of a download. To take it for the
+/// picture would be as wrong as to replace it.
+pub(super) async fn look(path: &Path) -> Result<There> {
+    let metadata = match tokio::fs::symlink_metadata(path).await {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(There::Nothing),
+        Err(error) => return Err(Error::io("read", path, error)),
+    };
+    if !metadata.is_file() {
+        return Err(taken(path, "something that is no file has this name"));
+    }
+    let owned = path.to_owned();
+    let cut = joined(tokio::task::spawn_blocking(move || cut(&owned))).await;
+    match cut.map_err(|error| Error::io("read", path, error))? {
+        None => Ok(There::Whole(metadata.len())),
+        Some(cut) => Err(taken(path, &format!("a file of this name is there and stays; it {cut}"))),
+    }
+}
+
+/// The error of a place that another file has.
+pub(super) fn taken(path: &Path, problem: &str) -> Error {
+    Error::io("write", path, io::Error::new(ErrorKind::AlreadyExists, problem))
+}
+
+/// What is missing of a file.
+fn cut(path: &Path) -> io::Result<Option<String>> {
+    let mut file = local_file::open(path)?;
+    let mut watch = Watch::default();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(watch.cut()),
+            read => watch.feed(&buffer[..read]),
+        }
+    }
+}
 
 /// A file that is being written, next to where it will be. Gone when dropped, unless it was put in place.
 #[derive(Debug)]
@@ -103,7 +154,7 @@ impl Part {
             file.sync_all()?;
         }
         let mut path = target.to_owned();
-        let mut number = 1;
+        let mut number: u32 = 1;
         let kept = loop {
             match collision {
                 Collision::Overwrite => {
@@ -115,7 +166,7 @@ impl Part {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => match collision {
                         Collision::Skip => break true,
                         Collision::Rename => {
-                            number += 1;
+                            number = number.checked_add(1).ok_or(error)?;
                             path = numbered(target, number);
                         }
                         _ => return Err(error),

@@ -1,6 +1,7 @@
 //! Downloads of many files into one directory.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     future::{Future, IntoFuture},
     path::PathBuf,
     pin::Pin,
@@ -10,7 +11,11 @@ use std::{
 use futures::StreamExt as _;
 
 use super::{Collision, Download, DownloadProgress, Options, SavedFile, Source};
-use crate::{Client, batch::BatchFailure, error::Result};
+use crate::{
+    Client,
+    batch::{BatchFailure, distinct},
+    error::{Error, Result},
+};
 
 /// Downloads into a directory under construction; `.await` carries them out.
 ///
@@ -43,7 +48,7 @@ pub struct DownloadReport {
     pub saved: Vec<SavedFile>,
     /// Files that were there before.
     pub kept: Vec<SavedFile>,
-    /// Files that could not be downloaded. Nothing of them is on disk.
+    /// Files that could not be downloaded, and why. Nothing of them is on disk but what was there before.
     pub failed: Vec<BatchFailure>,
 }
 
@@ -115,12 +120,23 @@ impl DownloadMany {
     }
 
     async fn run(self) -> Result<DownloadReport> {
-        let mut results: Vec<_> = futures::stream::iter(self.sources().await?.into_iter().enumerate())
-            .map(|(index, source)| {
+        let mut taken = HashMap::new();
+        let mut sources = Vec::new();
+        for source in self.sources().await? {
+            sources.push((self.twin(&source, &mut taken), source));
+        }
+        let mut results: Vec<_> = futures::stream::iter(sources.into_iter().enumerate())
+            .map(|(index, (twin, source))| {
                 let name = source.name().to_owned();
                 let download = Download { client: self.client.clone(), source, options: self.options.clone() };
                 let saving = download.to_directory(self.directory.clone());
-                async move { (index, name, saving.await) }
+                async move {
+                    let saved = match twin {
+                        None => saving.await,
+                        Some(twin) => Err(Error::invalid(format!("name {name:?}"), twin)),
+                    };
+                    (index, name, saved)
+                }
             })
             .buffer_unordered(self.parallel)
             .collect()
@@ -137,6 +153,19 @@ impl DownloadMany {
         Ok(report)
     }
 
+    /// What is wrong with a file that would be taken for another of this download, or replace it: two images of one
+    /// thumbnail's name, and names that differ in upper and lower case only, which many file systems take for one.
+    fn twin(&self, source: &Source, taken: &mut HashMap<String, String>) -> Option<String> {
+        let file = source.file_name().filter(|_| self.options.collision != Some(Collision::Rename))?;
+        match taken.entry(file.to_lowercase()) {
+            Entry::Occupied(first) => Some(format!("gives the same file as {:?}; download it by itself", first.get())),
+            Entry::Vacant(free) => {
+                free.insert(source.name().to_owned());
+                None
+            }
+        }
+    }
+
     async fn sources(&self) -> Result<Vec<Source>> {
         let image = |name| if self.thumbnails { Source::ImageThumbnail(name) } else { Source::Image(name) };
         let video = |name| if self.thumbnails { Source::VideoThumbnail(name) } else { Source::Video(name) };
@@ -145,7 +174,7 @@ impl DownloadMany {
             What::Videos(names) => names.iter().cloned().map(video).collect(),
             What::Board(board) => {
                 let names = self.client.images().list().board(board).intermediate(false).names().await?;
-                names.image_names.into_iter().map(image).collect()
+                distinct(names.image_names).into_iter().map(image).collect()
             }
         })
     }

@@ -1,9 +1,10 @@
 //! Downloads: to memory, to a file, to a directory.
 //!
-//! A file appears whole or not at all. It is written under a passing name beside its place, checked (length, end of a
-//! PNG, WebP or zip file), synced and renamed; after a failure, or when the future is dropped, nothing of it stays.
-//! (A killed process cannot clean up: it may leave files `.<uuid>.part`.) Names from the server are checked before they
-//! become names of files. Memory use does not depend on the size of files.
+//! A file appears whole or not at all. It is written under a passing name beside its place, checked (length, kind, end
+//! of a PNG, WebP or zip file), synced and renamed; after a failure, or when the future is dropped, nothing of it stays.
+//! (A killed process cannot clean up: it may leave files `.<uuid>.part`.) Names from the server become names of files
+//! only if they are plain and end as those of media files do. Files that are there stay, unless they are to be replaced
+//! by [`Collision::Overwrite`]. Memory use does not depend on the size of files.
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
@@ -21,6 +22,7 @@ mod content;
 mod file;
 mod many;
 mod name;
+mod sidecar;
 mod transfer;
 
 pub(crate) use file::{parent, sync_directory};
@@ -35,16 +37,15 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     Client,
     api::{ByteStream, ResponseValue},
     error::{Error, Result},
+    media::{HEAD, Kind},
 };
-use content::Watch;
-use file::Writer;
+use file::{There, Writer};
 use transfer::Transfer;
 
 /// What to do where a file of that name is there already.
@@ -53,7 +54,8 @@ use transfer::Transfer;
 pub enum Collision {
     /// Replace it.
     Overwrite,
-    /// Keep it and download nothing. A PNG, WebP or zip file that is not whole is replaced.
+    /// Keep it and download nothing. It is never replaced: a file that is empty, or is a PNG, WebP or zip file and cut,
+    /// stays too, and is an error that says so, because it is not the file that was wanted.
     Skip,
     /// Write `name (2).png`, `name (3).png`, …
     Rename,
@@ -77,7 +79,7 @@ pub struct DownloadProgress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavedFile {
-    /// Name on the server.
+    /// Name on the server; empty for a zip file that was there before, as the server was not asked for one.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
@@ -138,14 +140,16 @@ impl Download {
     }
 
     /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
-    /// metadata of the run that made it. It replaces an older one. Other files have none.
+    /// metadata of the run that made it. It replaces an older one of the same image or video, and no other file: where
+    /// there is one, nothing is downloaded. Other kinds of files have none.
     pub fn sidecar(mut self, sidecar: bool) -> Self {
         self.options.sidecar = sidecar;
         self
     }
 
     /// Whether to wait until the disk has the file before it gets its name. Off without, as with other programs: a loss
-    /// of power moments later can then leave an empty or cut file. Nearly halves the speed of small files.
+    /// of power moments later can then leave an empty or cut file, of which later downloads say so. Nearly halves the
+    /// speed of small files.
     pub fn durable(mut self, durable: bool) -> Self {
         self.options.durable = durable;
         self
@@ -197,46 +201,107 @@ impl Download {
     /// # Cancel safety
     /// Dropping the future leaves the whole file or nothing.
     pub async fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile> {
-        self.save(path.as_ref(), Collision::Overwrite).await
+        self.save(path.as_ref(), Collision::Overwrite, None, None).await
     }
 
     /// Writes the file into this directory, which is made if it does not exist, under its name on the server.
     ///
     /// # Errors
-    /// As [`to_file`](Self::to_file), and [`Error::InvalidInput`] if the name is no plain file name.
+    /// As [`to_file`](Self::to_file), and [`Error::InvalidInput`] if the name is no plain name of a media file,
+    /// [`Error::Body`] if the file is of another kind than its name says. [`to_file`](Self::to_file) takes any name from
+    /// its caller.
     pub async fn to_directory(self, directory: impl AsRef<Path>) -> Result<SavedFile> {
-        let file_name = self.source.file_name();
-        let path = directory.as_ref().join(name::file_name(&file_name)?);
-        let failed = |error| Error::io("create", directory.as_ref(), error);
-        tokio::fs::create_dir_all(directory.as_ref()).await.map_err(failed)?;
-        self.save(&path, Collision::Skip).await
+        let directory = directory.as_ref();
+        let (name, begun) = match self.source.file_name() {
+            Some(name) => (name, None),
+            None => {
+                let begun = self.begin().await?;
+                let kind = begun.transfer.kind().ok_or_else(|| begun.transfer.fault("is of no known kind".into()))?;
+                (format!("{}.{}", self.source.name(), kind.ending()), Some(begun))
+            }
+        };
+        let path = directory.join(name::file_name(&name, self.source.expected())?);
+        let failed = |error| Error::io("create", directory, error);
+        tokio::fs::create_dir_all(directory).await.map_err(failed)?;
+        self.save(&path, Collision::Skip, Kind::of_name(&name), begun).await
     }
 
-    async fn save(self, path: &Path, otherwise: Collision) -> Result<SavedFile> {
+    /// `kind` is what the name of the file says, where the server gave it.
+    async fn save(
+        &self,
+        path: &Path,
+        otherwise: Collision,
+        kind: Option<Kind>,
+        begun: Option<Begun>,
+    ) -> Result<SavedFile> {
         let collision = self.options.collision.unwrap_or(otherwise);
-        let saved = match existing(path, collision).await? {
-            Some(bytes) => self.saved(path.to_owned(), bytes, true),
-            None => self.transfer(path, collision).await?,
+        let beside = sidecar::path_of(&self.source, path).filter(|_| self.options.sidecar);
+        if let Some(length) = stays(path, collision).await? {
+            // There is nothing to add to a file that has something beside it.
+            if let Some(beside) = beside
+                && tokio::fs::symlink_metadata(&beside).await.is_err()
+            {
+                let text = sidecar::text(&self.client, &self.source).await?;
+                sidecar::write(&beside, self.source.name(), text, self.options.durable).await?;
+            }
+            return Ok(self.saved(path.to_owned(), length, true));
+        }
+        // All that can fail of the description fails before the file is there.
+        let text = match &beside {
+            Some(beside) => {
+                if collision != Collision::Rename {
+                    sidecar::check(beside, self.source.name()).await?;
+                }
+                Some(sidecar::text(&self.client, &self.source).await?)
+            }
+            None => None,
         };
-        if self.options.sidecar {
-            self.save_sidecar(&saved).await?;
+        let begun = match begun {
+            Some(begun) => begun,
+            None => self.begin().await?,
+        };
+        let saved = self.transfer(path, collision, kind, begun).await?;
+        if let (Some(text), Some(beside)) = (text, sidecar::path_of(&self.source, &saved.path)) {
+            sidecar::write(&beside, self.source.name(), text, self.options.durable).await?;
         }
         Ok(saved)
     }
 
-    async fn transfer(&self, path: &Path, collision: Collision) -> Result<SavedFile> {
-        // A file that is there and not whole is replaced.
-        let collision = match collision {
-            Collision::Skip if tokio::fs::symlink_metadata(path).await.is_ok() => Collision::Overwrite,
-            other => other,
-        };
-        let mut transfer = self.open(LIMIT).await?;
+    async fn transfer(&self, path: &Path, collision: Collision, kind: Option<Kind>, begun: Begun) -> Result<SavedFile> {
+        let Begun { mut transfer, first } = begun;
+        if let (Some(named), found) = (kind, transfer.kind())
+            && found != kind
+        {
+            let found = found.map_or("of no known kind", Kind::described);
+            return Err(transfer.fault(format!("is {found}, though its name is that of {}", named.described())));
+        }
         let mut writer = Writer::create(path).await?;
+        for chunk in first {
+            writer.write(chunk).await?;
+        }
         while let Some(chunk) = self.next(&mut transfer).await? {
             writer.write(chunk).await?;
         }
         let placed = writer.place(collision, self.options.durable).await?;
-        Ok(self.saved(placed.path, transfer.received(), placed.kept))
+        let length = match placed.kept {
+            // It came there while this was under way.
+            true => stays(&placed.path, collision).await?.unwrap_or(0),
+            false => transfer.received(),
+        };
+        Ok(self.saved(placed.path, length, placed.kept))
+    }
+
+    /// The answer, and so much of it that its kind is known.
+    async fn begin(&self) -> Result<Begun> {
+        let mut transfer = self.open(LIMIT).await?;
+        let mut first = Vec::new();
+        while transfer.received() < HEAD as u64 {
+            match self.next(&mut transfer).await? {
+                Some(chunk) => first.push(chunk),
+                None => break,
+            }
+        }
+        Ok(Begun { transfer, first })
     }
 
     fn saved(&self, path: PathBuf, bytes: u64, kept: bool) -> SavedFile {
@@ -264,29 +329,24 @@ impl Download {
             progress(&DownloadProgress { name, received: transfer.received(), total: transfer.total() });
         }
     }
+}
 
-    async fn save_sidecar(&self, saved: &SavedFile) -> Result<()> {
-        let Some(path) = sidecar(&self.source, &saved.path) else { return Ok(()) };
-        // There is nothing to add to a file that has one.
-        if saved.kept && tokio::fs::symlink_metadata(&path).await.is_ok() {
-            return Ok(());
-        }
-        let text = format!("{:#}\n", self.description().await?);
-        write_file(&path, text.into()).await
+/// A transfer that has begun.
+struct Begun {
+    transfer: Transfer,
+    first: Vec<Bytes>,
+}
+
+/// The length of a file that is there and is kept instead of a new one.
+pub(crate) async fn stays(path: &Path, collision: Collision) -> Result<Option<u64>> {
+    if !matches!(collision, Collision::Skip | Collision::Error) {
+        return Ok(None);
     }
-
-    /// What the server knows about an image or a video, all of it.
-    async fn description(&self) -> Result<Value> {
-        let api = self.client.api();
-        let name = self.source.name();
-        if matches!(self.source, Source::Video(_) | Source::VideoThumbnail(_)) {
-            let video: Value = api.get_video_dto().video_name(name).send_as().await?;
-            let metadata: Value = api.get_video_metadata().video_name(name).send_as().await?;
-            return Ok(json!({ "video": video, "metadata": metadata }));
-        }
-        let image: Value = api.get_image_dto().image_name(name).send_as().await?;
-        let metadata: Value = api.get_image_metadata().image_name(name).send_as().await?;
-        Ok(json!({ "image": image, "metadata": metadata }))
+    match (collision, file::look(path).await) {
+        (Collision::Error, Ok(There::Whole(_))) => Err(file::taken(path, "a file of this name is there")),
+        (_, Ok(There::Nothing)) => Ok(None),
+        (_, Ok(There::Whole(length))) => Ok(Some(length)),
+        (_, Err(error)) => Err(error),
     }
 }
 
@@ -316,47 +376,3 @@ const LIMIT_IN_MEMORY: u64 = 256 * 1024 * 1024;
 
 /// Longest file on disk, without other orders: enough for any, and no disk is filled without end.
 const LIMIT: u64 = 64 * 1024 * 1024 * 1024;
-
-fn sidecar(source: &Source, path: &Path) -> Option<PathBuf> {
-    let described =
-        matches!(source, Source::Image(_) | Source::ImageThumbnail(_) | Source::Video(_) | Source::VideoThumbnail(_));
-    let mut name = path.file_name().filter(|_| described)?.to_owned();
-    name.push(".json");
-    Some(path.with_file_name(name))
-}
-
-/// Length of a whole file that is there, where that matters.
-async fn existing(path: &Path, collision: Collision) -> Result<Option<u64>> {
-    if !matches!(collision, Collision::Skip | Collision::Error) {
-        return Ok(None);
-    }
-    let failed = |error| Error::io("read", path, error);
-    let metadata = match tokio::fs::symlink_metadata(path).await {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    if collision == Collision::Error {
-        return Err(Error::io("write", path, std::io::ErrorKind::AlreadyExists.into()));
-    }
-    if !metadata.is_file() {
-        return Err(Error::io("write", path, std::io::Error::other("something that is no file has this name")));
-    }
-    let owned = path.to_owned();
-    let whole = tokio::task::spawn_blocking(move || is_whole(&owned)).await;
-    let whole = whole.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed)?;
-    Ok(whole.then_some(metadata.len()))
-}
-
-fn is_whole(path: &Path) -> std::io::Result<bool> {
-    use std::io::Read as _;
-    let mut file = std::fs::File::open(path)?;
-    let mut watch = Watch::default();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(watch.fault("").is_none()),
-            read => watch.feed(&buffer[..read]),
-        }
-    }
-}

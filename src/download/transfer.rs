@@ -11,6 +11,7 @@ use crate::{
     Client,
     api::{ByteStream, ResponseValue},
     error::{Error, Result, reason},
+    media::Kind,
 };
 
 /// What to download.
@@ -41,15 +42,15 @@ impl Source {
         }
     }
 
-    /// Name of a file for it, not checked yet. Thumbnails are WebP images.
-    pub(super) fn file_name(&self) -> String {
+    /// Name of a file for it, not checked yet. `None` where the bytes must tell how it ends: the pictures of workflows,
+    /// models and style presets are WebP images, and those that InvokeAI ships PNG images, all labelled image/png.
+    pub(super) fn file_name(&self) -> Option<String> {
         let name = self.name();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         match self {
-            Self::Image(_) | Self::Video(_) | Self::Zip(_) => name.to_owned(),
-            Self::ImageThumbnail(_) | Self::VideoThumbnail(_) => format!("{stem}.webp"),
-            Self::WorkflowThumbnail(_) | Self::StylePresetImage(_) => format!("{name}.webp"),
-            Self::ModelImage(_) => format!("{name}.png"),
+            Self::Image(_) | Self::Video(_) | Self::Zip(_) => Some(name.to_owned()),
+            Self::ImageThumbnail(_) | Self::VideoThumbnail(_) => Some(format!("{stem}.webp")),
+            Self::WorkflowThumbnail(_) | Self::StylePresetImage(_) | Self::ModelImage(_) => None,
         }
     }
 
@@ -66,7 +67,8 @@ impl Source {
         }
     }
 
-    fn expected(&self) -> &'static str {
+    /// What the content type of such files begins with.
+    pub(super) fn expected(&self) -> &'static str {
         match self {
             Self::Video(_) => "video/",
             Self::Zip(_) => "application/zip",
@@ -98,6 +100,7 @@ pub(super) struct Transfer {
     total: Option<u64>,
     limit: u64,
     watch: Watch,
+    ended: bool,
 }
 
 impl Transfer {
@@ -119,7 +122,8 @@ impl Transfer {
     ) -> Result<Self> {
         let (label, total) = (label(answer.headers()), length(answer.headers()));
         let body = answer.into_inner().into_inner();
-        let transfer = Self { client: client.clone(), operation, body, label, total, limit, watch: Watch::default() };
+        let (client, watch) = (client.clone(), Watch::default());
+        let transfer = Self { client, operation, body, label, total, limit, watch, ended: false };
         transfer.within_limit(total.unwrap_or(0))?;
         Ok(transfer)
     }
@@ -132,11 +136,19 @@ impl Transfer {
         self.watch.length()
     }
 
+    /// What the bytes are, by those that have come.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.watch.kind()
+    }
+
     /// The next bytes; `None` at the end of a file that is whole.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.ended {
+            return Ok(None);
+        }
         match self.body.next().await {
             Some(Ok(chunk)) => {
-                self.within_limit(self.received() + chunk.len() as u64)?;
+                self.within_limit(self.received().saturating_add(chunk.len() as u64))?;
                 self.watch.feed(&chunk);
                 Ok(Some(chunk))
             }
@@ -147,7 +159,10 @@ impl Transfer {
                 let cause = reason(&error);
                 Err(self.fault(format!("was cut off after {} bytes: {cause}", self.received())))
             }
-            None => self.end().map(|()| None),
+            None => {
+                self.ended = true;
+                self.end().map(|()| None)
+            }
         }
     }
 
@@ -170,7 +185,7 @@ impl Transfer {
         }
     }
 
-    fn fault(&self, problem: String) -> Error {
+    pub(super) fn fault(&self, problem: String) -> Error {
         Error::Body { operation: self.operation, problem }
     }
 }

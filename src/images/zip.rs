@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Client, deadline,
-    download::{Collision, Download, SavedFile, Source},
+    download::{self, Collision, Download, SavedFile, Source},
     error::{Error, Result},
 };
 
@@ -111,6 +111,12 @@ impl ZipDownload {
     }
 
     async fn run(&self, to: To) -> Result<Got> {
+        if let To::File(path) = &to
+            && let Some(bytes) = download::stays(path, self.collision).await?
+        {
+            // It has no name on the server, where nothing was made.
+            return Ok(Got::File(SavedFile { name: String::new(), path: path.clone(), bytes, kept: true }));
+        }
         self.check().await?;
         let deadline = deadline::after(self.timeout);
         let mut news = News::of(&self.client).await;

@@ -5,6 +5,7 @@ use super::json::{At, MAX_BYTES, MAX_DEPTH, Misfit, is_deeper_than, is_version};
 use super::table::Set;
 use super::text::{Source, Text};
 use super::{migrate, png_text, read};
+use crate::local_file;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
@@ -131,12 +132,13 @@ impl From<Misfit> for DefinitionError {
 }
 
 impl WorkflowDefinition {
-    /// Reads a file: an exported workflow, or a PNG image made by InvokeAI that carries one.
+    /// Reads a file: an exported workflow, or a PNG image made by InvokeAI that carries one. Standard input may be given
+    /// by its name, `/dev/stdin`; other pipes and devices are refused, as they might never end.
     ///
     /// # Errors
     /// If the file cannot be read, or holds nothing the editor would load.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, DefinitionError> {
-        Self::from_reader(std::fs::File::open(path)?)
+        Self::from_reader(local_file::open_or_inherited(path.as_ref())?)
     }
 
     /// Reads a stream to its end: a workflow or a PNG image, as [`from_path`](Self::from_path).

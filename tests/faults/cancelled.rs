@@ -142,11 +142,13 @@ async fn a_wait_dropped_anywhere_changes_nothing() {
     }
 }
 
-const LENGTH: usize = 12;
+const WHOLE: &str = "GIF89a000000";
+
+const LENGTH: usize = WHOLE.len();
 
 #[tokio::test]
 async fn a_download_dropped_anywhere_leaves_the_whole_file_or_what_was_there() {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {LENGTH}\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncontent-length: {LENGTH}\r\n\r\nGIF89a");
     for old in [None, Some("an old file")] {
         let mut dropped = 0;
         for polls in 0..=MANY {
@@ -154,25 +156,25 @@ async fn a_download_dropped_anywhere_leaves_the_whole_file_or_what_was_there() {
             let server = RawServer::start(vec![Act::Drip(head.clone(), Duration::from_millis(1))]).await;
             let client = builder(&server.url).build().unwrap();
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("a.jpg");
+            let path = folder.path().join("a.gif");
             if let Some(old) = old {
                 fs::write(&path, old).unwrap();
             }
-            let download = client.image("a.jpg").download().collision(Collision::Overwrite).durable(true);
+            let download = client.image("a.gif").download().collision(Collision::Overwrite).durable(true);
             let end = polled(polls, HOLDS[0], Box::pin(download.clone().to_directory(folder.path()))).await;
             let left = without_parts(folder.path()).await;
             let text = fs::read_to_string(&path).ok();
-            let is_whole = text.as_deref().is_some_and(|text| text == "0".repeat(LENGTH));
+            let is_whole = text.as_deref().is_some_and(|text| text == WHOLE);
             assert!(is_whole || text.as_deref() == old, "{polls} polls: {text:?}");
-            assert!(left.iter().all(|name| name == "a.jpg"), "{polls} polls: {left:?}");
+            assert!(left.iter().all(|name| name == "a.gif"), "{polls} polls: {left:?}");
             if let Some(end) = end {
                 assert!(is_whole && end.unwrap().path == path);
                 break;
             }
             dropped += 1;
             download.to_directory(folder.path()).await.unwrap();
-            assert_eq!(fs::read(&path).unwrap(), vec![b'0'; LENGTH], "{polls} polls");
-            assert_eq!(without_parts(folder.path()).await, ["a.jpg"]);
+            assert_eq!(fs::read_to_string(&path).unwrap(), WHOLE, "{polls} polls");
+            assert_eq!(without_parts(folder.path()).await, ["a.gif"]);
         }
         assert!(dropped > 5, "it was dropped {dropped} times");
     }

@@ -69,7 +69,8 @@ impl Drop for Mounted {
 }
 
 async fn pictures(length: usize) -> RawServer {
-    RawServer::start(vec![Act::Answer(whole("200 OK", "image/jpeg", &"7".repeat(length)))]).await
+    RawServer::start(vec![Act::Answer(whole("200 OK", "image/gif", &format!("GIF89a{}", "7".repeat(length - 6))))])
+        .await
 }
 
 /// A server that takes every image.
@@ -93,17 +94,17 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     // Downloads.
     let server = pictures(300_000).await;
     let client = builder(&server.url).build().unwrap();
-    let path = directory.join("a.jpg");
+    let path = directory.join("a.gif");
     fs::write(&path, "an old file").unwrap();
     for collision in [Collision::Overwrite, Collision::Rename] {
-        let download = client.image("a.jpg").download().collision(collision);
+        let download = client.image("a.gif").download().collision(collision);
         assert_io(&download.to_directory(directory).await.unwrap_err(), "cannot write `");
-        assert_eq!(without_parts(directory).await, ["a.jpg"]);
+        assert_eq!(without_parts(directory).await, ["a.gif"]);
         assert_eq!(fs::read_to_string(&path).unwrap(), "an old file");
     }
-    let report = client.images().download(["b.jpg", "c.jpg"], directory).await.unwrap();
+    let report = client.images().download(["b.gif", "c.gif"], directory).await.unwrap();
     assert_eq!((report.saved.len(), report.failed.len()), (0, 2));
-    assert_eq!(without_parts(directory).await, ["a.jpg"]);
+    assert_eq!(without_parts(directory).await, ["a.gif"]);
 
     // The ledger: what cannot be recorded is not sent.
     let server = FakeInvokeAi::start().await;
@@ -174,8 +175,8 @@ async fn child_with_small_files() {
 async fn a_writer_without_room_is_an_error() {
     let server = pictures(10).await;
     let mut full = tokio::fs::OpenOptions::new().write(true).open("/dev/full").await.unwrap();
-    let download = builder(&server.url).build().unwrap().image("a.jpg").download();
-    assert_io(&download.write_to(&mut full).await.unwrap_err(), "cannot write `a.jpg`");
+    let download = builder(&server.url).build().unwrap().image("a.gif").download();
+    assert_io(&download.write_to(&mut full).await.unwrap_err(), "cannot write `a.gif`");
 }
 
 /// Neither a ledger that never ends nor one that is a directory holds anybody up.
@@ -194,12 +195,12 @@ async fn unwritable(directory: &Path) {
     let before = names_in(directory);
     let server = pictures(10).await;
     let client = builder(&server.url).build().unwrap();
-    let download = || client.image("a.jpg").download();
+    let download = || client.image("a.gif").download();
     assert_io(&download().to_directory(directory).await.unwrap_err(), "cannot write `");
     assert_io(&download().to_directory(directory.join("new")).await.unwrap_err(), "cannot create `");
-    let error = download().to_file(directory.join("b.jpg")).await.unwrap_err();
-    assert_io(&error, "b.jpg`");
-    let report = client.images().download(["a.jpg", "b.jpg"], directory).await.unwrap();
+    let error = download().to_file(directory.join("b.gif")).await.unwrap_err();
+    assert_io(&error, "b.gif`");
+    let report = client.images().download(["a.gif", "b.gif"], directory).await.unwrap();
     assert_eq!((report.saved.len(), report.failed.len()), (0, 2));
 
     // Refused before anything is sent, not after.
@@ -249,8 +250,8 @@ async fn a_path_below_a_file_takes_nothing() {
     fs::write(&file, "text").unwrap();
     let server = pictures(10).await;
     let client = builder(&server.url).build().unwrap();
-    assert_io(&client.image("a.jpg").download().to_directory(&file).await.unwrap_err(), "cannot create `");
-    assert_io(&client.image("a.jpg").download().to_file(file.join("a.jpg")).await.unwrap_err(), "cannot write `");
+    assert_io(&client.image("a.gif").download().to_directory(&file).await.unwrap_err(), "cannot create `");
+    assert_io(&client.image("a.gif").download().to_file(file.join("a.gif")).await.unwrap_err(), "cannot write `");
     assert_io(&builder(&server.url).ledger(file.join("ledger")).build().unwrap_err(), "cannot open the ledger `");
     assert_eq!(fs::read_to_string(&file).unwrap(), "text");
 }

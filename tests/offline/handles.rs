@@ -143,7 +143,7 @@ async fn files_that_are_not_whole_leave_nothing() {
         ("a text", file(b"sorry".to_vec(), "text/plain"), "is `text/plain`, not `image/"),
         ("the server's web page", file(b"<html>".to_vec(), "text/html"), "text/html"),
         ("nothing", file(Vec::new(), "image/png"), "is empty"),
-        ("half a WebP image", file(b"RIFF\xff\0\0\0WEBPVP8 ".to_vec(), "image/webp"), "263 bytes"),
+        ("half a WebP image", file(b"RIFF\xff\0\0\0WEBPVP8 ".to_vec(), "image/webp"), "is a WebP image, though"),
     ] {
         let (server, client) = mock().await;
         on(&server, "GET", "/api/v1/images/i/a.png/full", answer).await;
@@ -158,7 +158,7 @@ async fn files_that_are_not_whole_leave_nothing() {
 
 #[tokio::test]
 async fn broken_slow_and_endless_bodies_leave_nothing() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\n";
     let announced = format!("{head}content-length: 1000\r\n\r\n");
     for (what, act, limit, says) in [
         ("cut", Act::AnswerAndClose(format!("{announced}short")), None, "cut off after 5 bytes"),
@@ -169,13 +169,18 @@ async fn broken_slow_and_endless_bodies_leave_nothing() {
             "cut off after 5 bytes",
         ),
         ("stalled", Act::Stall(format!("{announced}short")), None, "no answer in time"),
-        ("endless", Act::Endless(format!("{head}\r\n")), Some(3_000_000), "longer than the limit of 3000000 bytes"),
+        (
+            "endless",
+            Act::Endless(format!("{head}\r\nGIF89a")),
+            Some(3_000_000),
+            "longer than the limit of 3000000 bytes",
+        ),
         ("too long by its own words", Act::Stall(announced.clone()), Some(999), "longer than the limit of 999 bytes"),
     ] {
         let server = RawServer::start(vec![act]).await;
         let client = quick(&server.url);
         let directory = tempfile::tempdir().unwrap();
-        let mut download = client.image("a.jpg").download();
+        let mut download = client.image("a.gif").download();
         if let Some(limit) = limit {
             download = download.limit(limit);
         }
@@ -187,13 +192,13 @@ async fn broken_slow_and_endless_bodies_leave_nothing() {
 
 #[tokio::test]
 async fn a_download_that_is_dropped_leaves_nothing() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: 1000\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncontent-length: 1000\r\n\r\n";
     let server = RawServer::start(vec![Act::Drip(head.into(), Duration::from_millis(20))]).await;
     let directory = tempfile::tempdir().unwrap();
     let received = Arc::new(Mutex::new(0));
     let seen = received.clone();
     let download = quick(&server.url)
-        .image("a.jpg")
+        .image("a.gif")
         .download()
         .progress(move |progress| *seen.lock().unwrap() = progress.received)
         .to_directory(directory.path());
@@ -231,13 +236,17 @@ async fn a_directory_gets_only_what_is_missing() {
     assert!(report.failed[0].error.as_ref().unwrap().is_not_found() && !report.is_success());
     assert_eq!((names_in(directory.path()), full().await), (names[..3].map_to_strings(), 4));
 
-    // A file cut by somebody else is made whole; the others stay.
+    // A file cut by somebody else is told of, and stays as the others do.
     fs::write(directory.path().join("b.png"), &png(1000)[..500]).unwrap();
     let report = sync().await.unwrap();
-    assert_eq!((report.saved.len(), report.kept.len()), (1, 2));
-    assert_eq!((report.saved[0].name.as_str(), report.saved[0].bytes), ("b.png", 1020));
-    assert_eq!(fs::read(directory.path().join("b.png")).unwrap(), png(1000));
-    assert_eq!(full().await, 4 + 2);
+    assert_eq!((report.saved.len(), report.kept.len(), report.failed.len()), (0, 2, 2));
+    let error = report.failed[0].error.as_ref().unwrap().to_string();
+    assert!(error.contains("is there and stays; it is a PNG image without an end"), "{error}");
+    assert_eq!(fs::read(directory.path().join("b.png")).unwrap(), png(1000)[..500]);
+    assert_eq!(full().await, 4 + 1);
+    fs::remove_file(directory.path().join("b.png")).unwrap();
+    assert_eq!(sync().await.unwrap().saved[0].name, "b.png");
+    assert_eq!(full().await, 4 + 1 + 2);
 
     // What is there gets the sidecar that it lacks.
     let report = sync().sidecar(true).await.unwrap();
@@ -245,7 +254,8 @@ async fn a_directory_gets_only_what_is_missing() {
     let sidecar: Value = serde_json::from_slice(&fs::read(directory.path().join("a.png.json")).unwrap()).unwrap();
     assert_eq!((&sidecar["image"]["image_name"], &sidecar["metadata"]["seed"]), (&json!("a.png"), &json!(7)));
     assert_eq!(names_in(directory.path()).len(), 6);
-    assert_eq!(full().await, 4 + 2 + 1);
+    // Of one that is gone there is no description, and the file is not asked for.
+    assert_eq!(full().await, 4 + 1 + 2);
 
     // Something that is no file is never replaced.
     fs::create_dir(directory.path().join("dir.png")).unwrap();

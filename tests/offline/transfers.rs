@@ -16,7 +16,7 @@ use crate::common::{alone::is_alone, skip};
 
 const MIB: usize = 1024 * 1024;
 
-/// Serves `/api/v1/images/i/<bytes>.jpg/full`: so many bytes, as fast as they are taken, from one buffer.
+/// Serves `/api/v1/images/i/<bytes>.gif/full`: so many bytes, as fast as they are taken, from one buffer.
 fn serve() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -29,7 +29,8 @@ fn serve() -> String {
 }
 
 fn answer(mut stream: TcpStream) -> std::io::Result<()> {
-    let buffer = vec![b'x'; 256 * 1024];
+    let mut buffer = vec![b'x'; 256 * 1024];
+    buffer[..6].copy_from_slice(b"GIF89a");
     let mut request = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -40,10 +41,10 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
             }
         }
         let line = String::from_utf8_lossy(&request).into_owned();
-        let name = line.split('/').find(|part| part.ends_with(".jpg")).unwrap_or_default();
-        let length: usize = name.trim_end_matches(".jpg").split('-').next_back().unwrap_or_default().parse().unwrap();
+        let name = line.split('/').find(|part| part.ends_with(".gif")).unwrap_or_default();
+        let length: usize = name.trim_end_matches(".gif").split('-').next_back().unwrap_or_default().parse().unwrap();
         request.clear();
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncontent-length: {length}\r\n\r\n");
         stream.write_all(head.as_bytes())?;
         let mut left = length;
         while left > 0 {
@@ -95,7 +96,7 @@ async fn large_files_come_as_fast_as_with_curl_and_in_little_memory() {
     let url = serve();
     let client = Client::new(&*url).unwrap();
     for (length, count) in [(5 * MIB, 40), (1024 * MIB, 1)] {
-        let names: Vec<_> = (0..count).map(|number| format!("{number}-{length}.jpg")).collect();
+        let names: Vec<_> = (0..count).map(|number| format!("{number}-{length}.gif")).collect();
         let directory = tempfile::tempdir().unwrap();
         // Once before, for connections, buffers and the disk's cache.
         let warm = ours(&client, &names[..1], directory.path(), false).await;

@@ -1,0 +1,42 @@
+//! Files of this machine that are read.
+
+use std::{
+    fs::{self, File, FileType},
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+/// Opens a file to read it.
+///
+/// Anything else is refused, by [`ErrorKind::InvalidInput`], before it is opened: a pipe to which nobody writes keeps
+/// whoever opens it for ever, and a device may do anything.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    match kind.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, format!("not a file but {}", described(kind)))),
+    }
+}
+
+/// As [`open`], and takes what whoever started this program has opened for it: its standard input, or the pipe that a
+/// shell makes of `<(command)`. Reading such ends as reading from standard input does.
+pub(crate) fn open_or_inherited(path: &Path) -> io::Result<File> {
+    let inherited = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|place| path.starts_with(place));
+    if inherited { File::open(path) } else { open(path) }
+}
+
+#[cfg(unix)]
+fn described(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    match () {
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn described(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a directory" } else { "something else" }
+}
