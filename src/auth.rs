@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Client, Timestamp,
     error::Result,
-    page::{elements, found},
+    page::{RawList, elements, found},
     transport::Token,
 };
 
@@ -220,8 +220,8 @@ impl Auth {
     /// Any error of a call.
     pub async fn users(&self) -> Result<Vec<Result<User>>> {
         let api = self.client.api();
-        let users: Vec<Value> = api.list_users().send_as().await?;
-        Ok(elements("list_users", "users", users))
+        let users: RawList = api.list_users().send_as().await?;
+        elements("list_users", "users", users)
     }
 
     /// Makes a user.

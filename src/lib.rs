@@ -45,6 +45,7 @@ mod timestamp;
 mod transport;
 mod upload;
 pub mod videos;
+mod weight;
 pub mod workflow;
 
 pub use batch::{BatchFailure, BatchOutcome};

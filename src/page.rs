@@ -4,11 +4,12 @@ use std::future::Future;
 
 use futures::{Stream, StreamExt as _};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{
     error::{Error, Result, excerpt},
-    lenient,
+    lenient::{self, Misfit},
+    weight::{self, Meter},
 };
 
 /// One page of a list.
@@ -42,7 +43,12 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Whether entries come after this page. An empty page is the last one.
     pub fn has_next(&self) -> bool {
-        !self.items.is_empty() && self.offset + (self.items.len() as u64) < self.total
+        !self.items.is_empty() && self.next_offset() < self.total
+    }
+
+    /// Where the next page begins. What the server says is not trusted to fit.
+    fn next_offset(&self) -> u64 {
+        self.offset.saturating_add(self.items.len() as u64)
     }
 
     /// The entries of this page, or the first error among them.
@@ -76,34 +82,71 @@ impl Direction {
 /// A page as the server sends it, its entries unread.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawPage {
-    items: Vec<Value>,
+    items: RawList,
     total: u64,
 }
 
+/// A list as the server sends it, its elements unread.
+pub(crate) type RawList = Vec<Box<RawValue>>;
+
 impl RawPage {
-    pub(crate) fn read<T: DeserializeOwned>(self, operation: &'static str, offset: u64) -> Page<T> {
-        Page { items: elements(operation, "items", self.items), total: self.total, offset }
+    pub(crate) fn read<T: DeserializeOwned>(self, operation: &'static str, offset: u64) -> Result<Page<T>> {
+        Ok(Page { items: elements(operation, "items", self.items)?, total: self.total, offset })
     }
 }
 
-/// Reads each element of a list by itself.
+/// Reads each element of a list by itself. The whole is an error only if it would take too much memory, which a list of
+/// nothing but errors would, too.
 pub(crate) fn elements<T: DeserializeOwned>(
     operation: &'static str,
     list: &'static str,
-    values: Vec<Value>,
-) -> Vec<Result<T>> {
-    let element = |(index, value)| element(operation, &format!("{list}[{index}]."), &value);
-    values.into_iter().enumerate().map(element).collect()
+    values: RawList,
+) -> Result<Vec<Result<T>>> {
+    let length = values.iter().map(|value| value.get().len()).sum();
+    let meter = Meter::of(length, weight::ALWAYS);
+    let too_costly = || too_costly(operation, length, &meter);
+    meter.take(values.len().saturating_mul(size_of::<Result<T>>())).map_err(|_| too_costly())?;
+    let mut read = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        read.push(match lenient::from_slice(value.get().as_bytes(), &meter) {
+            Ok(element) => Ok(element),
+            Err(_) if meter.is_exceeded() => return Err(too_costly()),
+            Err(misfit) => {
+                let error = misfit_at(operation, &format!("{list}[{index}]."), &misfit, &value);
+                // The texts of an error may take more than what it is about.
+                meter.take(ERROR_TEXTS).map_err(|_| too_costly())?;
+                Err(error)
+            }
+        });
+    }
+    Ok(read)
 }
 
-/// Reads a value that was found in an answer at this place.
-pub(crate) fn element<T: DeserializeOwned>(operation: &'static str, place: &str, value: &Value) -> Result<T> {
-    lenient::from_value(value).map_err(|error| Error::Decode {
-        operation,
-        at: format!("{place}{}", error.path()),
-        problem: error.inner().to_string(),
-        excerpt: excerpt(&value.to_string()),
+/// What the texts of an error about an element take: an excerpt of 300 characters, a place, a problem.
+const ERROR_TEXTS: usize = 512;
+
+/// Reads a part of an answer by itself; `place` is where it stands.
+pub(crate) fn element<T: DeserializeOwned>(operation: &'static str, place: &str, value: &RawValue) -> Result<T> {
+    let meter = Meter::of(value.get().len(), weight::ALWAYS);
+    lenient::from_slice(value.get().as_bytes(), &meter).map_err(|misfit| match meter.is_exceeded() {
+        true => too_costly(operation, value.get().len(), &meter),
+        false => misfit_at(operation, place, &misfit, value),
     })
+}
+
+fn misfit_at(operation: &'static str, place: &str, misfit: &Misfit, value: &RawValue) -> Error {
+    Error::Decode {
+        operation,
+        at: format!("{place}{}", misfit.path()),
+        problem: misfit.problem().to_owned(),
+        excerpt: excerpt(value.get()),
+    }
+}
+
+/// The error of an answer whose reading would take too much memory.
+pub(crate) fn too_costly(operation: &'static str, length: usize, meter: &Meter) -> Error {
+    let problem = format!("would take more than {} bytes of memory, for {length} bytes of JSON", meter.limit());
+    Error::Body { operation, problem }
 }
 
 /// All entries of a list from `offset` on. `fetch` gets the page that begins at an offset.
@@ -121,7 +164,7 @@ where
         let (offset, fetch) = state?;
         Some(match fetch(offset).await {
             Ok(page) => {
-                let next = page.has_next().then(|| page.offset + page.items.len() as u64);
+                let next = page.has_next().then(|| page.next_offset());
                 (page.items, next.map(|next| (next, fetch)))
             }
             Err(error) => (vec![Err(error)], None),
@@ -159,8 +202,6 @@ pub(crate) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -170,8 +211,9 @@ mod tests {
 
     #[test]
     fn one_bad_entry_is_one_error() {
-        let raw = RawPage { items: vec![json!({"name": "a"}), json!({"name": 7}), json!({"name": "c"})], total: 3 };
-        let page = raw.read::<Entry>("list_things", 0);
+        let json = r#"{"items": [{"name": "a"}, {"name": 7}, {"name": "c"}], "total": 3}"#;
+        let raw: RawPage = serde_json::from_str(json).unwrap();
+        let page = raw.read::<Entry>("list_things", 0).unwrap();
         assert!(!page.has_next());
         let names: Vec<_> = page.items.iter().map(|entry| entry.as_ref().map(|entry| &*entry.name).ok()).collect();
         assert_eq!(names, [Some("a"), None, Some("c")]);

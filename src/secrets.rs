@@ -43,7 +43,9 @@ fn end_of_string(text: &str) -> Option<usize> {
 /// Cuts a text to a few hundred characters, at a character's end. Secrets in JSON are left out.
 pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 300;
-    let text = without_secrets(text);
+    // A long text is not copied whole. What is left out makes the rest shorter, so more than that is looked at.
+    let begin = text.char_indices().nth(8 * LONGEST).map_or(text, |(end, _)| &text[..end]);
+    let text = without_secrets(begin);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.trim_end().to_owned(),

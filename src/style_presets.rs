@@ -13,14 +13,14 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Client, Upload,
     download::{Download, Source},
     error::Result,
     open_enum::open_enum,
-    page::{elements, found},
+    page::{RawList, elements, found},
 };
 
 open_enum! {
@@ -129,8 +129,8 @@ impl StylePresets {
     /// Any error of a call.
     pub async fn list(&self) -> Result<Vec<Result<StylePreset>>> {
         let api = self.client.api();
-        let presets: Vec<Value> = api.list_style_presets().send_as().await?;
-        Ok(elements("list_style_presets", "presets", presets))
+        let presets: RawList = api.list_style_presets().send_as().await?;
+        elements("list_style_presets", "presets", presets)
     }
 
     /// Makes one, with an image if there is one.

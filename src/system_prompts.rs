@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     Client, Timestamp,
     error::Result,
-    page::{elements, found},
+    page::{RawList, elements, found},
 };
 
 /// A system prompt, as `GET /api/v1/system_prompts/i/{id}` describes it.
@@ -71,8 +71,8 @@ impl SystemPrompts {
     /// Any error of a call.
     pub async fn list(&self) -> Result<Vec<Result<SystemPrompt>>> {
         let api = self.client.api();
-        let prompts: Vec<Value> = api.list_system_prompts().send_as().await?;
-        Ok(elements("list_system_prompts", "prompts", prompts))
+        let prompts: RawList = api.list_system_prompts().send_as().await?;
+        elements("list_system_prompts", "prompts", prompts)
     }
 
     /// Makes one. Neither name nor content may be empty.

@@ -361,8 +361,9 @@ impl ListVideos {
             .starred_first(false)
             .offset(self.offset)
             .limit(self.limit)
-            .send_as::<RawPage>();
-        Ok(call.await?.read("list_video_dtos", self.offset))
+            .send_as::<RawPage>()
+        );
+        call.await?.read("list_video_dtos", self.offset)
     }
 }
 

@@ -6,13 +6,13 @@ use std::{
 };
 
 use futures::Stream;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Board;
 use crate::{
     Client,
     error::Result,
-    page::{self, Direction, Page, RawPage},
+    page::{self, Direction, Page, RawList, RawPage},
 };
 
 /// By what boards are ordered.
@@ -88,21 +88,22 @@ impl ListBoards {
             BoardOrder::CreatedAt => "created_at",
             BoardOrder::Name => "board_name",
         };
-        let call = api
-            .list_all_boards()
-            .order_by(order)
-            .direction(self.direction.as_str())
-            .include_archived(self.archived)
-            .send_as::<Value>();
-        match call.await? {
-            Value::Array(all) => {
+        let call = api.list_all_boards()
+                .order_by(order)
+                .direction(self.direction.as_str())
+                .include_archived(self.archived)
+                .send_as::<Box<RawValue>>();
+        let answer = call.await?;
+        match answer.get().starts_with('[') {
+            true => {
+                let all: RawList = page::element(OPERATION, "", &answer)?;
                 let total = all.len() as u64;
                 let [offset, limit] = [self.offset, self.limit].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
                 let items = all.into_iter().skip(offset).take(limit).collect();
-                Ok(Page { items: page::elements(OPERATION, "boards", items), total, offset: self.offset })
+                Ok(Page { items: page::elements(OPERATION, "boards", items)?, total, offset: self.offset })
             }
             // A server that does not mind being asked for all.
-            page => Ok(page::element::<RawPage>(OPERATION, "", &page)?.read(OPERATION, self.offset)),
+            false => page::element::<RawPage>(OPERATION, "", &answer)?.read(OPERATION, self.offset),
         }
     }
 }

@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     Client,
-    api::call,
     error::{Error, Result},
     local_file,
 };

@@ -160,8 +160,9 @@ impl ListImages {
             .starred_first(self.starred_first)
             .offset(self.offset)
             .limit(self.limit)
-            .send_as::<RawPage>();
-        Ok(call.await?.read("list_image_dtos", self.offset))
+            .send_as::<RawPage>()
+        );
+        call.await?.read("list_image_dtos", self.offset)
     }
 }
 

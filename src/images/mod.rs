@@ -33,7 +33,7 @@ pub use zip::ZipDownload;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Client, Timestamp, Upload,
@@ -41,7 +41,7 @@ use crate::{
     download::DownloadMany,
     error::Result,
     open_enum::open_enum,
-    page::elements,
+    page::{RawList, elements},
 };
 
 open_enum! {
@@ -151,8 +151,8 @@ impl Images {
         for chunk in chunks(&distinct(names)) {
             let api = self.client.api();
             let body = json!({ "image_names": chunk });
-            let values: Vec<Value> = api.get_images_by_names().send_json_as(&body).await?;
-            images.extend(elements("get_images_by_names", "images", values));
+            let values: RawList = api.get_images_by_names().send_json_as(&body).await?;
+            images.extend(elements("get_images_by_names", "images", values)?);
         }
         Ok(images)
     }

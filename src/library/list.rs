@@ -145,8 +145,9 @@ impl ListWorkflows {
             .direction(self.direction.as_str())
             .page(self.page)
             .per_page(self.limit)
-            .send_as::<RawPage>();
-        Ok(call.await?.read("list_workflows", self.page * self.limit))
+            .send_as::<RawPage>()
+        );
+        call.await?.read("list_workflows", self.page * self.limit)
     }
 }
 

@@ -396,7 +396,7 @@ fn decode(operation: &'static str, value: Value) -> Result<SavedWorkflow> {
     lenient::from_value(&value).map_err(|error| Error::Decode {
         operation,
         at: error.path().to_string(),
-        problem: error.inner().to_string(),
+        problem: error.problem().to_owned(),
         excerpt: excerpt(&value.to_string()),
     })
 }

@@ -17,7 +17,7 @@ use crate::{
     Client,
     error::{Error, Result},
     open_enum::open_enum,
-    page::elements,
+    page::{RawList, elements},
     transport::{Token, without_secrets},
 };
 
@@ -289,8 +289,8 @@ impl Models {
     /// Any error of a call.
     pub async fn install_jobs(&self) -> Result<Vec<Result<InstallJob>>> {
         let api = self.client.api();
-        let jobs: Vec<Value> = api.list_model_installs().send_as().await?;
-        Ok(elements("list_model_installs", "jobs", jobs))
+        let jobs: RawList = api.list_model_installs().send_as().await?;
+        elements("list_model_installs", "jobs", jobs)
     }
 
     /// Forgets **all** ended installations, whoever started them.

@@ -37,14 +37,14 @@ pub use server::{
 };
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use crate::schema::ModelRecord;
 use crate::{
     Client,
     batch::{BatchFailure, BatchOutcome, chunks, distinct},
     error::{Error, Result},
-    page::{Page, elements, found},
+    page::{Page, RawList, elements, found},
 };
 
 /// All models of a server, from [`Client::models`].
@@ -68,13 +68,13 @@ impl Client {
 /// A list of models as the server sends it.
 #[derive(Deserialize)]
 struct RawModels {
-    models: Vec<Value>,
+    models: RawList,
 }
 
 impl RawModels {
-    fn read(self, operation: &'static str) -> Page<ModelRecord> {
-        let items = elements(operation, "models", self.models);
-        Page { total: items.len() as u64, offset: 0, items }
+    fn read(self, operation: &'static str) -> Result<Page<ModelRecord>> {
+        let items = elements(operation, "models", self.models)?;
+        Ok(Page { total: items.len() as u64, offset: 0, items })
     }
 }
 
@@ -128,7 +128,7 @@ impl Models {
     /// Any error of a call.
     pub async fn missing(&self) -> Result<Page<ModelRecord>> {
         let api = self.client.api();
-        Ok(api.list_missing_models().send_as::<RawModels>().await?.read("list_missing_models"))
+        api.list_missing_models().send_as::<RawModels>().await?.read("list_missing_models")
     }
 }
 

@@ -5,7 +5,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Models;
-use crate::{error::Result, lenient, open_enum::open_enum, page::elements};
+use crate::{
+    api::{call, done},
+    error::Result,
+    lenient,
+    open_enum::open_enum,
+    page::{RawList, elements},
+};
 
 /// A model that InvokeAI proposes to begin with.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -149,8 +155,8 @@ impl Models {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is no such folder; any error of a call.
     pub async fn scan_folder(&self, path: impl Into<String>) -> Result<Vec<Result<FoundModel>>> {
         let api = self.client.api();
-        let found: Vec<Value> = api.scan_for_models().scan_path(path.into()).send_as().await?;
-        Ok(elements("scan_for_models", "models", found))
+        let found: RawList = api.scan_for_models().scan_path(path.into()).send_as().await?;
+        elements("scan_for_models", "models", found)
     }
 
     /// The server's memory for models; `None` before the first model was loaded.
@@ -178,8 +184,8 @@ impl Models {
     /// Any error of a call.
     pub async fn orphaned(&self) -> Result<Vec<Result<OrphanedModel>>> {
         let api = self.client.api();
-        let orphaned: Vec<Value> = api.get_orphaned_models().send_as().await?;
-        Ok(elements("get_orphaned_models", "models", orphaned))
+        let orphaned: RawList = api.get_orphaned_models().send_as().await?;
+        elements("get_orphaned_models", "models", orphaned)
     }
 
     /// Deletes such folders, by [`OrphanedModel::path`]. Since 6.13.

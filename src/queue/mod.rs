@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, Value};
 
 pub use item::{
     BatchStatus, Counts, FieldValue, ItemStatus, ItemSummary, ProcessorStatus, QueueCounts, QueueItem, QueueStatus,
@@ -18,7 +18,8 @@ use crate::{
     Client,
     error::{Error, Result},
     lenient,
-    page::elements,
+    page::{RawList, elements},
+    weight::Meter,
 };
 
 /// The editor's queue.
@@ -135,7 +136,9 @@ impl Queue {
     pub async fn item_ids(&self) -> Result<Vec<i64>> {
         let ids = match self.newer_item_ids().await {
             // Servers before 6.8 list whole items only.
-            Err(error) if error.is_unsupported() => self.all_items().await?.iter().filter_map(id_of).collect(),
+            Err(error) if error.is_unsupported() => {
+                self.all_items().await?.iter().filter_map(|item| id_of(item)).collect()
+            }
             other => other?,
         };
         // The server sorts by second of creation; ids rise with it and are exact.
@@ -154,10 +157,10 @@ impl Queue {
     /// # Errors
     /// Any error of a call.
     pub async fn summaries(&self, item_ids: &[i64]) -> Result<Vec<Result<ItemSummary>>> {
-        Ok(elements(SUMMARIES, "items", self.raw_summaries(item_ids).await?))
+        elements(SUMMARIES, "items", self.raw_summaries(item_ids).await?)
     }
 
-    async fn raw_summaries(&self, item_ids: &[i64]) -> Result<Vec<Value>> {
+    async fn raw_summaries(&self, item_ids: &[i64]) -> Result<RawList> {
         let mut found = Vec::with_capacity(item_ids.len());
         for ids in item_ids.chunks(IDS_AT_ONCE) {
             let mut some = match self.newer_summaries(ids).await {
@@ -165,13 +168,13 @@ impl Queue {
                 other => other?,
             };
             let places: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-            some.sort_by_key(|item| id_of(item).and_then(|id| places.get(&id)));
+            some.sort_by_cached_key(|item| id_of(item).and_then(|id| places.get(&id)));
             found.append(&mut some);
         }
         Ok(found)
     }
 
-    async fn newer_summaries(&self, ids: &[i64]) -> Result<Vec<Value>> {
+    async fn newer_summaries(&self, ids: &[i64]) -> Result<RawList> {
         let api = self.client.api();
         let call =
             api.get_queue_item_summaries_by_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as();
@@ -179,7 +182,7 @@ impl Queue {
     }
 
     /// Before 6.14 there are no summaries, before 6.8 no items by ids.
-    async fn older_summaries(&self, ids: &[i64]) -> Result<Vec<Value>> {
+    async fn older_summaries(&self, ids: &[i64]) -> Result<RawList> {
         let items = match self.items_by_ids(ids).await {
             Err(error) if error.is_unsupported() => self.all_items().await?,
             other => other?,
@@ -188,13 +191,13 @@ impl Queue {
         Ok(items.into_iter().filter(|item| id_of(item).is_some_and(|id| wanted.contains(&id))).collect())
     }
 
-    async fn items_by_ids(&self, ids: &[i64]) -> Result<Vec<Value>> {
+    async fn items_by_ids(&self, ids: &[i64]) -> Result<RawList> {
         let api = self.client.api();
         let call = api.get_queue_items_by_item_ids().queue_id(&self.id).body_map(|body| body.item_ids(ids)).send_as();
         call.await
     }
 
-    async fn all_items(&self) -> Result<Vec<Value>> {
+    async fn all_items(&self) -> Result<RawList> {
         let api = self.client.api();
         api.list_all_queue_items().queue_id(&self.id).send_as().await
     }
@@ -236,8 +239,9 @@ impl Queue {
         let all = self.item_ids().await?;
         let mut found = Vec::new();
         for ids in all.chunks(IDS_AT_ONCE) {
-            let ours = self.raw_summaries(ids).await?.into_iter().filter(|item| item["batch_id"] == batch_id);
-            found.extend(elements(SUMMARIES, "items", ours.collect()));
+            let mut ours = self.raw_summaries(ids).await?;
+            ours.retain(|item| Label::of(item).batch_id.as_deref() == Some(batch_id));
+            found.extend(elements(SUMMARIES, "items", ours)?);
         }
         found.into_iter().collect()
     }
@@ -361,9 +365,22 @@ impl Queue {
     }
 }
 
-/// The id of an item as the server describes it.
-fn id_of(item: &Value) -> Option<i64> {
-    lenient::integer_at(item, "item_id")
+/// What tells an item from others, in what the server says of it.
+#[derive(Default, Deserialize)]
+struct Label {
+    item_id: Option<i64>,
+    batch_id: Option<String>,
+}
+
+impl Label {
+    /// Of one that cannot be read, nothing.
+    fn of(item: &RawValue) -> Self {
+        lenient::from_slice(item.get().as_bytes(), &Meter::unlimited()).unwrap_or_default()
+    }
+}
+
+fn id_of(item: &RawValue) -> Option<i64> {
+    Label::of(item).item_id
 }
 
 /// For an item of another queue the server fails with "404: …" inside a 500.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::weight;
+
 /// Time limits, retries and size limits of calls.
 ///
 /// There is deliberately no limit on the whole time of a call: a transfer may take as long as it moves.
@@ -38,6 +40,10 @@ pub struct TransportOptions {
     pub lost_answer_patience: Duration,
     /// Longest JSON answer, in bytes. 256 MiB.
     pub json_limit: usize,
+    /// Most memory that a JSON answer takes once it is read, in bytes, where that is more than twice its length. 64 MiB.
+    /// An answer that would take more is an error, before the memory is taken. What is kept as JSON, such as the session
+    /// of a queue item, takes 5 to 8 times its text.
+    pub json_memory: usize,
     /// How long an idle connection is kept. 4 s: the server closes its side after 5 s.
     pub pool_idle_timeout: Duration,
 }
@@ -52,6 +58,7 @@ impl Default for TransportOptions {
             retry_deadline: Duration::from_secs(30),
             lost_answer_patience: Duration::from_secs(20),
             json_limit: 256 * 1024 * 1024,
+            json_memory: weight::ALWAYS,
             pool_idle_timeout: Duration::from_secs(4),
         }
     }

@@ -16,6 +16,8 @@ use crate::{
     compatibility::Compatibility,
     error::{Detail, Error, Result, excerpt, reason},
     lenient,
+    page::too_costly,
+    weight::Meter,
 };
 
 const JSON: &str = "application/json";
@@ -30,7 +32,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
     request: Result<Request>,
 ) -> Result<ResponseValue<T>> {
     let (status, headers, body) = json_body(client, operation, request).await?;
-    Ok(ResponseValue::new(decode(operation, &body)?, status, headers))
+    Ok(ResponseValue::new(decode(operation, &body, client.transport.options().json_memory)?, status, headers))
 }
 
 /// Sends a request and reads its answer as JSON; nothing of the answer but its value.
@@ -40,7 +42,7 @@ pub(crate) async fn json_as<T: DeserializeOwned>(
     request: Result<Request>,
 ) -> Result<T> {
     let (_, _, body) = json_body(client, operation, request).await?;
-    decode(operation, &body)
+    decode(operation, &body, client.transport.options().json_memory)
 }
 
 /// What of `json` does not depend on the answer's type, which is compiled once instead of for each type.
@@ -134,7 +136,7 @@ async fn fixed<T: DeserializeOwned>(client: &Client, operation: &Operation, requ
         return Err(not_the_api(operation, content_type, JSON));
     }
     let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
-    decode(operation, &body)
+    decode(operation, &body, client.transport.options().json_memory)
 }
 
 /// Tells a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
@@ -219,7 +221,7 @@ pub(super) async fn body(
     let mut whole = BytesMut::with_capacity((expected as usize).min(FIRST_CAPACITY));
     loop {
         match transport.in_time(operation.id, response.chunk()).await? {
-            Ok(Some(chunk)) if whole.len() + chunk.len() > limit => return Err(too_long()),
+            Ok(Some(chunk)) if whole.len().saturating_add(chunk.len()) > limit => return Err(too_long()),
             Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
             Ok(None) => return Ok(whole.freeze()),
             Err(error) if error.is_timeout() => return Err(transport.failure(operation.id, url, error)),
@@ -232,34 +234,22 @@ pub(super) async fn body(
     }
 }
 
-/// Reads JSON, and says where it differs from what was expected.
-pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8]) -> Result<T> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize(&mut json) {
-        Ok(value) => {
-            json.end().map_err(|error| undecodable(operation, body, ".".into(), &error))?;
-            Ok(value)
-        }
-        // What was asked for strictly may still be there, written otherwise.
-        Err(strict) => match serde_json::from_slice(body) {
-            Ok(value) => lenient::from_value(&value)
-                .map_err(|misfit| undecodable(operation, body, misfit.path().to_string(), misfit.inner())),
-            Err(_) => Err(undecodable(operation, body, strict.path().to_string(), strict.inner())),
+/// Reads JSON, and says where it differs from what was expected. `always` is what it may take of memory in any case.
+pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8], always: usize) -> Result<T> {
+    let meter = Meter::of(body.len(), always);
+    lenient::from_slice(body, &meter).map_err(|misfit| match meter.is_exceeded() {
+        true => too_costly(operation.id, body.len(), &meter),
+        false => Error::Decode {
+            operation: operation.id,
+            at: misfit.path().to_owned(),
+            problem: misfit.problem().to_owned(),
+            excerpt: match operation.path.contains("/auth/") {
+                // These answers hold tokens and passwords.
+                true => "(not shown)".to_owned(),
+                false => excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
+            },
         },
-    }
-}
-
-fn undecodable(operation: &Operation, body: &[u8], at: String, problem: &serde_json::Error) -> Error {
-    Error::Decode {
-        operation: operation.id,
-        at,
-        problem: problem.to_string(),
-        excerpt: match operation.path.contains("/auth/") {
-            // These answers hold tokens and passwords.
-            true => "(not shown)".to_owned(),
-            false => excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
-        },
-    }
+    })
 }
 
 /// Refuses values that would change which path is called.

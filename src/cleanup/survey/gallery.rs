@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::StreamExt as _;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Client,
@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     images::ImageOrigin,
     outputs::FileKind,
-    page::{self, elements, found},
+    page::{self, RawList, elements, found},
 };
 
 /// How many files are asked for at the same time, where each takes a call of its own.
@@ -106,9 +106,12 @@ async fn images(client: &Client, names: &[String], failed: &mut Records) -> Vec<
     for chunk in chunks(names) {
         let api = client.api();
         let body = json!({ "image_names": chunk });
-        match api.get_images_by_names().send_json_as::<Vec<Value>>(&body).await {
+        match api.get_images_by_names().send_json_as::<RawList>(&body)
+            .await
+            .and_then(|values| elements("get_images_by_names", "images", values))
+        {
             // One that cannot be read is asked for alone, and then is an error of its own.
-            Ok(values) => records.extend(elements("get_images_by_names", "images", values).into_iter().flatten()),
+            Ok(values) => records.extend(values.into_iter().flatten()),
             Err(error) => failed.extend(chunk.iter().map(|name| (name.clone(), Err(error.clone())))),
         }
     }
@@ -129,7 +132,7 @@ async fn videos(client: &Client) -> Vec<Record> {
             .limit(1000u64)
             .send_as::<page::RawPage>();
         let Ok(page) = call.await else { return records };
-        let page = page.read::<Record>("list_video_dtos", offset);
+        let Ok(page) = page.read::<Record>("list_video_dtos", offset) else { return records };
         offset += page.items.len() as u64;
         let more = page.has_next();
         records.extend(page.items.into_iter().flatten());
