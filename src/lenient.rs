@@ -151,8 +151,9 @@ impl<'de, 'm> Text<'de, 'm> {
         }
     }
 
+    /// Counts a text without its quotes. Escapes in it only make it longer than what is kept.
     fn take_text(self) -> Result<(), Error> {
-        self.meter.take(weight::text(self.json.get().len()))
+        self.meter.take(weight::text(self.json.get().len().saturating_sub(2)))
     }
 }
 

@@ -361,8 +361,7 @@ impl ListVideos {
             .starred_first(false)
             .offset(self.offset)
             .limit(self.limit)
-            .send_as::<RawPage>()
-        );
+            .send_as::<RawPage>();
         call.await?.read("list_video_dtos", self.offset)
     }
 }

@@ -15,8 +15,8 @@ use serde_json::{Error, Value};
 /// iterations 50 MB.
 pub(crate) const ALWAYS: usize = 64 * 1024 * 1024;
 
-/// Beyond that, so many times its text. With the text itself, and what a reader adds, that is less than 4 times.
-const TIMES: usize = 2;
+/// Beyond that, so many halves of its text. With the text itself, and what a reader adds, that is less than 4 times.
+const HALVES: usize = 5;
 
 /// Text up to this length is not weighed: at its worst it takes 12 MB.
 const SMALL: usize = 128 * 1024;
@@ -32,7 +32,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// For a text of this length, of which what comes to `always` bytes of memory is read in any case.
     pub(crate) fn of(length: usize, always: usize) -> Self {
-        let limit = length.saturating_mul(TIMES).max(always);
+        let limit = (length / 2).saturating_mul(HALVES).max(always);
         Self { limit, left: Cell::new(Some(limit)), is_small: length <= SMALL.min(always) }
     }
 
@@ -204,8 +204,8 @@ mod tests {
             let meter = Meter::of(json.len(), always);
             assert_eq!((weigh(json, &meter).is_ok(), meter.is_exceeded()), (fits, !fits));
         }
-        // A long text may take twice its length in any case.
-        assert_eq!(Meter::of(1000, 100).limit(), 2000);
+        // A long text may take more in any case.
+        assert_eq!(Meter::of(1000, 100).limit(), 2500);
     }
 
     #[test]

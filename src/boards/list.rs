@@ -88,11 +88,12 @@ impl ListBoards {
             BoardOrder::CreatedAt => "created_at",
             BoardOrder::Name => "board_name",
         };
-        let call = api.list_all_boards()
-                .order_by(order)
-                .direction(self.direction.as_str())
-                .include_archived(self.archived)
-                .send_as::<Box<RawValue>>();
+        let call = api
+            .list_all_boards()
+            .order_by(order)
+            .direction(self.direction.as_str())
+            .include_archived(self.archived)
+            .send_as::<Box<RawValue>>();
         let answer = call.await?;
         match answer.get().starts_with('[') {
             true => {

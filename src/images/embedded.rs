@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result, excerpt},
+    lenient,
+    weight::{self, Meter},
     workflow::{DefinitionError, WorkflowDefinition},
 };
 
@@ -35,10 +37,11 @@ impl Embedded {
     /// [`Error::Decode`] if it is no JSON.
     pub fn graph_json(&self) -> Result<Option<Value>> {
         let read = |text: &String| {
-            serde_json::from_str(text).map_err(|error| Error::Decode {
+            let meter = Meter::of(text.len(), weight::ALWAYS);
+            lenient::from_slice(text.as_bytes(), &meter).map_err(|misfit| Error::Decode {
                 operation: "get_image_workflow",
                 at: "graph".into(),
-                problem: error.to_string(),
+                problem: misfit.problem().to_owned(),
                 excerpt: excerpt(text),
             })
         };

@@ -160,8 +160,7 @@ impl ListImages {
             .starred_first(self.starred_first)
             .offset(self.offset)
             .limit(self.limit)
-            .send_as::<RawPage>()
-        );
+            .send_as::<RawPage>();
         call.await?.read("list_image_dtos", self.offset)
     }
 }

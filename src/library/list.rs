@@ -145,8 +145,7 @@ impl ListWorkflows {
             .direction(self.direction.as_str())
             .page(self.page)
             .per_page(self.limit)
-            .send_as::<RawPage>()
-        );
+            .send_as::<RawPage>();
         call.await?.read("list_workflows", self.page * self.limit)
     }
 }

@@ -96,13 +96,13 @@ impl ListModels {
             ModelOrder::UpdatedAt => "updated_at",
         });
         let call = api.list_model_records().base_models?(Some(bases).filter(|bases| !bases.is_empty())).model_type?(
-                self.model_type
-            )
-            .model_name?(self.name)
-            .model_format?(self.format)
-            .order_by?(order)
-            .direction?(self.order.map(|(_, direction)| direction.as_str()))
-            .send_as::<RawModels>();
+            self.model_type,
+        )
+        .model_name?(self.name)
+        .model_format?(self.format)
+        .order_by?(order)
+        .direction?(self.order.map(|(_, direction)| direction.as_str()))
+        .send_as::<RawModels>();
         call.await?.read("list_model_records")
     }
 }

@@ -40,7 +40,7 @@ pub struct TransportOptions {
     pub lost_answer_patience: Duration,
     /// Longest JSON answer, in bytes. 256 MiB.
     pub json_limit: usize,
-    /// Most memory that a JSON answer takes once it is read, in bytes, where that is more than twice its length. 64 MiB.
+    /// Most memory that a JSON answer takes once it is read, in bytes, where that is more than 2.5 times its length. 64 MiB.
     /// An answer that would take more is an error, before the memory is taken. What is kept as JSON, such as the session
     /// of a queue item, takes 5 to 8 times its text.
     pub json_memory: usize,

@@ -1,10 +1,10 @@
 //! A workflow as it was exported: the original JSON, kept whole, and what the editor reads in it.
 
 use super::document::{CURRENT_VERSION, Document, NodeData};
-use super::json::{At, MAX_BYTES, MAX_DEPTH, Misfit, is_deeper_than, is_version};
+use super::json::{At, MAX_DEPTH, MAX_FILE, Misfit, is_deeper_than, is_version};
 use super::table::Set;
 use super::text::{Source, Text};
-use super::{migrate, png_text, read};
+use super::{json, migrate, png_text, read};
 use crate::local_file;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -84,6 +84,12 @@ pub enum DefinitionError {
         /// Largest size accepted, in bytes.
         limit: usize,
     },
+    /// The text is of such a shape that it would take much more memory than any workflow.
+    #[error("the workflow would take more than {limit} bytes of memory")]
+    TooCostly {
+        /// Most memory that is taken, in bytes.
+        limit: usize,
+    },
     /// The JSON is nested deeper than any workflow.
     #[error("the workflow is nested deeper than {limit} levels")]
     TooDeep {
@@ -147,9 +153,9 @@ impl WorkflowDefinition {
     /// As `from_path`.
     pub fn from_reader(reader: impl Read) -> Result<Self, DefinitionError> {
         let mut bytes = Vec::new();
-        reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > MAX_BYTES {
-            return Err(DefinitionError::TooLarge { limit: MAX_BYTES });
+        reader.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > MAX_FILE {
+            return Err(DefinitionError::TooLarge { limit: MAX_FILE });
         }
         if png_text::is_png(&bytes) {
             return Self::from_png(&bytes);
@@ -301,17 +307,13 @@ impl FromStr for WorkflowDefinition {
     type Err = DefinitionError;
 
     fn from_str(text: &str) -> Result<Self, DefinitionError> {
-        if text.len() > MAX_BYTES {
-            return Err(DefinitionError::TooLarge { limit: MAX_BYTES });
-        }
+        json::check_length(text)?;
         let source = Source::new(text);
         if let Some((document, version)) = read::read(&source) {
             let original = Original::Text(source, OnceLock::new());
             return Ok(WorkflowDefinition { original, meta_version: Text::fixed(version), document });
         }
-        // serde_json refuses text nested deeper than MAX_DEPTH by itself.
-        let value = serde_json::from_str(text).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
-        Self::from_value(value)
+        Self::from_value(json::read(text)?)
     }
 }
 

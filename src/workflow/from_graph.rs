@@ -58,7 +58,7 @@ impl WorkflowDefinition {
 /// A part of the answer: JSON text, or JSON as some clients hand it on.
 fn embedded_json(part: &Value) -> Result<Value, DefinitionError> {
     match part.as_str() {
-        Some(text) => serde_json::from_str(text).map_err(|error| DefinitionError::Json { message: error.to_string() }),
+        Some(text) => super::json::read(text),
         None => Ok(part.clone()),
     }
 }

@@ -1,13 +1,37 @@
 //! Reading JSON with limits, with a path for errors, and with JavaScript's notion of blank and number where the editor's
 //! schema depends on it.
 
+use super::definition::DefinitionError;
 use super::text::Text;
+use crate::weight::{Meter, weigh};
 use serde_json::{Map, Number, Value};
 
-/// Largest workflow text that is read, in bytes. The largest workflows people share are below one megabyte.
-pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Largest file that is read, in bytes. It may be an image, of which the pixels are most.
+pub(super) const MAX_FILE: usize = 64 * 1024 * 1024;
+/// Most memory that a workflow takes as a tree of JSON, in bytes. That is one of 40,000 nodes; most workflows are read
+/// without a tree.
+const MAX_MEMORY: usize = 128 * 1024 * 1024;
 /// Deepest nesting that is accepted; the same limit that `serde_json` puts on text.
 pub(super) const MAX_DEPTH: usize = 128;
+
+pub(super) fn check_length(text: &str) -> Result<(), DefinitionError> {
+    if text.len() > MAX_FILE { Err(DefinitionError::TooLarge { limit: MAX_FILE }) } else { Ok(()) }
+}
+
+/// Reads JSON text of a workflow, if it is not too large and takes not too much memory, which is known before it does.
+pub(super) fn read(text: &str) -> Result<Value, DefinitionError> {
+    check_length(text)?;
+    let meter = Meter::of(text.len(), MAX_MEMORY);
+    let failed = |error: serde_json::Error| match meter.is_exceeded() {
+        true => DefinitionError::TooCostly { limit: meter.limit() },
+        false => DefinitionError::Json { message: error.to_string() },
+    };
+    if !meter.is_small() {
+        weigh(text, &meter).map_err(failed)?;
+    }
+    // serde_json refuses text nested deeper than MAX_DEPTH by itself.
+    serde_json::from_str(text).map_err(failed)
+}
 
 /// A JSON value and where it is, for error messages. Costs nothing until an error is made.
 #[derive(Clone, Copy)]

@@ -3,7 +3,11 @@
 //! It writes tEXt, or iTXt without compression if the text is not Latin-1. Other programs that pass an image on may
 //! compress, so zTXt and compressed iTXt are read as well.
 
-use super::json::MAX_BYTES;
+use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
+
+/// Longest text that is read, in bytes, packed or not. The largest workflows people share are below one megabyte, and a
+/// few kilobytes may be packed text of any length.
+const MAX_TEXT: usize = 8 * 1024 * 1024;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
@@ -37,8 +41,8 @@ fn text_of(kind: &[u8; 4], data: &[u8], keyword: &[u8]) -> Result<Option<String>
         return Ok(None);
     };
     let text = match kind {
-        b"tEXt" => latin1(data),
-        b"zTXt" => latin1(&inflate(data.get(1..).unwrap_or_default())?),
+        b"tEXt" => latin1(plain(data)?),
+        b"zTXt" => latin1(inflate(data.get(1..).unwrap_or_default())?),
         b"iTXt" => {
             let Some(([compressed, _method], data)) = data.split_first_chunk::<2>() else {
                 return Err("a text chunk is cut off".into());
@@ -47,7 +51,7 @@ fn text_of(kind: &[u8; 4], data: &[u8], keyword: &[u8]) -> Result<Option<String>
             let Some(text) = data.splitn(3, |byte| *byte == 0).nth(2) else {
                 return Err("a text chunk is cut off".into());
             };
-            let text = if *compressed == 0 { text.to_vec() } else { inflate(text)? };
+            let text = if *compressed == 0 { plain(text)? } else { inflate(text)? };
             String::from_utf8(text).map_err(|_| "a text chunk is not UTF-8".to_owned())?
         }
         _ => return Ok(None),
@@ -56,13 +60,26 @@ fn text_of(kind: &[u8; 4], data: &[u8], keyword: &[u8]) -> Result<Option<String>
 }
 
 /// Bytes of Latin-1 are the first 256 characters of Unicode.
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
+fn latin1(bytes: Vec<u8>) -> String {
+    if !bytes.is_ascii() {
+        return bytes.into_iter().map(char::from).collect();
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn plain(data: &[u8]) -> Result<Vec<u8>, String> {
+    if data.len() > MAX_TEXT { Err(too_long()) } else { Ok(data.to_vec()) }
 }
 
 fn inflate(data: &[u8]) -> Result<Vec<u8>, String> {
-    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(data, MAX_BYTES)
-        .map_err(|error| format!("a compressed text chunk cannot be read: {error}"))
+    decompress_to_vec_zlib_with_limit(data, MAX_TEXT).map_err(|error| match error.status {
+        TINFLStatus::HasMoreOutput => too_long(),
+        _ => format!("a compressed text chunk cannot be read: {error}"),
+    })
+}
+
+fn too_long() -> String {
+    format!("its text is longer than {MAX_TEXT} bytes")
 }
 
 #[cfg(test)]
@@ -110,5 +127,21 @@ mod tests {
         }
         assert!(find(&png(&[(b"zTXt", b"key\0\0not zlib")]), "key").is_err());
         assert!(find(&png(&[(b"iTXt", b"key\0\0")]), "key").is_err());
+    }
+
+    #[test]
+    fn a_text_without_end_is_cut() {
+        let text = |length: usize| miniz_oxide::deflate::compress_to_vec_zlib(&vec![b'['; length], 6);
+        for kind in [b"zTXt", b"iTXt"] {
+            let chunk = |packed: &[u8]| {
+                let head: &[u8] = if kind == b"zTXt" { b"key\0\0" } else { b"key\0\x01\0\0\0" };
+                png(&[(kind, &[head, packed].concat())])
+            };
+            assert_eq!(find(&chunk(&text(MAX_TEXT)), "key").unwrap().map(|text| text.len()), Some(MAX_TEXT));
+            let error = find(&chunk(&text(MAX_TEXT + 1)), "key").unwrap_err();
+            assert!(error.contains("longer than"), "{error}");
+        }
+        let plain = [b"key\0", &vec![b'['; MAX_TEXT + 1][..]].concat();
+        assert!(find(&png(&[(b"tEXt", &plain)]), "key").unwrap_err().contains("longer than"));
     }
 }

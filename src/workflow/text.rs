@@ -16,7 +16,7 @@ pub(super) struct Text(Kept);
 
 #[derive(Clone)]
 enum Kept {
-    /// From and to which byte of the file; no file is larger than [`MAX_BYTES`](super::json::MAX_BYTES).
+    /// From and to which byte of the file; no file is larger than [`MAX_FILE`](super::json::MAX_FILE).
     Part {
         source: Arc<Source>,
         start: u32,

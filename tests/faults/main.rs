@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 #[path = "../common"]
 mod common {
+    pub(crate) mod alone;
     pub(crate) mod dropped;
     pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
@@ -22,6 +23,7 @@ mod disk;
 mod incoming;
 mod jobs;
 mod ledger;
+mod memory;
 mod operations;
 mod redirects;
 mod rest;

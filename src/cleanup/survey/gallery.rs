@@ -106,7 +106,9 @@ async fn images(client: &Client, names: &[String], failed: &mut Records) -> Vec<
     for chunk in chunks(names) {
         let api = client.api();
         let body = json!({ "image_names": chunk });
-        match api.get_images_by_names().send_json_as::<RawList>(&body)
+        match api
+            .get_images_by_names()
+            .send_json_as::<RawList>(&body)
             .await
             .and_then(|values| elements("get_images_by_names", "images", values))
         {
