@@ -11,7 +11,7 @@ mod workflow;
 
 use std::{env, error::Error, fs::File};
 
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use image::{RgbImage, imageops};
 use invokeai_client::{Client, Submission, Sweep, workflow::WorkflowDefinition};
 
@@ -47,7 +47,7 @@ async fn contact_sheet(client: &Client, submission: &Submission) -> Result<RgbIm
     let rows = (ids.len() as u32).div_ceil(COLUMNS);
     let mut sheet = RgbImage::new(COLUMNS * SIDE, rows * SIDE);
     let mut ends = std::pin::pin!(submission.ends());
-    while let Some((job, end)) = ends.next().await {
+    while let Some((job, end)) = ends.try_next().await? {
         let outputs = end?.outputs().await?;
         let place = ids.iter().position(|id| *id == job.item_id()).unwrap_or_default() as u32;
         let (column, row) = (place % COLUMNS, place / COLUMNS);

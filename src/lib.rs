@@ -54,7 +54,7 @@ pub use error::{Detail, Error, FieldProblem, Refusal, Result};
 pub use failure::JobFailure;
 pub use job::{Finished, Job};
 pub use page::{Direction, Page};
-pub use submission::{OutputBoard, Submission, Ticket, WhenFull};
+pub use submission::{OutputBoard, Submission, Ticket, WaitAll, WhenFull};
 pub use sweep::Sweep;
 pub use timestamp::Timestamp;
 pub use transport::TransportOptions;

@@ -280,9 +280,10 @@ pub(crate) async fn batch(url: &str, items: u64) -> Result {
     let began = Instant::now();
     let sweep = Sweep::new().product(&workflow, "first a", 0..items as i64)?;
     let batch = workflow.submit(&client).queue(&queue).sweep(sweep).when_full(WhenFull::Feed).await?;
-    while batch.enqueued() < batch.requested() {
+    while batch.is_feeding() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    batch.feed_error().map_or(Ok(()), Err)?;
     let (enqueued, ..) = usage()?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     batch.cancel().await?;

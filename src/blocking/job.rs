@@ -57,14 +57,15 @@ mirror! {
     #[must_use = "nothing is sent before `call`"]
     pub struct Wait<'a> = job::Wait;
 
-    /// Waits at most this long. Without it there is no limit while the server can be reached.
+    /// Waits at most this long. Without it there is no limit while the item can be read.
     set fn timeout(self, limit: Duration) -> Self;
     /// Also reads the item this often. Without it, twice a second while no events arrive, and every 15 s while they
     /// do.
     set fn poll_interval(self, interval: Duration) -> Self;
-    /// Cancels the item when the time is up. Off by default.
+    /// Cancels the item when the time is up. Off by default. The error says so if that fails; it is given up after 5 s.
     set fn cancel_on_timeout(self, cancel: bool) -> Self;
-    /// Gives up when the server has been unreachable for so long. 60 s.
+    /// Gives up when the item could not be read for this long, because the server is out of reach or cannot read it
+    /// itself. Default: 60 s.
     set fn unreachable_limit(self, limit: Duration) -> Self;
     /// Calls back with each change of progress. Changes that follow each other quickly may be told as one.
     set fn on_progress(self, call: impl FnMut(&Progress) + Send + 'a) -> Self;

@@ -89,6 +89,6 @@ pub use models::{Install, InstallModel, ListModels, ModelHandle, Models};
 pub use outputs::{DownloadOutputs, GetOutputs, Outputs};
 pub use queue::Queue;
 pub use style_presets::{StylePresetHandle, StylePresets};
-pub use submission::{Submission, Submit};
+pub use submission::{Submission, Submit, WaitAll};
 pub use system_prompts::{SystemPromptHandle, SystemPrompts};
 pub use videos::{ListVideos, UploadVideo, VideoHandle, Videos};

@@ -1,5 +1,7 @@
 //! Submitting, and what was submitted.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 
 #[cfg(feature = "events")]
@@ -10,7 +12,11 @@ use super::{
     mirror::{Mirror as _, mirror},
 };
 use crate::{
-    OutputBoard, Sweep, Ticket, WhenFull, error::Result, events::Event, queue::BatchStatus, submission,
+    OutputBoard, Sweep, Ticket, WhenFull,
+    error::{Error, Result},
+    events::Event,
+    queue::BatchStatus,
+    submission,
     workflow::Workflow,
 };
 
@@ -78,6 +84,11 @@ mirror! {
     get fn requested(&self) -> u64;
     /// How many items are on the queue, or have been.
     get fn enqueued(&self) -> u64;
+    /// Whether more items are still to be enqueued ([`WhenFull::Feed`]).
+    get fn is_feeding(&self) -> bool;
+    /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain: no more items come
+    /// than there are. Those that are there are followed to their ends.
+    get fn feed_error(&self) -> Option<Error>;
     /// All jobs enqueued so far, in the order in which they run.
     open fn jobs(&self) -> Vec<Job>;
     /// The one job of a submission of one item.
@@ -89,11 +100,29 @@ mirror! {
     call fn status(&self) -> Result<BatchStatus>;
     /// Every item with its end, in the order in which they end (items that end together: in the order in which they
     /// run). Ends itself after the last.
-    iter_open fn ends(&self) -> Iter<(Job, Result<Finished>)>;
-    /// Waits for all items. All are waited for, also after one has failed.
-    call_open fn wait_all(&self) -> Result<Vec<Finished>>;
+    iter_open fn ends(&self) -> Iter<Result<(Job, Result<Finished>)>>;
+    /// Waits for all items. All are waited for, also after one has failed, or after the rest of a large batch could not
+    /// be enqueued. See [`WaitAll`] for time limits and the like.
+    open fn wait_all(&self) -> WaitAll<'_>;
     /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
     call fn cancel(&self) -> Result<u64>;
+}
+
+mirror! {
+    /// A wait for all items under construction, from [`Submission::wait_all`].
+    #[must_use = "nothing is waited for before `call`"]
+    pub struct WaitAll<'a> = submission::WaitAll;
+
+    /// Waits at most this long for all of them together. Without it there is no limit while they can be read.
+    set fn timeout(self, limit: Duration) -> Self;
+    /// Cancels what has not ended, and enqueues no more, when the time is up. Off by default. The error says so if that
+    /// fails; it is given up after 5 s.
+    set fn cancel_on_timeout(self, cancel: bool) -> Self;
+    /// Gives up on an item that could not be read for this long, because the server is out of reach or cannot read it
+    /// itself; likewise on items that could not be enqueued for this long. Default: 60 s.
+    set fn unreachable_limit(self, limit: Duration) -> Self;
+    /// Carries it out.
+    finish_open fn call(self) -> Result<Vec<Finished>>;
 }
 
 impl Submission {

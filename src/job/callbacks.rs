@@ -1,6 +1,10 @@
 //! Functions to call when something happens.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::events::Event;
 
@@ -19,8 +23,12 @@ impl Callbacks {
 
     #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn call(&self, event: &Event) {
-        for (_, call) in self.pairs.iter().filter(|(name, _)| *name == event.name()) {
-            call(event);
+        for (name, call) in self.pairs.iter().filter(|(name, _)| *name == event.name()) {
+            // A panic must not end the task that follows the items: nobody would learn of their ends. The panic hook has
+            // told of it.
+            if catch_unwind(AssertUnwindSafe(|| call(event))).is_err() {
+                tracing::error!(event = name, "a callback panicked");
+            }
         }
     }
 }

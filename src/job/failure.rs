@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::state::Labels;
 use crate::{
     failure::{FailedNode, JobFailure},
+    progress::NodeFailure,
     queue::QueueItem,
 };
 
@@ -27,5 +28,16 @@ impl JobFailure {
             message: item.error_message.clone().unwrap_or_else(|| "the server gave no reason".into()),
             traceback: item.error_traceback.clone(),
         }
+    }
+
+    /// What the events said, where the item cannot be read any more.
+    pub(super) fn seen(item_id: i64, seen: Option<NodeFailure>, unreadable: String) -> Self {
+        let (node, error_type, message) = match seen {
+            Some(NodeFailure { node, error_type, message }) => (node, error_type, message),
+            None => (None, String::new(), unreadable),
+        };
+        let node = node.map(|node| FailedNode { id: node.id, title: node.title, node_type: node.node_type });
+        let error_type = if error_type.is_empty() { "Error".into() } else { error_type };
+        Self { item_id, node, error_type, message, traceback: None }
     }
 }

@@ -1,28 +1,34 @@
 //! Follows the items of one submission: events for speed, reading for truth.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 #[cfg(feature = "events")]
 use futures::StreamExt as _;
-use tokio::{task::AbortHandle, time::Instant};
-
-use super::{callbacks::Callbacks, state::State};
-#[cfg(feature = "events")]
-use crate::events::{EventFilter, EventItem, EventStream, Gap};
-use crate::{
-    Client,
-    error::Result,
-    queue::{IDS_AT_ONCE, ItemSummary, Queue},
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep_until},
 };
 
+use super::{
+    callbacks::Callbacks,
+    read::{Alone, Reader},
+    state::{State, Trouble},
+};
+use crate::Client;
+#[cfg(feature = "events")]
+use crate::events::{EventFilter, EventItem, EventStream, Gap};
+
 /// How often to read while no events arrive.
-const POLL: Duration = Duration::from_millis(500);
+pub(super) const POLL: Duration = Duration::from_millis(500);
 
 /// How often to read although events arrive: a safety net.
 const POLL_WITH_EVENTS: Duration = Duration::from_secs(15);
 
 /// Longest pause between reads of a server that does not answer.
-const POLL_IN_TROUBLE: Duration = Duration::from_secs(5);
+pub(super) const POLL_IN_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Shortest pause between two reads, whatever asks for them: a server may send events that ask as fast as it can.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// The events of a submission.
 #[derive(Debug)]
@@ -83,7 +89,7 @@ impl Drop for Follower {
     }
 }
 
-/// Starts to follow.
+/// Follows from now on. Whoever calls this has [said so](State::take_following).
 pub(crate) fn follow(
     client: &Client,
     queue_id: &str,
@@ -92,16 +98,27 @@ pub(crate) fn follow(
     events: Events,
     callbacks: Callbacks,
 ) -> Follower {
-    let (queue, batch_id) = (client.queue(queue_id), batch_id.to_owned());
+    let end = End(Arc::clone(&state));
+    let reader = Reader { queue: client.queue(queue_id), batch_id: batch_id.to_owned(), state: Arc::clone(&state) };
+    let mut following = Following { batch_id: batch_id.to_owned(), state, callbacks, live: false };
     let task = tokio::spawn(async move {
-        let mut following = Following { queue, batch_id, state, callbacks, live: false };
-        following.run(events).await;
+        let _end = end;
+        following.run(&reader, events).await;
     });
     Follower { task: task.abort_handle() }
 }
 
+/// Tells that nobody follows any more, however the task ends: its runtime may be shut down while others still wait.
+struct End(Arc<State>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end_following();
+    }
+}
+
 struct Following {
-    queue: Queue,
+    #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     batch_id: String,
     state: Arc<State>,
     #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
@@ -111,41 +128,50 @@ struct Following {
 }
 
 impl Following {
-    async fn run(&mut self, events: Events) {
+    async fn run(&mut self, reader: &Reader, events: Events) {
         self.live = !matches!(events, Events::None);
-        if !matches!(events, Events::FromTheStart(_)) {
-            // What happened before the subscription is only in the record.
-            self.read(self.state.open_items()).await;
-        }
+        // What happened before the subscription is only in the record.
+        let mut read_all = !matches!(events, Events::FromTheStart(_));
+        let mut read_fresh = false;
         let mut events = match events {
             Events::FromTheStart(stream) | Events::FromNow(stream) => Some(stream),
             Events::None => None,
         };
+        let mut alone = Alone::default();
+        let mut reading = None;
         let mut last_read = Instant::now();
+        let mut earliest = last_read;
         let state = Arc::clone(&self.state);
         while !state.is_done() {
-            let next_read = last_read + self.pause();
-            tokio::select! {
-                must_read = self.next(&mut events) => {
-                    if !must_read {
-                        continue;
-                    }
-                }
-                () = tokio::time::sleep_until(next_read) => {}
-                () = state.poke.notified() => {}
-                () = state.added.notified() => {
-                    self.read(state.take_fresh()).await;
-                    continue;
-                }
+            let wanted = read_all || read_fresh;
+            if wanted && reading.is_none() && earliest <= Instant::now() {
+                // Events are taken meanwhile: reading may last as long as the server likes.
+                let fresh = state.take_fresh();
+                let ids = if read_all { state.open_items() } else { fresh };
+                reading = Some(Box::pin(reader.read(ids)));
+                (read_all, read_fresh) = (false, false);
             }
-            self.read(state.open_items()).await;
-            last_read = Instant::now();
+            let next_read = if wanted { earliest } else { last_read + self.pause() };
+            tokio::select! {
+                must_read = self.next(&mut events) => read_all |= must_read,
+                () = sleep_until(next_read), if reading.is_none() => read_all |= !wanted,
+                () = state.poke.notified() => read_all = true,
+                () = state.added.notified() => read_fresh = true,
+                missing = ended(&mut reading) => {
+                    reading = None;
+                    last_read = Instant::now();
+                    earliest = last_read + SHORTEST;
+                    alone.add(missing);
+                }
+                () = alone.read(reader) => {}
+            }
         }
     }
 
     fn pause(&self) -> Duration {
         match (self.state.trouble(), self.live) {
-            (Some((since, _)), _) => since.elapsed().clamp(POLL, POLL_IN_TROUBLE),
+            (Some(Trouble { since, .. }), _) => since.elapsed().clamp(POLL, POLL_IN_TROUBLE),
+            (None, true) if self.state.has_unreadable() => POLL_IN_TROUBLE,
             (None, true) => POLL_WITH_EVENTS,
             (None, false) => POLL,
         }
@@ -192,36 +218,12 @@ impl Following {
             }
         }
     }
+}
 
-    /// Reads how these items stand.
-    async fn read(&self, item_ids: Vec<i64>) {
-        let outcome = self.try_read(&item_ids).await;
-        if let Err(error) = &outcome {
-            tracing::debug!(batch_id = self.batch_id, %error, "cannot read the state of the batch");
-        }
-        self.state.set_trouble(outcome.err());
-    }
-
-    async fn try_read(&self, item_ids: &[i64]) -> Result<()> {
-        let mut unreadable = Ok(());
-        // Only so many are held in memory at once.
-        for ids in item_ids.chunks(IDS_AT_ONCE) {
-            // One that cannot be read is asked for alone below, and its error told.
-            let found: Vec<ItemSummary> = self.queue.summaries(ids).await?.into_iter().flatten().collect();
-            for ItemSummary { item_id, status, .. } in &found {
-                self.state.set_status(*item_id, status);
-            }
-            // The server leaves out what is gone, and what it cannot read: only the first answers 404.
-            let missing = ids.iter().filter(|id| found.binary_search_by_key(*id, |item| item.item_id).is_err());
-            for id in missing {
-                match self.queue.find_item(*id).await {
-                    Ok(Some(item)) => self.state.set_status(*id, &item.status),
-                    Ok(None) => self.state.set_gone(*id),
-                    // One item must not keep the others from being read.
-                    Err(error) => unreadable = Err(error),
-                }
-            }
-        }
-        unreadable
+/// What comes of a read under way; never, if there is none.
+async fn ended<T>(reading: &mut Option<Pin<Box<impl Future<Output = T>>>>) -> T {
+    match reading {
+        Some(reading) => reading.as_mut().await,
+        None => std::future::pending().await,
     }
 }

@@ -6,8 +6,9 @@
 pub(crate) mod callbacks;
 mod failure;
 pub(crate) mod follow;
+mod read;
 pub(crate) mod state;
-mod wait;
+pub(crate) mod wait;
 
 use futures::Stream;
 
@@ -156,7 +157,8 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::JobFailed`], [`Error::JobCanceled`], or [`Error::JobGone`] if the item was deleted, pruned or cleared
-    /// before its end was seen; [`Error::Timeout`]; the error of the last read if the server stays unreachable.
+    /// before its end was seen; [`Error::Timeout`]; the error of the last read if the item cannot be read for a minute
+    /// ([`Wait::unreachable_limit`]).
     pub fn wait(&self) -> Wait<'_> {
         Wait::new(self)
     }
@@ -209,21 +211,5 @@ impl Job {
             }
         }
         Ok(family.split_off(1))
-    }
-
-    /// What an end means for those who wait.
-    async fn ended(&self, status: ItemStatus) -> Result<Finished> {
-        match status {
-            ItemStatus::Completed => Ok(Finished { job: self.clone() }),
-            ItemStatus::Canceled => Err(Error::JobCanceled { item_id: self.item_id }),
-            // The item names the node, which the event of the failure does not.
-            _ => match self.queue().find_item(self.item_id).await? {
-                Some(item) => {
-                    let failure = JobFailure::of(&item, &self.submission.shared.state.labels());
-                    Err(Error::JobFailed(Box::new(failure)))
-                }
-                None => Err(Error::JobGone { item_id: self.item_id }),
-            },
-        }
     }
 }

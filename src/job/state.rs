@@ -1,14 +1,18 @@
 //! What is known of the items of one submission, from events and from reading.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
     time::Instant,
 };
 
-use tokio::sync::{Notify, watch};
-
 use crate::{
+    deadline,
     error::Error,
     events::Event,
     progress::{Progress, ProgressTracker},
@@ -38,12 +42,48 @@ struct Inner {
     /// Items added later, whose events may have come before they were known.
     fresh: Vec<i64>,
     labels: Labels,
+    /// A task follows the items.
+    followed: bool,
     /// More items are still to be enqueued.
     feeding: bool,
     /// Why the rest will not be enqueued.
     feed_error: Option<Error>,
-    /// Reading has failed since then, the last time with this error.
-    trouble: Option<(Instant, Error)>,
+    /// Why the rest cannot be enqueued yet.
+    feed_trouble: Option<Trouble>,
+    /// Why nothing can be read.
+    trouble: Option<Trouble>,
+    /// Open items that cannot be read although others can.
+    unreadable: BTreeMap<i64, Trouble>,
+}
+
+/// Something has failed since then, the last time with this error.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    pub(crate) since: Instant,
+    pub(crate) error: Error,
+}
+
+impl Trouble {
+    /// The same trouble goes on, or a new one begins.
+    fn goes_on(known: &mut Option<Self>, error: Option<Error>) {
+        let since = known.as_ref().map_or_else(Instant::now, |known| known.since);
+        *known = error.map(|error| Self { since, error });
+    }
+}
+
+/// What those who wait for all items have not heard yet.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// How many ends are known now.
+    pub(crate) known: usize,
+    /// Items that are over, in whichever way, in the order in which that was seen.
+    pub(crate) closed: Vec<i64>,
+    /// Open items that have been in trouble for too long.
+    pub(crate) given_up: Vec<(i64, Error)>,
+    /// When the next trouble will have lasted too long.
+    pub(crate) next_limit: Option<Instant>,
+    /// Nothing more will come, and this is why it is less than was asked for.
+    pub(crate) over: Option<Result<(), Error>>,
 }
 
 /// One item. Small once it has ended, because a batch may have thousands.
@@ -70,7 +110,18 @@ impl State {
     pub(crate) fn new(item_ids: impl IntoIterator<Item = i64>, labels: Labels) -> Arc<Self> {
         let items = item_ids.into_iter().map(|id| (id, Item::Pending)).collect();
         let (closed, fresh) = (Vec::new(), Vec::new());
-        let inner = Inner { items, closed, fresh, labels, feeding: false, feed_error: None, trouble: None };
+        let inner = Inner {
+            items,
+            closed,
+            fresh,
+            labels,
+            followed: false,
+            feeding: false,
+            feed_error: None,
+            feed_trouble: None,
+            trouble: None,
+            unreadable: BTreeMap::new(),
+        };
         let (poke, added) = (Notify::new(), Notify::new());
         Arc::new(Self { inner: Mutex::new(inner), changed: watch::Sender::new(0), poke, added })
     }
@@ -113,6 +164,20 @@ impl State {
         std::mem::take(&mut self.inner().fresh)
     }
 
+    /// Says that somebody follows from now on. `false` if somebody does already, or if nothing is left to follow.
+    pub(crate) fn take_following(&self) -> bool {
+        let mut inner = self.inner();
+        let wanted = !inner.followed && !inner.is_done();
+        inner.followed |= wanted;
+        wanted
+    }
+
+    /// Says that nobody follows any more.
+    pub(crate) fn end_following(&self) {
+        self.inner().followed = false;
+        self.announce();
+    }
+
     pub(crate) fn set_feeding(&self, feeding: bool) {
         self.inner().feeding = feeding;
         self.announce();
@@ -131,24 +196,65 @@ impl State {
         self.inner().feed_error.clone()
     }
 
+    /// Says why the rest cannot be enqueued yet, or that it can.
+    pub(crate) fn set_feed_trouble(&self, error: Option<Error>) {
+        Trouble::goes_on(&mut self.inner().feed_trouble, error);
+        self.announce();
+    }
+
     pub(crate) fn labels(&self) -> Labels {
         Arc::clone(&self.inner().labels)
     }
 
     /// Items whose end has not been seen.
     pub(crate) fn open_items(&self) -> Vec<i64> {
-        self.inner().items.iter().filter(|(_, item)| item.is_open()).map(|(id, _)| *id).collect()
+        self.inner().open().collect()
     }
 
-    /// Items that are over, in whichever way, without the first `known` of them. In the order in which that was seen.
-    pub(crate) fn closed_items(&self, known: usize) -> Vec<i64> {
-        self.inner().closed.get(known..).unwrap_or_default().to_vec()
+    /// What happened beyond the first `known` ends and to items other than those in `given_up`. Trouble is given up after
+    /// `limit`.
+    pub(crate) fn news(&self, known: usize, given_up: &BTreeSet<i64>, limit: Duration) -> News {
+        let inner = self.inner();
+        let closed = inner.closed.get(known..).unwrap_or_default();
+        let mut news = News { known: inner.closed.len(), ..News::default() };
+        news.closed.extend(closed.iter().filter(|id| !given_up.contains(id)));
+        let now = Instant::now();
+        let mut is_over = |trouble: &Trouble| {
+            let end = trouble.since + deadline::bounded(limit);
+            if end > now {
+                news.next_limit = Some(news.next_limit.map_or(end, |next| next.min(end)));
+            }
+            end <= now
+        };
+        // Looked at only in trouble, so that a batch without any is not searched for each end.
+        if inner.trouble.as_ref().is_some_and(&mut is_over) {
+            let open = inner.open().filter(|id| !given_up.contains(id));
+            news.given_up.extend(open.filter_map(|id| Some((id, inner.trouble_of(id)?.error.clone()))));
+        } else {
+            let unreadable = inner.unreadable.iter().filter(|(id, _)| !given_up.contains(id));
+            let over = unreadable.filter(|(_, trouble)| is_over(trouble));
+            news.given_up.extend(over.map(|(id, trouble)| (*id, trouble.error.clone())));
+        }
+        let feed_trouble = inner.feed_trouble.as_ref().filter(|trouble| inner.feeding && is_over(trouble));
+        let open_but_given_up = given_up.iter().filter(|id| inner.items.get(id).is_some_and(Item::is_open)).count();
+        let nothing_to_come = inner.closed.len() + open_but_given_up == inner.items.len();
+        let nothing_to_tell = news.closed.is_empty() && news.given_up.is_empty();
+        if nothing_to_tell && nothing_to_come && (!inner.feeding || feed_trouble.is_some()) {
+            let error = feed_trouble.map(|trouble| &trouble.error).or(inner.feed_error.as_ref());
+            news.over = Some(error.cloned().map_or(Ok(()), Err));
+        }
+        news
+    }
+
+    /// How many items are there, and how many of them have not ended.
+    pub(crate) fn count_open(&self) -> (usize, usize) {
+        let inner = self.inner();
+        (inner.items.len(), inner.items.len() - inner.closed.len())
     }
 
     /// Whether nothing more will happen.
     pub(crate) fn is_done(&self) -> bool {
-        let inner = self.inner();
-        !inner.feeding && inner.closed.len() == inner.items.len()
+        self.inner().is_done()
     }
 
     pub(crate) fn standing(&self, item_id: i64) -> Standing {
@@ -174,20 +280,42 @@ impl State {
         }
     }
 
-    /// Why the state cannot be read, and since when.
-    pub(crate) fn trouble(&self) -> Option<(Instant, Error)> {
+    /// Why this item cannot be read.
+    pub(crate) fn trouble_of(&self, item_id: i64) -> Option<Trouble> {
+        self.inner().trouble_of(item_id).cloned()
+    }
+
+    /// Why nothing can be read.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.inner().trouble.clone()
     }
 
+    /// Whether some items cannot be read although others can.
+    pub(crate) fn has_unreadable(&self) -> bool {
+        !self.inner().unreadable.is_empty()
+    }
+
+    /// Says why nothing can be read, or that something can.
     pub(crate) fn set_trouble(&self, error: Option<Error>) {
         let mut inner = self.inner();
-        let since = inner.trouble.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-        let changed = error.is_some() || inner.trouble.is_some();
-        inner.trouble = error.map(|error| (since, error));
-        drop(inner);
-        if changed {
-            self.announce();
+        if error.is_none() && inner.trouble.is_none() {
+            return;
         }
+        Trouble::goes_on(&mut inner.trouble, error);
+        drop(inner);
+        self.announce();
+    }
+
+    /// Says why this item cannot be read.
+    pub(crate) fn set_unreadable(&self, item_id: i64, error: Error) {
+        let mut inner = self.inner();
+        if inner.items.get(&item_id).is_some_and(Item::is_open) {
+            let mut trouble = inner.unreadable.remove(&item_id);
+            Trouble::goes_on(&mut trouble, Some(error));
+            inner.unreadable.extend(trouble.map(|trouble| (item_id, trouble)));
+        }
+        drop(inner);
+        self.announce();
     }
 
     /// Takes an event into account.
@@ -198,7 +326,11 @@ impl State {
 
     /// Takes a status into account that was read.
     pub(crate) fn set_status(&self, item_id: i64, status: &ItemStatus) {
+        let was_unreadable = self.inner().unreadable.remove(&item_id).is_some();
         self.change([item_id], |tracker| tracker.set_status(status.clone(), None));
+        if was_unreadable {
+            self.announce();
+        }
     }
 
     /// Takes into account that an item no longer exists.
@@ -207,6 +339,7 @@ impl State {
         if let Some(item) = inner.items.get_mut(&item_id).filter(|item| item.is_open()) {
             *item = Item::Gone;
             inner.closed.push(item_id);
+            inner.unreadable.remove(&item_id);
         }
         drop(inner);
         self.announce();
@@ -214,7 +347,7 @@ impl State {
 
     fn change(&self, ids: impl IntoIterator<Item = i64>, change: impl Fn(&mut ProgressTracker) -> bool) {
         let mut guard = self.inner();
-        let Inner { items, closed, labels, .. } = &mut *guard;
+        let Inner { items, closed, labels, unreadable, .. } = &mut *guard;
         let mut changed = false;
         for id in ids {
             let Some(item) = items.get_mut(&id) else { continue };
@@ -222,12 +355,29 @@ impl State {
             changed |= item.change(id, labels, &change);
             if was_open && !item.is_open() {
                 closed.push(id);
+                unreadable.remove(&id);
             }
         }
         drop(guard);
         if changed {
             self.announce();
         }
+    }
+}
+
+impl Inner {
+    fn is_done(&self) -> bool {
+        !self.feeding && self.closed.len() == self.items.len()
+    }
+
+    fn open(&self) -> impl Iterator<Item = i64> {
+        self.items.iter().filter(|(_, item)| item.is_open()).map(|(id, _)| *id)
+    }
+
+    /// The trouble of an item is its own or that of all, whichever has lasted longer.
+    fn trouble_of(&self, item_id: i64) -> Option<&Trouble> {
+        let own = self.unreadable.get(&item_id);
+        self.trouble.iter().chain(own).min_by_key(|trouble| trouble.since)
     }
 }
 
@@ -292,11 +442,12 @@ mod tests {
         state.set_status(3, &ItemStatus::Failed);
         state.set_gone(1);
         state.set_gone(3);
-        assert_eq!(state.closed_items(0), [3, 1]);
+        let closed = |known| state.news(known, &BTreeSet::new(), Duration::MAX).closed;
+        assert_eq!(closed(0), [3, 1]);
         state.set_status(3, &ItemStatus::Canceled);
         state.set_status(4, &ItemStatus::Canceled);
-        assert_eq!(state.closed_items(2), [4]);
-        assert_eq!(state.closed_items(3), [0; 0]);
+        assert_eq!(closed(2), [4]);
+        assert_eq!(closed(3), [0; 0]);
         assert_eq!(state.open_items(), [2]);
         assert!(!state.is_done());
         state.set_gone(2);

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{Finished, Job, state::Standing};
+use super::{Finished, Job, JobFailure, state::Standing};
 use crate::{
     deadline,
     error::{Error, Result},
@@ -17,8 +17,14 @@ use crate::{
     queue::ItemStatus,
 };
 
-/// So long a server may be unreachable before a wait gives up.
-const UNREACHABLE: Duration = Duration::from_secs(60);
+/// How long a server may be out of reach before a wait gives up.
+pub(crate) const UNREACHABLE: Duration = Duration::from_secs(60);
+
+/// How long to ask why an item failed. What is known without it is enough to end a wait.
+const REASON: Duration = Duration::from_secs(60);
+
+/// How long a cancellation may take after the time of a wait is up.
+pub(crate) const CANCELLATION: Duration = Duration::from_secs(5);
 
 type OnProgress<'a> = Box<dyn FnMut(&Progress) + Send + 'a>;
 
@@ -53,7 +59,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Waits at most this long. Without it there is no limit while the server can be reached.
+    /// Waits at most this long. Without it there is no limit while the item can be read.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
@@ -65,13 +71,14 @@ impl<'a> Wait<'a> {
         self
     }
 
-    /// Cancels the item when the time is up. Off by default.
+    /// Cancels the item when the time is up. Off by default. The error says so if that fails; it is given up after 5 s.
     pub fn cancel_on_timeout(mut self, cancel: bool) -> Self {
         self.cancel_on_timeout = cancel;
         self
     }
 
-    /// Gives up when the server has been unreachable for so long. 60 s.
+    /// Gives up when the item could not be read for this long, because the server is out of reach or cannot read it
+    /// itself. Default: 60 s.
     pub fn unreachable_limit(mut self, limit: Duration) -> Self {
         self.unreachable = limit;
         self
@@ -84,10 +91,12 @@ impl<'a> Wait<'a> {
     }
 
     async fn run(mut self) -> Result<Finished> {
-        let deadline = self.timeout.map(deadline::after);
-        let state = &self.job.submission.shared.state;
+        let end = self.timeout.map(deadline::after);
+        let submission = &self.job.submission;
+        let (state, item_id) = (&submission.shared.state, self.job.item_id());
         let mut changes = state.changes();
         let mut told: Option<Progress> = None;
+        let mut next_poll = self.poll_interval.map(deadline::after);
         loop {
             changes.mark_unchanged();
             if let Some(call) = &mut self.on_progress {
@@ -97,23 +106,27 @@ impl<'a> Wait<'a> {
                     told = Some(progress);
                 }
             }
-            match state.standing(self.job.item_id()) {
-                Standing::Ended(status) => return self.job.ended(status).await,
-                Standing::Gone => return Err(Error::JobGone { item_id: self.job.item_id() }),
-                Standing::Running(_) => {}
+            match state.standing(item_id) {
+                Standing::Ended(status) => return self.job.ended(status, end).await,
+                Standing::Gone => return Err(Error::JobGone { item_id }),
+                Standing::Running(_) => submission.keep_following(),
             }
-            if let Some((since, error)) = state.trouble()
-                && since.elapsed() >= self.unreachable
-            {
-                return Err(error);
+            let trouble = state.trouble_of(item_id);
+            let give_up = trouble.as_ref().map(|trouble| trouble.since + deadline::bounded(self.unreachable));
+            if let Some(trouble) = trouble.filter(|_| give_up.is_some_and(|time| time <= Instant::now())) {
+                return Err(trouble.error);
             }
-            let poll = self.poll_interval.map(deadline::after);
             tokio::select! {
+                // Changes may come without a pause: they come last.
                 biased;
+                () = until(end) => return self.timed_out().await,
+                () = until(next_poll) => {
+                    state.poke.notify_one();
+                    next_poll = self.poll_interval.map(deadline::after);
+                }
+                () = until(give_up) => {}
                 // The state lives as long as this job.
                 _ = changes.changed() => {}
-                () = until(deadline) => return self.timed_out().await,
-                () = until(poll) => state.poke.notify_one(),
             }
         }
     }
@@ -123,19 +136,60 @@ impl<'a> Wait<'a> {
             Standing::Running(status) | Standing::Ended(status) => status,
             Standing::Gone => ItemStatus::Unknown("gone".into()),
         };
-        let limit = self.timeout.unwrap_or_default();
         let doing = format!("waiting for item {}, which is {status}", self.job.item_id());
-        if self.cancel_on_timeout {
-            self.job.cancel().await?;
-        }
-        Err(Error::Timeout { doing, limit, sent: true })
+        let canceling = async { self.job.cancel().await.map(|_| ()) };
+        Err(out_of_time(doing, self.timeout.unwrap_or_default(), self.cancel_on_timeout.then_some(canceling)).await)
     }
 }
 
-async fn until(time: Option<Instant>) {
+/// What a wait gives when its time is up. A server that does not even cancel must not prolong it for long.
+pub(crate) async fn out_of_time(
+    mut doing: String,
+    limit: Duration,
+    canceling: Option<impl Future<Output = Result<()>>>,
+) -> Error {
+    if let Some(canceling) = canceling {
+        match timeout(CANCELLATION, canceling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => doing += &format!(" and cannot be canceled ({error})"),
+            Err(_) => doing += &format!(" and was not canceled within {} s", CANCELLATION.as_secs()),
+        }
+    }
+    Error::Timeout { doing, limit, sent: true }
+}
+
+pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+impl Job {
+    /// What an end means for those who wait until `end`.
+    async fn ended(&self, status: ItemStatus, end: Option<Instant>) -> Result<Finished> {
+        match status {
+            ItemStatus::Completed => Ok(Finished { job: self.clone() }),
+            ItemStatus::Canceled => Err(Error::JobCanceled { item_id: self.item_id }),
+            _ => Err(Error::JobFailed(Box::new(self.failure(end).await))),
+        }
+    }
+
+    /// Why this failed. The item names the node, which the event of the failure does not. That it failed is certain, so
+    /// an item that cannot be read any more gives what is known without it.
+    async fn failure(&self, end: Option<Instant>) -> JobFailure {
+        let latest = deadline::after(REASON);
+        let asked = timeout_at(end.map_or(latest, |end| end.min(latest)), self.queue().find_item(self.item_id)).await;
+        let unknown = match asked {
+            Ok(Ok(Some(item))) if item.batch_id == self.submission.batch_id() => {
+                return JobFailure::of(&item, &self.submission.shared.state.labels());
+            }
+            Ok(Ok(_)) => "the item is no longer on the server".to_owned(),
+            Ok(Err(error)) => format!("the item cannot be read: {error}"),
+            Err(_) => "the item could not be read in time".to_owned(),
+        };
+        tracing::warn!(item_id = self.item_id, reason = unknown, "why the item failed is known from events only");
+        JobFailure::seen(self.item_id, self.progress().failure, unknown)
     }
 }
 

@@ -4,7 +4,10 @@
 
 mod item;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
@@ -15,10 +18,10 @@ pub use item::{
 };
 
 use crate::{
-    Client,
+    Client, TransportOptions,
     error::{Error, Result},
     lenient,
-    page::{RawList, elements},
+    page::{RawList, elements, found},
     weight::Meter,
 };
 
@@ -104,11 +107,20 @@ impl Queue {
     /// # Errors
     /// Any other error of a call.
     pub async fn find_item(&self, item_id: i64) -> Result<Option<QueueItem>> {
-        match self.item(item_id).await {
-            Ok(item) => Ok(Some(item)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        found(self.item(item_id).await)
+    }
+
+    /// A small description of one item, or `None` if it is not, or no longer, in this queue.
+    pub(crate) async fn find_summary(&self, item_id: i64) -> Result<Option<ItemSummary>> {
+        let api = self.client.api();
+        let answer = api.get_queue_item().queue_id(&self.id).item_id(item_id).send_as().await;
+        found(answer.map_err(as_not_found))
+    }
+
+    /// How long a read may take, repetitions included, before it counts as failed: an answer may drip for ever.
+    pub(crate) fn longest_read(&self) -> Duration {
+        let TransportOptions { read_timeout, retry_deadline, .. } = self.client.transport().options();
+        read_timeout.saturating_add(*retry_deadline)
     }
 
     /// The item that runs now, if any.

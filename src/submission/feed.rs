@@ -12,7 +12,12 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use super::{enqueue, submit::WhenFull};
-use crate::{Client, assets::UnderWay, error::Result, job::state::State};
+use crate::{
+    Client,
+    assets::UnderWay,
+    error::{Error, Result},
+    job::state::State,
+};
 
 /// Most items in one request. Keeps requests, and what the server does at once, short.
 const PIECE: usize = 500;
@@ -179,40 +184,18 @@ pub(super) fn feed(
     plan: Plan,
     placed: u64,
     state: Arc<State>,
-    mut under_way: UnderWay,
+    under_way: UnderWay,
 ) -> Feeder {
     state.set_feeding(true);
     let stop = Arc::new(Stop::default());
     let stopped = Arc::clone(&stop);
+    let feeding = Feeding { client, queue_id, batch_id, plan, state, outcome: None };
     let task = tokio::spawn(async move {
-        let pause = async || {
-            tokio::select! {
-                () = sleep(PAUSE) => {}
-                () = stopped.told.notified() => {}
-            }
-        };
-        let feeding = Feeding { client, queue_id, batch_id, plan, state };
-        let mut placed = placed;
-        while placed < feeding.plan.requested() && !stopped.wanted.load(Ordering::Acquire) {
-            match feeding.place(placed, &mut under_way).await {
-                Ok(0) => pause().await,
-                Ok(some) => placed += some,
-                // What may have arrived is not sent again.
-                Err(error) if error.is_retryable() && !error.may_have_been_sent() => {
-                    tracing::warn!(batch_id = feeding.batch_id, %error, "cannot enqueue the rest yet");
-                    feeding.state.set_trouble(Some(error));
-                    pause().await;
-                }
-                Err(error) => {
-                    tracing::error!(batch_id = feeding.batch_id, %error, "cannot enqueue the rest");
-                    feeding.state.set_feed_error(error);
-                    break;
-                }
-            }
-        }
+        let mut under_way = under_way;
+        let outcome = feeding.run(placed, &stopped, &mut under_way).await;
         // Whoever is told that it has ended may clean up.
         drop(under_way);
-        feeding.state.set_feeding(false);
+        feeding.end(outcome);
     });
     Feeder { task: task.abort_handle(), stop }
 }
@@ -223,9 +206,58 @@ struct Feeding {
     batch_id: String,
     plan: Plan,
     state: Arc<State>,
+    /// How it ended; `None` until it has.
+    outcome: Option<Result<()>>,
 }
 
+/// However the task ends, those who wait for the rest learn of it.
+impl Drop for Feeding {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| {
+            let cause: Box<Cause> = "the runtime was shut down before all items were enqueued".into();
+            Err(Error::Interrupted { operation: "enqueue_batch", cause: cause.into() })
+        });
+        if let Err(error) = outcome {
+            tracing::error!(batch_id = self.batch_id, %error, "cannot enqueue the rest");
+            self.state.set_feed_error(error);
+        }
+        self.state.set_feeding(false);
+    }
+}
+
+type Cause = dyn std::error::Error + Send + Sync;
+
 impl Feeding {
+    /// Enqueues what comes after the first `placed` items, as room is made.
+    async fn run(&self, mut placed: u64, stop: &Stop, under_way: &mut UnderWay) -> Result<()> {
+        while placed < self.plan.requested() && !stop.wanted.load(Ordering::Acquire) {
+            match self.place(placed, under_way).await {
+                Ok(some) => {
+                    self.state.set_feed_trouble(None);
+                    placed = placed.saturating_add(some);
+                    if some > 0 {
+                        continue;
+                    }
+                }
+                // What may have arrived is not sent again.
+                Err(error) if error.is_retryable() && !error.may_have_been_sent() => {
+                    tracing::warn!(batch_id = self.batch_id, %error, "cannot enqueue the rest yet");
+                    self.state.set_feed_trouble(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                () = stop.told.notified() => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn end(mut self, outcome: Result<()>) {
+        self.outcome = Some(outcome);
+    }
+
     /// Enqueues what comes after the first `placed` items, and says how much of it the queue took.
     async fn place(&self, placed: u64, under_way: &mut UnderWay) -> Result<u64> {
         let piece = self.plan.piece(usize::try_from(placed).unwrap_or(usize::MAX));

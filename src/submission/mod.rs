@@ -1,20 +1,23 @@
 //! Submissions: a workflow on its way through a queue, as one batch of one or more items.
 
 mod board;
+mod ends;
 mod enqueue;
 mod feed;
 mod generators;
 mod submit;
 mod ticket;
+mod wait_all;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 
 pub use board::OutputBoard;
 pub(crate) use submit::labels_of;
 pub use submit::{Submit, WhenFull};
 pub use ticket::Ticket;
+pub use wait_all::WaitAll;
 
 #[cfg(feature = "events")]
 use crate::events::{EventFilter, EventStream};
@@ -29,6 +32,7 @@ use crate::{
         callbacks::Callbacks,
         follow::{Events, Follower, follow},
         state::State,
+        wait::UNREACHABLE,
     },
     queue::{BatchStatus, Queue},
 };
@@ -40,11 +44,11 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn example(submission: invokeai_client::Submission) -> invokeai_client::Result<()> {
-/// use futures::StreamExt as _;
+/// use futures::TryStreamExt as _;
 ///
 /// // All items, in the order in which they end.
 /// let mut ends = std::pin::pin!(submission.ends());
-/// while let Some((job, end)) = ends.next().await {
+/// while let Some((job, end)) = ends.try_next().await? {
 ///     match end {
 ///         Ok(_) => println!("item {} is done", job.item_id()),
 ///         Err(error) => println!("{error}"),
@@ -65,8 +69,9 @@ pub(crate) struct Shared {
     batch_id: String,
     requested: u64,
     pub(crate) state: Arc<State>,
+    callbacks: Callbacks,
     /// Ends with the submission.
-    _follower: Follower,
+    follower: Mutex<Option<Follower>>,
     feeder: Mutex<Option<Feeder>>,
 }
 
@@ -80,17 +85,36 @@ impl Submission {
         events: Events,
         callbacks: Callbacks,
     ) -> Self {
-        let follower = follow(client, queue_id, batch_id, Arc::clone(&state), events, callbacks);
         let shared = Shared {
             client: client.clone(),
             queue_id: queue_id.to_owned(),
             batch_id: batch_id.to_owned(),
             requested,
             state,
-            _follower: follower,
+            callbacks,
+            follower: Mutex::new(None),
             feeder: Mutex::new(None),
         };
-        Self { shared: Arc::new(shared) }
+        let this = Self { shared: Arc::new(shared) };
+        this.follow_by(|| events);
+        this
+    }
+
+    /// Follows, if nobody does although items are open.
+    fn follow_by(&self, events: impl FnOnce() -> Events) {
+        let Shared { client, queue_id, batch_id, state, callbacks, follower, .. } = &*self.shared;
+        if state.take_following() {
+            let fresh = follow(client, queue_id, batch_id, Arc::clone(state), events(), callbacks.clone());
+            *lock(follower) = Some(fresh);
+        }
+    }
+
+    /// Follows again if the task that did is gone: a runtime that was shut down took it along. Those who wait see to it.
+    pub(crate) fn keep_following(&self) {
+        #[cfg(feature = "events")]
+        self.follow_by(|| Events::FromNow(self.events()));
+        #[cfg(not(feature = "events"))]
+        self.follow_by(|| Events::None);
     }
 
     /// Enqueues the rest of a plan in the background.
@@ -98,7 +122,7 @@ impl Submission {
         let Shared { client, queue_id, batch_id, state, .. } = &*self.shared;
         let (client, state) = (client.clone(), Arc::clone(state));
         let feeder = feed::feed(client, queue_id.clone(), batch_id.clone(), plan, placed, state, under_way);
-        *self.shared.feeder.lock().unwrap_or_else(PoisonError::into_inner) = Some(feeder);
+        *lock(&self.shared.feeder) = Some(feeder);
     }
 
     /// Takes up a submission of another process, or of an earlier life of this one.
@@ -113,12 +137,19 @@ impl Submission {
             return Err(Error::invalid("ticket", "names no items"));
         };
         // The workflow travels with the item; its labels name nodes in progress and failures.
-        let item = client.queue(&ticket.queue_id).find_item(*first).await?;
+        let item = match client.queue(&ticket.queue_id).find_item(*first).await {
+            // Names are not worth losing the others for one that the server cannot read.
+            Err(error @ (Error::Server(_) | Error::Decode { .. } | Error::Body { .. })) => {
+                tracing::warn!(item_id = first, %error, "the workflow of the batch cannot be read; nodes have no titles");
+                None
+            }
+            other => other?,
+        };
         let labels = item.and_then(|item| item.workflow).map(|workflow| submit::labels_of(&workflow));
         let state = State::new(ticket.item_ids.iter().copied(), labels.unwrap_or_default().into());
         // Subscribed before reading, so that nothing falls between.
         let events = Events::of_batch(client, &ticket.queue_id, &ticket.batch_id).await.joined_late();
-        let requested = ticket.item_ids.len() as u64;
+        let requested = state.item_count() as u64;
         let Ticket { queue_id, batch_id, .. } = ticket;
         Ok(Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default()))
     }
@@ -178,6 +209,17 @@ impl Submission {
         self.shared.state.item_count() as u64
     }
 
+    /// Whether more items are still to be enqueued ([`WhenFull::Feed`]).
+    pub fn is_feeding(&self) -> bool {
+        self.shared.state.is_feeding()
+    }
+
+    /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain: no more items come
+    /// than there are. Those that are there are followed to their ends.
+    pub fn feed_error(&self) -> Option<Error> {
+        self.shared.state.feed_error()
+    }
+
     /// All jobs enqueued so far, in the order in which they run.
     pub fn jobs(&self) -> Vec<Job> {
         self.item_ids().into_iter().map(|id| Job::new(self.clone(), id)).collect()
@@ -212,52 +254,22 @@ impl Submission {
     /// Every item with its end, in the order in which they end (items that end together: in the order in which they
     /// run). Ends itself after the last.
     ///
+    /// An item that cannot be read for a minute ends with the error of that. The last element is an error if the rest of a
+    /// large batch could not be enqueued ([`feed_error`](Self::feed_error)).
+    ///
     /// Dropping the stream stops the waiting and nothing else.
-    pub fn ends(&self) -> impl Stream<Item = (Job, Result<Finished>)> + Send + use<> {
-        let state = Arc::clone(&self.shared.state);
-        let changes = state.changes();
-        let start = (self.clone(), changes, 0, Vec::new().into_iter());
-        futures::stream::unfold(start, async |(submission, mut changes, mut known, mut ready)| {
-            loop {
-                if let Some(id) = ready.next() {
-                    return Some((id, (submission, changes, known, ready)));
-                }
-                changes.mark_unchanged();
-                let state = &submission.shared.state;
-                let done = state.is_done();
-                ready = state.closed_items(known).into_iter();
-                known += ready.len();
-                if ready.len() == 0 {
-                    if done {
-                        return None;
-                    }
-                    changes.changed().await.ok()?;
-                }
-            }
-        })
-        .then({
-            let submission = self.clone();
-            move |id| {
-                let job = Job::new(submission.clone(), id);
-                async move {
-                    let end = job.wait().await;
-                    (job, end)
-                }
-            }
-        })
+    pub fn ends(&self) -> impl Stream<Item = Result<(Job, Result<Finished>)>> + Send + use<> {
+        ends::ends(self.clone(), UNREACHABLE)
     }
 
-    /// Waits for all items. All are waited for, also after one has failed.
+    /// Waits for all items. All are waited for, also after one has failed, or after the rest of a large batch could not be
+    /// enqueued. See [`WaitAll`] for time limits and the like.
     ///
-    /// # Errors
-    /// The first failure in the order in which the items run; what kept the rest of a large batch from being enqueued.
-    pub async fn wait_all(&self) -> Result<Vec<Finished>> {
-        let mut ends: Vec<_> = self.ends().collect().await;
-        if let Some(error) = self.shared.state.feed_error() {
-            return Err(error);
-        }
-        ends.sort_by_key(|(job, _)| job.item_id());
-        ends.into_iter().map(|(_, end)| end).collect()
+    /// # Errors (when awaited)
+    /// What kept the rest of a large batch from being enqueued; else the first failure in the order in which the items
+    /// run. Each is what [`Job::wait`] gives. [`Error::Timeout`].
+    pub fn wait_all(&self) -> WaitAll<'_> {
+        WaitAll::new(self)
     }
 
     /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
@@ -267,8 +279,7 @@ impl Submission {
     /// # Errors
     /// Any error of a call.
     pub async fn cancel(&self) -> Result<u64> {
-        let feeding =
-            self.shared.feeder.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Feeder::stop);
+        let feeding = lock(&self.shared.feeder).as_ref().is_some_and(Feeder::stop);
         let mut canceled = self.queue().cancel_batches([self.batch_id()]).await?;
         if feeding {
             // What is on its way arrives after this, even if its sender goes away.
@@ -278,9 +289,14 @@ impl Submission {
                     break;
                 }
             }
-            canceled += self.queue().cancel_batches([self.batch_id()]).await?;
+            canceled = canceled.saturating_add(self.queue().cancel_batches([self.batch_id()]).await?);
         }
         self.shared.state.poke.notify_one();
         Ok(canceled)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

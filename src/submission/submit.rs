@@ -224,12 +224,15 @@ impl Submit<'_> {
         let done = log.enqueue(&queue_id, &batch_id, &mut under_way, send, |done| done.item_ids.clone()).await?;
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let placed = done.item_ids.len() as u64;
+        // Said before anybody follows: that ends when nothing more is to come.
+        let feeds = placed < requested && self.when_full == WhenFull::Feed;
+        state.set_feeding(feeds);
         let submission = Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
         if placed < first.sessions && self.when_full == WhenFull::Fail {
             client.queue(&queue_id).cancel_batches([&batch_id]).await?;
             return Err(Error::QueueFull { enqueued: placed, requested });
         }
-        if placed < requested && self.when_full == WhenFull::Feed {
+        if feeds {
             submission.feed(plan, placed, under_way);
         }
         Ok(submission)

@@ -28,6 +28,19 @@ pub(crate) enum OnEnqueue {
     AcceptBehindGateway(&'static str),
     /// Loses it, and cuts the connection.
     Lose,
+    /// Refuses it with this status.
+    Refuse(&'static str),
+}
+
+/// What the server does with requests to some paths instead of answering them.
+#[derive(Debug, Clone)]
+pub(crate) enum OnPath {
+    /// Refuses them with this status.
+    Refuse(&'static str),
+    /// Says nothing.
+    Silence,
+    /// Begins an answer that never ends: a byte now and then.
+    Drip,
 }
 
 /// What the server does with those who want a websocket.
@@ -66,6 +79,10 @@ pub(crate) struct World {
     /// What to do with the next ones; then `Answer`.
     pub(crate) on_enqueue: VecDeque<OnEnqueue>,
     pub(crate) on_socket: OnSocket,
+    /// What to do with requests whose method and path have this text in them.
+    pub(crate) on_path: Vec<(&'static str, OnPath)>,
+    /// Lines of the requests that came, without enqueues.
+    pub(crate) requests: Vec<String>,
     /// Most items that may wait.
     pub(crate) room: usize,
     /// Start and end of every item, by the server's clock.
@@ -89,6 +106,8 @@ impl FakeInvokeAi {
             enqueues: 0,
             on_enqueue: VecDeque::new(),
             on_socket: OnSocket::Welcome,
+            on_path: Vec::new(),
+            requests: Vec::new(),
             room: 10_000,
             clock: ["2026-11-22 17:01:40.305", "2026-11-22 17:01:41.574"],
             sockets: 0,
@@ -318,9 +337,30 @@ async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()
                     (status, json!({"detail": "gateway"}))
                 }
                 OnEnqueue::Lose => return stream.set_zero_linger(),
+                OnEnqueue::Refuse(status) => (status, json!({"detail": "refused"})),
             }
         } else {
-            world.lock().unwrap().answer(&method, &path, &body)
+            let line = format!("{method} {path}");
+            let behaviour = {
+                let mut world = world.lock().unwrap();
+                let found = world.on_path.iter().find(|(part, _)| line.contains(part));
+                let behaviour = found.map(|(_, behaviour)| behaviour.clone());
+                world.requests.push(line);
+                behaviour
+            };
+            match behaviour {
+                None => world.lock().unwrap().answer(&method, &path, &body),
+                Some(OnPath::Refuse(status)) => (status, json!({"detail": "refused"})),
+                Some(OnPath::Silence) => return std::future::pending().await,
+                Some(OnPath::Drip) => {
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+                    stream.write_all(head.as_bytes()).await?;
+                    loop {
+                        stream.write_all(b" ").await?;
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                }
+            }
         };
         let answer = answer.to_string();
         let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use fake_invokeai::{FakeInvokeAi, OnEnqueue, OnSocket};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use invokeai_client::{
     Client, Error, Job, Submission, Sweep, TransportOptions, WhenFull,
     events::EventsOptions,
@@ -149,7 +149,8 @@ async fn events_may_come_late_twice_out_of_order_and_spoilt() {
     let client = client(&server);
     let submission = within("a submission", async { workflow().submit(&client).runs(3).await }).await.unwrap();
     let ids = submission.item_ids();
-    let ends = tokio::spawn(submission.ends().map(|(job, end)| (job.item_id(), end.is_ok())).collect::<Vec<_>>());
+    let ends =
+        tokio::spawn(submission.ends().map_ok(|(job, end)| (job.item_id(), end.is_ok())).try_collect::<Vec<_>>());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let updates = tokio::spawn({
         let (updates, seen) = (submission.jobs()[1].progress_updates(), Arc::clone(&seen));
@@ -193,7 +194,7 @@ async fn events_may_come_late_twice_out_of_order_and_spoilt() {
     server.event("queue_item_status_changed", json!({"item_id": 7, "batch_id": "other", "status": "failed"}));
     server.cut();
 
-    let ends = within("the ends", ends).await.unwrap();
+    let ends = within("the ends", ends).await.unwrap().unwrap();
     assert_eq!(ends.len(), 3, "{ends:?}");
     assert_eq!(BTreeSet::from_iter(ends), BTreeSet::from_iter(ids.iter().map(|id| (*id, true))));
     let seen = seen.lock().unwrap();
@@ -269,7 +270,7 @@ async fn a_full_queue_fails_keeps_or_feeds() {
     let kept = submit(&server, WhenFull::Keep).await.unwrap();
     assert_eq!((kept.enqueued(), kept.requested(), values(&server)), (2, 7, vec![0, 1]));
     kept.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
-    assert_eq!(within("all", kept.wait_all()).await.unwrap().len(), 2);
+    assert_eq!(within("all", kept.wait_all().into_future()).await.unwrap().len(), 2);
 
     // Fed, with an answer lost on the way, and often no room.
     let server = FakeInvokeAi::start().await;
@@ -285,7 +286,7 @@ async fn a_full_queue_fails_keeps_or_feeds() {
             next.into_iter().for_each(|id| server.change(id, "completed"));
         }
     };
-    let (finished, ()) = within("all", async { tokio::join!(fed.wait_all(), working) }).await;
+    let (finished, ()) = within("all", async { tokio::join!(fed.wait_all().into_future(), working) }).await;
     assert_eq!(finished.unwrap().len(), 7);
     assert_eq!(values(&server), Vec::from_iter(0..7), "each once, in order");
     assert_eq!((fed.enqueued(), fed.requested()), (7, 7));
@@ -300,7 +301,7 @@ async fn a_rest_that_may_have_been_sent_is_not_sent_again() {
     let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
     server.world().on_enqueue.push_back(OnEnqueue::Lose);
     submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
-    let error = within("the end", submission.wait_all()).await.unwrap_err();
+    let error = within("the end", submission.wait_all().into_future()).await.unwrap_err();
     assert!(error.may_have_been_sent(), "{error:?}");
     let enqueues = server.world().enqueues;
     tokio::time::sleep(Duration::from_millis(1500)).await;

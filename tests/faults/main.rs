@@ -29,6 +29,7 @@ mod redirects;
 mod rest;
 mod table;
 mod uploads;
+mod waits;
 
 use std::time::Duration;
 

@@ -116,8 +116,10 @@ fn a_sweep_a_refusal_and_a_time_limit() {
     let submission = workflow.submit_blocking(&client).queue(&queue).sweep(sweep).call().unwrap();
     let error = submission.jobs()[1].wait().timeout(Duration::ZERO).call().unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-    let widths: BTreeSet<Option<u64>> =
-        submission.ends().map(|(_, end)| end.unwrap().outputs().call().unwrap().final_images()[0].width).collect();
+    let widths: BTreeSet<Option<u64>> = submission
+        .ends()
+        .map(|end| end.unwrap().1.unwrap().outputs().call().unwrap().final_images()[0].width)
+        .collect();
     assert_eq!(widths, BTreeSet::from([Some(24), Some(40)]));
     let items: Vec<i64> = client.queue(&queue).items().map(|item| item.unwrap().item_id).collect();
     assert_eq!(items, submission.item_ids());

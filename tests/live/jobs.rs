@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use invokeai_client::{
     Client, Error, Submission, Sweep, WhenFull,
     queue::ItemStatus,
@@ -216,7 +216,7 @@ async fn cancelling_before_and_after_the_end() {
         assert!(matches!(last.wait().await.unwrap_err(), Error::JobCanceled { .. }));
         let canceled = submission.cancel().await.unwrap();
         assert!(canceled >= 10, "{canceled}");
-        let ends: Vec<_> = submission.ends().collect().await;
+        let ends: Vec<_> = submission.ends().try_collect().await.unwrap();
         assert_eq!(ends.len(), 20);
         // Cancelling what has ended changes nothing.
         assert_eq!(last.cancel().await.unwrap(), ItemStatus::Canceled);
@@ -284,7 +284,7 @@ async fn a_thousand_items_are_all_accounted_for() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         submission.cancel().await.unwrap();
-        let ends: Vec<_> = submission.ends().collect().await;
+        let ends: Vec<_> = submission.ends().try_collect().await.unwrap();
         assert_eq!(ends.len(), 1000);
         let canceled = ends.iter().filter(|(_, end)| matches!(end, Err(Error::JobCanceled { .. }))).count();
         let completed = ends.iter().filter(|(_, end)| end.is_ok()).count();

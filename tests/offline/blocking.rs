@@ -328,7 +328,7 @@ fn waits_end_when_their_time_is_up() {
         }
         // What was waited for in vain is still there.
         server.change(41, "completed");
-        let (ended, end) = ends.next_timeout(LONG).unwrap().unwrap();
+        let (ended, end) = ends.next_timeout(LONG).unwrap().unwrap().unwrap();
         assert_eq!((ended.item_id(), end.unwrap().job().item_id()), (41, 41));
         assert!(ends.next().is_none());
     });
@@ -425,12 +425,13 @@ fn a_sweep_gives_one_end_for_each_item() {
         for id in [42, 41, 43] {
             server.change(id, "completed");
         }
-        let mut ends: Vec<_> = submission.ends().map(|(job, end)| end.map(|_| job.item_id()).unwrap()).collect();
+        let mut ends: Vec<_> =
+            submission.ends().map(|end| end.unwrap()).map(|(job, end)| end.map(|_| job.item_id()).unwrap()).collect();
         ends.sort_unstable();
         assert_eq!(ends, [41, 42, 43]);
-        assert_eq!(submission.wait_all().unwrap().len(), 3);
+        assert_eq!(submission.wait_all().call().unwrap().len(), 3);
         let again = invokeai_client::blocking::Submission::attach(&client, &submission.ticket()).unwrap();
-        assert_eq!(again.wait_all().unwrap().len(), 3);
+        assert_eq!(again.wait_all().call().unwrap().len(), 3);
     });
 }
 

@@ -47,7 +47,8 @@ pub(super) async fn follow(
         tokio::select! {
             biased;
             end = ends.next() => {
-                let Some((job, end)) = end else { break };
+                // The last may be why the rest was not enqueued.
+                let Some((job, end)) = end.transpose()? else { break };
                 ended += 1;
                 complete &= item(args, client, &display, &job, &end, tally).await?;
                 display.ended();
@@ -56,8 +57,6 @@ pub(super) async fn follow(
         }
     }
     if ended < submission.requested() {
-        // Says why the rest was not enqueued.
-        submission.wait_all().await?;
         let problem = format!("only {ended} of {} items were enqueued", submission.requested());
         return Err(Failure::other(problem));
     }
