@@ -23,6 +23,13 @@ use crate::deadline;
 /// A connection that lasted this long was a good one: its loss starts the pauses anew.
 const STABLE: Duration = Duration::from_secs(5);
 
+/// So many unreadable packets within [`GARBAGE_TIME`] are a server that speaks something else. Each of them is a gap that
+/// makes jobs read their state, so the connection is given up, and opened again after a pause.
+const MOST_GARBAGE: usize = 100;
+
+/// See [`MOST_GARBAGE`].
+const GARBAGE_TIME: Duration = Duration::from_secs(10);
+
 /// The event connection of one client, shared by all its subscribers.
 ///
 /// Cloning is cheap, and clones share the connection. It opens with the first subscription, and closes shortly after
@@ -396,6 +403,7 @@ async fn serve(shared: &Shared, connection: &mut Connection<Upgraded>) -> Result
     let mut unconfirmed: HashMap<u64, (Room, Instant)> = HashMap::new();
     let mut unused_since = None;
     let mut look = true;
+    let (mut garbage, mut garbage_since) = (0, Instant::now());
     shared.state.send_replace(ConnectionState::Connected);
     loop {
         if std::mem::take(&mut look) {
@@ -422,19 +430,28 @@ async fn serve(shared: &Shared, connection: &mut Connection<Upgraded>) -> Result
             incoming = connection.next() => match incoming? {
                 Incoming::Event(event, size) => shared.dispatch(&event, size),
                 Incoming::Ack(id) => {
-                    joined.extend(unconfirmed.remove(&id).map(|(room, _)| room));
-                    look = true;
+                    let confirmed = unconfirmed.remove(&id);
+                    look |= confirmed.is_some();
+                    joined.extend(confirmed.map(|(room, _)| room));
                 }
                 Incoming::Garbled(detail) => {
                     tracing::warn!(detail, "unreadable packet on the event connection");
                     shared.mark_gap(&Gap::Garbled { detail });
+                    if garbage_since.elapsed() > GARBAGE_TIME {
+                        (garbage, garbage_since) = (0, Instant::now());
+                    }
+                    garbage += 1;
+                    if garbage >= MOST_GARBAGE {
+                        let within = GARBAGE_TIME.as_secs();
+                        return Err(EventError::protocol(format!("{garbage} unreadable packets within {within} s")));
+                    }
                 }
             },
             () = shared.changed.notified() => look = true,
             () = at(overdue) => {
                 return Err(EventError::Timeout { what: "a subscription to be confirmed", after: shared.options.ack_timeout });
             }
-            () = at(unused_since.map(|since| since + shared.options.linger)) => return Ok(()),
+            () = at(unused_since.map(|since| since + deadline::bounded(shared.options.linger))) => return Ok(()),
         }
     }
 }

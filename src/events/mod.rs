@@ -47,6 +47,8 @@ mod hub;
 #[cfg(feature = "events")]
 mod options;
 #[cfg(feature = "events")]
+mod paced;
+#[cfg(feature = "events")]
 mod socket;
 #[cfg(feature = "events")]
 mod stream;

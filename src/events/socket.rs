@@ -26,6 +26,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use url::Url;
 
 use super::codec::{Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket};
+use super::paced::{Paced, TURN};
 use super::{Event, EventError, EventsOptions};
 use crate::transport::{
     ClearText,
@@ -166,7 +167,7 @@ fn without_user_info(url: &str) -> String {
 
 /// An established connection to the root namespace.
 pub(super) struct Connection<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Paced<S>>,
     /// Longest silence before the connection counts as dead.
     silence: Duration,
     deadline: Instant,
@@ -191,8 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn establish(stream: S, token: Option<&str>, max_message_bytes: usize) -> Result<Self, EventError> {
         let config = WebSocketConfig::default()
             .max_message_size(Some(max_message_bytes))
-            .max_frame_size(Some(max_message_bytes));
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
+            .max_frame_size(Some(max_message_bytes))
+            .read_buffer_size(TURN);
+        let socket = WebSocketStream::from_raw_socket(Paced::new(stream), Role::Client, Some(config)).await;
         let deadline = Instant::now() + MAX_SILENCE;
         let mut this = Self { socket, silence: MAX_SILENCE, deadline, next_ack: 0, pong: None };
         match this.packet().await? {

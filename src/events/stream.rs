@@ -1,11 +1,12 @@
 //! A subscriber's end: the stream of events, with every hole marked.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::Stream;
+use tokio::task::consume_budget;
 
 use super::hub::{ConnectionState, Link, Shared, Subscriber};
 use super::{Event, EventError, EventFilter};
@@ -118,6 +119,8 @@ impl Stream for EventStream {
     type Item = Result<EventItem, EventError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // Events may come as fast as they are read.
+        ready!(pin!(consume_budget()).poll(cx));
         self.subscriber.buffer().poll_next(cx)
     }
 }

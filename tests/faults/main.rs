@@ -20,6 +20,7 @@ mod boards;
 mod cancelled;
 mod cleanup;
 mod disk;
+mod floods;
 mod incoming;
 mod jobs;
 mod ledger;
