@@ -111,7 +111,8 @@ pub(crate) fn simplified(value: &Value) -> Value {
     }
 }
 
-fn whole(float: f64) -> Option<i64> {
+/// A float that is a whole number.
+pub(crate) fn whole(float: f64) -> Option<i64> {
     // Beyond 2^53 a float says nothing exact.
     (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
 }

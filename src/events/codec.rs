@@ -4,13 +4,21 @@
 //! `message` kind carries one Socket.IO packet. Parsing never panics and never guesses: what is not a well-formed
 //! packet is a [`PacketError`]. Binary attachments are refused, because InvokeAI sends none.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
+use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
+
+use super::Event;
+use crate::error::excerpt;
 
 /// The namespace every InvokeAI event lives in.
 pub const ROOT_NAMESPACE: &str = "/";
+
+/// Longest packet that is no event. Trees are made of these.
+const MOST_CONTROL: usize = 64 * 1024;
 
 /// One Engine.IO packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +134,12 @@ pub enum PacketError {
     /// The payload is not JSON.
     #[error("the payload is not JSON: {0}")]
     Json(String),
+    /// Anything but an event is small.
+    #[error("the packet is no event, and has {length} bytes; at most {MOST_CONTROL} are expected")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
     /// The payload is JSON of the wrong shape.
     #[error("{kind}: expected {expected}")]
     Shape {
@@ -254,6 +268,75 @@ impl<T: Serialize + ?Sized> Display for Json<'_, T> {
     }
 }
 
+/// What a frame says.
+#[derive(Debug)]
+pub(super) enum Frame {
+    /// An event of the root namespace. Its payload is still text, however large it is.
+    Event(Event),
+    Other(Packet),
+}
+
+impl Frame {
+    /// Reads the text of one websocket frame.
+    pub(super) fn parse(text: &str) -> Result<Self, PacketError> {
+        match text.strip_prefix("42").filter(|rest| !rest.starts_with('/')) {
+            Some(rest) => event(rest).map(Self::Event),
+            None if text.len() > MOST_CONTROL => Err(PacketError::TooLong { length: text.len() }),
+            None => Packet::parse(text).map(Self::Other),
+        }
+    }
+}
+
+/// The name of an event, its first argument, and whether there are more.
+struct Arguments<'a> {
+    name: &'a RawValue,
+    first: Option<&'a RawValue>,
+    more: bool,
+}
+
+impl<'de> Deserialize<'de> for Arguments<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Arguments<'de>;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("an array that starts with the event's name")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Arguments<'de>, A::Error> {
+                let name = list.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+                let (first, mut more) = (list.next_element()?, false);
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    more = true;
+                }
+                Ok(Arguments { name, first, more })
+            }
+        }
+        deserializer.deserialize_seq(Elements)
+    }
+}
+
+/// Reads the part of an event that follows its kind. InvokeAI's events have exactly one argument. Anything else is kept
+/// whole, as a list.
+fn event(text: &str) -> Result<Event, PacketError> {
+    let (_, json) = split_ack_id(text)?;
+    let Arguments { name, first, more } = from_json(json)?;
+    let Ok(event) = serde_json::from_str::<String>(name.get()) else {
+        return shape("event", "an array that starts with the event's name");
+    };
+    let payload = match first {
+        Some(first) if !more => Cow::Borrowed(first.get()),
+        // What follows the name and its comma, up to the bracket.
+        _ => {
+            let rest = json.trim().strip_prefix('[').map_or("", str::trim_start);
+            let rest = rest.strip_prefix(name.get()).map_or("", str::trim_start);
+            Cow::Owned(format!("[{}", rest.strip_prefix(',').unwrap_or(rest)))
+        }
+    };
+    Event::of_text(event, &payload).map_err(|error| PacketError::Json(error.to_string()))
+}
+
 fn split_first(text: &str) -> Result<(char, &str), PacketError> {
     let mut chars = text.chars();
     let first = chars.next().ok_or(PacketError::Empty)?;
@@ -273,8 +356,9 @@ fn optional_json(text: &str) -> Result<Option<Value>, PacketError> {
     if text.is_empty() { Ok(None) } else { from_json(text).map(Some) }
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, PacketError> {
-    serde_json::from_str(text).map_err(|error| PacketError::Json(error.to_string()))
+fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, PacketError> {
+    // An error may repeat a text, of whatever length.
+    serde_json::from_str(text).map_err(|error| PacketError::Json(excerpt(&error.to_string())))
 }
 
 fn shape<T>(kind: &'static str, expected: &'static str) -> Result<T, PacketError> {

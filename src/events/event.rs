@@ -1,17 +1,19 @@
 //! One server event: the raw payload, cheap views of the members every job needs, and the typed payload on demand.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use super::head::{self, Head};
 use super::payload::EventPayload;
 use super::preview::{PreviewError, PreviewImage};
-use crate::lenient;
 
 /// An event of the server, as it was received.
 ///
-/// Cloning is cheap: all clones share one payload, and the typed form is decoded once, when it is first asked for.
+/// Cloning is cheap: all clones share one payload. It is kept as text; the [tree](Self::data) and the
+/// [typed form](Self::payload) are made once, when they are first asked for.
 ///
 /// The accessors read the raw payload, so they work for any server version and for events this crate has never heard
 /// of. They answer `None` where the payload lacks the member or holds `null`.
@@ -31,7 +33,9 @@ pub struct Event {
 
 struct Inner {
     name: String,
-    data: Value,
+    json: Box<str>,
+    head: Head,
+    data: OnceLock<Value>,
     payload: OnceLock<EventPayload>,
 }
 
@@ -51,8 +55,19 @@ pub struct InvocationRef<'a> {
 impl Event {
     /// An event with this name and payload.
     pub fn new(name: impl Into<String>, data: Value) -> Self {
-        let (name, payload) = (name.into(), OnceLock::new());
-        Self { inner: Arc::new(Inner { name, data, payload }) }
+        let json = data.to_string();
+        // What is nested deeper than any server's answer may be has no members that matter.
+        let head = Head::read(&json).unwrap_or_default();
+        let (json, data, payload) = (json.into(), OnceLock::from(data), OnceLock::new());
+        Self { inner: Arc::new(Inner { name: name.into(), json, head, data, payload }) }
+    }
+
+    /// An event with this name and payload, if that is JSON.
+    #[cfg(feature = "events")]
+    pub(super) fn of_text(name: String, json: &str) -> serde_json::Result<Self> {
+        let head = Head::read(json)?;
+        let (json, data, payload) = (json.into(), OnceLock::new(), OnceLock::new());
+        Ok(Self { inner: Arc::new(Inner { name, json, head, data, payload }) })
     }
 
     /// The event's name, such as `invocation_complete`.
@@ -60,78 +75,114 @@ impl Event {
         &self.inner.name
     }
 
-    /// The payload as the server sent it.
+    /// The payload as the server sent it, as a tree. That of a large payload may take 50 times the memory of its
+    /// [text](Self::json), so it is made when this is first called.
     pub fn data(&self) -> &Value {
-        &self.inner.data
+        // The text was read before, as strictly as this reads it.
+        self.inner.data.get_or_init(|| serde_json::from_str(&self.inner.json).unwrap_or_default())
+    }
+
+    /// The payload as the server sent it, as JSON text.
+    pub fn json(&self) -> &str {
+        &self.inner.json
     }
 
     /// The typed payload. Names this crate does not know, and payloads that do not fit their type, are variants of
     /// their own: nothing is lost, because [`Event::data`] stays available.
     pub fn payload(&self) -> &EventPayload {
-        self.inner.payload.get_or_init(|| EventPayload::decode(&self.inner.name, &self.inner.data))
+        self.inner.payload.get_or_init(|| EventPayload::decode(&self.inner.name, &self.inner.json))
     }
 
     /// When the server made the event, in seconds since the Unix epoch by the server's clock.
     pub fn timestamp(&self) -> Option<i64> {
-        lenient::integer_at(self.data(), "timestamp")
+        self.inner.head.timestamp
     }
 
     /// The queue the event belongs to. Events about models, downloads and workflows have none.
     pub fn queue_id(&self) -> Option<&str> {
-        self.text("queue_id")
+        self.inner.head.queue_id.as_deref()
     }
 
     /// The batch the event belongs to. A multi-user server sends `"redacted"` for other users' batches.
     pub fn batch_id(&self) -> Option<&str> {
-        self.text("batch_id")
+        self.inner.head.batch_id.as_deref()
     }
 
     /// The queue item the event is about, if it is about exactly one.
     pub fn item_id(&self) -> Option<i64> {
-        lenient::integer_at(self.data(), "item_id")
+        self.inner.head.item_id
     }
 
     /// Every queue item the event names: its `item_id`, or the members of the list in `queue_items_canceled` and
     /// `queue_items_retried` (which names the *old* items).
     pub fn item_ids(&self) -> impl Iterator<Item = i64> {
-        let list = ["canceled_item_ids", "retried_item_ids"].iter().find_map(|key| self.data().get(key)?.as_array());
-        self.item_id().into_iter().chain(list.into_iter().flatten().filter_map(lenient::integer))
+        let mut ids = Vec::new();
+        self.any_item_id(|id| {
+            ids.push(id);
+            false
+        });
+        ids.into_iter()
+    }
+
+    /// Whether one of the [items](Self::item_ids) is as wanted. Nothing is kept of a list of them.
+    pub(crate) fn any_item_id(&self, mut wanted: impl FnMut(i64) -> bool) -> bool {
+        if self.item_id().is_some_and(&mut wanted) {
+            return true;
+        }
+        let mut found = false;
+        if let Some(list) = self.inner.head.items.and_then(|list| head::member(self.json(), list)) {
+            head::integers(list, |id| {
+                found = wanted(id);
+                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        }
+        found
     }
 
     /// The session (one execution of a graph) the event belongs to.
     pub fn session_id(&self) -> Option<&str> {
-        self.text("session_id")
+        self.inner.head.session_id.as_deref()
     }
 
     /// The `origin` given when the batch was enqueued.
     pub fn origin(&self) -> Option<&str> {
-        self.text("origin")
+        self.inner.head.origin.as_deref()
     }
 
     /// The `destination` given when the batch was enqueued.
     pub fn destination(&self) -> Option<&str> {
-        self.text("destination")
+        self.inner.head.destination.as_deref()
     }
 
     /// The new status of a `queue_item_status_changed` event.
     pub fn status(&self) -> Option<&str> {
-        self.text("status")
+        self.inner.head.status.as_deref()
     }
 
     /// Counts an item's status changes from 0, so that a late event can be told from a new one. Servers before 6.10
     /// do not send it.
     pub fn status_sequence(&self) -> Option<i64> {
-        lenient::integer_at(self.data(), "status_sequence")
+        self.inner.head.status_sequence
     }
 
     /// The node an `invocation_*` event is about.
     pub fn invocation(&self) -> Option<InvocationRef<'_>> {
-        let invocation = self.data().get("invocation")?;
+        let Head { source_id, invocation: (id, kind), .. } = &self.inner.head;
         Some(InvocationRef {
-            source_id: self.text("invocation_source_id")?,
-            prepared_id: invocation.get("id")?.as_str()?,
-            node_type: invocation.get("type")?.as_str()?,
+            source_id: source_id.as_deref()?,
+            prepared_id: id.as_deref()?,
+            node_type: kind.as_deref()?,
         })
+    }
+
+    /// How far the node or the task is, from 0 to 1, in an event about progress.
+    pub fn percentage(&self) -> Option<f64> {
+        self.inner.head.percentage
+    }
+
+    /// What the node or the task says it does, in an event about progress.
+    pub fn message(&self) -> Option<String> {
+        self.text("message")
     }
 
     /// The preview in an `invocation_progress` event, decoded. `Ok(None)` if the event carries no image.
@@ -140,9 +191,12 @@ impl Event {
     ///
     /// When there is an image, but not in the form of a base64 data URL with a size.
     pub fn preview(&self) -> Result<Option<PreviewImage>, PreviewError> {
-        match self.data().get("image") {
-            None | Some(Value::Null) => Ok(None),
-            Some(image) => PreviewImage::from_value(image).map(Some),
+        match head::member(self.json(), "image") {
+            None | Some("null") => Ok(None),
+            Some(image) => {
+                let size = |name| head::integer(image, name);
+                PreviewImage::of_parts(head::text(image, "dataURL").as_deref(), size).map(Some)
+            }
         }
     }
 
@@ -151,8 +205,9 @@ impl Event {
         self.name().ends_with("_progress")
     }
 
-    fn text(&self, key: &str) -> Option<&str> {
-        self.data().get(key)?.as_str()
+    /// A member that is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        head::text(self.json(), name)
     }
 }
 
@@ -161,7 +216,8 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Event");
         out.field("name", &self.name());
-        for (key, value) in ["queue_id", "batch_id", "status"].map(|key| (key, self.text(key))) {
+        let Head { queue_id, batch_id, status, .. } = &self.inner.head;
+        for (key, value) in [("queue_id", queue_id), ("batch_id", batch_id), ("status", status)] {
             if let Some(value) = value {
                 out.field(key, &value);
             }

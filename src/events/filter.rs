@@ -74,12 +74,12 @@ impl EventFilter {
         if self.batches.is_empty() && self.items.is_empty() {
             return true;
         }
-        let (batch, mut ids) = (event.batch_id(), event.item_ids().peekable());
-        if batch.is_none() && ids.peek().is_none() {
+        let batch = event.batch_id();
+        if batch.is_none() && !event.any_item_id(|_| true) {
             return event.queue_id().is_some();
         }
         batch.is_some_and(|batch| self.batches.contains(batch))
-            || ids.any(|id| self.items.contains(&id))
+            || event.any_item_id(|id| self.items.contains(&id))
             || (batch.is_none() && !self.batches.is_empty())
     }
 

@@ -30,6 +30,7 @@
 //! ```
 
 mod event;
+mod head;
 mod payload;
 mod preview;
 

@@ -38,9 +38,9 @@ macro_rules! payloads {
             /// The names of all events this crate knows.
             pub const NAMES: &[&str] = &[$($name),*];
 
-            pub(super) fn decode(name: &str, data: &Value) -> Self {
+            pub(super) fn decode(name: &str, json: &str) -> Self {
                 match name {
-                    $($name => decode(name, data).map_or_else(Self::Undecodable, Self::$variant),)*
+                    $($name => decode(name, json).map_or_else(Self::Undecodable, Self::$variant),)*
                     _ => Self::Unknown,
                 }
             }
@@ -48,10 +48,14 @@ macro_rules! payloads {
     };
 }
 
-fn decode<T: serde::de::DeserializeOwned>(event: &str, data: &Value) -> Result<Box<T>, PayloadError> {
-    lenient::from_value(data)
-        .map(Box::new)
-        .map_err(|error| PayloadError { event: event.to_owned(), detail: error.to_string() })
+fn decode<T: serde::de::DeserializeOwned>(event: &str, json: &str) -> Result<Box<T>, PayloadError> {
+    let misfit = |detail: String| PayloadError { event: event.to_owned(), detail };
+    // Most fit. Others are read from a tree, which tells their place.
+    if let Ok(payload) = serde_json::from_str(json) {
+        return Ok(Box::new(payload));
+    }
+    let data: Value = serde_json::from_str(json).map_err(|error| misfit(error.to_string()))?;
+    lenient::from_value(&data).map(Box::new).map_err(|error| misfit(error.to_string()))
 }
 
 payloads! {

@@ -47,15 +47,22 @@ impl PreviewImage {
     ///
     /// When a member is missing or malformed, or the data URL is not base64.
     pub fn from_value(image: &Value) -> Result<Self, PreviewError> {
+        Self::of_parts(image.get("dataURL").and_then(Value::as_str), |member| lenient::integer_at(image, member))
+    }
+
+    pub(super) fn of_parts(
+        url: Option<&str>,
+        size: impl Fn(&'static str) -> Option<i64>,
+    ) -> Result<Self, PreviewError> {
         let size = |member| {
-            let pixels = lenient::integer_at(image, member).and_then(|n| u32::try_from(n).ok());
+            let pixels = size(member).and_then(|n| u32::try_from(n).ok());
             pixels.ok_or(PreviewError::Member { member, expected: "a size in pixels" })
         };
         let malformed = PreviewError::Member {
             member: "dataURL",
             expected: "a data URL: `data:image/jpeg;base64,` and the picture",
         };
-        let url = image.get("dataURL").and_then(Value::as_str).ok_or(malformed.clone())?;
+        let url = url.ok_or(malformed.clone())?;
         let (head, content) =
             url.strip_prefix("data:").and_then(|rest| rest.split_once(',')).ok_or(malformed.clone())?;
         let media = head.strip_suffix(";base64").ok_or(malformed)?;

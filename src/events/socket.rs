@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use url::Url;
 
-use super::codec::{Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket};
+use super::codec::{self, Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket};
 use super::paced::{Paced, TURN};
 use super::{Event, EventError, EventsOptions};
 use crate::transport::{
@@ -236,25 +236,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.send(&Packet::Pong(text)).await?;
                 self.pong = None;
             }
-            let (text, size) = match self.frame().await? {
-                Message::Text(text) => (Packet::parse(&text), text.len()),
+            let (frame, size) = match self.frame().await? {
+                Message::Text(text) => (codec::Frame::parse(&text), text.len()),
                 Message::Binary(_) => return Ok(Incoming::Garbled("a binary frame".to_owned())),
                 _ => continue,
             };
-            match text {
+            match frame {
                 Err(error) => return Ok(Incoming::Garbled(error.to_string())),
-                Ok(Packet::Ping(text)) => self.pong = Some(text),
-                Ok(Packet::Close) => return Err(EventError::Closed { reason: None }),
-                Ok(Packet::Message(SocketPacket { namespace, body })) if namespace == ROOT_NAMESPACE => match body {
-                    SocketBody::Event { name, args, .. } => {
-                        return Ok(Incoming::Event(Event::new(name, payload_of(args)), size));
-                    }
-                    SocketBody::Ack { id, .. } => return Ok(Incoming::Ack(id)),
-                    SocketBody::Disconnect => return Err(session_ended()),
-                    SocketBody::ConnectError(payload) => return Err(refusal(payload)),
-                    SocketBody::Connect(_) => {}
+                Ok(codec::Frame::Event(event)) => return Ok(Incoming::Event(event, size)),
+                Ok(codec::Frame::Other(packet)) => match packet {
+                    Packet::Ping(text) => self.pong = Some(text),
+                    Packet::Close => return Err(EventError::Closed { reason: None }),
+                    Packet::Message(SocketPacket { namespace, body }) if namespace == ROOT_NAMESPACE => match body {
+                        SocketBody::Ack { id, .. } => return Ok(Incoming::Ack(id)),
+                        SocketBody::Disconnect => return Err(session_ended()),
+                        SocketBody::ConnectError(payload) => return Err(refusal(payload)),
+                        SocketBody::Connect(_) | SocketBody::Event { .. } => {}
+                    },
+                    _ => {}
                 },
-                Ok(_) => {}
             }
         }
     }
@@ -308,7 +308,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn packet(&mut self) -> Result<Packet, EventError> {
         loop {
             if let Message::Text(text) = self.frame().await? {
-                return Packet::parse(&text).map_err(EventError::protocol);
+                match codec::Frame::parse(&text).map_err(EventError::protocol)? {
+                    codec::Frame::Other(packet) => return Ok(packet),
+                    // None is due before the namespace is joined.
+                    codec::Frame::Event(_) => {}
+                }
             }
         }
     }
@@ -327,14 +331,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Message::Close(frame) => Err(EventError::Closed { reason: frame.map(|frame| frame.to_string()) }),
             message => Ok(message),
         }
-    }
-}
-
-/// InvokeAI's events have exactly one argument. Anything else is kept whole.
-fn payload_of(args: Vec<Value>) -> Value {
-    match <[Value; 1]>::try_from(args) {
-        Ok([data]) => data,
-        Err(args) => Value::Array(args),
     }
 }
 

@@ -321,14 +321,25 @@ impl State {
     /// Takes an event into account.
     #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn apply(&self, event: &Event) {
-        self.change(event.item_ids(), |tracker| tracker.apply(event));
+        let mut guard = self.inner();
+        let mut changed = false;
+        event.any_item_id(|id| {
+            changed |= guard.change(id, |tracker| tracker.apply_own(event));
+            false
+        });
+        drop(guard);
+        if changed {
+            self.announce();
+        }
     }
 
     /// Takes a status into account that was read.
     pub(crate) fn set_status(&self, item_id: i64, status: &ItemStatus) {
-        let was_unreadable = self.inner().unreadable.remove(&item_id).is_some();
-        self.change([item_id], |tracker| tracker.set_status(status.clone(), None));
-        if was_unreadable {
+        let mut guard = self.inner();
+        let was_unreadable = guard.unreadable.remove(&item_id).is_some();
+        let changed = guard.change(item_id, |tracker| tracker.set_status(status.clone(), None));
+        drop(guard);
+        if changed || was_unreadable {
             self.announce();
         }
     }
@@ -344,28 +355,21 @@ impl State {
         drop(inner);
         self.announce();
     }
-
-    fn change(&self, ids: impl IntoIterator<Item = i64>, change: impl Fn(&mut ProgressTracker) -> bool) {
-        let mut guard = self.inner();
-        let Inner { items, closed, labels, unreadable, .. } = &mut *guard;
-        let mut changed = false;
-        for id in ids {
-            let Some(item) = items.get_mut(&id) else { continue };
-            let was_open = item.is_open();
-            changed |= item.change(id, labels, &change);
-            if was_open && !item.is_open() {
-                closed.push(id);
-                unreadable.remove(&id);
-            }
-        }
-        drop(guard);
-        if changed {
-            self.announce();
-        }
-    }
 }
 
 impl Inner {
+    /// Answers whether anything changed.
+    fn change(&mut self, id: i64, change: impl FnOnce(&mut ProgressTracker) -> bool) -> bool {
+        let Some(item) = self.items.get_mut(&id) else { return false };
+        let was_open = item.is_open();
+        let changed = item.change(id, &self.labels, change);
+        if was_open && !item.is_open() {
+            self.closed.push(id);
+            self.unreadable.remove(&id);
+        }
+        changed
+    }
+
     fn is_done(&self) -> bool {
         !self.feeding && self.closed.len() == self.items.len()
     }

@@ -142,9 +142,11 @@ impl ProgressTracker {
 
     /// Takes an event into account. Answers whether it changed anything.
     pub fn apply(&mut self, event: &Event) -> bool {
-        if !event.item_ids().any(|id| id == self.item_id) {
-            return false;
-        }
+        event.any_item_id(|id| id == self.item_id) && self.apply_own(event)
+    }
+
+    /// Takes an event of this item into account.
+    pub(crate) fn apply_own(&mut self, event: &Event) -> bool {
         match (event.name(), event.invocation()) {
             ("queue_item_status_changed", _) => self.status_event(event),
             ("queue_items_canceled", _) => self.set_status(ItemStatus::Canceled, None),
@@ -213,10 +215,8 @@ impl ProgressTracker {
             return false;
         }
         self.enter_node(node);
-        let member = |key| event.data().get(key);
-        self.progress.percentage =
-            member("percentage").and_then(|value| value.as_f64()).map(|part| part.clamp(0.0, 1.0));
-        self.progress.message = member("message").and_then(|value| value.as_str()).map(str::to_owned);
+        self.progress.percentage = event.percentage().map(|part| part.clamp(0.0, 1.0));
+        self.progress.message = event.message();
         match event.preview() {
             Ok(Some(preview)) => self.progress.preview = Some(preview),
             Ok(None) => {}
@@ -268,8 +268,7 @@ impl ProgressTracker {
 }
 
 fn failure(event: &Event, node: Option<RunningNode>) -> Option<NodeFailure> {
-    let text = |key| event.data().get(key).and_then(|value| value.as_str()).map(str::to_owned);
-    let (error_type, message) = (text("error_type"), text("error_message"));
+    let (error_type, message) = (event.text("error_type"), event.text("error_message"));
     if error_type.is_none() && message.is_none() && node.is_none() {
         return None;
     }

@@ -1,12 +1,15 @@
 //! `invokeai-client watch`: the server's events, line by line.
 
+use std::borrow::Cow;
+
 use clap::Args;
 use futures::StreamExt as _;
 use invokeai_client::{
     Client,
     events::{EventFilter, EventItem},
 };
-use serde_json::json;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     exit::Exit,
@@ -48,18 +51,20 @@ async fn watch(args: WatchArgs, client: &Client) -> Result<Exit, Failure> {
     loop {
         match events.next().await {
             Some(Ok(EventItem::Event(event))) if args.json => {
-                out.json(&json!({"event": event.name(), "data": event.data()}))?;
+                // As text: a tree of it could take many times the memory.
+                let text = one_line(event.json());
+                let data: &RawValue = serde_json::from_str(&text).map_err(Failure::other)?;
+                out.json(&Line { event: event.name(), data })?;
             }
             Some(Ok(EventItem::Event(event))) => {
                 let item = event.item_id().map_or(String::new(), |id| format!(" item {id}"));
                 let node = event
                     .invocation()
                     .map_or(String::new(), |node| format!(" {} ({})", node.node_type, node.source_id));
-                let part = event.data().get("percentage").and_then(|part| part.as_f64());
+                let part = event.percentage();
                 let part = part.map_or(String::new(), |part| format!(" {:.0} %", part * 100.0));
-                let text =
-                    |key: &str| event.data().get(key).and_then(|text| text.as_str()).map(|text| format!(" {text}"));
-                let said = text("status").or_else(|| text("message")).unwrap_or_default();
+                let said = event.status().map(str::to_owned).or_else(|| event.message());
+                let said = said.map_or(String::new(), |said| format!(" {said}"));
                 out.line(format!("{}{item}{node}{said}{part}", event.name()))?;
             }
             Some(Ok(EventItem::Gap(gap))) => note(gap.to_string()),
@@ -69,4 +74,17 @@ async fn watch(args: WatchArgs, client: &Client) -> Result<Exit, Failure> {
             None => return Ok(Exit::Done),
         }
     }
+}
+
+/// An event, as it is printed.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'a str,
+    data: &'a RawValue,
+}
+
+/// JSON on one line. In texts such characters are escaped; between them they mean nothing.
+fn one_line(json: &str) -> Cow<'_, str> {
+    const BREAKS: [char; 3] = ['\n', '\r', '\t'];
+    if json.contains(BREAKS) { json.replace(BREAKS, " ").into() } else { json.into() }
 }
