@@ -29,8 +29,8 @@ use tokio_tungstenite::tungstenite::{
 use crate::common::socket_server::within;
 
 /// A server on threads of its own: it answers reads of one item, and floods each websocket with the same frames for ever.
-struct Flood {
-    url: String,
+pub(crate) struct Flood {
+    pub(crate) url: String,
     sockets: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
@@ -38,6 +38,11 @@ struct Flood {
 impl Flood {
     /// `frames` are the bytes that are sent again and again, once the websocket is open.
     fn start(frames: Vec<u8>) -> Self {
+        Self::of(move |stream, stop| while !stop.load(Ordering::SeqCst) && stream.write_all(&frames).is_ok() {})
+    }
+
+    /// Writes to each websocket as `send` does.
+    pub(crate) fn of(send: impl Fn(&mut TcpStream, &AtomicBool) + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (sockets, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -45,15 +50,15 @@ impl Flood {
             let (sockets, stop) = (Arc::clone(&sockets), Arc::clone(&stop));
             move || {
                 for stream in listener.incoming() {
-                    let (stream, frames, sockets, stop) =
-                        (stream.unwrap(), frames.clone(), Arc::clone(&sockets), Arc::clone(&stop));
+                    let (stream, send, sockets, stop) =
+                        (stream.unwrap(), send.clone(), Arc::clone(&sockets), Arc::clone(&stop));
                     thread::spawn(move || {
                         let mut beginning = [0; 8];
                         while stream.peek(&mut beginning).is_ok_and(|n| (1..8).contains(&n)) {}
                         // A client that goes away is the test's business.
                         if &beginning == b"GET /ws/" {
                             sockets.fetch_add(1, Ordering::SeqCst);
-                            flood(stream, &frames, &stop);
+                            flood(stream, &send, &stop);
                         } else {
                             let _ = answer(stream);
                         }
@@ -64,7 +69,7 @@ impl Flood {
         Self { url, sockets, stop }
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let mut events = EventsOptions::default();
         events.backoff_min = Duration::from_millis(10);
         Client::builder(&self.url).events(events).build().unwrap()
@@ -77,7 +82,7 @@ impl Drop for Flood {
     }
 }
 
-fn flood(stream: TcpStream, frames: &[u8], stop: &AtomicBool) {
+fn flood(stream: TcpStream, send: &impl Fn(&mut TcpStream, &AtomicBool), stop: &AtomicBool) {
     let Ok(mut socket) = accept(stream) else { return };
     let open = json!({"sid": "s", "upgrades": [], "pingTimeout": 20_000, "pingInterval": 25_000});
     let greet = |socket: &mut WebSocket<TcpStream>| {
@@ -92,8 +97,7 @@ fn flood(stream: TcpStream, frames: &[u8], stop: &AtomicBool) {
     if greet(&mut socket).is_err() {
         return;
     }
-    let stream = socket.get_mut();
-    while !stop.load(Ordering::SeqCst) && stream.write_all(frames).is_ok() {}
+    send(socket.get_mut(), stop);
 }
 
 fn answer(mut stream: TcpStream) -> std::io::Result<()> {
@@ -143,7 +147,7 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-async fn attached(client: &Client) -> Submission {
+pub(crate) async fn attached(client: &Client) -> Submission {
     let ticket = json!({"queue_id": "default", "batch_id": "b", "item_ids": [7]});
     let ticket: Ticket = serde_json::from_value(ticket).unwrap();
     within("a submission", Submission::attach(client, &ticket)).await.unwrap()

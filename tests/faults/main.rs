@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 #[path = "../common"]
 mod common {
+    #[cfg(target_os = "linux")]
     pub(crate) mod alone;
     pub(crate) mod dropped;
     pub(crate) mod fake_gallery;
@@ -21,6 +22,8 @@ mod cancelled;
 mod cleanup;
 mod disk;
 mod floods;
+#[cfg(target_os = "linux")]
+mod frames;
 mod incoming;
 mod jobs;
 mod ledger;
