@@ -95,14 +95,15 @@ impl ListModels {
             ModelOrder::CreatedAt => "created_at",
             ModelOrder::UpdatedAt => "updated_at",
         });
-        let call = api.list_model_records().base_models?(Some(bases).filter(|bases| !bases.is_empty())).model_type?(
-            self.model_type,
-        )
-        .model_name?(self.name)
-        .model_format?(self.format)
-        .order_by?(order)
-        .direction?(self.order.map(|(_, direction)| direction.as_str()))
-        .send_as::<RawModels>();
+        let call = api
+            .list_model_records()
+            .maybe_base_models(Some(bases).filter(|bases| !bases.is_empty()))
+            .maybe_model_type(self.model_type)
+            .maybe_model_name(self.name)
+            .maybe_model_format(self.format)
+            .maybe_order_by(order)
+            .maybe_direction(self.order.map(|(_, direction)| direction.as_str()))
+            .send_as::<RawModels>();
         call.await?.read("list_model_records")
     }
 }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::Models;
 use crate::{
-    api::{call, done},
     error::Result,
     lenient,
     open_enum::open_enum,

@@ -42,23 +42,26 @@ pub(super) async fn follow(
     let mut display = Display::new(args.json, submission);
     let mut ends = pin!(submission.ends());
     let mut events = submission.events().fuse();
-    let (mut ended, mut complete) = (0, args.out.is_some());
+    let (mut complete, mut refused) = (args.out.is_some(), None);
     loop {
         tokio::select! {
             biased;
             end = ends.next() => {
-                // The last may be why the rest was not enqueued.
-                let Some((job, end)) = end.transpose()? else { break };
-                ended += 1;
-                complete &= item(args, client, &display, &job, &end, tally).await?;
-                display.ended();
+                match end {
+                    Some(Ok((job, end))) => {
+                        complete &= item(args, client, &display, &job, &end, tally).await?;
+                        display.ended();
+                    }
+                    // The rest was not enqueued; what was goes on.
+                    Some(Err(error)) => refused = refused.or(Some(error)),
+                    None => break,
+                }
             }
             Some(Ok(event)) = events.next() => display.take(submission, &event),
         }
     }
-    if ended < submission.requested() {
-        let problem = format!("only {ended} of {} items were enqueued", submission.requested());
-        return Err(Failure::other(problem));
+    if let Some(error) = refused {
+        return Err(error.into());
     }
     tally.everything_is_here = complete;
     Ok(())
