@@ -250,7 +250,8 @@ async fn run(ledger: &Path, items: u64) -> Result<()> {
     let folder = ledger.with_extension("pictures");
     for submission in &submissions {
         let mut ends = std::pin::pin!(submission.ends());
-        while let Some((job, end)) = ends.next().await {
+        while let Some(end) = ends.next().await {
+            let (job, end) = end?;
             match end {
                 Ok(finished) if job.item_id() % 50 == 0 => {
                     let report = finished.outputs().await?.download_to(&folder).await?;
