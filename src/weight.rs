@@ -82,7 +82,7 @@ pub(crate) fn map_growth(entries: usize, key: usize, value: usize) -> usize {
     match entries {
         0 => size.saturating_mul(3).saturating_add(25),
         3 => size.saturating_mul(4),
-        _ if entries % 7 == 0 && (entries / 7).is_power_of_two() => size.saturating_mul(entries),
+        _ if entries.is_multiple_of(7) && (entries / 7).is_power_of_two() => size.saturating_mul(entries),
         _ => 0,
     }
 }

@@ -60,6 +60,8 @@ impl Default for Position {
     }
 }
 
+// Nearly all nodes are invocations, and in a box each would cost an allocation.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum NodeData {
     Invocation(Invocation),

@@ -196,7 +196,7 @@ fn callee_inputs(callee: &Document, catalogue: &NodeCatalogue) -> Vec<CalleeInpu
     for identifier in in_form.iter().copied().chain(exposed) {
         let node = nodes.get(&*identifier.node_id).and_then(|node| node.invocation());
         let Some(node) = node else { continue };
-        let template = catalogue.get(&node.node_type).and_then(|t| t.inputs.get(&*identifier.field_name));
+        let template = catalogue.get(&node.node_type).and_then(|t| t.inputs.get(&identifier.field_name));
         let (Some(field), Some(template)) = (node.inputs.get(&*identifier.field_name), template) else { continue };
         if !template.field_type.is_stateful() {
             continue;

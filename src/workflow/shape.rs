@@ -210,8 +210,10 @@ mod tests {
             for value in &values {
                 // Compared as text, because the order of members counts.
                 let text = value.to_string();
-                let expected =
-                    shape.fit(value).map(|cut| if cut.to_string() == text { Fitted::Whole } else { Fitted::Cut(cut) });
+                let expected = shape.fit(value).map(|cut| match cut.to_string() {
+                    same if same == text => Fitted::Whole,
+                    _ => Fitted::Cut(cut),
+                });
                 assert_eq!(shape.fitted(value), expected, "{text}");
             }
         }

@@ -61,7 +61,7 @@ async fn what_the_document_lacks_is_refused_before_anything_is_sent() {
     for (needed, call) in CASES {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_json(json!({}))).mount(&server).await;
-        let client = Client::new(&server.uri()).unwrap();
+        let client = Client::new(server.uri()).unwrap();
         let outcome = call(client).await;
         let sent = server.received_requests().await.unwrap();
 

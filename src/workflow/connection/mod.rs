@@ -99,7 +99,7 @@ impl<'a> EdgeJudge<'a> {
         let source = source.ok_or(Refusal::SourceMissing)?;
         if self.wiring.node(source).and_then(|node| node.invocation()).is_some() {
             let template = self.template(source).ok_or(Refusal::SourceUnknown)?;
-            let output = edge.handles.as_ref().is_none_or(|handles| template.outputs.contains_key(&*handles.source));
+            let output = edge.handles.as_ref().is_none_or(|handles| template.outputs.contains_key(&handles.source));
             output.then_some(()).ok_or(Refusal::NoSuchOutput)?;
         }
         let link = link.ok_or(Refusal::TargetMissing)?;
