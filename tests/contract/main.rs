@@ -9,6 +9,7 @@
 
 mod script;
 mod shape;
+#[allow(dead_code)]
 #[path = "../common/skip.rs"]
 mod skip;
 mod socket;
