@@ -59,10 +59,21 @@ pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8], meter: &Meter) -> Res
         return Ok(value);
     }
     // That it is JSON is known after this.
-    let json: &RawValue =
-        serde_json::from_slice(json).map_err(|error| Misfit { path: ".".to_owned(), problem: error.to_string() })?;
+    let json: &RawValue = serde_json::from_slice(json).map_err(|error| not_json(json, &error))?;
     serde_path_to_error::deserialize(Text { json, meter, depth: 0 })
         .map_err(|misfit| Misfit { path: misfit.path().to_string(), problem: misfit.inner().to_string() })
+}
+
+/// Where and why a text is not JSON.
+fn not_json(text: &[u8], error: &Error) -> Misfit {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let mut track = serde_path_to_error::Track::new();
+    let place = weight::look_through(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track));
+    match place {
+        Err(error) => Misfit { path: track.path().to_string(), problem: error.to_string() },
+        // Something follows it.
+        Ok(()) => Misfit { path: ".".to_owned(), problem: error.to_string() },
+    }
 }
 
 /// Reads a value that is in memory.

@@ -29,7 +29,9 @@ fn surfaces(listing: &str) -> (Surface, Surface) {
         let mut parts = place.rsplit("::");
         let last = parts.next().unwrap_or_default();
         let is_function = what.starts_with("fn ") || what.starts_with("async fn ");
-        let waits = ["IntoFuture<", "Future<", "Stream<", "Iterator<"].iter().any(|name| what.starts_with(name));
+        // An iterator of the async API reads what is in memory; one of the blocking API stands for a stream.
+        let kinds = ["IntoFuture<", "Future<", if place.starts_with("blocking::") { "Iterator<" } else { "Stream<" }];
+        let waits = kinds.iter().any(|name| what.starts_with(name));
         if is_function {
             // A function of a module counts as a method of it.
             let of = parts.next().unwrap_or("the crate").to_owned();

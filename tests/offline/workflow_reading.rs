@@ -241,7 +241,9 @@ fn changed_files_are_read_the_same_both_ways() {
         }
     }
     println!("{good} changed files could be read, {bad} could not");
-    assert!(good > 100 && bad > 100, "{good} good, {bad} bad");
+    // Of the repository's own files a fifth can be read after a change, of the golden cases more.
+    let some = (good + bad) / 10;
+    assert!(good > some && bad > some, "{good} good, {bad} bad");
 }
 
 #[test]
