@@ -6,7 +6,7 @@ use lower::{Count, lower, report, rules};
 use lowering_cases::{Case, cases, faults};
 use serde_json::{Value, json};
 
-use crate::common::{listing, lowering_cases, skip};
+use crate::common::{listing, lowering_cases, reference, skip};
 use crate::{enums, incompatible, lower, merge, required};
 
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
@@ -137,11 +137,8 @@ fn what_is_no_document_of_invokeai_is_refused_with_its_place() {
 
 #[test]
 fn documents_of_other_releases() {
-    let folder = Path::new(PACKAGE).join("../shared/openapi");
-    let Ok(entries) = fs::read_dir(&folder) else {
-        skip::skipped(format_args!("lowering documents of other releases: {} is not here", folder.display()));
-        return;
-    };
+    let Some(folder) = reference::documents("lowering documents of other releases") else { return };
+    let entries = fs::read_dir(&folder).unwrap();
     let mut seen = 0;
     for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "json"))
     {

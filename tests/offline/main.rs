@@ -14,6 +14,7 @@ mod common {
     pub(crate) mod mirrored;
     pub(crate) mod mutation;
     pub(crate) mod raw_server;
+    pub(crate) mod reference;
     pub(crate) mod skip;
     #[cfg(feature = "events")]
     pub(crate) mod socket_server;

@@ -1,16 +1,19 @@
-//! The node catalogue and the generators against reference files that lie beside the repository: OpenAPI documents of
-//! other releases, and what the web editor makes of stored generators. Without those files the tests say so and pass.
+//! The node catalogue against documents of other releases, and generators against what the web editor makes of stored ones.
+//!
+//! Neither is part of the package: see [`crate::reference`].
 
 use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::generator::{Generated, Generator, GeneratorKind};
 use serde_json::Value;
 
+use crate::common::reference;
+
 /// 6.3 names model kinds by `ui_type` and 6.9 by filters; the nodes are the same.
 #[test]
 fn old_and_new_servers_say_the_same_about_models() {
     let read = |version: &str| {
-        let path = format!("{}/../shared/openapi/invokeai-{version}.json", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(&path).inspect_err(|_| eprintln!("SKIPPED: no document at {path}")).ok()?;
+        let path = reference::documents("comparing two releases")?.join(format!("invokeai-{version}.json"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Some(NodeCatalogue::from_openapi(&serde_json::from_str(&text).expect("JSON")).expect("a catalogue"))
     };
     let (Some(old), Some(new)) = (read("6.3.0"), read("6.9.0")) else { return };
@@ -34,11 +37,9 @@ fn old_and_new_servers_say_the_same_about_models() {
 /// The editor's own lists for stored generators, where the reference files are at hand.
 #[test]
 fn the_golden_cases_agree() {
-    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/workflows");
-    let Ok(files) = std::fs::read_dir(format!("{cases}/cases/extra")) else {
-        eprintln!("SKIPPED: no golden cases at {cases}");
-        return;
-    };
+    let Some(cases) = reference::golden("generators of the editor") else { return };
+    let cases = cases.display();
+    let files = std::fs::read_dir(format!("{cases}/cases/extra")).expect("the set `extra`");
     let read = |path: String| -> Value { serde_json::from_slice(&std::fs::read(path).expect("file")).expect("JSON") };
     let mut compared = 0;
     for name in files.map(|file| file.expect("entry").file_name().into_string().expect("name")) {

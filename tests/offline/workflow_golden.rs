@@ -1,13 +1,15 @@
 //! Golden cases: workflow files and what the editor of InvokeAI 6.14 makes of each.
 //!
-//! The cases are not part of the package. They are read from `../shared/workflows` if that is there; without it the test
-//! says so and checks nothing.
+//! Those of the editor are too many for the package: see [`reference::golden`]. The package's own, in
+//! `tests/fixtures/golden`, are records of what this crate makes of the example workflows.
 
 use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::{EnqueueOptions, Input, ProblemSource, Workflow, WorkflowDefinition};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::common::{listing, reference};
 
 /// What a case may differ in, where the editor has a known bug.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -38,11 +40,7 @@ const KNOWN: [(&str, Bug); 11] = [
 
 #[test]
 fn every_case_is_as_in_the_editor() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/workflows");
-    if !root.join("expected").is_dir() {
-        eprintln!("SKIPPED: no golden cases in {}; nothing was checked", root.display());
-        return;
-    }
+    let Some(root) = reference::golden("golden cases of the editor") else { return };
     let mut checked = 0;
     let mut faults = Vec::new();
     for expected in json_files(&root.join("expected")) {
@@ -63,6 +61,28 @@ fn every_case_is_as_in_the_editor() {
     assert!(checked > 0, "there are golden cases, but none was read");
     assert!(faults.is_empty(), "{} of {checked} cases differ:\n{}", faults.len(), faults.join("\n"));
     println!("{checked} golden cases are as in the editor, {} of them but for its known bugs", KNOWN.len());
+}
+
+/// Requests, inputs and problems of the examples are those that were looked through when they were recorded.
+#[test]
+fn the_example_workflows_are_as_recorded() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = json_files(&root.join("examples/workflows"));
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let definition = WorkflowDefinition::from_path(&file).unwrap();
+        let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+        let mut body = workflow.enqueue_body(&EnqueueOptions::default()).unwrap();
+        body["batch"]["graph"]["id"] = "<random>".into();
+        let problems = workflow.problems().into_iter().map(|problem| problem.to_string());
+        let record = json!({
+            "inputs": workflow.inputs().iter().map(found_input).collect::<Vec<_>>(),
+            "problems": problems.collect::<Vec<_>>(),
+            "enqueue_body": body,
+        });
+        let name = file.file_name().unwrap().to_str().unwrap();
+        listing::check(&format!("tests/fixtures/golden/{name}"), &format!("{record:#}\n"));
+    }
 }
 
 fn json_files(directory: &Path) -> Vec<PathBuf> {

@@ -7,6 +7,8 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::common::reference;
+
 /// Texts that mean something to a reader of JSON or of workflows, to be put anywhere.
 const PIECES: [&str; 36] = [
     "null",
@@ -115,12 +117,15 @@ fn json_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The workflow files of the repository, and the golden cases if they are there.
+/// The workflow files of the repository, and golden cases if there are any.
 fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["examples/workflows", "fuzz/corpus/definition", "../shared/workflows/cases"] {
+    for folder in ["examples/workflows", "fuzz/corpus/definition"] {
         json_files(&root.join(folder), &mut files);
+    }
+    if let Some(golden) = reference::golden("reading golden cases both ways") {
+        json_files(&golden.join("cases"), &mut files);
     }
     files.sort();
     assert!(files.len() > 5, "{files:?}");
