@@ -6,7 +6,7 @@ use lower::{Count, lower, report, rules};
 use lowering_cases::{Case, cases, faults};
 use serde_json::{Value, json};
 
-use crate::common::{listing, lowering_cases, reference, skip};
+use crate::common::{listing, lowering_cases, reference};
 use crate::{enums, incompatible, lower, merge, required};
 
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
