@@ -1,20 +1,24 @@
 //! The command `invokeai-client`, run as a user runs it: what it prints where, and how it ends.
 
+mod ends;
+mod program;
+mod proxy;
+mod signals;
+mod stage;
+
 use std::{
     fs,
     process::{Command, Output},
 };
+
+use program::command;
 
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
 /// Nothing listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "INVOKEAI_URL", "INVOKEAI_TOKEN"] {
-        command.env_remove(name);
-    }
-    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
+    command(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {

@@ -3,6 +3,7 @@
 use crate::{
     exit::Exit,
     failure::Failure,
+    local_file,
     print::{Out, Text, paint, visible},
     style,
 };
@@ -88,7 +89,10 @@ pub(crate) fn set(workflow: &mut Workflow, argument: &str, models: &[ModelRecord
     let (name, value) = split(workflow, argument).ok_or_else(|| fail("must be NAME=VALUE".into()))?;
     let input_error = |source| InspectError::Input { argument: shown(argument), source };
     let text = match value.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| fail(format!("cannot read {file}: {error}")))?,
+        Some(file) => {
+            let read = local_file::open_or_inherited(Path::new(file)).and_then(io::read_to_string);
+            read.map_err(|error| fail(format!("cannot read {file}: {error}")))?
+        }
         None => value.to_owned(),
     };
     let input = workflow.input(name).map_err(input_error)?;

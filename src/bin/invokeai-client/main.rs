@@ -12,6 +12,8 @@ mod folder;
 mod hint;
 mod images;
 mod inspect;
+#[path = "../../local_file.rs"]
+mod local_file;
 mod login;
 mod models;
 mod nodes;

@@ -24,11 +24,12 @@ use crate::{exit::Exit, print::note};
 /// How long an orderly end may take after a signal.
 pub(crate) const AFTER_SIGNAL: Duration = Duration::from_secs(60);
 
-/// How long an orderly end may take once the time is up.
-pub(crate) const AFTER_TIME: Duration = Duration::from_secs(10);
+/// How long an orderly end may take once the time is up. An enqueue without an answer may still arrive for 20 seconds
+/// (`lost_answer_patience`), and no upload that it reads is deleted before.
+pub(crate) const AFTER_TIME: Duration = Duration::from_secs(30);
 
 /// How long the answer to what was sent already is waited for.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// How long further signals count as the first one: some senders, such as `timeout`, send it to the program and to its group.
 const SAME: Duration = Duration::from_millis(100);

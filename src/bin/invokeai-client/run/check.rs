@@ -1,9 +1,6 @@
 //! What can be known to go wrong is found before anything is sent.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use invokeai_client::{
     Client, Error,
@@ -13,7 +10,7 @@ use invokeai_client::{
 use serde_json::Value;
 
 use super::RunArgs;
-use crate::{failure::Failure, folder, inspect};
+use crate::{failure::Failure, folder, inspect, local_file};
 
 /// A workflow that is ready but for its uploads.
 pub(super) struct Checked {
@@ -117,14 +114,9 @@ impl Upload {
     }
 }
 
-/// Whether a file can be sent. A pipe would be opened only when somebody writes into it, which may be never.
+/// Whether a file can be sent.
 fn check_file(path: &Path) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    if !path.metadata().map_err(failed)?.is_file() {
-        return Err(format!("{} is not a regular file", path.display()));
-    }
-    File::open(path).map_err(failed)?;
-    Ok(())
+    local_file::open(path).map(drop).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 /// Everything that keeps the workflow from being run.

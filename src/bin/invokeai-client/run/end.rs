@@ -109,19 +109,36 @@ impl Run<'_> {
         Ok(0)
     }
 
+    /// Deletes the results that are on this machine, where others are not and so must stay. Says whether all went well.
+    async fn delete_downloaded(&self) -> bool {
+        let outcome = self.client.images().delete(self.tally.own_results()).await;
+        for name in &outcome.done {
+            note(format!("deleted image {name}"));
+        }
+        for failed in &outcome.failed {
+            let reason = failed.error.as_ref().map(|error| with_causes(error));
+            let reason = reason.unwrap_or_else(|| "the server gave no reason".into());
+            note(format!("failed image {}: {reason}", failed.name));
+        }
+        outcome.is_success()
+    }
+
     /// Deletes what this run put onto the server.
     async fn clean_up(&self) -> bool {
         if self.client.assets().is_empty() {
             return true;
         }
         let everything_is_here = self.tally.everything_is_here;
-        let report = self.client.cleanup().intermediates(true).cancel(true).outputs(everything_is_here).await;
-        match report {
+        let deleted = if everything_is_here { true } else { self.delete_downloaded().await };
+        // A board that was made for results goes if there are none that stay.
+        let boards = everything_is_here || self.batch.submission().is_none();
+        let cleanup = self.client.cleanup().intermediates(true).cancel(true).outputs(everything_is_here).boards(boards);
+        match cleanup.await {
             Ok(report) => {
                 for line in cleanup::lines(&report) {
                     note(line);
                 }
-                report.is_success()
+                report.is_success() && deleted
             }
             Err(error) => {
                 note(paint(style::WARNING, format!("cannot clean up: {}", with_causes(&error))));

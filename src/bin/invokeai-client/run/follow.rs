@@ -1,6 +1,7 @@
 //! Following every item to its end, and bringing its results home.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     pin::pin,
 };
@@ -24,11 +25,22 @@ pub(super) struct Tally {
     pub(super) worst: Exit,
     /// Whether all results of all items were downloaded.
     pub(super) everything_is_here: bool,
+    /// Names of the results that this run has downloaded. Items may share one: InvokeAI caches what nodes give.
+    downloaded: BTreeSet<String>,
+    /// Those images among them that this run made, and not an earlier one.
+    own: BTreeSet<String>,
+}
+
+impl Tally {
+    /// Names of the downloaded images that this run made.
+    pub(super) fn own_results(&self) -> Vec<String> {
+        self.own.iter().cloned().collect()
+    }
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { worst: Exit::Done, everything_is_here: false }
+        Self { worst: Exit::Done, everything_is_here: false, downloaded: BTreeSet::new(), own: BTreeSet::new() }
     }
 }
 
@@ -85,7 +97,7 @@ async fn item(
     tally.worst = tally.worst.max(exit);
     let mut here = Results::default();
     if let (Ok(finished), Some(folder)) = (end, &args.out) {
-        here = download(finished, folder).await;
+        here = download(finished, folder, tally).await;
     }
     let mut trouble = std::mem::take(&mut here.missing);
     let complete = end.is_ok() && trouble.is_empty() && !here.kept;
@@ -153,9 +165,16 @@ struct Results {
 }
 
 /// Downloads what the item saved for good. What fails keeps nothing else from being downloaded.
-async fn download(finished: &Finished, folder: &Path) -> Results {
+async fn download(finished: &Finished, folder: &Path, tally: &mut Tally) -> Results {
     let report = match finished.outputs().await {
-        Ok(outputs) => outputs.download_to(folder).await,
+        Ok(outputs) => {
+            let own = outputs.images().filter(|image| !image.is_shared()).map(|image| image.name.clone());
+            let own: BTreeSet<String> = own.collect();
+            let report = outputs.download_to(folder).await;
+            let saved = report.iter().flat_map(|report| &report.saved).map(|saved| saved.name.clone());
+            tally.own.extend(saved.filter(|name| own.contains(name)));
+            report
+        }
         Err(error) => Err(error),
     };
     let report = match report {
@@ -170,9 +189,11 @@ async fn download(finished: &Finished, folder: &Path) -> Results {
             failure.error.as_ref().map_or_else(|| "the server gave no reason".into(), |error| with_causes(error));
         format!("{} was not downloaded: {reason}", failure.name)
     });
+    let downloaded = &mut tally.downloaded;
+    downloaded.extend(report.saved.iter().map(|saved| saved.name.clone()));
     Results {
         missing: missing.collect(),
-        kept: !report.kept.is_empty(),
+        kept: report.kept.iter().any(|kept| !downloaded.contains(&kept.name)),
         files: report.saved.into_iter().chain(report.kept).map(|saved| saved.path).collect(),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     force: bool,
     /// Give up, and cancel what is left, after so many seconds, whatever is being done then; canceling and --cleanup may
-    /// take 10 seconds more
+    /// take up to 30 seconds more where the server does not answer
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Download the results into this folder

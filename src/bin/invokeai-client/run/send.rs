@@ -64,7 +64,8 @@ impl Run<'_> {
         // Said before it is sent: after that anything may end this program.
         note(format!("batch {}", self.batch.id));
         self.batch.state = State::Unanswered;
-        match self.stop.after_answer(submit.into_future()).await.map_err(Failure::Stopped)? {
+        // Its id is known, so it can be canceled without an answer.
+        match self.stop.or(submit.into_future()).await.map_err(Failure::Stopped)? {
             Ok(submission) => self.batch.state = State::Enqueued(submission),
             Err(error) => {
                 if !error.may_have_been_sent() {
