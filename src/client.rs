@@ -12,13 +12,13 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    api,
+    api::{self, runtime},
     assets::{Access, AssetLog, LedgerFile},
     compatibility::{Compatibility, OLDEST_RUNNING},
     deadline::bounded,
     error::{Error, Result},
     schema::NodeCatalogue,
-    transport::{Token, Transport, TransportOptions, runtime},
+    transport::{Token, Transport, TransportOptions},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
 

@@ -6,9 +6,8 @@ use serde_json::Value;
 
 pub(crate) use crate::secrets::excerpt;
 use crate::{
-    api::Operation,
     failure::JobFailure,
-    transport::redirect::Redirect,
+    operation::Operation,
     workflow::{DefinitionError, EnqueueError, InputError, Problem},
 };
 
@@ -355,11 +354,6 @@ impl Error {
             // What became of it is known.
             Self::QueueFull { .. } | Self::JobFailed(_) | Self::JobCanceled { .. } | Self::JobGone { .. } => false,
         }
-    }
-
-    pub(crate) fn redirected(operation: &'static str, redirect: Redirect) -> Self {
-        let Redirect { from, to, problem } = redirect;
-        Self::Redirected { operation, from, to, problem }
     }
 
     pub(crate) fn unsupported(operation: &'static str, server_version: Option<String>) -> Self {

@@ -29,6 +29,7 @@ mod local_file;
 mod media;
 pub mod models;
 mod open_enum;
+mod operation;
 pub mod outputs;
 mod page;
 pub mod progress;

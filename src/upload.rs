@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     local_file,
     media::{HEAD, Kind},
-    transport::runtime,
+    transport::not_a_request,
 };
 
 /// A file to send to the server.
@@ -223,7 +223,7 @@ pub(crate) async fn attach(parts: Result<(RequestBuilder, Form)>) -> Result<Requ
             Field::File(upload) => body.part(name, upload.part(name).await?),
         };
     }
-    request.multipart(body).build().map_err(runtime::not_a_request)
+    request.multipart(body).build().map_err(not_a_request)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The one way to the server, for generated and hand-written calls alike.
 
+mod body;
 mod clear_text;
 mod options;
 pub(crate) mod redirect;
-pub(crate) mod runtime;
 mod token;
 
+pub(crate) use body::body;
 pub(crate) use clear_text::ClearText;
 pub use options::TransportOptions;
 pub(crate) use token::Token;
@@ -25,10 +26,10 @@ use tracing::Instrument as _;
 use redirect::{Step, Trail, is_read, unrepeatable};
 
 use crate::{
-    api::Operation,
     compatibility::Compatibility,
     deadline,
     error::{Error, Refusal, Result},
+    operation::Operation,
 };
 
 /// Sends requests: authentication, retries of reads, tracing, and errors in one shape.
@@ -97,7 +98,7 @@ impl Transport {
     }
 
     /// Remembers the version of the server; the first time, warns of one that is outside the tested range.
-    fn learn_version(&self, version: String) -> &str {
+    pub(crate) fn learn_version(&self, version: String) -> &str {
         self.version.get_or_init(|| {
             let compatibility = Compatibility::of(&*version);
             if !compatibility.is_tested() {
@@ -202,7 +203,7 @@ impl Transport {
             match trail.next(response) {
                 Ok(Step::Arrived(response)) => return Ok(response),
                 Ok(Step::Onward(onward)) => request = onward,
-                Err(redirect) => return Err(Error::redirected(operation.id, redirect)),
+                Err(redirect) => return Err(redirect.of(operation)),
             }
         }
     }
@@ -220,7 +221,7 @@ impl Transport {
                     *request.body_mut() = Some(unrepeatable(body));
                 }
                 self.http.execute(request).await.map_err(|error| match error.is_redirect() {
-                    true => Error::redirected(operation.id, trail.refusal(error.url())),
+                    true => trail.refusal(error.url()).of(operation),
                     false => self.failure(operation.id, url, error),
                 })
             }
@@ -303,12 +304,17 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(&response);
         // What cannot be read of an error's text must not hide the error.
-        let body = match runtime::body(self, operation, response, ERROR_BODY_LIMIT).await {
+        let body = match body(self, operation, response, ERROR_BODY_LIMIT).await {
             Ok(body) => body,
             Err(error) => error.to_string().into(),
         };
         Refusal::new(operation, status, &body, retry_after)
     }
+}
+
+/// A request that cannot even be built.
+pub(crate) fn not_a_request(error: reqwest::Error) -> Error {
+    Error::invalid("request", error.without_url().to_string())
 }
 
 fn is_passing(status: StatusCode) -> bool {

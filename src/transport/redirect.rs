@@ -18,6 +18,7 @@ use reqwest::{
 };
 
 use super::without_secrets;
+use crate::{error::Error, operation::Operation};
 
 /// Longest chain of redirects, the limit of reqwest and of browsers alike.
 const LONGEST: usize = 10;
@@ -48,6 +49,14 @@ pub(crate) struct Redirect {
     pub(crate) to: String,
     /// Why not, and what to do.
     pub(crate) problem: String,
+}
+
+impl Redirect {
+    /// The error of a call that was redirected.
+    pub(super) fn of(self, operation: &Operation) -> Error {
+        let Self { from, to, problem } = self;
+        Error::Redirected { operation: operation.id, from, to, problem }
+    }
 }
 
 /// Whether sending it again, here or elsewhere, changes nothing.

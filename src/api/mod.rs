@@ -25,13 +25,13 @@
 // The texts of the generated part are InvokeAI's own.
 #![allow(missing_docs, unreachable_pub, rustdoc::all)]
 
+pub(crate) mod runtime;
+
 use progenitor_client::encode_path;
 
-use crate::{
-    Error,
-    transport::{Transport, runtime},
-};
+use crate::{Error, transport::Transport};
 
+pub use crate::operation::Operation;
 pub use progenitor_client::{ByteStream, ResponseValue};
 
 /// The generated client: one method per operation.
@@ -42,18 +42,6 @@ pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
     pub(crate) transport: Transport,
-}
-
-/// One operation of the REST API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Operation {
-    /// `operationId` of the document.
-    pub id: &'static str,
-    /// HTTP method, upper case.
-    pub method: &'static str,
-    /// Path with its parameters in braces.
-    pub path: &'static str,
 }
 
 /// String enums of the API. All are open: a value that this crate does not know is kept.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use progenitor_client::{ByteStream, ResponseValue};
 use reqwest::{
     Request, Response, StatusCode,
@@ -10,20 +10,18 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Transport, without_secrets};
+use super::{Client, Operation};
+pub(super) use crate::transport::not_a_request;
 use crate::{
-    api::{Client, Operation},
     compatibility::Compatibility,
-    error::{Detail, Error, Result, excerpt, reason},
+    error::{Detail, Error, Result, excerpt},
     lenient,
     page::too_costly,
+    transport::body,
     weight::Meter,
 };
 
 const JSON: &str = "application/json";
-
-/// Memory for an answer's body before any of it has come.
-const FIRST_CAPACITY: usize = 1024 * 1024;
 
 /// Sends a request and reads its answer as JSON.
 pub(crate) async fn json<T: DeserializeOwned>(
@@ -204,36 +202,6 @@ fn content_type(response: &Response) -> String {
     value.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Reads a whole body, up to a limit.
-pub(super) async fn body(
-    transport: &Transport,
-    operation: &Operation,
-    mut response: Response,
-    limit: usize,
-) -> Result<Bytes> {
-    let too_long = || Error::Body { operation: operation.id, problem: format!("is longer than {limit} bytes") };
-    let expected = response.content_length().unwrap_or(0);
-    if expected > limit as u64 {
-        return Err(too_long());
-    }
-    let url = without_secrets(response.url());
-    // The announced length is the server's word; memory is taken as bytes come.
-    let mut whole = BytesMut::with_capacity((expected as usize).min(FIRST_CAPACITY));
-    loop {
-        match transport.in_time(operation.id, response.chunk()).await? {
-            Ok(Some(chunk)) if whole.len().saturating_add(chunk.len()) > limit => return Err(too_long()),
-            Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
-            Ok(None) => return Ok(whole.freeze()),
-            Err(error) if error.is_timeout() => return Err(transport.failure(operation.id, url, error)),
-            Err(error) => {
-                let cause = reason(&error);
-                let problem = format!("was cut off after {} bytes: {cause}", whole.len());
-                return Err(Error::Body { operation: operation.id, problem });
-            }
-        }
-    }
-}
-
 /// Reads JSON, and says where it differs from what was expected. `always` is what it may take of memory in any case.
 pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8], always: usize) -> Result<T> {
     let meter = Meter::of(body.len(), always);
@@ -286,9 +254,4 @@ pub(crate) fn maybe<B, V>(builder: B, value: Option<V>, set: impl FnOnce(B, V) -
         Some(value) => set(builder, value),
         None => builder,
     }
-}
-
-/// A request that cannot even be built.
-pub(crate) fn not_a_request(error: reqwest::Error) -> Error {
-    Error::invalid("request", error.without_url().to_string())
 }
