@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::{
     api::{self, runtime},
-    assets::{Access, AssetLog, LedgerFile},
+    assets::{Access, Asset, AssetLog, Assets, LedgerFile},
     compatibility::{Compatibility, OLDEST_RUNNING},
     deadline::bounded,
     error::{Error, Result},
@@ -218,6 +218,17 @@ impl Client {
     #[cfg(feature = "events")]
     pub fn event_hub(&self) -> &EventHub {
         &self.inner.events
+    }
+
+    /// What this client has put onto the server and not cleaned up yet; with a
+    /// [ledger](crate::ClientBuilder::ledger), also what earlier processes have.
+    pub fn assets(&self) -> Assets {
+        self.asset_log().assets().clone()
+    }
+
+    /// The images and videos that this client has uploaded and not cleaned up yet.
+    pub fn uploaded_assets(&self) -> Vec<Asset> {
+        self.asset_log().assets().uploads.clone()
     }
 
     pub(crate) fn asset_log(&self) -> &Arc<AssetLog> {

@@ -29,7 +29,7 @@ use crate::{
     download::{Download, DownloadMany, Source},
     error::Result,
     images::{Embedded, ImageCategory, ImageOrigin},
-    outputs::FileKind,
+    media::FileKind,
     page::{self, Direction, Page, RawPage, found},
 };
 

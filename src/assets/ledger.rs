@@ -181,13 +181,13 @@ mod tests {
     use crate::assets::{
         Asset,
         open::{open, read_only},
-        record::Kind,
     };
+    use crate::media::FileKind;
 
     const SERVER: &str = "http://127.0.0.1:9090/";
 
     fn uploading(id: &str) -> Record {
-        Record::Uploading { id: id.into(), session_id: None, kind: Kind::Image, file: "a.png".into() }
+        Record::Uploading { id: id.into(), session_id: None, kind: FileKind::Image, file: "a.png".into() }
     }
 
     /// Opens a ledger as a client does, writes records, and closes it again.
@@ -206,7 +206,7 @@ mod tests {
         let path = folder.path().join("ledger");
         let records = [
             uploading("one"),
-            Record::Uploaded { id: "one".into(), kind: Kind::Image, name: "ä.png".into() },
+            Record::Uploaded { id: "one".into(), kind: FileKind::Image, name: "ä.png".into() },
             Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() },
         ];
         write(&path, records);
@@ -214,7 +214,7 @@ mod tests {
         let line_ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let two = Record::Uploaded { id: "two".into(), kind: Kind::Image, name: "two".into() };
+            let two = Record::Uploaded { id: "two".into(), kind: FileKind::Image, name: "two".into() };
             let assets = write(&path, [two]);
             // A line counts as soon as it is whole, with or without its end.
             let lines = line_ends.iter().filter(|end| **end <= cut).count();
@@ -291,7 +291,7 @@ mod tests {
         let mut assets = Assets::default();
         assets.apply(uploading("one"));
         assets.apply(uploading("two"));
-        assets.apply(Record::Uploaded { id: "one".into(), kind: Kind::Image, name: "a".into() });
+        assets.apply(Record::Uploaded { id: "one".into(), kind: FileKind::Image, name: "a".into() });
         assets.apply(Record::Refused { id: "two".into() });
         assets.apply(Record::CreatedBoard { id: "three".into(), board_id: "board".into() });
         assets.apply(Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() });

@@ -15,12 +15,12 @@ use super::{
     ledger::{self, Ledger},
     open::{self, Access, LedgerFile},
     queues,
-    record::{Kind, Record},
+    record::Record,
 };
 use crate::{
     deadline::bounded,
     error::{Error, Result},
-    outputs::FileKind,
+    media::FileKind,
 };
 
 /// Where a client records what it does.
@@ -158,7 +158,7 @@ impl AssetLog {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn assets(&self) -> MutexGuard<'_, Assets> {
+    pub(crate) fn assets(&self) -> MutexGuard<'_, Assets> {
         // Nothing panics while it is half changed.
         self.assets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -250,7 +250,7 @@ impl AssetLog {
         let what = Asset::UnfinishedUpload(file.clone());
         let mut under_way = self.begin(&id, what, board.into_iter().collect());
         let session_id = given.is_none().then(|| id.clone());
-        let (kind, session) = (Kind::from(kind), session_id.clone());
+        let session = session_id.clone();
         self.record(Record::Uploading { id: id.clone(), session_id, kind, file }).await?;
         let outcome = send(given.or(session)).await;
         let end = match &outcome {

@@ -35,7 +35,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Client, outputs::FileKind};
+use crate::media::FileKind;
 pub(crate) use ledger::read as read_ledger;
 pub(crate) use log::{AssetLog, Doing, Settled, UnderWay};
 pub(crate) use open::{Access, LedgerFile};
@@ -66,6 +66,15 @@ pub enum Asset {
     UnfinishedUpload(String),
     /// A board of which it is not known whether it was created: the name that it was to have.
     UnfinishedBoard(String),
+}
+
+impl Asset {
+    pub(crate) fn file(kind: FileKind, name: String) -> Self {
+        match kind {
+            FileKind::Image => Self::Image(name),
+            FileKind::Video => Self::Video(name),
+        }
+    }
 }
 
 impl fmt::Display for Asset {
@@ -150,17 +159,4 @@ pub struct UnfinishedBoard {
     pub name: String,
     /// The name under which it was created, which no other board can have. `None` in ledgers of the first version.
     pub(crate) marker: Option<String>,
-}
-
-impl Client {
-    /// What this client has put onto the server and not cleaned up yet; with a
-    /// [ledger](crate::ClientBuilder::ledger), also what earlier processes have.
-    pub fn assets(&self) -> Assets {
-        self.asset_log().assets().clone()
-    }
-
-    /// The images and videos that this client has uploaded and not cleaned up yet.
-    pub fn uploaded_assets(&self) -> Vec<Asset> {
-        self.asset_log().assets().uploads.clone()
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Asset, Assets, Batch, UnfinishedBoard, UnfinishedUpload};
-use crate::outputs::FileKind;
+use crate::media::FileKind;
 
 /// One line of a ledger. What may leave something on the server is recorded before it is sent, and again after.
 ///
@@ -21,9 +21,9 @@ pub(crate) enum Record {
         version: u32,
     },
     /// A file is about to be uploaded, under this session.
-    Uploading { id: String, session_id: Option<String>, kind: Kind, file: String },
+    Uploading { id: String, session_id: Option<String>, kind: FileKind, file: String },
     /// The server has it under this name.
-    Uploaded { id: String, kind: Kind, name: String },
+    Uploaded { id: String, kind: FileKind, name: String },
     /// A board is about to be created, under a name that no other board can have.
     CreatingBoard { id: String, name: String, marker: Option<String> },
     /// The server has it under this id.
@@ -64,44 +64,17 @@ fn first_edition() -> u32 {
     1
 }
 
-/// As [`FileKind`], in a ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    Image,
-    Video,
-}
-
-impl From<FileKind> for Kind {
-    fn from(kind: FileKind) -> Self {
-        match kind {
-            FileKind::Image => Self::Image,
-            FileKind::Video => Self::Video,
-        }
-    }
-}
-
-impl Kind {
-    fn asset(self, name: String) -> Asset {
-        match self {
-            Self::Image => Asset::Image(name),
-            Self::Video => Asset::Video(name),
-        }
-    }
-}
-
 impl Assets {
     /// Takes a record into account.
     pub(crate) fn apply(&mut self, record: Record) {
         match record {
             Record::Server { .. } | Record::Unknown => {}
             Record::Uploading { id, session_id, kind, file } => {
-                let kind = if kind == Kind::Image { FileKind::Image } else { FileKind::Video };
                 self.unfinished_uploads.push(UnfinishedUpload { id, session_id, kind, file });
             }
             Record::Uploaded { id, kind, name } => {
                 self.forget(&id);
-                let asset = kind.asset(name);
+                let asset = Asset::file(kind, name);
                 if !self.uploads.contains(&asset) {
                     self.uploads.push(asset);
                 }

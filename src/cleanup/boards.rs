@@ -2,16 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Scope,
-    report::KeptBecause,
-    run::Run,
-    survey::gallery::{self, asset},
-};
+use super::{Scope, report::KeptBecause, run::Run, survey::gallery};
 use crate::{
     assets::Asset,
     error::{Error, Result},
-    outputs::FileKind,
+    media::FileKind,
 };
 
 impl Run<'_> {
@@ -70,12 +65,12 @@ impl Run<'_> {
 
     async fn on_board(&self, id: &str) -> Result<BTreeSet<Asset>> {
         let client = &self.options.client;
-        let images = client.board(id).image_names().await?.into_iter().map(|name| asset(FileKind::Image, name));
+        let images = client.board(id).image_names().await?.into_iter().map(|name| Asset::file(FileKind::Image, name));
         let videos = match gallery::names(client, FileKind::Video, gallery::Which::OnBoard(id)).await {
             Ok(videos) => videos,
             Err(error) if error.is_unsupported() => Vec::new(),
             Err(error) => return Err::<_, Error>(error),
         };
-        Ok(images.chain(videos.into_iter().map(|name| asset(FileKind::Video, name))).collect())
+        Ok(images.chain(videos.into_iter().map(|name| Asset::file(FileKind::Video, name))).collect())
     }
 }

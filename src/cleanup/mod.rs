@@ -55,7 +55,6 @@ mod survey;
 mod unfinished;
 
 pub use report::{CleanupFailure, CleanupReport, Kept, KeptBecause, Undetermined, UndeterminedBecause};
-pub(crate) use survey::names_in;
 
 use std::{
     collections::{BTreeSet, HashSet},

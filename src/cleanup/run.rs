@@ -15,7 +15,7 @@ use crate::{
     BatchOutcome,
     assets::{Asset, Assets, Settled, record::Record},
     error::{Error, Result},
-    outputs::FileKind,
+    media::FileKind,
 };
 
 /// How many items are deleted at the same time.
@@ -216,11 +216,11 @@ impl Run<'_> {
 
     async fn settle_files(&mut self, outcome: BatchOutcome, kind: FileKind) -> Result<()> {
         for name in outcome.done {
-            self.deleted(gallery::asset(kind, name)).await?;
+            self.deleted(Asset::file(kind, name)).await?;
         }
         // The server passes over names that it does not have, and those whose files it will not delete.
         for (name, record) in gallery::records(&self.options.client, kind, &outcome.skipped).await {
-            let asset = gallery::asset(kind, name);
+            let asset = Asset::file(kind, name);
             match record {
                 Ok(None) => self.forget(asset).await?,
                 Ok(Some(_)) => self.not_deleted(asset, None),
@@ -228,7 +228,7 @@ impl Run<'_> {
             }
         }
         for failure in outcome.failed {
-            self.not_deleted(gallery::asset(kind, failure.name), failure.error);
+            self.not_deleted(Asset::file(kind, failure.name), failure.error);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     assets::{Asset, UnfinishedBoard, UnfinishedUpload, record::Record},
     error::{Error, Result},
-    outputs::FileKind,
+    media::FileKind,
 };
 
 /// What a look for uploads brought: files by their sessions, and what kept it from being complete.

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{Image, ImageCategory};
-use crate::{Client, Upload, error::Result, outputs::FileKind};
+use crate::{Client, Upload, error::Result, media::FileKind};
 
 /// An upload under construction, from [`Images::upload`](super::Images::upload); `.await` sends it.
 ///

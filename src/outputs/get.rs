@@ -8,15 +8,15 @@ use std::{
 
 use super::{
     FileKind, FileSource, NodeOutput, OutputFile, OutputValue, Outputs,
-    session::{Execution, Found, Session, scan},
+    session::{Execution, Session},
 };
 use crate::{
     Client, Finished, Job,
     error::{Error, Result},
+    media::scan,
     queue::QueueItem,
     schema::NodeCatalogue,
-    submission::labels_of,
-    workflow::{Workflow, WorkflowDefinition},
+    workflow::{Workflow, WorkflowDefinition, labels_of},
 };
 
 /// The node that runs a saved workflow, as items of their own.
@@ -168,12 +168,8 @@ async fn files_of(
 ) -> Result<Vec<OutputFile>> {
     let mut places: Vec<(&NodeOutput, String, FileKind, &str)> = Vec::new();
     for node in nodes {
-        scan(&node.raw, &mut String::new(), &mut |path, found| {
-            let kind = match found {
-                Found::Image(_) => FileKind::Image,
-                Found::Video(_) => FileKind::Video,
-            };
-            places.push((node, path.to_owned(), kind, found.name()));
+        scan(&node.raw, &mut String::new(), &mut |path, kind, name| {
+            places.push((node, path.to_owned(), kind, name));
         });
     }
     let known = known_files(client, places.iter().map(|(_, _, kind, name)| (*kind, *name))).await?;

@@ -20,6 +20,7 @@ mod get;
 pub(crate) mod session;
 mod value;
 
+pub use crate::media::FileKind;
 pub use download::DownloadOutputs;
 pub use get::GetOutputs;
 pub use value::{
@@ -73,16 +74,6 @@ impl NodeOutput {
     pub fn raw(&self) -> &Value {
         &self.raw
     }
-}
-
-/// Whether a file is an image or a video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum FileKind {
-    /// An image.
-    Image,
-    /// A video.
-    Video,
 }
 
 /// Where a file in an output comes from.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::lenient;
+use crate::{lenient, media::scan};
 
 /// The session of one item, as the server tells it. Null members are missing, and older servers lack some.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +49,8 @@ impl<'a> Session<'a> {
     pub(crate) fn given(&self) -> HashSet<&'a str> {
         let mut names = HashSet::new();
         if let Some(graph) = self.members.get("graph") {
-            scan(graph, &mut String::new(), &mut |_, found| {
-                names.insert(found.name());
+            scan(graph, &mut String::new(), &mut |_, _, name| {
+                names.insert(name);
             });
         }
         names
@@ -84,76 +84,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A reference to a file of the gallery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
-    Image(&'a str),
-    Video(&'a str),
-}
-
-impl<'a> Found<'a> {
-    pub(crate) fn name(self) -> &'a str {
-        match self {
-            Self::Image(name) | Self::Video(name) => name,
-        }
-    }
-}
-
-/// Calls back with every reference to an image or video in a value, at whatever depth, and the path to it.
-pub(crate) fn scan<'a>(value: &'a Value, path: &mut String, found: &mut impl FnMut(&str, Found<'a>)) {
-    let end = path.len();
-    match value {
-        Value::Object(members) => {
-            if let Some(Value::String(name)) = members.get("image_name") {
-                found(path, Found::Image(name));
-            }
-            if let Some(Value::String(name)) = members.get("video_name") {
-                found(path, Found::Video(name));
-            }
-            for (name, member) in members {
-                if end > 0 {
-                    path.push('.');
-                }
-                path.push_str(name);
-                scan(member, path, found);
-                path.truncate(end);
-            }
-        }
-        Value::Array(elements) => {
-            for (index, element) in elements.iter().enumerate() {
-                path.push_str(&format!("[{index}]"));
-                scan(element, path, found);
-                path.truncate(end);
-            }
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn references_are_found_by_shape_at_any_depth() {
-        let value = json!({
-            "type": "x", "image": {"image_name": "a"},
-            "values": {"pair": [{"image_name": "b"}, {"deep": {"video_name": "c"}}]},
-            "image_name": 7,
-        });
-        let mut seen = Vec::new();
-        scan(&value, &mut String::new(), &mut |path, found| seen.push((path.to_owned(), found)));
-        assert_eq!(
-            seen,
-            [
-                ("image".to_owned(), Found::Image("a")),
-                ("values.pair[0]".to_owned(), Found::Image("b")),
-                ("values.pair[1].deep".to_owned(), Found::Video("c")),
-            ]
-        );
-    }
 
     #[test]
     fn executions_of_a_node_come_in_the_order_of_its_iterations() {

@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::Stream;
 
 pub use board::OutputBoard;
-pub(crate) use submit::labels_of;
 pub use submit::{Submit, WhenFull};
 pub use ticket::Ticket;
 pub use wait_all::WaitAll;
@@ -35,6 +34,7 @@ use crate::{
         wait::UNREACHABLE,
     },
     queue::{BatchStatus, Queue},
+    workflow::labels_of,
 };
 
 /// A workflow that was submitted: one batch of one or more queue items.
@@ -145,7 +145,7 @@ impl Submission {
             }
             other => other?,
         };
-        let labels = item.and_then(|item| item.workflow).map(|workflow| submit::labels_of(&workflow));
+        let labels = item.and_then(|item| item.workflow).map(|workflow| labels_of(&workflow));
         let state = State::new(ticket.item_ids.iter().copied(), labels.unwrap_or_default().into());
         // Subscribed before reading, so that nothing falls between.
         let events = Events::of_batch(client, &ticket.queue_id, &ticket.batch_id).await.joined_late();

@@ -5,16 +5,14 @@ use std::{
     pin::Pin,
 };
 
-use serde_json::Value;
-
 use super::{Submission, board::OutputBoard, enqueue, feed, generators};
 use crate::{
     Client,
     assets::Asset,
-    cleanup::names_in,
     error::{Error, Result},
     events::Event,
     job::{callbacks::Callbacks, follow::Events, state::State},
+    media::names_in,
     queue::DEFAULT_QUEUE,
     sweep::Sweep,
     workflow::{EnqueueOptions, Workflow},
@@ -242,19 +240,6 @@ impl Submit<'_> {
 /// Node ids with the labels users gave them.
 fn labels(workflow: &Workflow) -> crate::job::state::Labels {
     workflow.node_labels().into()
-}
-
-/// Node ids of a workflow document, with their labels.
-pub(crate) fn labels_of(document: &Value) -> Vec<(String, Option<String>)> {
-    let nodes = document.get("nodes").and_then(Value::as_array);
-    let label = |node: &Value| {
-        let data = node.get("data")?;
-        // Notes and connectors are not run.
-        (node.get("type")? == "invocation").then_some(())?;
-        let label = data.get("label").and_then(Value::as_str).filter(|label| !label.is_empty());
-        Some((node.get("id")?.as_str()?.to_owned(), label.map(str::to_owned)))
-    };
-    nodes.into_iter().flatten().filter_map(label).collect()
 }
 
 impl<'a> IntoFuture for Submit<'a> {

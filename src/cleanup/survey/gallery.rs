@@ -17,7 +17,7 @@ use crate::{
     batch::chunks,
     error::{Error, Result},
     images::ImageOrigin,
-    outputs::FileKind,
+    media::FileKind,
     page::{self, RawList, elements, found},
 };
 
@@ -53,14 +53,7 @@ struct Record {
 impl Record {
     fn into_file(self, kind: FileKind) -> File {
         let Self { image_name, session_id, is_intermediate, starred, board_id } = self;
-        File { asset: asset(kind, image_name), session_id, is_intermediate, starred, board_id }
-    }
-}
-
-pub(in crate::cleanup) fn asset(kind: FileKind, name: String) -> Asset {
-    match kind {
-        FileKind::Image => Asset::Image(name),
-        FileKind::Video => Asset::Video(name),
+        File { asset: Asset::file(kind, image_name), session_id, is_intermediate, starred, board_id }
     }
 }
 
@@ -231,7 +224,7 @@ impl<'a> Search<'a> {
     ) -> Result<(Vec<File>, Option<Error>)> {
         let names = names(self.client, kind, self.which).await?;
         let new: Vec<String> =
-            names.into_iter().filter(|name| !self.seen.contains(&asset(kind, name.clone()))).collect();
+            names.into_iter().filter(|name| !self.seen.contains(&Asset::file(kind, name.clone()))).collect();
         let (mut files, mut trouble) = (Vec::new(), None);
         // Few at a time: all the records of a large gallery take more memory than the few that are wanted.
         for chunk in match kind {
@@ -241,7 +234,7 @@ impl<'a> Search<'a> {
             for (name, record) in records(self.client, kind, chunk).await {
                 match record {
                     Ok(file) => {
-                        self.seen.insert(asset(kind, name));
+                        self.seen.insert(Asset::file(kind, name));
                         let file = file.filter(|file| file.session_id.as_deref().is_some_and(&wanted));
                         files.extend(file);
                     }

@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Item, Scene, Session, Survey, files_in, names_in, twins::computations};
+use super::{Item, Scene, Session, Survey, files_in, twins::computations};
 use crate::{
     Client,
     assets::Asset,
@@ -15,6 +15,7 @@ use crate::{
         report::{CleanupReport, UndeterminedBecause},
     },
     error::{Error, Result},
+    media::names_in,
     queue::{ItemStatus, QueueItem},
     schema::NodeCatalogue,
 };

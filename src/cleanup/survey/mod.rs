@@ -16,10 +16,7 @@ use super::{
 use crate::{
     Client,
     assets::{Asset, Assets, Doing},
-    outputs::{
-        FileKind,
-        session::{Found, scan},
-    },
+    media::{FileKind, scan},
 };
 use gallery::{File, Search};
 use twins::Computation;
@@ -145,7 +142,7 @@ impl Survey {
                     Ok(file) => files.extend(file),
                     // Whose it is cannot be told.
                     Err(error) => {
-                        report.fail(gallery::asset(kind, name), error);
+                        report.fail(Asset::file(kind, name), error);
                         self.incomplete.extend(self.sessions.values().map(|session| session.batch_id.clone()));
                     }
                 }
@@ -210,32 +207,8 @@ fn name_of(asset: &Asset, kind: FileKind) -> Option<&String> {
 /// The images and videos that a value refers to.
 fn files_in(value: &Value) -> HashSet<Asset> {
     let mut files = HashSet::new();
-    scan(value, &mut String::new(), &mut |_, found| {
-        files.insert(match found {
-            Found::Image(name) => Asset::Image(name.to_owned()),
-            Found::Video(name) => Asset::Video(name.to_owned()),
-        });
+    scan(value, &mut String::new(), &mut |_, kind, name| {
+        files.insert(Asset::file(kind, name.to_owned()));
     });
     files
-}
-
-/// Names of the images, videos and boards that a value refers to.
-pub(crate) fn names_in(value: &Value) -> HashSet<String> {
-    let mut names = HashSet::new();
-    scan(value, &mut String::new(), &mut |_, found| {
-        names.insert(found.name().to_owned());
-    });
-    boards_in(value, &mut names);
-    names
-}
-
-fn boards_in(value: &Value, names: &mut HashSet<String>) {
-    match value {
-        Value::Object(members) => {
-            names.extend(members.get("board_id").and_then(Value::as_str).map(str::to_owned));
-            members.values().for_each(|member| boards_in(member, names));
-        }
-        Value::Array(elements) => elements.iter().for_each(|element| boards_in(element, names)),
-        _ => {}
-    }
 }

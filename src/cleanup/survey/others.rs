@@ -7,10 +7,9 @@ use futures::StreamExt as _;
 use super::{
     Scene, Survey,
     items::read,
-    names_in,
     twins::{Computation, cacheable},
 };
-use crate::{assets::Asset, cleanup::report::CleanupReport, error::Result, queue::ItemStatus};
+use crate::{assets::Asset, cleanup::report::CleanupReport, error::Result, media::names_in, queue::ItemStatus};
 
 impl Survey {
     /// Looks at the items of others: those that came later may have the same files by the invocation cache, and those

@@ -1,4 +1,22 @@
-//! Kinds of media files: what they begin with, how they are labelled, how their names end.
+//! Media files: whether they are images or videos, what they begin with, how they are labelled, how their names end,
+//! and where JSON mentions them.
+
+mod mentions;
+
+pub(crate) use mentions::{names_in, scan};
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a file is an image or a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileKind {
+    /// An image.
+    Image,
+    /// A video.
+    Video,
+}
 
 /// A kind of file that InvokeAI makes, or that it may take and give back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
