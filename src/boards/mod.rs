@@ -25,16 +25,16 @@ use serde_json::{Value, json};
 use crate::{
     Client, Timestamp, Upload,
     api::enums,
-    batch::{self, BatchOutcome, in_chunks},
+    batch::{BatchOutcome, distinct, in_chunks},
     download::DownloadMany,
     error::{Error, Result},
-    images::{ImageCategory, ListImages, UploadImage, ZipDownload},
+    images::{self, Added, ImageCategory, ListImages, UploadImage, ZipDownload},
     open_enum::open_enum,
     page::{self, found},
 };
 
 /// Stands for "on no board" where a board id is wanted. It is no board itself: it cannot be got or changed.
-pub const UNCATEGORIZED: &str = "none";
+pub const UNCATEGORIZED: &str = images::NO_BOARD;
 
 open_enum! {
     /// Who sees a board on a server with several users.
@@ -122,8 +122,6 @@ pub struct BoardHandle {
     client: Client,
     id: String,
 }
-
-batch::answer!(Added { "added_images", "failed_images" });
 
 impl Client {
     /// The boards of the server.
@@ -263,10 +261,7 @@ impl BoardHandle {
     }
 
     fn is_a_board(&self) -> Result<()> {
-        match self.id == UNCATEGORIZED {
-            true => Err(Error::invalid("board_id", "is `none`, which stands for images on no board; expected a board")),
-            false => Ok(()),
-        }
+        images::must_be_a_board(&self.id)
     }
 }
 
@@ -329,7 +324,7 @@ impl BoardHandle {
     pub async fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome> {
         let on_it: std::collections::BTreeSet<String> = self.image_names().await?.into_iter().collect();
         let (here, elsewhere): (Vec<String>, Vec<String>) =
-            crate::batch::distinct(images).into_iter().partition(|name| on_it.contains(name));
+            distinct(images).into_iter().partition(|name| on_it.contains(name));
         let mut outcome = self.client.images().remove_from_boards(here).await;
         outcome.skipped.extend(elsewhere);
         Ok(outcome)

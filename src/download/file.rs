@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{Collision, content::Watch};
 use crate::{
     error::{Error, Result},
-    local_file,
+    local_file::{self, parent, sync_directory},
 };
 
 /// So many chunks wait for the disk at most.
@@ -216,25 +216,6 @@ fn numbered(target: &Path, number: u32) -> PathBuf {
     let stem = target.file_stem().unwrap_or_default().to_string_lossy();
     let extension = target.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
     target.with_file_name(format!("{stem} ({number}){}", extension.unwrap_or_default()))
-}
-
-/// The folder of a file.
-pub(crate) fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// A new name is safe only when its directory is.
-#[cfg(unix)]
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

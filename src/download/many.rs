@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use serde::Deserialize;
 
 use super::{Collision, Download, DownloadProgress, Options, SavedFile, Source};
 use crate::{
@@ -173,7 +174,12 @@ impl DownloadMany {
             What::Images(names) => names.iter().cloned().map(image).collect(),
             What::Videos(names) => names.iter().cloned().map(video).collect(),
             What::Board(board) => {
-                let names = self.client.images().list().board(board).intermediate(false).names().await?;
+                #[derive(Deserialize)]
+                struct Names {
+                    image_names: Vec<String>,
+                }
+                let call = self.client.api().get_image_names().board_id(board).is_intermediate(false);
+                let names: Names = call.order_dir("DESC").starred_first(false).send_as().await?;
                 distinct(names.image_names).into_iter().map(image).collect()
             }
         })

@@ -25,7 +25,6 @@ mod name;
 mod sidecar;
 mod transfer;
 
-pub(crate) use file::{parent, sync_directory};
 pub use many::{DownloadMany, DownloadReport};
 pub(crate) use name::file_name as checked_file_name;
 pub(crate) use transfer::Source;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Deleted, Embedded, Image, ImageCategory};
+use super::{Added, Deleted, Embedded, Image, ImageCategory, must_be_a_board};
 use crate::{
     Client,
     batch::{Answer, BatchOutcome},
@@ -128,10 +128,14 @@ impl ImageHandle {
     /// [`Error::NotFound`] if the board does not exist; [`Error::InvalidInput`] if the image does not; any error of a
     /// call.
     pub async fn move_to(&self, board_id: impl Into<String>) -> Result<()> {
-        let outcome = self.client.board(board_id).add([&self.name]).await.into_result()?;
-        match outcome.skipped.is_empty() {
-            true => Ok(()),
-            false => Err(Error::invalid("image_name", format!("`{}` is no image of the server", self.name))),
+        let board_id = board_id.into();
+        must_be_a_board(&board_id)?;
+        let api = self.client.api();
+        let body = json!({ "board_id": board_id, "image_names": [&self.name] });
+        let answer: Answer = api.add_images_to_board().send_json_as::<Added>(&body).await?.into();
+        match BatchOutcome::of(answer).into_result()?.done.is_empty() {
+            false => Ok(()),
+            true => Err(Error::invalid("image_name", format!("`{}` is no image of the server", self.name))),
         }
     }
 

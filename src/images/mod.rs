@@ -39,7 +39,7 @@ use crate::{
     Client, Timestamp, Upload,
     batch::{self, BatchOutcome, chunks, distinct, in_chunks, in_chunks_then_single},
     download::DownloadMany,
-    error::Result,
+    error::{Error, Result},
     open_enum::open_enum,
     page::{RawList, elements},
 };
@@ -123,6 +123,17 @@ impl Client {
     }
 }
 
+/// Stands for "on no board" where a board id is wanted.
+pub(crate) const NO_BOARD: &str = "none";
+
+pub(crate) fn must_be_a_board(board_id: &str) -> Result<()> {
+    match board_id == NO_BOARD {
+        true => Err(Error::invalid("board_id", "is `none`, which stands for images on no board; expected a board")),
+        false => Ok(()),
+    }
+}
+
+batch::answer!(Added { "added_images", "failed_images" });
 batch::answer!(Deleted { "deleted_images", "failed_images" });
 batch::answer!(Starred { "starred_images", "failed_images" });
 batch::answer!(Unstarred { "unstarred_images", "failed_images" });

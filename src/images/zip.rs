@@ -6,10 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::NO_BOARD;
 use crate::{
     Client, deadline,
     download::{self, Collision, Download, SavedFile, Source},
@@ -151,9 +152,10 @@ impl ZipDownload {
     /// Failures of the making are told by an event only, so what can be wrong is looked for before.
     async fn check(&self) -> Result<()> {
         if let Some(board) = self.wanted["board_id"].as_str()
-            && board != crate::boards::UNCATEGORIZED
+            && board != NO_BOARD
         {
-            self.client.board(board).get().await?;
+            let api = self.client.api();
+            api.get_board().board_id(board).send_as::<IgnoredAny>().await?;
         }
         let names: Vec<&str> =
             self.wanted["image_names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
