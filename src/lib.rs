@@ -34,6 +34,7 @@ pub mod outputs;
 mod page;
 pub mod progress;
 pub mod queue;
+mod run;
 pub mod schema;
 mod secrets;
 pub mod style_presets;

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::state::Labels;
 use crate::{
     failure::{FailedNode, JobFailure},
     progress::NodeFailure,
     queue::QueueItem,
+    run::state::Labels,
 };
 
 impl JobFailure {

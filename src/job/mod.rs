@@ -3,12 +3,10 @@
 //! A job is told what happens by events as soon as it happens. Events may be lost; whenever one may have been, and
 //! regularly while there are none, the item is read over HTTP. Results never depend on events.
 
-pub(crate) mod callbacks;
 mod failure;
-pub(crate) mod follow;
-mod read;
-pub(crate) mod state;
 pub(crate) mod wait;
+
+use std::sync::Arc;
 
 use futures::Stream;
 
@@ -21,11 +19,10 @@ use crate::{
     error::{Error, Result},
     progress::Progress,
     queue::{ItemStatus, Queue, QueueItem},
-    submission::Submission,
+    run::{Run, state::Standing},
 };
-use state::Standing;
 
-/// One queue item of a [`Submission`].
+/// One queue item of a [`Submission`](crate::Submission).
 ///
 /// Cheap to clone. Dropping it changes nothing on the server; only [`cancel`](Self::cancel) stops the item.
 ///
@@ -45,7 +42,7 @@ use state::Standing;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Job {
-    pub(crate) submission: Submission,
+    run: Arc<Run>,
     item_id: i64,
 }
 
@@ -79,8 +76,8 @@ impl Finished {
 }
 
 impl Job {
-    pub(crate) fn new(submission: Submission, item_id: i64) -> Self {
-        Self { submission, item_id }
+    pub(crate) fn new(run: Arc<Run>, item_id: i64) -> Self {
+        Self { run, item_id }
     }
 
     /// Id of the queue item.
@@ -88,19 +85,18 @@ impl Job {
         self.item_id
     }
 
-    /// The submission that it belongs to.
-    pub fn submission(&self) -> &Submission {
-        &self.submission
+    pub(crate) fn run(&self) -> &Arc<Run> {
+        &self.run
     }
 
     fn queue(&self) -> Queue {
-        self.submission.queue()
+        self.run.queue()
     }
 
     /// The last status known, without asking the server. `None` if the item is no longer on the server and its end was
     /// not seen.
     pub fn status(&self) -> Option<ItemStatus> {
-        match self.submission.shared.state.standing(self.item_id) {
+        match self.run.state().standing(self.item_id) {
             Standing::Running(status) | Standing::Ended(status) => Some(status),
             Standing::Gone => None,
         }
@@ -113,19 +109,19 @@ impl Job {
     pub async fn refresh(&self) -> Result<ItemStatus> {
         let item = self.queue().find_item(self.item_id).await?;
         let status = item.ok_or(Error::JobGone { item_id: self.item_id })?.status;
-        self.submission.shared.state.set_status(self.item_id, &status);
+        self.run.state().set_status(self.item_id, &status);
         Ok(status)
     }
 
     /// How far it is, as far as is known now.
     pub fn progress(&self) -> Progress {
-        self.submission.shared.state.progress(self.item_id)
+        self.run.state().progress(self.item_id)
     }
 
     /// How far it is, now and after each change, until the item ends. Changes that follow each other quickly may be
     /// told as one; the last one never is left out.
     pub fn progress_updates(&self) -> impl Stream<Item = Progress> + Send + use<> {
-        let mut changes = self.submission.shared.state.changes();
+        let mut changes = self.run.state().changes();
         changes.mark_changed();
         futures::stream::unfold((self.clone(), changes, None), async |(job, mut changes, told)| {
             if let Some(Progress { .. }) = told.as_ref().filter(|progress: &&Progress| progress.is_finished()) {
@@ -148,9 +144,8 @@ impl Job {
     /// The server's events about this item, from now on. Events that came before are not repeated.
     #[cfg(feature = "events")]
     pub fn events(&self) -> EventStream {
-        let submission = &self.submission;
-        let filter = EventFilter::all().queue(submission.queue_id()).item(self.item_id);
-        submission.client().event_hub().subscribe(filter)
+        let filter = EventFilter::all().queue(self.run.queue_id()).item(self.item_id);
+        self.run.client().event_hub().subscribe(filter)
     }
 
     /// Waits for the end. See [`Wait`] for time limits and the like.
@@ -171,7 +166,7 @@ impl Job {
     /// Any error of a call.
     pub async fn cancel(&self) -> Result<ItemStatus> {
         let item = self.queue().cancel_item(self.item_id).await?;
-        self.submission.shared.state.set_status(self.item_id, &item.status);
+        self.run.state().set_status(self.item_id, &item.status);
         Ok(item.status)
     }
 
@@ -185,8 +180,7 @@ impl Job {
             let problem = format!("is {}; only failed and canceled items can be retried", self.refresh().await?);
             return Err(Error::invalid(format!("item {}", self.item_id), problem));
         };
-        let submission = self.submission.continued_by(vec![id]).await;
-        Ok(Job::new(submission, id))
+        Ok(Job::new(self.run.continued_by(vec![id]).await, id))
     }
 
     /// The queue item in full.
@@ -202,7 +196,7 @@ impl Job {
     /// # Errors
     /// Any error of a call.
     pub async fn children(&self) -> Result<Vec<i64>> {
-        let items = self.queue().batch_items(self.submission.batch_id()).await?;
+        let items = self.queue().batch_items(self.run.batch_id()).await?;
         let mut family = vec![self.item_id];
         // Children have higher ids than their parents, and grandchildren than children.
         for item in items {

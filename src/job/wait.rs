@@ -9,12 +9,13 @@ use std::{
 
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{Finished, Job, JobFailure, state::Standing};
+use super::{Finished, Job, JobFailure};
 use crate::{
     deadline,
     error::{Error, Result},
     progress::Progress,
     queue::ItemStatus,
+    run::state::Standing,
 };
 
 /// How long a server may be out of reach before a wait gives up.
@@ -92,8 +93,8 @@ impl<'a> Wait<'a> {
 
     async fn run(mut self) -> Result<Finished> {
         let end = self.timeout.map(deadline::after);
-        let submission = &self.job.submission;
-        let (state, item_id) = (&submission.shared.state, self.job.item_id());
+        let run = &self.job.run;
+        let (state, item_id) = (run.state(), self.job.item_id());
         let mut changes = state.changes();
         let mut told: Option<Progress> = None;
         let mut next_poll = self.poll_interval.map(deadline::after);
@@ -109,7 +110,7 @@ impl<'a> Wait<'a> {
             match state.standing(item_id) {
                 Standing::Ended(status) => return self.job.ended(status, end).await,
                 Standing::Gone => return Err(Error::JobGone { item_id }),
-                Standing::Running(_) => submission.keep_following(),
+                Standing::Running(_) => run.keep_following(),
             }
             let trouble = state.trouble_of(item_id);
             let give_up = trouble.as_ref().map(|trouble| trouble.since + deadline::bounded(self.unreachable));
@@ -132,7 +133,7 @@ impl<'a> Wait<'a> {
     }
 
     async fn timed_out(self) -> Result<Finished> {
-        let status = match self.job.submission.shared.state.standing(self.job.item_id()) {
+        let status = match self.job.run.state().standing(self.job.item_id()) {
             Standing::Running(status) | Standing::Ended(status) => status,
             Standing::Gone => ItemStatus::Unknown("gone".into()),
         };
@@ -181,8 +182,8 @@ impl Job {
         let latest = deadline::after(REASON);
         let asked = timeout_at(end.map_or(latest, |end| end.min(latest)), self.queue().find_item(self.item_id)).await;
         let unknown = match asked {
-            Ok(Ok(Some(item))) if item.batch_id == self.submission.batch_id() => {
-                return JobFailure::of(&item, &self.submission.shared.state.labels());
+            Ok(Ok(Some(item))) if item.batch_id == self.run.batch_id() => {
+                return JobFailure::of(&item, &self.run.state().labels());
             }
             Ok(Ok(_)) => "the item is no longer on the server".to_owned(),
             Ok(Err(error)) => format!("the item cannot be read: {error}"),

@@ -60,7 +60,7 @@ impl GetOutputs {
 
     async fn run(self) -> Result<Outputs> {
         let Self { job, include_children } = self;
-        let (client, queue) = (job.submission().client().clone(), job.submission().queue());
+        let (client, queue) = (job.run().client().clone(), job.run().queue());
         let item = job.item().await?;
         let mut items = vec![item];
         if session_of(&items[0])?.has_node_of_type(CALL) {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,8 @@ use tokio::sync::watch;
 use super::Submission;
 use crate::{
     error::{Error, Result},
-    job::{Finished, Job, state::News, wait::until},
+    job::{Finished, Job, wait::until},
+    run::state::News,
 };
 
 /// Every item of a submission once, with its end or the trouble that lasted longer than `unreachable`; then the error that
@@ -20,7 +22,7 @@ pub(super) fn ends(
     submission: Submission,
     unreachable: Duration,
 ) -> impl Stream<Item = Result<(Job, Result<Finished>)>> + Send + use<> {
-    let changes = submission.shared.state.changes();
+    let changes = submission.run.state().changes();
     let (ready, given_up) = (VecDeque::new(), BTreeSet::new());
     let ends = Ends { submission, unreachable, changes, known: 0, given_up, ready, is_over: false };
     futures::stream::unfold(ends, async |mut ends| ends.next().await.map(|end| (end, ends)))
@@ -43,7 +45,7 @@ impl Ends {
     async fn next(&mut self) -> Option<Result<(Job, Result<Finished>)>> {
         loop {
             if let Some((id, trouble)) = self.ready.pop_front() {
-                let job = Job::new(self.submission.clone(), id);
+                let job = Job::new(Arc::clone(&self.submission.run), id);
                 let end = match trouble {
                     Some(error) => Err(error),
                     None => job.wait().await,
@@ -54,8 +56,8 @@ impl Ends {
                 return None;
             }
             self.changes.mark_unchanged();
-            self.submission.keep_following();
-            let state = &self.submission.shared.state;
+            self.submission.run.keep_following();
+            let state = self.submission.run.state();
             let News { known, closed, given_up, next_limit, over } =
                 state.news(self.known, &self.given_up, self.unreachable);
             self.known = known;

@@ -2,38 +2,30 @@
 
 mod board;
 mod ends;
-mod enqueue;
-mod feed;
 mod generators;
+mod of_job;
 mod submit;
 mod ticket;
 mod wait_all;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::Stream;
 
+pub use crate::run::feed::WhenFull;
 pub use board::OutputBoard;
-pub use submit::{Submit, WhenFull};
+pub use submit::Submit;
 pub use ticket::Ticket;
 pub use wait_all::WaitAll;
 
 #[cfg(feature = "events")]
 use crate::events::{EventFilter, EventStream};
-use feed::Feeder;
-
 use crate::{
     Client,
-    assets::UnderWay,
     error::{Error, Result},
-    job::{
-        Finished, Job,
-        callbacks::Callbacks,
-        follow::{Events, Follower, follow},
-        state::State,
-        wait::UNREACHABLE,
-    },
+    job::{Finished, Job, wait::UNREACHABLE},
     queue::{BatchStatus, Queue},
+    run::{Run, callbacks::Callbacks, follow::Events, state::State},
     workflow::labels_of,
 };
 
@@ -59,72 +51,10 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Submission {
-    pub(crate) shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    client: Client,
-    queue_id: String,
-    batch_id: String,
-    requested: u64,
-    pub(crate) state: Arc<State>,
-    callbacks: Callbacks,
-    /// Ends with the submission.
-    follower: Mutex<Option<Follower>>,
-    feeder: Mutex<Option<Feeder>>,
+    run: Arc<Run>,
 }
 
 impl Submission {
-    fn follow(
-        client: &Client,
-        queue_id: &str,
-        batch_id: &str,
-        requested: u64,
-        state: Arc<State>,
-        events: Events,
-        callbacks: Callbacks,
-    ) -> Self {
-        let shared = Shared {
-            client: client.clone(),
-            queue_id: queue_id.to_owned(),
-            batch_id: batch_id.to_owned(),
-            requested,
-            state,
-            callbacks,
-            follower: Mutex::new(None),
-            feeder: Mutex::new(None),
-        };
-        let this = Self { shared: Arc::new(shared) };
-        this.follow_by(|| events);
-        this
-    }
-
-    /// Follows, if nobody does although items are open.
-    fn follow_by(&self, events: impl FnOnce() -> Events) {
-        let Shared { client, queue_id, batch_id, state, callbacks, follower, .. } = &*self.shared;
-        if state.take_following() {
-            let fresh = follow(client, queue_id, batch_id, Arc::clone(state), events(), callbacks.clone());
-            *lock(follower) = Some(fresh);
-        }
-    }
-
-    /// Follows again if the task that did is gone: a runtime that was shut down took it along. Those who wait see to it.
-    pub(crate) fn keep_following(&self) {
-        #[cfg(feature = "events")]
-        self.follow_by(|| Events::FromNow(self.events()));
-        #[cfg(not(feature = "events"))]
-        self.follow_by(|| Events::None);
-    }
-
-    /// Enqueues the rest of a plan in the background.
-    fn feed(&self, plan: feed::Plan, placed: u64, under_way: UnderWay) {
-        let Shared { client, queue_id, batch_id, state, .. } = &*self.shared;
-        let (client, state) = (client.clone(), Arc::clone(state));
-        let feeder = feed::feed(client, queue_id.clone(), batch_id.clone(), plan, placed, state, under_way);
-        *lock(&self.shared.feeder) = Some(feeder);
-    }
-
     /// Takes up a submission of another process, or of an earlier life of this one.
     ///
     /// Sends nothing but reads. Items that ended meanwhile give the same results as if they had been waited for. Items
@@ -151,78 +81,66 @@ impl Submission {
         let events = Events::of_batch(client, &ticket.queue_id, &ticket.batch_id).await.joined_late();
         let requested = state.item_count() as u64;
         let Ticket { queue_id, batch_id, .. } = ticket;
-        Ok(Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default()))
-    }
-
-    /// The same batch with other items: those of a retry.
-    pub(crate) async fn continued_by(&self, item_ids: Vec<i64>) -> Self {
-        let Shared { client, queue_id, batch_id, state, .. } = &*self.shared;
-        let requested = item_ids.len() as u64;
-        let state = State::new(item_ids, state.labels());
-        let events = Events::of_batch(client, queue_id, batch_id).await.joined_late();
-        Self::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default())
+        let run = Run::follow(client, queue_id, batch_id, requested, state, events, Callbacks::default());
+        Ok(Self { run })
     }
 
     /// What another process needs to take this up: see [`attach`](Self::attach).
     ///
     /// While a large batch is still being enqueued ([`WhenFull::Feed`]), it names the items enqueued so far.
     pub fn ticket(&self) -> Ticket {
-        Ticket {
-            queue_id: self.shared.queue_id.clone(),
-            batch_id: self.shared.batch_id.clone(),
-            item_ids: self.item_ids(),
-        }
+        Ticket { queue_id: self.queue_id().to_owned(), batch_id: self.batch_id().to_owned(), item_ids: self.item_ids() }
     }
 
     /// The server it was submitted to.
     pub fn client(&self) -> &Client {
-        &self.shared.client
+        self.run.client()
     }
 
     /// Id of the queue.
     pub fn queue_id(&self) -> &str {
-        &self.shared.queue_id
+        self.run.queue_id()
     }
 
     /// Id of the batch.
     pub fn batch_id(&self) -> &str {
-        &self.shared.batch_id
+        self.run.batch_id()
     }
 
     /// The queue.
     pub fn queue(&self) -> Queue {
-        self.shared.client.queue(&self.shared.queue_id)
+        self.run.queue()
     }
 
     /// Ids of the items, in the order in which they run.
     pub fn item_ids(&self) -> Vec<i64> {
-        self.shared.state.item_ids()
+        self.run.state().item_ids()
     }
 
     /// How many items were asked for.
     pub fn requested(&self) -> u64 {
-        self.shared.requested
+        self.run.requested()
     }
 
     /// How many items are on the queue, or have been.
     pub fn enqueued(&self) -> u64 {
-        self.shared.state.item_count() as u64
+        self.run.state().item_count() as u64
     }
 
     /// Whether more items are still to be enqueued ([`WhenFull::Feed`]).
     pub fn is_feeding(&self) -> bool {
-        self.shared.state.is_feeding()
+        self.run.state().is_feeding()
     }
 
     /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain: no more items come
     /// than there are. Those that are there are followed to their ends.
     pub fn feed_error(&self) -> Option<Error> {
-        self.shared.state.feed_error()
+        self.run.state().feed_error()
     }
 
     /// All jobs enqueued so far, in the order in which they run.
     pub fn jobs(&self) -> Vec<Job> {
-        self.item_ids().into_iter().map(|id| Job::new(self.clone(), id)).collect()
+        self.item_ids().into_iter().map(|id| Job::new(Arc::clone(&self.run), id)).collect()
     }
 
     /// The one job of a submission of one item.
@@ -231,7 +149,7 @@ impl Submission {
     /// [`Error::InvalidInput`] if it has several items, or none.
     pub fn job(&self) -> Result<Job> {
         match self.item_ids()[..] {
-            [id] => Ok(Job::new(self.clone(), id)),
+            [id] => Ok(Job::new(Arc::clone(&self.run), id)),
             ref ids => Err(Error::invalid("submission", format!("has {} items, not one: use `jobs`", ids.len()))),
         }
     }
@@ -279,24 +197,6 @@ impl Submission {
     /// # Errors
     /// Any error of a call.
     pub async fn cancel(&self) -> Result<u64> {
-        let feeding = lock(&self.shared.feeder).as_ref().is_some_and(Feeder::stop);
-        let mut canceled = self.queue().cancel_batches([self.batch_id()]).await?;
-        if feeding {
-            // What is on its way arrives after this, even if its sender goes away.
-            let mut changes = self.shared.state.changes();
-            while self.shared.state.is_feeding() {
-                if changes.changed().await.is_err() {
-                    break;
-                }
-            }
-            canceled = canceled.saturating_add(self.queue().cancel_batches([self.batch_id()]).await?);
-        }
-        self.shared.state.poke.notify_one();
-        Ok(canceled)
+        self.run.cancel().await
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,31 +5,24 @@ use std::{
     pin::Pin,
 };
 
-use super::{Submission, board::OutputBoard, enqueue, feed, generators};
+use super::{Submission, WhenFull, board::OutputBoard, generators};
 use crate::{
     Client,
     assets::Asset,
     error::{Error, Result},
     events::Event,
-    job::{callbacks::Callbacks, follow::Events, state::State},
     media::names_in,
     queue::DEFAULT_QUEUE,
+    run::{
+        Run,
+        callbacks::Callbacks,
+        enqueue, feed,
+        follow::Events,
+        state::{Labels, State},
+    },
     sweep::Sweep,
     workflow::{EnqueueOptions, Workflow},
 };
-
-/// What to do if the server's queue has no room for all items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// Take back what was enqueued, and fail with [`Error::QueueFull`].
-    #[default]
-    Fail,
-    /// Keep what was enqueued; [`Submission::requested`] tells how many are missing.
-    Keep,
-    /// Enqueue the rest as room is made, in the background, while the [`Submission`] lives.
-    Feed,
-}
 
 /// A submission under construction, from [`Workflow::submit`]. Await it.
 ///
@@ -225,20 +218,20 @@ impl Submit<'_> {
         // Said before anybody follows: that ends when nothing more is to come.
         let feeds = placed < requested && self.when_full == WhenFull::Feed;
         state.set_feeding(feeds);
-        let submission = Submission::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
+        let run = Run::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
         if placed < first.sessions && self.when_full == WhenFull::Fail {
             client.queue(&queue_id).cancel_batches([&batch_id]).await?;
             return Err(Error::QueueFull { enqueued: placed, requested });
         }
         if feeds {
-            submission.feed(plan, placed, under_way);
+            run.feed(plan, placed, under_way);
         }
-        Ok(submission)
+        Ok(Submission { run })
     }
 }
 
 /// Node ids with the labels users gave them.
-fn labels(workflow: &Workflow) -> crate::job::state::Labels {
+fn labels(workflow: &Workflow) -> Labels {
     workflow.node_labels().into()
 }
 

@@ -71,7 +71,7 @@ impl<'a> WaitAll<'a> {
         if let Ok(outcome) = timeout_at(deadline::after(limit), all).await {
             return outcome;
         }
-        let (all, open) = submission.shared.state.count_open();
+        let (all, open) = submission.run.state().count_open();
         let doing = format!("waiting for {open} of {all} items");
         let canceling = async { submission.cancel().await.map(|_| ()) };
         Err(out_of_time(doing, limit, cancel_on_timeout.then_some(canceling)).await)

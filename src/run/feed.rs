@@ -11,12 +11,11 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
-use super::{enqueue, submit::WhenFull};
+use super::{enqueue, state::State};
 use crate::{
     Client,
     assets::UnderWay,
     error::{Error, Result},
-    job::state::State,
 };
 
 /// Most items in one request. Keeps requests, and what the server does at once, short.
@@ -25,9 +24,22 @@ const PIECE: usize = 500;
 /// How often to look whether there is room again.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What to do if the server's queue has no room for all items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// Take back what was enqueued, and fail with [`Error::QueueFull`].
+    #[default]
+    Fail,
+    /// Keep what was enqueued; [`Submission::requested`](crate::Submission::requested) tells how many are missing.
+    Keep,
+    /// Enqueue the rest as room is made, in the background, while the [`Submission`](crate::Submission) lives.
+    Feed,
+}
+
 /// A batch that can go whole, or in pieces cut anywhere.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// The whole batch, but without its data: that may be large, and is rarely sent as it is.
     body: Value,
     data: Value,
@@ -54,14 +66,14 @@ enum Cells<'a> {
 }
 
 /// One request.
-pub(super) struct Piece {
-    pub(super) body: Value,
-    pub(super) sessions: u64,
+pub(crate) struct Piece {
+    pub(crate) body: Value,
+    pub(crate) sessions: u64,
 }
 
 impl Plan {
     /// A batch goes as the editor would send it, unless seeds differ from item to item or it has to be cut.
-    pub(super) fn new(mut body: Value, seeds: &[(String, String)], when_full: WhenFull) -> Self {
+    pub(crate) fn new(mut body: Value, seeds: &[(String, String)], when_full: WhenFull) -> Self {
         let data = body.pointer_mut("/batch/data").map(Value::take).unwrap_or_else(|| json!([]));
         let runs = body.pointer("/batch/runs").and_then(Value::as_u64).unwrap_or(1);
         let lengths = groups(&data).map(|group| group_length(group) as u64);
@@ -72,12 +84,12 @@ impl Plan {
     }
 
     /// How many items the whole batch has.
-    pub(super) fn requested(&self) -> u64 {
+    pub(crate) fn requested(&self) -> u64 {
         self.sessions
     }
 
     /// The request for what comes after the first `placed` items.
-    pub(super) fn piece(&self, placed: usize) -> Piece {
+    pub(crate) fn piece(&self, placed: usize) -> Piece {
         let length = usize::try_from(self.sessions).unwrap_or(usize::MAX);
         if placed == 0 && self.seeds.is_empty() && length <= self.at_once {
             return Piece { body: self.body_with(self.data.clone(), None), sessions: self.sessions };
@@ -150,7 +162,7 @@ fn group_length(group: &[Value]) -> usize {
 
 /// The task that enqueues the rest. Ends when dropped.
 #[derive(Debug)]
-pub(super) struct Feeder {
+pub(crate) struct Feeder {
     task: AbortHandle,
     stop: Arc<Stop>,
 }
@@ -163,7 +175,7 @@ struct Stop {
 
 impl Feeder {
     /// Sends nothing more. Says whether a piece may be on its way: the state tells when that has ended.
-    pub(super) fn stop(&self) -> bool {
+    pub(crate) fn stop(&self) -> bool {
         self.stop.wanted.store(true, Ordering::Release);
         self.stop.told.notify_one();
         !self.task.is_finished()
@@ -177,7 +189,7 @@ impl Drop for Feeder {
 }
 
 /// Enqueues what is left of a plan, as room is made.
-pub(super) fn feed(
+pub(crate) fn feed(
     client: Client,
     queue_id: String,
     batch_id: String,
