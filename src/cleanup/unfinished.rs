@@ -67,7 +67,7 @@ impl Run<'_> {
 
     async fn uploaded(&self, upload: UnfinishedUpload, file: &Asset) -> Result<()> {
         let (Asset::Image(name) | Asset::Video(name)) = file else { return Ok(()) };
-        self.record(Record::Uploaded { id: upload.id, kind: upload.kind.into(), name: name.clone() }).await
+        self.record(Record::Uploaded { id: upload.id, kind: upload.kind, name: name.clone() }).await
     }
 
     /// Whether what was asked for may still be carried out after this moment.
