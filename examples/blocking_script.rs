@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .call();
     let finished = match waited {
         Ok(finished) => finished,
-        Err(error @ ClientError::Timeout { .. }) => return Err(format!("Job timed out: {error}").into()),
+        Err(error @ ClientError::WaitTimeout { .. }) => return Err(format!("Job timed out: {error}").into()),
         Err(error) => return Err(format!("Job failed: {error}").into()),
     };
     println!("Job {} took {:?}", job.item_id(), finished.item()?.elapsed());

@@ -56,14 +56,12 @@ impl BatchOutcome {
     /// Itself if nothing failed, else the first error.
     ///
     /// # Errors
-    /// The first failure's error, or [`Error::InvalidInput`] naming it where the server gave no reason.
+    /// The first failure's error, or [`Error::Refused`] naming it where the server gave no reason.
     pub fn into_result(self) -> Result<Self> {
         match self.failed.first() {
             None => Ok(self),
             Some(BatchFailure { error: Some(error), .. }) => Err(error.clone()),
-            Some(BatchFailure { name, error: None }) => {
-                Err(Error::invalid(name, "was refused by the server without a reason"))
-            }
+            Some(BatchFailure { name, error: None }) => Err(Error::refused(format!("to change `{name}`"), None)),
         }
     }
 

@@ -169,12 +169,8 @@ impl Client {
             return Ok(Arc::clone(catalogue));
         }
         let document = runtime::openapi(self.api()).await?;
-        let catalogue = NodeCatalogue::from_openapi(&document).map_err(|error| Error::Decode {
-            operation: "openapi",
-            at: ".".into(),
-            problem: error.to_string(),
-            excerpt: String::new(),
-        })?;
+        let catalogue = NodeCatalogue::from_openapi(&document)
+            .map_err(|error| Error::decode("openapi", ".", error.to_string(), ""))?;
         _ = self.note_version().await;
         Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
     }
@@ -313,8 +309,9 @@ impl ClientBuilder {
     /// Makes the client. Sends nothing. Reads the ledger, if there is one.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or the TLS set-up is, or
-    /// if the ledger is about another server or is not a ledger; [`Error::LedgerInUse`] if another program uses it;
+    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token is,
+    /// [`Error::HttpClient`] if the TLS set-up is; [`Error::UnusableLedger`] if the ledger is about another server or is
+    /// not a ledger; [`Error::LedgerInUse`] if another program uses it;
     /// [`Error::Io`] if it cannot be read, written or locked.
     pub fn build(self) -> Result<Client> {
         let base = base_url(&self.url)?;
@@ -328,7 +325,7 @@ impl ClientBuilder {
                 // The transport follows redirects itself, where they may be followed.
                 .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("invokeai-client/", env!("CARGO_PKG_VERSION")));
-            builder.build().map_err(|error| Error::invalid("http client", error.to_string()))
+            builder.build().map_err(|error| Error::HttpClient { cause: Arc::new(error) })
         };
         let (http, uploads) = match self.http {
             Some(http) => (http, None),

@@ -1,6 +1,8 @@
 //! Why a job failed, as data. What reads it from a queue item is in [`job`](crate::job).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use crate::one_line::OneLine;
 
 /// Why a job failed: the node, and the server's words. In [`Error::JobFailed`](crate::Error::JobFailed).
 ///
@@ -47,6 +49,7 @@ pub struct FailedNode {
 
 impl fmt::Display for JobFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut OneLine(f);
         let Self { item_id, node, error_type, message, .. } = self;
         write!(f, "item {item_id} failed")?;
         if let Some(node) = node {

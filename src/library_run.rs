@@ -29,8 +29,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if there is no such workflow, with names that are near, or if several have this name, with
-    /// their ids; [`Error::Input`] if an input does not exist or does not take its value, [`Error::NotReady`] if one is
+    /// [`Error::NoSuch`] if there is no such workflow, with names that are near; [`Error::Ambiguous`] if several have this
+    /// name, with their ids; [`Error::Input`] if an input does not exist or does not take its value, [`Error::NotReady`] if one is
     /// missing: nothing has been submitted then; any error of a call.
     ///
     /// # Cancel safety
@@ -50,11 +50,7 @@ impl Client {
         let library = self.library();
         let Some(saved) = library.find(name_or_id).await? else {
             let near = library.suggest(name_or_id).await?;
-            let near = match near.is_empty() {
-                true => "none has this text in its name, description or tags".to_owned(),
-                false => format!("near are: {}", near.join(", ")),
-            };
-            return Err(Error::invalid("workflow", format!("`{name_or_id}` is no saved workflow; {near}")));
+            return Err(Error::no_such("saved workflow", name_or_id, near));
         };
         let definition = self.saved_workflow(saved.workflow_id).definition().await?;
         self.workflow(definition).await

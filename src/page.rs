@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    error::{Error, Result, excerpt},
+    error::{BodyFault, Error, Result},
     lenient::{self, Misfit},
     weight::{self, Meter},
 };
@@ -135,18 +135,13 @@ pub(crate) fn element<T: DeserializeOwned>(operation: &'static str, place: &str,
 }
 
 fn misfit_at(operation: &'static str, place: &str, misfit: &Misfit, value: &RawValue) -> Error {
-    Error::Decode {
-        operation,
-        at: format!("{place}{}", misfit.path()),
-        problem: misfit.problem().to_owned(),
-        excerpt: excerpt(value.get()),
-    }
+    Error::misfit(operation, place, misfit, value.get())
 }
 
 /// The error of an answer whose reading would take too much memory.
 pub(crate) fn too_costly(operation: &'static str, length: usize, meter: &Meter) -> Error {
     let problem = format!("would take more than {} bytes of memory, for {length} bytes of JSON", meter.limit());
-    Error::Body { operation, problem }
+    Error::body(operation, BodyFault::TooLarge, problem)
 }
 
 /// All entries of a list from `offset` on. `fetch` gets the page that begins at an offset.

@@ -14,7 +14,7 @@ use super::{Client, Operation};
 pub(super) use crate::transport::not_a_request;
 use crate::{
     compatibility::Compatibility,
-    error::{Detail, Error, Result, excerpt},
+    error::{Detail, Error, Result},
     lenient,
     page::too_costly,
     transport::body,
@@ -207,16 +207,14 @@ pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8], al
     let meter = Meter::of(body.len(), always);
     lenient::from_slice(body, &meter).map_err(|misfit| match meter.is_exceeded() {
         true => too_costly(operation.id, body.len(), &meter),
-        false => Error::Decode {
-            operation: operation.id,
-            at: misfit.path().to_owned(),
-            problem: misfit.problem().to_owned(),
-            excerpt: match operation.path.contains("/auth/") {
+        false => {
+            let shown = match operation.path.contains("/auth/") {
                 // These answers hold tokens and passwords.
-                true => "(not shown)".to_owned(),
-                false => excerpt(&String::from_utf8_lossy(&body[..body.len().min(2048)])),
-            },
-        },
+                true => "".into(),
+                false => String::from_utf8_lossy(&body[..body.len().min(2048)]),
+            };
+            Error::misfit(operation.id, "", &misfit, &shown)
+        }
     })
 }
 

@@ -97,24 +97,22 @@ pub(super) fn read_whole(file: &mut File, path: &Path, server: &str) -> Result<V
 }
 
 fn check(bytes: &[u8], path: &Path, server: &str) -> Result<()> {
-    let invalid = |problem| Err(Error::invalid("ledger", problem));
-    let (shown, (first, whole)) = (path.display(), first_line_of(bytes));
+    let unusable = |problem| Err(Error::UnusableLedger { path: path.to_owned(), problem });
+    let (first, whole) = first_line_of(bytes);
     match serde_json::from_slice(first) {
-        Ok(Record::Server { version, .. }) if version > EDITION => invalid(format!(
-            "`{shown}` is of edition {version}, which takes a newer version of this program; nothing was changed"
-        )),
+        Ok(Record::Server { version, .. }) if version > EDITION => {
+            unusable(format!("it is of edition {version}, which takes a newer version of this program"))
+        }
         Ok(Record::Server { url, .. }) if url != server => Err(of_another_server(path, &url, server)),
         Ok(Record::Server { .. }) => Ok(()),
         // A crash may have come before the first line was whole.
         _ if !whole && first_line(server).starts_with(first) => Ok(()),
-        _ => invalid(format!(
-            "must be a new or empty file, or the ledger of an earlier run; `{shown}` is something else, and was left as it is"
-        )),
+        _ => unusable("it is neither a new or empty file nor the ledger of an earlier run".into()),
     }
 }
 
 pub(super) fn of_another_server(path: &Path, its: &str, server: &str) -> Error {
-    Error::invalid("ledger", format!("`{}` is about the server {its}, not {server}", path.display()))
+    Error::UnusableLedger { path: path.to_owned(), problem: format!("it is about the server {its}, not {server}") }
 }
 
 /// Whether the first line is there.
@@ -234,7 +232,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let error = open(&path, true, SERVER, Duration::ZERO).unwrap_err();
             assert_eq!(error.to_string(), read_only(&path, SERVER).unwrap_err().to_string());
-            assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
+            assert!(matches!(error, Error::UnusableLedger { .. }), "{error:?}");
             assert_eq!(std::fs::read(&path).unwrap(), text);
             error.to_string()
         };

@@ -199,10 +199,13 @@ impl AssetLog {
     /// Refuses to go on where nothing can be recorded.
     pub(crate) fn must_be_writable(&self) -> Result<()> {
         match &self.kept {
-            Kept::ReadFrom(path) => {
-                let path = path.display();
-                Err(Error::invalid("ledger", format!("`{path}` was opened only to be read; nothing was sent")))
-            }
+            Kept::ReadFrom(path) => Err(Error::WrongState {
+                what: format!("the ledger `{}`", path.display()),
+                state: "was opened only to be read".into(),
+                needed: "what is created must be recorded, so nothing was sent",
+                advice: "make the client with a ledger that it may write",
+                passes: false,
+            }),
             Kept::Nowhere | Kept::In(_) => Ok(()),
         }
     }

@@ -85,7 +85,7 @@ impl EventStream {
     /// Nothing is lost when it does not: the next call goes on waiting for it.
     ///
     /// # Errors
-    /// [`Error::Timeout`](crate::Error::Timeout) if it does not.
+    /// [`Error::WaitTimeout`](crate::Error::WaitTimeout) if it does not.
     pub fn next_timeout(&mut self, limit: Duration) -> error::Result<Option<Result<EventItem, EventError>>> {
         in_time(self.runtime, &mut self.inner, limit)
     }

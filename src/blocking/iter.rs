@@ -36,7 +36,7 @@ impl<T> Iter<T> {
     /// Nothing is lost when it does not: the next call goes on waiting for it.
     ///
     /// # Errors
-    /// [`Error::Timeout`] if it does not.
+    /// [`Error::WaitTimeout`] if it does not.
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<T>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let next = in_time(self.runtime, stream, limit)?;
@@ -49,7 +49,7 @@ impl<T> Iter<T> {
 
 /// The next of a stream, if it comes in time.
 pub(super) fn in_time<S: Stream + Unpin>(runtime: Runtime, stream: &mut S, limit: Duration) -> Result<Option<S::Item>> {
-    let late = || Error::Timeout { doing: "waiting for what comes next".into(), limit, sent: true };
+    let late = || Error::WaitTimeout { waiting_for: "what comes next".into(), limit };
     runtime.block_on_at_most(limit, stream.next()).ok_or_else(late)
 }
 

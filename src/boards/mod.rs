@@ -144,13 +144,12 @@ impl Boards {
     /// The board of this name, archived ones included; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] with the ids if several have this name; any error of a call.
+    /// [`Error::Ambiguous`] with the ids if several have this name; any error of a call.
     pub async fn find(&self, name: &str) -> Result<Option<Board>> {
         let mut found = self.named(name).await?;
         if found.len() > 1 {
-            let ids: Vec<_> = found.iter().map(|board| board.board_id.as_str()).collect();
-            let problem = format!("`{name}` is the name of {} boards; use an id: {}", found.len(), ids.join(", "));
-            return Err(Error::invalid("board name", problem));
+            let ids = found.into_iter().map(|board| board.board_id).collect();
+            return Err(Error::Ambiguous { what: "board", name: name.to_owned(), ids });
         }
         Ok(found.pop())
     }

@@ -248,7 +248,7 @@ impl Cleanup {
 }
 
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written, [`Error::InvalidInput`](crate::Error::InvalidInput)
+/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written, [`Error::WrongState`](crate::Error::WrongState)
 /// if it was opened only to be read and this is not a [dry run](Cleanup::dry_run). What fails on the server is in
 /// [`CleanupReport::failed`].
 ///

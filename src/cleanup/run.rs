@@ -234,7 +234,7 @@ impl Run<'_> {
     }
 
     fn not_deleted(&mut self, asset: Asset, error: Option<Error>) {
-        let no_reason = || Error::invalid(asset.to_string(), "could not be deleted; the server gave no reason");
+        let no_reason = || Error::refused(format!("to delete {asset}"), None);
         let error = error.unwrap_or_else(no_reason);
         self.report.fail(asset, error);
     }

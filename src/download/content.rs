@@ -1,6 +1,9 @@
 //! Whether a file is whole, by what it says of itself, and of the kind that it is said to be.
 
-use crate::media::{HEAD, Kind};
+use crate::{
+    error::BodyFault,
+    media::{HEAD, Kind},
+};
 
 const PNG_SIGNATURE: u64 = 8;
 const PNG_END: &[u8] = b"\0\0\0\0IEND\xaeB`\x82";
@@ -61,15 +64,15 @@ impl Watch {
     }
 
     /// What is wrong with the whole file. `label` is the content type that the server gave.
-    pub(super) fn fault(&self, label: &str) -> Option<String> {
+    pub(super) fn fault(&self, label: &str) -> Option<(BodyFault, String)> {
         if let Some(cut) = self.cut() {
-            return Some(cut);
+            return Some((BodyFault::CutOff, cut));
         }
         let (told, kind) = (Kind::of_label(label)?, self.kind());
         // InvokeAI labels the WebP images of workflows, models and presets image/png.
         let agrees = kind == Some(told) || (told == Kind::Png && kind == Some(Kind::WebP));
         let is_no = told.described().split_once(' ').map_or("", |(_, words)| words);
-        (!agrees).then(|| format!("is labelled {label} and is no {is_no}"))
+        (!agrees).then(|| (BodyFault::WrongKind, format!("is labelled {label} and is no {is_no}")))
     }
 }
 
@@ -139,7 +142,7 @@ mod tests {
         watch
     }
 
-    fn fault(bytes: &[u8], label: &str) -> Option<String> {
+    fn fault(bytes: &[u8], label: &str) -> Option<(BodyFault, String)> {
         // However the bytes are cut into chunks, the answer is the same.
         let verdicts = [1, 3, 7, 1000].map(|size| watched(bytes, size).fault(label));
         assert!(verdicts.windows(2).all(|pair| pair[0] == pair[1]), "{verdicts:?}");
@@ -188,7 +191,7 @@ mod tests {
             (b"<html>", "video/mp4"),
             (b"\x89", "image/gif"),
         ] {
-            assert!(fault(bytes, label).is_some_and(|fault| fault.contains("and is no ")), "{bytes:?} {label}");
+            assert!(fault(bytes, label).is_some_and(|fault| fault.1.contains("and is no ")), "{bytes:?} {label}");
         }
         // What a newer server may give.
         assert_eq!(fault(b"\xff\x0a", "image/jxl"), None);

@@ -134,7 +134,7 @@ impl DownloadMany {
                 async move {
                     let saved = match twin {
                         None => saving.await,
-                        Some(twin) => Err(Error::invalid(format!("name {name:?}"), twin)),
+                        Some(twin) => Err(Error::UnusableName { name: name.escape_debug().to_string(), problem: twin }),
                     };
                     (index, name, saved)
                 }

@@ -41,7 +41,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use crate::{
     Client,
     api::{ByteStream, ResponseValue},
-    error::{Error, Result},
+    error::{BodyFault, Error, Result},
     media::{HEAD, Kind},
 };
 use file::{There, Writer};
@@ -206,7 +206,7 @@ impl Download {
     /// Writes the file into this directory, which is made if it does not exist, under its name on the server.
     ///
     /// # Errors
-    /// As [`to_file`](Self::to_file), and [`Error::InvalidInput`] if the name is no plain name of a media file,
+    /// As [`to_file`](Self::to_file), and [`Error::UnusableName`] if the name is not a plain name of a media file,
     /// [`Error::Body`] if the file is of another kind than its name says. [`to_file`](Self::to_file) takes any name from
     /// its caller.
     pub async fn to_directory(self, directory: impl AsRef<Path>) -> Result<SavedFile> {
@@ -215,7 +215,8 @@ impl Download {
             Some(name) => (name, None),
             None => {
                 let begun = self.begin().await?;
-                let kind = begun.transfer.kind().ok_or_else(|| begun.transfer.fault("is of no known kind".into()))?;
+                let unknown = || begun.transfer.fault(BodyFault::WrongKind, "is of no known kind");
+                let kind = begun.transfer.kind().ok_or_else(unknown)?;
                 (format!("{}.{}", self.source.name(), kind.ending()), Some(begun))
             }
         };
@@ -272,7 +273,8 @@ impl Download {
             && found != kind
         {
             let found = found.map_or("of no known kind", Kind::described);
-            return Err(transfer.fault(format!("is {found}, though its name is that of {}", named.described())));
+            let problem = format!("is {found}, though its name is that of {}", named.described());
+            return Err(transfer.fault(BodyFault::WrongKind, problem));
         }
         let mut writer = Writer::create(path).await?;
         for chunk in first {

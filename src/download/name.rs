@@ -23,7 +23,7 @@ pub(crate) fn file_name<'a>(name: &'a str, label: &str) -> Result<&'a str> {
         Some(fault) => format!("{fault}; expected a plain file name of at most {LONGEST} bytes"),
     };
     let shown: String = name.chars().take(80).map(shown).collect();
-    Err(Error::invalid(format!("name \"{shown}\""), problem))
+    Err(Error::UnusableName { name: shown, problem })
 }
 
 fn fault(name: &str) -> Option<String> {

@@ -10,7 +10,7 @@ use super::content::Watch;
 use crate::{
     Client,
     api::{ByteStream, ResponseValue},
-    error::{Error, Result, reason},
+    error::{BodyFault, Error, Result, reason},
     media::Kind,
 };
 
@@ -110,7 +110,7 @@ impl Transfer {
         let expected = source.expected();
         match transfer.label.starts_with(expected) {
             true => Ok(transfer),
-            false => Err(transfer.fault(format!("is `{}`, not `{expected}…`", transfer.label))),
+            false => Err(transfer.fault(BodyFault::WrongKind, format!("is `{}`, not `{expected}…`", transfer.label))),
         }
     }
 
@@ -157,7 +157,7 @@ impl Transfer {
             }
             Some(Err(error)) => {
                 let cause = reason(&error);
-                Err(self.fault(format!("was cut off after {} bytes: {cause}", self.received())))
+                Err(self.fault(BodyFault::CutOff, format!("was cut off after {} bytes: {cause}", self.received())))
             }
             None => {
                 self.ended = true;
@@ -170,23 +170,24 @@ impl Transfer {
         if let Some(total) = self.total
             && total != self.received()
         {
-            return Err(self.fault(format!("has {} bytes instead of the {total} announced", self.received())));
+            let problem = format!("has {} bytes instead of the {total} announced", self.received());
+            return Err(self.fault(BodyFault::CutOff, problem));
         }
         match self.watch.fault(&self.label) {
-            Some(fault) => Err(self.fault(fault)),
+            Some((fault, problem)) => Err(self.fault(fault, problem)),
             None => Ok(()),
         }
     }
 
     fn within_limit(&self, length: u64) -> Result<()> {
         match length > self.limit {
-            true => Err(self.fault(format!("is longer than the limit of {} bytes", self.limit))),
+            true => Err(self.fault(BodyFault::TooLarge, format!("is longer than the limit of {} bytes", self.limit))),
             false => Ok(()),
         }
     }
 
-    pub(super) fn fault(&self, problem: String) -> Error {
-        Error::Body { operation: self.operation, problem }
+    pub(super) fn fault(&self, fault: BodyFault, problem: impl Into<String>) -> Error {
+        Error::body(self.operation, fault, problem)
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::Event;
-use crate::error::excerpt;
+use crate::secrets::excerpt;
 
 /// The namespace every InvokeAI event lives in.
 pub const ROOT_NAMESPACE: &str = "/";

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    error::{Error, Result, excerpt},
+    error::{Error, Result},
     lenient,
     weight::{self, Meter},
     workflow::{DefinitionError, WorkflowDefinition},
@@ -34,16 +34,12 @@ impl Embedded {
     /// The graph as JSON.
     ///
     /// # Errors
-    /// [`Error::Decode`] if it is no JSON.
+    /// [`Error::Decode`] if it is not JSON.
     pub fn graph_json(&self) -> Result<Option<Value>> {
         let read = |text: &String| {
             let meter = Meter::of(text.len(), weight::ALWAYS);
-            lenient::from_slice(text.as_bytes(), &meter).map_err(|misfit| Error::Decode {
-                operation: "get_image_workflow",
-                at: "graph".into(),
-                problem: misfit.problem().to_owned(),
-                excerpt: excerpt(text),
-            })
+            lenient::from_slice(text.as_bytes(), &meter)
+                .map_err(|misfit| Error::decode("get_image_workflow", "graph", misfit.problem(), text))
         };
         self.graph.as_ref().map(read).transpose()
     }

@@ -114,8 +114,7 @@ impl ImageHandle {
     /// Deletes it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it does not exist; [`Error::InvalidInput`] if the server says that it failed without a
-    /// reason; any error of a call.
+    /// [`Error::NotFound`] if it does not exist; [`Error::Refused`] if the server says that it failed, without a reason; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
         let answer: Answer = api.delete_image().image_name(&self.name).send_as::<Deleted>().await?.into();
@@ -125,8 +124,7 @@ impl ImageHandle {
     /// Puts it onto a board; if it is on another one, it is moved.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the board does not exist; [`Error::InvalidInput`] if the image does not; any error of a
-    /// call.
+    /// [`Error::NotFound`] if the board does not exist; [`Error::NoSuch`] if the image does not; any error of a call.
     pub async fn move_to(&self, board_id: impl Into<String>) -> Result<()> {
         let board_id = board_id.into();
         must_be_a_board(&board_id)?;
@@ -135,7 +133,7 @@ impl ImageHandle {
         let answer: Answer = api.add_images_to_board().send_json_as::<Added>(&body).await?.into();
         match BatchOutcome::of(answer).into_result()?.done.is_empty() {
             false => Ok(()),
-            true => Err(Error::invalid("image_name", format!("`{}` is no image of the server", self.name))),
+            true => Err(Error::no_such("image", &self.name, Vec::new())),
         }
     }
 

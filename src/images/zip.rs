@@ -1,9 +1,6 @@
 //! Zip files that the server makes.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
@@ -14,7 +11,7 @@ use super::NO_BOARD;
 use crate::{
     Client, deadline,
     download::{self, Collision, Download, SavedFile, Source},
-    error::{Error, Result},
+    error::{BodyFault, Error, Result},
 };
 
 /// How often a zip file is asked for that came without its end.
@@ -45,17 +42,6 @@ pub struct ZipDownload {
 #[derive(Deserialize)]
 struct Promised {
     bulk_download_item_name: String,
-}
-
-/// Where the file goes.
-enum To {
-    Memory,
-    File(PathBuf),
-}
-
-enum Got {
-    Bytes(Bytes),
-    File(SavedFile),
 }
 
 impl ZipDownload {
@@ -90,14 +76,16 @@ impl ZipDownload {
     /// Writes it to this path. Its directory must exist.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the board, [`Error::InvalidInput`] if an image does not exist; [`Error::Timeout`] if the
-    /// file is not ready in time; [`Error::Body`] if it came without its end again and again; [`Error::Io`] if it
+    /// [`Error::NotFound`] if the board, [`Error::NoSuch`] if an image does not exist; [`Error::WaitTimeout`] if the file
+    /// is not ready in time; [`Error::Refused`] if the server says that it cannot make it; [`Error::Body`] if it came without its end again and again; [`Error::Io`] if it
     /// cannot be written; any error of a call.
     pub async fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile> {
-        match self.run(To::File(path.as_ref().to_owned())).await? {
-            Got::File(saved) => Ok(saved),
-            Got::Bytes(_) => Err(Error::invalid("path", "was not written")),
+        let path = path.as_ref();
+        if let Some(bytes) = download::stays(path, self.collision).await? {
+            // It has no name on the server, where nothing was made.
+            return Ok(SavedFile { name: String::new(), path: path.to_owned(), bytes, kept: true });
         }
+        self.run(|download| download.to_file(path)).await
     }
 
     /// The file in memory.
@@ -105,19 +93,11 @@ impl ZipDownload {
     /// # Errors
     /// As [`to_file`](Self::to_file).
     pub async fn bytes(self) -> Result<Bytes> {
-        match self.run(To::Memory).await? {
-            Got::Bytes(bytes) => Ok(bytes),
-            Got::File(_) => Err(Error::invalid("path", "was written")),
-        }
+        self.run(Download::bytes).await
     }
 
-    async fn run(&self, to: To) -> Result<Got> {
-        if let To::File(path) = &to
-            && let Some(bytes) = download::stays(path, self.collision).await?
-        {
-            // It has no name on the server, where nothing was made.
-            return Ok(Got::File(SavedFile { name: String::new(), path: path.clone(), bytes, kept: true }));
-        }
+    /// Has the file made, and gets it.
+    async fn run<T, F: Future<Output = Result<T>>>(&self, get: impl Fn(Download) -> F) -> Result<T> {
         self.check().await?;
         let deadline = deadline::after(self.timeout);
         let mut news = News::of(&self.client).await;
@@ -138,9 +118,9 @@ impl ZipDownload {
                 // Nobody tells when it is whole: leave the server time to write it.
                 tokio::time::sleep_until(deadline.min(Instant::now() + HEAD_START * attempt)).await;
             }
-            match self.fetch(&name, &to, deadline).await {
+            match self.fetch(&name, &get, deadline).await {
                 // The server was still writing.
-                Err(Error::Body { problem, .. }) if attempt < ATTEMPTS && !problem.contains("limit") => {
+                Err(Error::Body { fault: BodyFault::CutOff, problem, .. }) if attempt < ATTEMPTS => {
                     tracing::debug!(attempt, problem, "the zip file was not whole");
                     attempt += 1;
                 }
@@ -168,32 +148,32 @@ impl ZipDownload {
             if missing.len() <= unreadable {
                 return Ok(());
             }
-            let shown = missing.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-            let problem = format!("has {} names that are no images of the server: {shown}", missing.len());
-            return Err(Error::invalid("image_names", problem));
+            let names = missing.into_iter().map(str::to_owned).collect();
+            return Err(Error::NoSuch { what: "image", names, suggestions: Vec::new() });
         }
         Ok(())
     }
 
     /// Asks again while the file is not there, which the server says by 404.
-    async fn fetch(&self, name: &str, to: &To, deadline: Instant) -> Result<Got> {
+    async fn fetch<T, F: Future<Output = Result<T>>>(
+        &self,
+        name: &str,
+        get: impl Fn(Download) -> F,
+        deadline: Instant,
+    ) -> Result<T> {
         let mut pause = Duration::from_millis(100);
         loop {
             let mut download = Download::new(&self.client, Source::Zip(name.to_owned())).collision(self.collision);
             if let Some(limit) = self.limit {
                 download = download.limit(limit);
             }
-            let answer = match to {
-                To::Memory => download.bytes().await.map(Got::Bytes),
-                To::File(path) => download.to_file(path).await.map(Got::File),
-            };
-            match answer {
+            match get(download).await {
                 Err(error) if error.is_not_found() => {}
                 answer => return answer,
             }
             if Instant::now() + pause >= deadline {
-                let doing = format!("waiting for the zip file {name}");
-                return Err(Error::Timeout { doing, limit: self.timeout, sent: true });
+                let waiting_for = format!("the zip file {name}");
+                return Err(Error::WaitTimeout { waiting_for, limit: self.timeout });
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -242,8 +222,8 @@ impl News {
             match event.name() {
                 "bulk_download_complete" => return Ok(true),
                 "bulk_download_error" => {
-                    let problem = event.data()["error"].as_str().unwrap_or("no reason given");
-                    return Err(Error::invalid("zip file", format!("cannot be made by the server: {problem}")));
+                    let reason = event.data()["error"].as_str().map(str::to_owned);
+                    return Err(Error::refused("to make the zip file", reason));
                 }
                 _ => {}
             }

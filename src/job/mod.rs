@@ -173,12 +173,18 @@ impl Job {
     /// Runs a failed or canceled item again, as a new item of the same batch.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if it has not failed or been canceled; any error of a call.
+    /// [`Error::WrongState`] if it has not failed or been canceled; any error of a call.
     pub async fn retry(&self) -> Result<Job> {
         let fresh = self.queue().retry(&[self.item_id]).await?;
         let [id] = fresh[..] else {
-            let problem = format!("is {}; only failed and canceled items can be retried", self.refresh().await?);
-            return Err(Error::invalid(format!("item {}", self.item_id), problem));
+            let status = self.refresh().await?;
+            return Err(Error::WrongState {
+                what: format!("item {}", self.item_id),
+                state: format!("is {status}"),
+                needed: "only failed and canceled items can be retried",
+                advice: "wait for its end, or submit the workflow again",
+                passes: !status.is_final(),
+            });
         };
         Ok(Job::new(self.run.continued_by(vec![id]).await, id))
     }

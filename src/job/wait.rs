@@ -137,26 +137,27 @@ impl<'a> Wait<'a> {
             Standing::Running(status) | Standing::Ended(status) => status,
             Standing::Gone => ItemStatus::Unknown("gone".into()),
         };
-        let doing = format!("waiting for item {}, which is {status}", self.job.item_id());
+        let waiting_for = format!("item {}, which is {status}", self.job.item_id());
         let canceling = async { self.job.cancel().await.map(|_| ()) };
-        Err(out_of_time(doing, self.timeout.unwrap_or_default(), self.cancel_on_timeout.then_some(canceling)).await)
+        Err(out_of_time(waiting_for, self.timeout.unwrap_or_default(), self.cancel_on_timeout.then_some(canceling))
+            .await)
     }
 }
 
 /// What a wait gives when its time is up. A server that does not even cancel must not prolong it for long.
 pub(crate) async fn out_of_time(
-    mut doing: String,
+    mut waiting_for: String,
     limit: Duration,
     canceling: Option<impl Future<Output = Result<()>>>,
 ) -> Error {
     if let Some(canceling) = canceling {
         match timeout(CANCELLATION, canceling).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => doing += &format!(" and cannot be canceled ({error})"),
-            Err(_) => doing += &format!(" and was not canceled within {} s", CANCELLATION.as_secs()),
+            Ok(Err(error)) => waiting_for += &format!(" and cannot be canceled ({error})"),
+            Err(_) => waiting_for += &format!(" and was not canceled within {} s", CANCELLATION.as_secs()),
         }
     }
-    Error::Timeout { doing, limit, sent: true }
+    Error::WaitTimeout { waiting_for, limit }
 }
 
 pub(crate) async fn until(time: Option<Instant>) {

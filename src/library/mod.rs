@@ -33,7 +33,7 @@ use crate::{
     Client, Timestamp, Upload,
     api::enums,
     download::{Download, Source},
-    error::{Error, Result, excerpt},
+    error::{Error, Result},
     lenient,
     open_enum::open_enum,
     page::{self, found},
@@ -127,19 +127,14 @@ impl Library {
     /// The workflow of exactly this name, or else of this id; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] with ids and categories if several have this name; any error of a call.
+    /// [`Error::Ambiguous`] with their ids if several have this name; any error of a call.
     pub async fn find(&self, name_or_id: &str) -> Result<Option<SavedWorkflow>> {
         // The server looks for the text anywhere in name, description and tags.
         let listed = self.list().search(name_or_id).stream();
         let mut found = page::matching(listed, |workflow: &SavedWorkflow| workflow.name == name_or_id).await?;
         if found.len() > 1 {
-            let each = found.iter().map(|workflow| {
-                let category = workflow.category.as_ref().map_or("unknown", WorkflowCategory::as_str);
-                format!("{} ({category})", workflow.workflow_id)
-            });
-            let candidates = each.collect::<Vec<_>>().join(", ");
-            let problem = format!("`{name_or_id}` is the name of {} workflows; use an id: {candidates}", found.len());
-            return Err(Error::invalid("workflow name", problem));
+            let ids = found.into_iter().map(|workflow| workflow.workflow_id).collect();
+            return Err(Error::Ambiguous { what: "workflow", name: name_or_id.to_owned(), ids });
         }
         match found.pop() {
             None if is_id(name_or_id) => self.client.saved_workflow(name_or_id).find().await,
@@ -180,7 +175,7 @@ impl Library {
             Ok(Ok(definition)) => definition,
             Ok(Err(DefinitionError::Io(error))) => return Err(Error::io("read", path, error)),
             Ok(Err(error)) => {
-                return Err(Error::invalid(path.display().to_string(), format!("is no workflow: {error}")));
+                return Err(Error::invalid("path", format!("`{}` is not a workflow: {error}", path.display())));
             }
             Err(error) => return Err(Error::io("read", path, std::io::Error::other(error))),
         };
@@ -284,13 +279,9 @@ impl SavedWorkflowHandle {
     /// server checks little of it); any error of a call.
     pub async fn definition(&self) -> Result<WorkflowDefinition> {
         let record = self.record().await?;
-        let shown = excerpt(&record.to_string());
-        WorkflowDefinition::from_value(record).map_err(|error| Error::Decode {
-            operation: "get_workflow",
-            at: "workflow".into(),
-            problem: error.to_string(),
-            excerpt: shown,
-        })
+        let shown = record.to_string();
+        WorkflowDefinition::from_value(record)
+            .map_err(|error| Error::decode("get_workflow", "workflow", error.to_string(), &shown))
     }
 
     async fn record(&self) -> Result<Value> {
@@ -311,7 +302,7 @@ impl SavedWorkflowHandle {
     /// Replaces the workflow's content. Its id stays.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if it is one that InvokeAI ships; [`Error::NotFound`] if it does not exist;
+    /// [`Error::WrongState`] if it is one that InvokeAI ships; [`Error::NotFound`] if it does not exist;
     /// [`Error::NotAccepted`] if the content lacks what the server wants; any error of a call.
     pub async fn update(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow> {
         self.can_be_changed()?;
@@ -324,7 +315,7 @@ impl SavedWorkflowHandle {
     /// Deletes the workflow and its thumbnail.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if it is one that InvokeAI ships; [`Error::NotFound`] if it does not exist; any error of
+    /// [`Error::WrongState`] if it is one that InvokeAI ships; [`Error::NotFound`] if it does not exist; any error of
     /// a call.
     pub async fn delete(&self) -> Result<()> {
         self.can_be_changed()?;
@@ -383,20 +374,18 @@ impl SavedWorkflowHandle {
 
     fn can_be_changed(&self) -> Result<()> {
         match self.id.starts_with("default_") {
-            true => Err(Error::invalid(
-                "workflow_id",
-                format!("`{}` is a workflow that InvokeAI ships, which can only be read; save a copy of it", self.id),
-            )),
+            true => Err(Error::WrongState {
+                what: format!("the workflow `{}`", self.id),
+                state: "is one that InvokeAI ships".into(),
+                needed: "these can only be read",
+                advice: "save a copy of it, and change that",
+                passes: false,
+            }),
             false => Ok(()),
         }
     }
 }
 
 fn decode(operation: &'static str, value: Value) -> Result<SavedWorkflow> {
-    lenient::from_value(&value).map_err(|error| Error::Decode {
-        operation,
-        at: error.path().to_string(),
-        problem: error.problem().to_owned(),
-        excerpt: excerpt(&value.to_string()),
-    })
+    lenient::from_value(&value).map_err(|misfit| Error::misfit(operation, "", &misfit, &value.to_string()))
 }

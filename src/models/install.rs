@@ -342,7 +342,7 @@ impl InstallModel {
 }
 
 /// # Errors
-/// [`Error::InvalidInput`] if the source has not the look of its kind; [`Error::Conflict`] if the server finds no model
+/// [`Error::InvalidInput`] if the source does not look like one of its kind; [`Error::Conflict`] if the server finds no model
 /// there, or has it already (only the text tells which); [`Error::Forbidden`] for users that are no administrators;
 /// [`Error::Server`] if the hub cannot be reached; any error of a call.
 impl IntoFuture for InstallModel {
@@ -413,7 +413,8 @@ impl Install {
                 return Ok(outcome);
             }
         }
-        Err(Error::invalid("install", format!("{} ended without an outcome", self.id)))
+        let problem = format!("installation {} ended in no known state", self.id);
+        Err(Error::decode("get_model_install_job", "status", problem, ""))
     }
 
     /// Cancels it. One that has ended is left alone: the server would call it cancelled while the model stays.

@@ -226,7 +226,7 @@ impl BulkResult {
     fn add_to(self, outcome: &mut BatchOutcome) {
         outcome.done.extend(self.deleted);
         for BulkFailure { key, error } in self.failed {
-            let error = error.map(|reason| Error::invalid(format!("model {key}"), format!("was refused: {reason}")));
+            let error = error.map(|reason| Error::refused(format!("to change model {key}"), Some(reason)));
             outcome.failed.push(BatchFailure { name: key, error });
         }
     }

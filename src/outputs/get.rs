@@ -35,7 +35,7 @@ impl Job {
     ///
     /// # Errors (when awaited)
     /// [`Error::NotFound`] if the item was deleted, pruned or cleared: its results are lost then, though not its
-    /// images; [`Error::InvalidInput`] if it has not ended; [`Error::Decode`] if it has no session; any error of a call.
+    /// images; [`Error::WrongState`] if it has not ended; [`Error::Decode`] if it has no session; any error of a call.
     pub fn outputs(&self) -> GetOutputs {
         GetOutputs { job: self.clone(), include_children: false }
     }
@@ -91,14 +91,17 @@ impl IntoFuture for GetOutputs {
 
 fn session_of(item: &QueueItem) -> Result<Session<'_>> {
     if !item.status.is_final() {
-        let problem = format!("is {}; its results can be read once it has ended", item.status);
-        return Err(Error::invalid(format!("item {}", item.item_id), problem));
+        return Err(Error::WrongState {
+            what: format!("item {}", item.item_id),
+            state: format!("is {}", item.status),
+            needed: "its results can be read once it has ended",
+            advice: "wait for its end first",
+            passes: true,
+        });
     }
-    Session::of(&item.session).ok_or_else(|| Error::Decode {
-        operation: "get_queue_item",
-        at: "session.results".into(),
-        problem: format!("item {} has no session with results", item.item_id),
-        excerpt: crate::error::excerpt(&item.session.to_string()),
+    Session::of(&item.session).ok_or_else(|| {
+        let problem = format!("item {} has no session with results", item.item_id);
+        Error::decode("get_queue_item", "session.results", problem, &item.session.to_string())
     })
 }
 

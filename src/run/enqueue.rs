@@ -56,11 +56,9 @@ pub(crate) async fn enqueue(
         Ok(Answer { enqueued: 0, requested, item_ids: None }) => Ok(Enqueued { item_ids: Vec::new(), requested }),
         Ok(Answer { enqueued, requested, item_ids: None }) => {
             let found = find(client, queue_id, batch_id, known, requested, enqueued).await;
-            found.ok_or_else(|| Error::Decode {
-                operation: "enqueue_batch",
-                at: "item_ids".into(),
-                problem: format!("not there, and none of the {enqueued} items of batch {batch_id} can be found"),
-                excerpt: "(not shown)".into(),
+            found.ok_or_else(|| {
+                let problem = format!("not there, and none of the {enqueued} items of batch {batch_id} can be found");
+                Error::decode("enqueue_batch", "item_ids", problem, "")
             })
         }
         Err(error) if error.may_have_been_sent() => {

@@ -71,12 +71,8 @@ impl Reader {
     async fn read_alone(&self, item_id: i64) {
         match self.in_time(self.queue.find_summary(item_id)).await {
             Ok(Some(item)) if item.item_id != item_id => {
-                let error = Error::Decode {
-                    operation: "get_queue_item",
-                    at: "item_id".into(),
-                    problem: format!("the answer is item {}, not item {item_id}", item.item_id),
-                    excerpt: "(not shown)".into(),
-                };
+                let problem = format!("the answer is item {}, not item {item_id}", item.item_id);
+                let error = Error::decode("get_queue_item", "item_id", problem, "");
                 self.state.set_unreadable(item_id, error);
             }
             Ok(Some(item)) if self.is_ours(&item) => self.state.set_status(item_id, &item.status),

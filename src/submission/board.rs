@@ -5,6 +5,7 @@ use futures::TryStreamExt as _;
 use crate::{
     Client,
     error::{Error, Result},
+    similar::nearest,
 };
 
 /// A board for the results of a run, for [`Submit::board`](super::Submit::board). A plain text is a board id.
@@ -61,8 +62,7 @@ impl OutputBoard {
             None if create => Ok(boards.create(name).await?.board_id),
             None => {
                 let all: Vec<_> = boards.list().include_archived(true).stream().try_collect().await?;
-                let names: Vec<&str> = all.iter().map(|board| board.board_name.as_str()).collect();
-                Err(Error::invalid("board", format!("`{name}` does not exist; boards are: {}", names.join(", "))))
+                Err(Error::no_such("board", name, nearest(name, all.into_iter().map(|board| board.board_name))))
             }
         }
     }

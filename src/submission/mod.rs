@@ -146,11 +146,17 @@ impl Submission {
     /// The one job of a submission of one item.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if it has several items, or none.
+    /// [`Error::WrongState`] if it has several items, or none.
     pub fn job(&self) -> Result<Job> {
         match self.item_ids()[..] {
             [id] => Ok(Job::new(Arc::clone(&self.run), id)),
-            ref ids => Err(Error::invalid("submission", format!("has {} items, not one: use `jobs`", ids.len()))),
+            ref ids => Err(Error::WrongState {
+                what: "the submission".into(),
+                state: format!("has {} items", ids.len()),
+                needed: "`job` is for submissions of one",
+                advice: "use `jobs`, which has all of them",
+                passes: false,
+            }),
         }
     }
 

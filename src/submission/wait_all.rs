@@ -72,9 +72,9 @@ impl<'a> WaitAll<'a> {
             return outcome;
         }
         let (all, open) = submission.run.state().count_open();
-        let doing = format!("waiting for {open} of {all} items");
+        let waiting_for = format!("{open} of {all} items");
         let canceling = async { submission.cancel().await.map(|_| ()) };
-        Err(out_of_time(doing, limit, cancel_on_timeout.then_some(canceling)).await)
+        Err(out_of_time(waiting_for, limit, cancel_on_timeout.then_some(canceling)).await)
     }
 }
 

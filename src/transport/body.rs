@@ -5,7 +5,7 @@ use reqwest::Response;
 
 use super::{Transport, without_secrets};
 use crate::{
-    error::{Error, Result, reason},
+    error::{BodyFault, Error, Result, reason},
     operation::Operation,
 };
 
@@ -19,7 +19,7 @@ pub(crate) async fn body(
     mut response: Response,
     limit: usize,
 ) -> Result<Bytes> {
-    let too_long = || Error::Body { operation: operation.id, problem: format!("is longer than {limit} bytes") };
+    let too_long = || Error::body(operation.id, BodyFault::TooLarge, format!("is longer than {limit} bytes"));
     let expected = response.content_length().unwrap_or(0);
     if expected > limit as u64 {
         return Err(too_long());
@@ -36,7 +36,7 @@ pub(crate) async fn body(
             Err(error) => {
                 let cause = reason(&error);
                 let problem = format!("was cut off after {} bytes: {cause}", whole.len());
-                return Err(Error::Body { operation: operation.id, problem });
+                return Err(Error::body(operation.id, BodyFault::CutOff, problem));
             }
         }
     }

@@ -124,6 +124,16 @@ pub enum DefinitionError {
     },
 }
 
+impl DefinitionError {
+    /// What usually helps, in a few words for a person.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "check that the path exists and that it may be read",
+            _ => "give a file from the editor's \"Save workflow to file\", or a PNG image made by InvokeAI",
+        }
+    }
+}
+
 impl From<std::io::Error> for DefinitionError {
     fn from(error: std::io::Error) -> Self {
         DefinitionError::Io(error)

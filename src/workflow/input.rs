@@ -5,6 +5,7 @@ use super::field::{InkField, ValueError};
 use super::form::{Form, MAX_ELEMENTS, NodeField};
 use super::load::{ById, connected_inputs};
 use crate::schema::{Constraints, FieldType, InputKind, InputTemplate, NodeTemplate, UiHints};
+use crate::similar;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -246,6 +247,17 @@ pub enum InputError {
     },
 }
 
+impl InputError {
+    /// What usually helps, in a few words for a person.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Value(_) => "give a value that the input takes",
+            Self::Ambiguous { .. } | Self::NamesCollide { .. } => "use the system names of the inputs",
+            _ => "list the inputs of the workflow: each says its names and what it takes",
+        }
+    }
+}
+
 fn suggest(names: &[String]) -> String {
     match names {
         [] => "; the workflow has no inputs".to_owned(),
@@ -294,10 +306,10 @@ fn not_found(inputs: &[Input], key: &InputKey) -> InputError {
     let mut names: Vec<(usize, &str)> = Vec::new();
     for input in inputs {
         if node_of_wanted == Some(input.node_id.to_lowercase().as_str()) {
-            names.push((distance(&wanted, &input.system_name.to_lowercase()), &input.system_name));
+            names.push((similar::distance(&wanted, &input.system_name.to_lowercase()), &input.system_name));
         } else {
-            let [user, field] =
-                [&input.user_name, &input.field_name].map(|name| (distance(&wanted, &name.to_lowercase()), name));
+            let [user, field] = [&input.user_name, &input.field_name]
+                .map(|name| (similar::distance(&wanted, &name.to_lowercase()), name));
             let (far, name) = user.min(field);
             names.push((far, name));
         }
@@ -306,25 +318,4 @@ fn not_found(inputs: &[Input], key: &InputKey) -> InputError {
     names.dedup_by(|a, b| a.1 == b.1);
     let suggestions = names.into_iter().take(MOST).map(|(_, name)| name.to_owned()).collect();
     InputError::NotFound { key: key.clone(), suggestions }
-}
-
-/// Levenshtein distance of the first characters.
-fn distance(a: &str, b: &str) -> usize {
-    const LONGEST: usize = 100;
-    let b: Vec<char> = b.chars().take(LONGEST).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(LONGEST).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = *cell;
-            left = replaced.min(left + 1).min(*cell + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -173,7 +173,7 @@ async fn a_flood_holds_up_neither_reads_nor_limits() {
         let began = Instant::now();
         let limit = Duration::from_millis(300);
         let error = within("the limit", job.wait().timeout(limit).into_future()).await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { .. }), "{what}: {error:?}");
+        assert!(matches!(error, Error::WaitTimeout { .. }), "{what}: {error:?}");
         assert!(began.elapsed() < Duration::from_secs(2), "{what}: the wait took {:?}", began.elapsed());
         println!("{what}: {} websockets, {:?}", server.sockets.load(Ordering::SeqCst), began.elapsed());
     }

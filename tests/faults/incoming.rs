@@ -74,7 +74,7 @@ async fn a_server_plants_no_files_of_its_choice() {
             report.failed.iter().map(|failure| (&*failure.name, failure.error.as_ref().unwrap())).collect();
         for name in hostile {
             let error = failed[name];
-            assert!(matches!(error, Error::InvalidInput { .. }), "{name}: {error:?}");
+            assert!(matches!(error, Error::UnusableName { .. }), "{name}: {error:?}");
             let text = error.to_string();
             assert!(!text.contains(['\u{202e}', '\u{200b}']) && text.contains("name \""), "{text}");
         }

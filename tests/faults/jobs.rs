@@ -262,7 +262,7 @@ async fn a_full_queue_fails_keeps_or_feeds() {
     let server = FakeInvokeAi::start().await;
     server.world().room = 2;
     let error = submit(&server, WhenFull::Fail).await.unwrap_err();
-    assert!(matches!(error, Error::QueueFull { enqueued: 2, requested: 7 }), "{error:?}");
+    assert!(matches!(error, Error::QueueFull { enqueued: 2, requested: 7, .. }), "{error:?}");
     assert!(server.world().items.values().all(|item| item.status == "canceled"));
 
     let server = FakeInvokeAi::start().await;
@@ -331,14 +331,14 @@ async fn an_item_that_vanishes_is_gone() {
     let job = running(&server).await;
     server.world().items.clear();
     server.event("queue_cleared", json!({"queue_id": "default"}));
-    assert!(matches!(wait(&job).await, Err(Error::JobGone { item_id: 41 })));
+    assert!(matches!(wait(&job).await, Err(Error::JobGone { item_id: 41, .. })));
 
     // Pruned or deleted, nothing tells of it.
     let job = running(&server).await;
     server.world().items.clear();
     let end = job.wait().poll_interval(Duration::from_millis(100)).into_future();
-    assert!(matches!(within("the end", end).await, Err(Error::JobGone { item_id: 42 })));
-    assert!(matches!(job.refresh().await, Err(Error::JobGone { item_id: 42 })));
+    assert!(matches!(within("the end", end).await, Err(Error::JobGone { item_id: 42, .. })));
+    assert!(matches!(job.refresh().await, Err(Error::JobGone { item_id: 42, .. })));
     assert_eq!(job.status(), None);
 }
 
@@ -382,6 +382,6 @@ async fn a_server_that_has_gone_ends_the_wait() {
         assert!((limit..limit * 8).contains(&began.elapsed()), "{:?}", began.elapsed());
         // A time limit holds, too.
         let error = within("the end", job.wait().timeout(limit / 10).into_future()).await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
     }
 }

@@ -113,7 +113,7 @@ fn one_program_at_a_time_uses_a_ledger() {
     // This process is the second program.
     let before = state(&path);
     let error = builder().ledger(&path).build().unwrap_err();
-    assert!(matches!(&error, Error::LedgerInUse { path: used } if *used == path), "{error:?}");
+    assert!(matches!(&error, Error::LedgerInUse { path: used, .. } if *used == path), "{error:?}");
     assert!(error.is_retryable() && error.to_string().contains(&path.display().to_string()), "{error}");
     let began = Instant::now();
     builder().existing_ledger(&path).ledger_wait(Duration::from_millis(300)).build().unwrap_err();
@@ -167,7 +167,7 @@ async fn clients_of_one_program_share_a_ledger() {
     one.images().upload(Upload::bytes("a.png", &b"\x89PNG"[..])).await.unwrap();
     assert_eq!(other.uploaded_assets(), [Asset::Image("a.png".into())]);
     let error = builder().ledger(&path).build().unwrap_err();
-    assert!(matches!(error, Error::InvalidInput { .. }) && error.to_string().contains(SERVER), "{error}");
+    assert!(matches!(error, Error::UnusableLedger { .. }) && error.to_string().contains(SERVER), "{error}");
 
     // The last one lets go of it. Clients that come and go at the same time do not hinder each other.
     drop((one, other));
@@ -192,7 +192,7 @@ fn any_other_file_is_refused_and_left_as_it_is() {
         let before = state(&path);
         for builder in [builder().ledger(&path), builder().existing_ledger(&path), builder().read_only_ledger(&path)] {
             let error = builder.build().unwrap_err();
-            assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
+            assert!(matches!(error, Error::UnusableLedger { .. }), "{error:?}");
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         }
         assert_eq!(state(&path), before);
@@ -238,7 +238,7 @@ async fn nothing_is_sent_that_a_read_only_ledger_cannot_record() {
     let board = client.boards().create("samples").await.unwrap_err();
     let cleanup = client.cleanup().everything().await.unwrap_err();
     for error in [upload, board, cleanup] {
-        assert!(matches!(error, Error::InvalidInput { .. }) && error.to_string().contains("read"), "{error:?}");
+        assert!(matches!(error, Error::WrongState { .. }) && error.to_string().contains("read"), "{error:?}");
     }
     let asked = server.received_requests().await.unwrap();
     assert!(asked.iter().all(|request| request.method == "GET"), "{asked:?}");

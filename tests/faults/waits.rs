@@ -113,7 +113,7 @@ async fn an_item_that_the_server_cannot_read_fails_alone() {
     // Its siblings wait on, however long it has been unreadable.
     let wait = pending.wait().poll_interval(SOON * 5).unreachable_limit(SHORT).timeout(SHORT * 2);
     let error = within("the end", wait.into_future()).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
     server.change(good.item_id(), "completed");
     server.change(failing.item_id(), "failed");
     within("the end", good.wait().into_future()).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_server_that_has_gone_ends_the_wait_for_all() {
         assert!(began.elapsed() >= SHORT, "{:?}", began.elapsed());
         let wait = submission.wait_all().timeout(SOON).into_future();
         let error = within("the end", wait).await.unwrap_err();
-        assert!(matches!(&error, Error::Timeout { doing, .. } if doing == "waiting for 2 of 3 items"), "{error:?}");
+        assert!(matches!(&error, Error::WaitTimeout { waiting_for, .. } if waiting_for == "2 of 3 items"), "{error:?}");
     }
 }
 
@@ -208,7 +208,7 @@ async fn a_silent_server_holds_up_no_deadline() {
         let began = Instant::now();
         let wait = running.wait().timeout(SHORT).cancel_on_timeout(true).into_future();
         let error = within("the end", wait).await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
         assert!(error.to_string().contains("cancel"), "{error}");
         soon(began, 8);
         // An answer that drips is no answer.
@@ -218,7 +218,7 @@ async fn a_silent_server_holds_up_no_deadline() {
         let began = Instant::now();
         let wait = submission.wait_all().timeout(SHORT).cancel_on_timeout(true).into_future();
         let error = within("the end", wait).await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
         soon(began, 8);
     }))
     .await;

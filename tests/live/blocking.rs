@@ -115,7 +115,7 @@ fn a_sweep_a_refusal_and_a_time_limit() {
     let sweep = Sweep::new().product(&workflow, "Width", [24, 40]).unwrap();
     let submission = workflow.submit_blocking(&client).queue(&queue).sweep(sweep).call().unwrap();
     let error = submission.jobs()[1].wait().timeout(Duration::ZERO).call().unwrap_err();
-    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
     let widths: BTreeSet<Option<u64>> = submission
         .ends()
         .map(|end| end.unwrap().1.unwrap().outputs().call().unwrap().final_images()[0].width)

@@ -111,7 +111,7 @@ async fn a_board_and_its_images() {
     image.remove_from_board().await.unwrap();
     assert_eq!(image.get().await.unwrap().board_id, None);
     image.move_to(&board.board_id).await.unwrap();
-    assert!(matches!(client.image("no such.png").move_to(&board.board_id).await, Err(Error::InvalidInput { .. })));
+    assert!(matches!(client.image("no such.png").move_to(&board.board_id).await, Err(Error::NoSuch { .. })));
     assert!(image.move_to("no such board").await.unwrap_err().is_not_found());
     let outcome = handle.remove([&*full.image_name, "no such.png"]).await.unwrap();
     assert_eq!((outcome.done, outcome.skipped.len()), (vec![full.image_name.clone()], 1));

@@ -232,7 +232,7 @@ async fn a_wait_can_time_out_and_cancel() {
         let submission = workflow.submit(&client).queue("live-jobs").runs(30).await.unwrap();
         let last = submission.jobs().pop().unwrap();
         let error = last.wait().timeout(Duration::from_millis(50)).cancel_on_timeout(true).await.unwrap_err();
-        assert!(matches!(&error, Error::Timeout { .. }), "{error}");
+        assert!(matches!(&error, Error::WaitTimeout { .. }), "{error}");
         assert!(error.to_string().contains("pending"), "{error}");
         assert_eq!(last.refresh().await.unwrap(), ItemStatus::Canceled);
         remove(&submission).await;

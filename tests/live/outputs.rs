@@ -154,10 +154,7 @@ async fn a_run_is_told_in_full_and_leaves_nothing() {
         let submission = workflow.submit(&client).queue(&stage.queue).board(board).await.unwrap();
         let job = submission.job().unwrap();
         let early = job.outputs().await;
-        assert!(
-            matches!(&early, Err(Error::InvalidInput { problem, .. }) if problem.contains("has ended")),
-            "{early:?}"
-        );
+        assert!(matches!(&early, Err(Error::WrongState { needed, .. }) if needed.contains("has ended")), "{early:?}");
         let finished = job.wait().timeout(DEADLINE).await.unwrap();
         let outputs = finished.outputs().await.unwrap();
 

@@ -103,7 +103,7 @@ async fn an_operation_that_the_server_lacks_is_told_as_such() {
     match client.system_prompts().list().await {
         Ok(_) => {}
         // The server lacks it, or the document that this crate was built from.
-        Err(Error::Unsupported { operation, server_version }) => {
+        Err(Error::Unsupported { operation, server_version, .. }) => {
             assert_eq!(operation, "list_system_prompts");
             assert!(server_version.is_none_or(|told| told == version));
         }

@@ -320,11 +320,11 @@ fn waits_end_when_their_time_is_up() {
         let (server, job) = begun();
         let began = Instant::now();
         let error = job.wait().timeout(Duration::from_millis(100)).call().unwrap_err();
-        assert!(matches!(error, Error::Timeout { .. }) && began.elapsed() < Duration::from_secs(20), "{error:?}");
+        assert!(matches!(error, Error::WaitTimeout { .. }) && began.elapsed() < Duration::from_secs(20), "{error:?}");
         let mut ends = job.submission().ends();
         for _ in 0..2 {
             let error = ends.next_timeout(Duration::from_millis(50)).unwrap_err();
-            assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+            assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
         }
         // What was waited for in vain is still there.
         server.change(41, "completed");
@@ -343,7 +343,7 @@ fn a_wait_ends_when_another_thread_cancels() {
                 thread::sleep(Duration::from_millis(100));
                 server.change(job.item_id(), "canceled");
             });
-            assert!(matches!(job.wait().call().unwrap_err(), Error::JobCanceled { item_id: 41 }));
+            assert!(matches!(job.wait().call().unwrap_err(), Error::JobCanceled { item_id: 41, .. }));
         });
     });
 }
@@ -403,7 +403,7 @@ fn events_are_an_iterator() {
         let (server, job) = begun();
         let mut events = job.events();
         events.connected().unwrap();
-        assert!(matches!(events.next_timeout(Duration::from_millis(50)), Err(Error::Timeout { .. })));
+        assert!(matches!(events.next_timeout(Duration::from_millis(50)), Err(Error::WaitTimeout { .. })));
         server.change(41, "completed");
         let next = events.next().unwrap().unwrap();
         let EventItem::Event(event) = next else { panic!("{next:?}") };

@@ -126,7 +126,7 @@ async fn hostile_names_never_reach_the_disk_or_the_server() {
         assert_eq!((report.saved.len(), report.kept.len(), report.failed.len()), (0, 0, hostile.len()));
         for failure in &report.failed {
             let error = failure.error.as_ref().unwrap();
-            assert!(matches!(error, Error::InvalidInput { .. }), "{:?}: {error:?}", failure.name);
+            assert!(matches!(error, Error::UnusableName { .. }), "{:?}: {error:?}", failure.name);
         }
     }
     assert!(names_in(outer.path()).iter().all(|name| name == "inner"), "{:?}", names_in(outer.path()));
@@ -360,7 +360,7 @@ async fn a_zip_file_that_cannot_come_is_an_error_in_time() {
     let promised = json!({ "bulk_download_item_name": "x.zip" });
     on(&server, "POST", "/api/v1/images/download", ResponseTemplate::new(202).set_body_json(promised)).await;
     let late = client.images().zip(["a.png"]).timeout(Duration::from_millis(300)).bytes().await.unwrap_err();
-    assert!(matches!(late, Error::Timeout { .. }), "{late:?}");
+    assert!(matches!(late, Error::WaitTimeout { .. }), "{late:?}");
     // A missing image is told by an event only, so it is looked for before.
     let missing = client.images().zip(["a.png", "b.png"]).bytes().await.unwrap_err().to_string();
     assert!(missing.contains("1 names that are no images of the server: b.png"), "{missing}");

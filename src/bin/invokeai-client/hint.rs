@@ -9,9 +9,10 @@ use invokeai_client::{
 
 use crate::failure::Failure;
 
-const WORKFLOW_FILES: &str =
-    "a workflow is a file from the editor's \"Save workflow to file\", or a PNG image made by InvokeAI";
 const INPUTS: &str = "`invokeai-client inspect WORKFLOW` lists the inputs and what they take";
+const NOT_READY: &str = "`invokeai-client inspect WORKFLOW` shows the workflow; --set fills it in";
+const LOOK_FIRST: &str =
+    "the server may have done it all the same: look before trying again (`invokeai-client queue list`)";
 
 /// The next step after an error, if there is one that usually helps. Looks through the error's causes.
 pub(crate) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
@@ -33,41 +34,28 @@ pub(crate) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
             return Some(INPUTS);
         }
         if let Some(error) = error.downcast_ref::<DefinitionError>() {
-            return for_definition(error);
+            return Some(error.hint());
         }
         cause = error.source();
     }
     None
 }
 
-/// What is wrong with the path needs no more words.
-fn for_definition(error: &DefinitionError) -> Option<&'static str> {
-    (!matches!(error, DefinitionError::Io(_))).then_some(WORKFLOW_FILES)
-}
-
+/// What the library advises, in terms of this command where that has its own way.
 fn for_client_error(error: &ClientError) -> Option<&'static str> {
     Some(match error {
         ClientError::Connect { .. } => {
             "name the server with --server URL or INVOKEAI_URL; `invokeai-client demo` starts one to play with"
         }
-        ClientError::InvalidUrl { .. } => "an address looks like http://127.0.0.1:9090",
-        ClientError::NotTheApi { .. } => {
-            "open the address in a browser: it must show InvokeAI; behind a proxy the path belongs to the address"
-        }
         ClientError::Unauthorized(_) => {
             "export INVOKEAI_TOKEN=$(invokeai-client login YOU@EXAMPLE.ORG), which asks for the password"
         }
-        ClientError::Forbidden(_) => "log in as a user who may do this, or ask an administrator",
         ClientError::QueueFull { .. } => "`invokeai-client queue` shows what waits there",
-        ClientError::Timeout { sent: true, .. } | ClientError::Interrupted { .. } => {
-            "the server may have done it all the same: look before trying again (`invokeai-client queue list`)"
-        }
-        ClientError::Definition(error) => return for_definition(error),
+        ClientError::WaitTimeout { .. } => "`invokeai-client queue list` shows how it stands",
+        ClientError::Timeout { sent: true, .. } | ClientError::Interrupted { .. } => LOOK_FIRST,
         ClientError::Input(_) => INPUTS,
-        ClientError::NotReady(_) => "`invokeai-client inspect WORKFLOW` shows the workflow; --set fills it in",
-        error if error.is_unsupported() => "the server is too old, or too new, for this: update it, or this program",
-        error if error.is_retryable() => "the server is busy: try again in a moment",
-        _ => return None,
+        ClientError::NotReady(_) => NOT_READY,
+        error => error.hint(),
     })
 }
 

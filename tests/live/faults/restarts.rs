@@ -58,7 +58,7 @@ async fn feed(client: &Client) {
     let workflow = workflow(client, workflows::additions()).await;
     let sweep = || Sweep::new().product(&workflow, "first a", 0..ITEMS).unwrap();
     let error = workflow.submit(client).queue("full").sweep(sweep()).await.unwrap_err();
-    assert!(matches!(error, Error::QueueFull { enqueued: ROOM, requested: 40 }), "{error:?}");
+    assert!(matches!(error, Error::QueueFull { enqueued: ROOM, requested: 40, .. }), "{error:?}");
     let counts = client.queue("full").status().await.unwrap().queue.counts;
     assert_eq!((counts.pending, counts.in_progress, counts.waiting), (0, 0, 0), "{counts:?}");
 

@@ -1,0 +1,112 @@
+//! What programs ask of an error before they decide what to do.
+
+use super::{BodyFault, Detail, Error, Refusal};
+
+impl Error {
+    /// The server's answer, where it refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::NotFound(refusal)
+            | Self::Unauthorized(refusal)
+            | Self::Forbidden(refusal)
+            | Self::Conflict(refusal)
+            | Self::NotAccepted(refusal)
+            | Self::Server(refusal)
+            | Self::UnexpectedStatus(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// HTTP status, where the server refused.
+    pub fn status(&self) -> Option<u16> {
+        self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// What the server said, where it refused.
+    pub fn detail(&self) -> Option<&Detail> {
+        self.refusal().map(|refusal| &refusal.detail)
+    }
+
+    /// Whether the thing asked for does not exist on the server: by its id, by its name, or not any more.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::NoSuch { .. } | Self::JobGone { .. })
+    }
+
+    /// Whether the server, or the document this crate was built with, lacks the operation: its answer is then a web
+    /// page or 405.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported { .. } | Self::NotTheApi { .. }) || self.status() == Some(405)
+    }
+
+    /// Whether the same call may succeed later, with nothing changed by the caller. Says nothing about whether repeating
+    /// it is safe: a write that [may have been sent](Self::may_have_been_sent) may be there already.
+    ///
+    /// A wait that is over ([`WaitTimeout`](Self::WaitTimeout)) is not: its limit was the caller's.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Interrupted { .. }
+            | Self::Timeout { .. }
+            | Self::Body { fault: BodyFault::CutOff, .. }
+            | Self::QueueFull { .. }
+            | Self::LedgerInUse { .. } => true,
+            Self::WrongState { passes, .. } => *passes,
+            _ => matches!(self.status(), Some(408 | 429 | 502 | 503 | 504)),
+        }
+    }
+
+    /// Whether the server may have carried out the call without this program knowing its answer.
+    ///
+    /// So it is unless the connection never opened, or the server refused before it did anything: 400, 401, 403, 404,
+    /// 409, 413, 415, 422, 429, and 503 in InvokeAI's own form (`{"detail": …}`, not a proxy's page). Every other
+    /// answer leaves it open, because it may come from somebody between, or from a server that failed too late: 408,
+    /// all other 5xx, redirects, web pages, answers that are cut or of another shape.
+    ///
+    /// This one rule decides whether a lost enqueue is looked for, and whether an upload or a batch stays
+    /// [recorded](crate::assets) for clean-up. Where nothing was to be changed, it does not matter.
+    pub fn may_have_been_sent(&self) -> bool {
+        match self {
+            Self::Interrupted { .. }
+            | Self::Body { .. }
+            | Self::Decode { .. }
+            | Self::NotTheApi { .. }
+            | Self::Redirected { .. } => true,
+            Self::Timeout { sent, .. } => *sent,
+            Self::NotFound(_)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Conflict(_)
+            | Self::NotAccepted(_) => false,
+            Self::Server(refusal) | Self::UnexpectedStatus(refusal) => match refusal.status {
+                429 => false,
+                503 => !refusal.is_own,
+                _ => true,
+            },
+            // Found before anything was sent.
+            Self::NoSuch { .. }
+            | Self::Ambiguous { .. }
+            | Self::WrongState { .. }
+            | Self::InvalidInput { .. }
+            | Self::UnusableName { .. }
+            | Self::UnusableLedger { .. }
+            | Self::HttpClient { .. }
+            | Self::InvalidUrl { .. }
+            | Self::Unsupported { .. }
+            | Self::TooOld { .. }
+            | Self::Connect { .. }
+            | Self::NotReady(_)
+            | Self::Definition(_)
+            | Self::Input(_)
+            | Self::Enqueue(_)
+            | Self::LedgerInUse { .. }
+            | Self::Io { .. } => false,
+            // What became of it is known.
+            Self::Refused { .. }
+            | Self::QueueFull { .. }
+            | Self::WaitTimeout { .. }
+            | Self::JobFailed(_)
+            | Self::JobCanceled { .. }
+            | Self::JobGone { .. } => false,
+        }
+    }
+}

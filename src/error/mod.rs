@@ -1,0 +1,431 @@
+//! What can go wrong between a program and an InvokeAI server.
+
+mod hint;
+mod meaning;
+mod message;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    failure::JobFailure,
+    lenient::Misfit,
+    secrets::excerpt,
+    workflow::{DefinitionError, EnqueueError, InputError, Problem},
+};
+
+pub use refusal::{Detail, FieldProblem, Refusal};
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Anything that can go wrong.
+///
+/// Answers of the server are sorted by meaning ([`NotFound`](Self::NotFound), [`Conflict`](Self::Conflict), …); each
+/// carries the whole [`Refusal`]. No message ever holds a token or a whole body.
+///
+/// A message says why: what a connection or a file system gave as the reason is its last part. Reports keep errors and
+/// programs print them one by one, where a cause that only [`source`](std::error::Error::source) knew would be lost. So
+/// `source` gives nothing that the message has said already, and whoever prints a chain of causes prints none twice. The
+/// cause itself is a member of its variant ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted),
+/// [`Io`](Self::Io)).
+///
+/// "Any error of a call", in the documentation of methods, means those that every call can have: no connection
+/// ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted), [`Timeout`](Self::Timeout)); an answer that is none
+/// ([`NotTheApi`](Self::NotTheApi), [`Unsupported`](Self::Unsupported), [`Body`](Self::Body), [`Decode`](Self::Decode));
+/// a refusal ([`Unauthorized`](Self::Unauthorized), [`Forbidden`](Self::Forbidden), [`NotAccepted`](Self::NotAccepted),
+/// [`Conflict`](Self::Conflict), [`Server`](Self::Server), [`UnexpectedStatus`](Self::UnexpectedStatus)).
+///
+/// ```
+/// # fn handle(error: invokeai_client::Error) {
+/// use invokeai_client::Error;
+/// match error {
+///     Error::NotFound(refusal) => eprintln!("{} does not exist: {}", refusal.path, refusal.detail),
+///     error if error.is_retryable() => eprintln!("try again: {error}"),
+///     error => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// The thing asked for does not exist (404).
+    NotFound(Box<Refusal>),
+
+    /// The server wants a login, or the token is not valid any more (401).
+    Unauthorized(Box<Refusal>),
+
+    /// The user may not do this (403).
+    Forbidden(Box<Refusal>),
+
+    /// The state of the server does not permit this now (409).
+    Conflict(Box<Refusal>),
+
+    /// The server does not accept the values sent (400, 413, 415, 422).
+    NotAccepted(Box<Refusal>),
+
+    /// The server, or a proxy before it, failed or is busy (429, 5xx).
+    Server(Box<Refusal>),
+
+    /// Any other status.
+    UnexpectedStatus(Box<Refusal>),
+
+    /// Nothing on the server has this name.
+    #[non_exhaustive]
+    NoSuch {
+        /// What was looked for: `board`, `image`, `workflow`.
+        what: &'static str,
+        /// Names that nothing has; one, unless many were asked for at once.
+        names: Vec<String>,
+        /// Names of what there is, if some are near.
+        suggestions: Vec<String>,
+    },
+
+    /// Several things on the server have this name.
+    #[non_exhaustive]
+    Ambiguous {
+        /// What was looked for: `board`, `workflow`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Their ids.
+        ids: Vec<String>,
+    },
+
+    /// The server carried out the call, and said that it did not do this part of it.
+    #[non_exhaustive]
+    Refused {
+        /// What it refused, for example `to delete image x.png`.
+        what: String,
+        /// Why, in its words; `None` if it gave no reason.
+        reason: Option<String>,
+    },
+
+    /// This cannot be done as things are. Nothing was changed.
+    #[non_exhaustive]
+    WrongState {
+        /// What it is about, for example `item 7`.
+        what: String,
+        /// How that stands, for example `is in_progress`.
+        state: String,
+        /// What it would have to be.
+        needed: &'static str,
+        /// What to do.
+        advice: &'static str,
+        /// Whether the state passes by itself, as that of a job that runs does.
+        passes: bool,
+    },
+
+    /// A value given to this crate cannot be used. Nothing was sent.
+    #[non_exhaustive]
+    InvalidInput {
+        /// Which parameter or field.
+        field: String,
+        /// What is wrong with it and what would be accepted.
+        problem: String,
+    },
+
+    /// What the server calls a file is not safe as the name of a file here. Nothing was written.
+    #[non_exhaustive]
+    UnusableName {
+        /// The name; what does not show in it is escaped.
+        name: String,
+        /// What is wrong with it and what would be accepted.
+        problem: String,
+    },
+
+    /// A file is not a ledger for this server. It was left as it is.
+    #[non_exhaustive]
+    UnusableLedger {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+
+    /// No HTTP client can be set up on this system, for example because it has no usable certificates.
+    #[non_exhaustive]
+    HttpClient {
+        /// Why.
+        cause: Cause,
+    },
+
+    /// The address of the server is not a usable base URL.
+    #[non_exhaustive]
+    InvalidUrl {
+        /// The address, without user name and password.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// The address answers, but not with InvokeAI's API.
+    ///
+    /// InvokeAI answers unknown paths with its web page and status 200, so a wrong address, a wrong path prefix or a
+    /// server too old for an operation look like success otherwise.
+    #[non_exhaustive]
+    NotTheApi {
+        /// Operation that was called.
+        operation: &'static str,
+        /// HTTP method.
+        method: &'static str,
+        /// Path template.
+        path: &'static str,
+        /// Content type that came.
+        content_type: String,
+        /// Content type that was expected.
+        expected: &'static str,
+    },
+
+    /// The server, or a proxy before it, redirects the call to a place where it must not go.
+    ///
+    /// Only reads (GET, HEAD) follow a redirect, and only within the origin (scheme, host and port) of the server's
+    /// address. Neither token nor password nor content goes anywhere else, and no answer is taken from there. Whoever
+    /// redirects a write may have carried it out first.
+    #[non_exhaustive]
+    Redirected {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Address that was asked, without user name, password and query.
+        from: String,
+        /// Address that the redirect leads to, without user name, password and query.
+        to: String,
+        /// Why it is not followed, and what to do.
+        problem: String,
+    },
+
+    /// The server's version has no such operation.
+    #[non_exhaustive]
+    Unsupported {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Version of the server, where it is known.
+        server_version: Option<String>,
+    },
+
+    /// The server's version cannot run workflows in a way that loses nothing. Nothing was enqueued.
+    #[non_exhaustive]
+    TooOld {
+        /// Version of the server.
+        server_version: String,
+        /// The first that does.
+        needed: &'static str,
+    },
+
+    /// No connection to the server could be made; nothing was sent.
+    #[non_exhaustive]
+    Connect {
+        /// Address without user name, password and query.
+        url: String,
+        /// Why.
+        cause: Cause,
+    },
+
+    /// The connection broke while a call was under way. The server may have carried it out.
+    #[non_exhaustive]
+    Interrupted {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Why.
+        cause: Cause,
+    },
+
+    /// Nothing came in time.
+    #[non_exhaustive]
+    Timeout {
+        /// What was waited for.
+        doing: String,
+        /// How long.
+        limit: Duration,
+        /// Whether the server may have received the request.
+        sent: bool,
+    },
+
+    /// The time limit of a wait is over. What was waited for goes on, unless the wait was to cancel it then.
+    #[non_exhaustive]
+    WaitTimeout {
+        /// What was waited for, and how it stood.
+        waiting_for: String,
+        /// How long.
+        limit: Duration,
+    },
+
+    /// An answer was cut short, is longer than the limit, or is a file of another kind than was asked for.
+    #[non_exhaustive]
+    Body {
+        /// Operation that was called.
+        operation: &'static str,
+        /// What kind of fault it is.
+        fault: BodyFault,
+        /// What is wrong with it, in words.
+        problem: String,
+    },
+
+    /// An answer is not of the shape that was expected.
+    #[non_exhaustive]
+    Decode {
+        /// Operation that was called.
+        operation: &'static str,
+        /// Path of the member, `.` for the whole.
+        at: String,
+        /// What is wrong.
+        problem: String,
+        /// Beginning of the answer; empty where it says nothing more, or may not be shown.
+        excerpt: String,
+    },
+
+    /// A workflow has problems that keep it from running.
+    NotReady(Vec<Problem>),
+
+    /// A workflow file cannot be read.
+    Definition(Arc<DefinitionError>),
+
+    /// An input of a workflow does not exist, or does not take a value.
+    Input(Box<InputError>),
+
+    /// No request can be made of a workflow.
+    Enqueue(Box<EnqueueError>),
+
+    /// The server's queue has no room for all items. None is left on it.
+    #[non_exhaustive]
+    QueueFull {
+        /// How many items it took.
+        enqueued: u64,
+        /// How many were asked for.
+        requested: u64,
+    },
+
+    /// A job failed.
+    JobFailed(Box<JobFailure>),
+
+    /// A job was canceled: by somebody, or because the server was restarted while it ran.
+    #[non_exhaustive]
+    JobCanceled {
+        /// The queue item.
+        item_id: i64,
+    },
+
+    /// A queue item was deleted, pruned or cleared before its end was seen.
+    #[non_exhaustive]
+    JobGone {
+        /// The queue item.
+        item_id: i64,
+    },
+
+    /// Another program uses the ledger. Nothing was sent.
+    #[non_exhaustive]
+    LedgerInUse {
+        /// The ledger.
+        path: PathBuf,
+    },
+
+    /// A local file could not be read or written.
+    #[non_exhaustive]
+    Io {
+        /// What was tried, for example "read".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: Arc<std::io::Error>,
+    },
+}
+
+/// What is wrong with the body of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BodyFault {
+    /// It ended too early.
+    CutOff,
+    /// It is longer, or would take more memory, than is allowed.
+    TooLarge,
+    /// It is not a file of the kind that was asked for.
+    WrongKind,
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Definition(error) => error.source(),
+            Self::Input(error) => error.source(),
+            Self::Enqueue(error) => error.source(),
+            // The message says the cause.
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn unsupported(operation: &'static str, server_version: Option<String>) -> Self {
+        Self::Unsupported { operation, server_version }
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::InvalidInput { field: field.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn no_such(what: &'static str, name: impl Into<String>, suggestions: Vec<String>) -> Self {
+        Self::NoSuch { what, names: vec![name.into()], suggestions }
+    }
+
+    pub(crate) fn refused(what: impl Into<String>, reason: Option<String>) -> Self {
+        Self::Refused { what: what.into(), reason }
+    }
+
+    /// An answer that is not what was expected. `answer` is its text, or nothing where that must not be shown.
+    pub(crate) fn decode(
+        operation: &'static str,
+        at: impl Into<String>,
+        problem: impl Into<String>,
+        answer: &str,
+    ) -> Self {
+        Self::Decode { operation, at: at.into(), problem: problem.into(), excerpt: excerpt(answer) }
+    }
+
+    /// The same, of an answer that differs from its type. `place` is where that stands in the answer.
+    pub(crate) fn misfit(operation: &'static str, place: &str, misfit: &Misfit, answer: &str) -> Self {
+        Self::decode(operation, format!("{place}{}", misfit.path()), misfit.problem(), answer)
+    }
+
+    pub(crate) fn body(operation: &'static str, fault: BodyFault, problem: impl Into<String>) -> Self {
+        Self::Body { operation, fault, problem: problem.into() }
+    }
+
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, cause: std::io::Error) -> Self {
+        Self::Io { action, path: path.into(), cause: Arc::new(cause) }
+    }
+}
+
+/// The first cause of an error in words: "Connection refused (os error 111)". Those between it and the error only say in
+/// which layer of the HTTP client it arose.
+pub(crate) fn reason(error: &(impl std::error::Error + ?Sized)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
+}
+
+impl From<DefinitionError> for Error {
+    fn from(error: DefinitionError) -> Self {
+        Self::Definition(Arc::new(error))
+    }
+}
+
+impl From<InputError> for Error {
+    fn from(error: InputError) -> Self {
+        Self::Input(Box::new(error))
+    }
+}
+
+impl From<EnqueueError> for Error {
+    fn from(error: EnqueueError) -> Self {
+        Self::Enqueue(Box::new(error))
+    }
+}
