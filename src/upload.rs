@@ -109,7 +109,7 @@ impl Upload {
         let name = if self.name.is_empty() { "file".to_owned() } else { self.name };
         part.file_name(name)
             .mime_str(&content_type)
-            .map_err(|_| Error::invalid(field, format!("has no valid content type: `{content_type}`")))
+            .map_err(|_| Error::invalid(field, format!("has no valid content type: {content_type:?}")))
     }
 }
 

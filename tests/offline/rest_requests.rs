@@ -359,7 +359,7 @@ async fn files_that_cannot_be_sent() {
     let error = call().file(Upload::path(folder.path())).send().await.unwrap_err();
     assert_eq!(error.to_string(), format!("`file` `{}` is not a file but a directory", folder.path().display()));
     let error = call().file(Upload::bytes("a", "b").content_type("no type\n")).send().await.unwrap_err();
-    assert_eq!(error.to_string(), "`file` has no valid content type: `no type\n`");
+    assert_eq!(error.to_string(), "`file` has no valid content type: \"no type\\n\"");
     assert!(server.requests().await.is_empty(), "nothing was sent");
 }
 
