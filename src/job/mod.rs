@@ -152,7 +152,7 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::JobFailed`], [`Error::JobCanceled`], or [`Error::JobGone`] if the item was deleted, pruned or cleared
-    /// before its end was seen; [`Error::Timeout`]; the error of the last read if the item cannot be read for a minute
+    /// before its end was seen; [`Error::WaitTimeout`]; the error of the last read if the item cannot be read for a minute
     /// ([`Wait::unreachable_limit`]).
     pub fn wait(&self) -> Wait<'_> {
         Wait::new(self)

@@ -191,7 +191,7 @@ impl Submission {
     ///
     /// # Errors (when awaited)
     /// What kept the rest of a large batch from being enqueued; else the first failure in the order in which the items
-    /// run. Each is what [`Job::wait`] gives. [`Error::Timeout`].
+    /// run. Each is what [`Job::wait`] gives. [`Error::WaitTimeout`].
     pub fn wait_all(&self) -> WaitAll<'_> {
         WaitAll::new(self)
     }
