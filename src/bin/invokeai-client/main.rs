@@ -12,6 +12,8 @@ mod folder;
 mod hint;
 mod images;
 mod inspect;
+// A file of the library, of which the command uses a part.
+#[allow(dead_code)]
 #[path = "../../local_file.rs"]
 mod local_file;
 mod login;
