@@ -110,8 +110,9 @@ impl fmt::Debug for Options {
 /// [`ImageHandle::download`](crate::images::ImageHandle::download); [`bytes`](Self::bytes),
 /// [`write_to`](Self::write_to), [`to_file`](Self::to_file) and [`to_directory`](Self::to_directory) carry it out.
 ///
-/// There is no limit on its time, as long as it moves: after
-/// [`read_timeout`](crate::TransportOptions::read_timeout) of silence it fails.
+/// There is no limit on its time, as long as it moves: it fails after
+/// [`read_timeout`](crate::TransportOptions::read_timeout) of silence, or of less than
+/// [`slowest_download`](crate::TransportOptions::slowest_download).
 #[derive(Debug, Clone)]
 #[must_use = "nothing is downloaded yet"]
 pub struct Download {

@@ -1,15 +1,17 @@
 //! The bytes of one file, checked as they come.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use tokio::time::{Instant, timeout_at};
 
 use super::content::Watch;
 use crate::{
     Client,
     api::{ByteStream, ResponseValue},
+    deadline::bounded,
     error::{BodyFault, Error, Result, reason},
     media::Kind,
 };
@@ -100,7 +102,42 @@ pub(super) struct Transfer {
     total: Option<u64>,
     limit: u64,
     watch: Watch,
+    pace: Pace,
     ended: bool,
+}
+
+/// How a transfer moves. Only the time counts that is spent waiting for the server.
+struct Pace {
+    /// `None` if the caller's HTTP client has limits of its own.
+    limit: Option<Duration>,
+    /// So many bytes are to come within the limit.
+    least: u64,
+    waited: Duration,
+    moved: u64,
+}
+
+impl Pace {
+    fn of(client: &Client) -> Self {
+        let (transport, options) = (client.transport(), client.transport().options());
+        let limit = (!transport.is_callers()).then_some(options.read_timeout);
+        Self { limit, least: options.slowest_download, waited: Duration::ZERO, moved: 0 }
+    }
+
+    /// Waits as long as it may take until enough has come; `None` after that.
+    async fn wait<T>(&mut self, coming: impl Future<Output = T>) -> Option<T> {
+        let Some(limit) = self.limit else { return Some(coming.await) };
+        let began = Instant::now();
+        let came = timeout_at(began + bounded(limit.saturating_sub(self.waited)), coming).await;
+        self.waited = self.waited.saturating_add(began.elapsed());
+        came.ok()
+    }
+
+    fn moved(&mut self, bytes: usize) {
+        self.moved = self.moved.saturating_add(bytes as u64);
+        if self.moved >= self.least {
+            (self.waited, self.moved) = (Duration::ZERO, 0);
+        }
+    }
 }
 
 impl Transfer {
@@ -122,8 +159,9 @@ impl Transfer {
     ) -> Result<Self> {
         let (label, total) = (label(answer.headers()), length(answer.headers()));
         let body = answer.into_inner().into_inner();
-        let (client, watch) = (client.clone(), Watch::default());
-        let transfer = Self { client, operation, body, label, total, limit, watch, ended: false };
+        let (pace, watch) = (Pace::of(client), Watch::default());
+        let client = client.clone();
+        let transfer = Self { client, operation, body, label, total, limit, watch, pace, ended: false };
         transfer.within_limit(total.unwrap_or(0))?;
         Ok(transfer)
     }
@@ -146,8 +184,12 @@ impl Transfer {
         if self.ended {
             return Ok(None);
         }
-        match self.body.next().await {
+        let Some(next) = self.pace.wait(self.body.next()).await else {
+            return Err(self.too_slow());
+        };
+        match next {
             Some(Ok(chunk)) => {
+                self.pace.moved(chunk.len());
                 self.within_limit(self.received().saturating_add(chunk.len() as u64))?;
                 self.watch.feed(&chunk);
                 Ok(Some(chunk))
@@ -177,6 +219,12 @@ impl Transfer {
             Some((fault, problem)) => Err(self.fault(fault, problem)),
             None => Ok(()),
         }
+    }
+
+    fn too_slow(&self) -> Error {
+        let Pace { moved, least, limit, .. } = self.pace;
+        let doing = format!("waiting for the answer to {}: {moved} bytes came where {least} should", self.operation);
+        Error::Timeout { doing, limit: limit.unwrap_or_default(), sent: true }
     }
 
     fn within_limit(&self, length: u64) -> Result<()> {

@@ -59,6 +59,7 @@ impl Error {
             Self::Input(error) => error.hint(),
             Self::Enqueue(_) => "give the batch node what the message asks for",
             Self::QueueFull { .. } => "wait until the queue is shorter, or submit fewer items",
+            Self::NotTakenBack { .. } => "cancel the batch before you submit it again: its items may run",
             Self::JobFailed(_) => "look at the node that the message names; the traceback says more",
             Self::JobCanceled { .. } => "submit it again if it was not meant to be canceled",
             Self::JobGone { .. } => "submit it again if its results are not in the gallery",

@@ -28,8 +28,14 @@ impl Error {
     }
 
     /// Whether the thing asked for does not exist on the server: by its id, by its name, or not any more.
+    ///
+    /// A 404 that is a web page comes from somebody between, such as a proxy whose server is being replaced: that is
+    /// [`NotFound`](Self::NotFound), too, but nothing counts as gone by it.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound(_) | Self::NoSuch { .. } | Self::JobGone { .. })
+        match self {
+            Self::NotFound(refusal) => !refusal.detail.is_web_page(),
+            other => matches!(other, Self::NoSuch { .. } | Self::JobGone { .. }),
+        }
     }
 
     /// Whether the server, or the document this crate was built with, lacks the operation: its answer is then a web
@@ -70,7 +76,8 @@ impl Error {
             | Self::Body { .. }
             | Self::Decode { .. }
             | Self::NotTheApi { .. }
-            | Self::Redirected { .. } => true,
+            | Self::Redirected { .. }
+            | Self::NotTakenBack { .. } => true,
             Self::Timeout { sent, .. } => *sent,
             Self::NotFound(_)
             | Self::Unauthorized(_)

@@ -96,6 +96,9 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
         Error::QueueFull { enqueued, requested } => {
             write!(f, "the queue took only {enqueued} of {requested} items; they were canceled")
         }
+        Error::NotTakenBack { enqueued, requested, cause } => {
+            write!(f, "the queue took only {enqueued} of {requested} items, and they could not be canceled: {cause}")
+        }
         Error::JobFailed(failure) => write!(f, "{failure}"),
         Error::JobCanceled { item_id } => write!(f, "item {item_id} was canceled"),
         Error::JobGone { item_id } => {

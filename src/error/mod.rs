@@ -299,6 +299,17 @@ pub enum Error {
         requested: u64,
     },
 
+    /// The server's queue has no room for all items, and those that it took could not be canceled. They may run.
+    #[non_exhaustive]
+    NotTakenBack {
+        /// How many items it took.
+        enqueued: u64,
+        /// How many were asked for.
+        requested: u64,
+        /// Why they could not be canceled.
+        cause: Box<Error>,
+    },
+
     /// A job failed.
     JobFailed(Box<JobFailure>),
 

@@ -116,6 +116,11 @@ impl fmt::Display for FieldProblem {
 }
 
 impl Detail {
+    /// InvokeAI refuses in JSON, or with a line of text.
+    pub(super) fn is_web_page(&self) -> bool {
+        matches!(self, Self::Plain(text) if text.trim_start().starts_with('<'))
+    }
+
     /// Reads the body of an error answer.
     pub fn parse(body: &[u8]) -> Self {
         Self::read(body).0

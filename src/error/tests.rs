@@ -47,6 +47,7 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
     let unreadable = "{".parse::<WorkflowDefinition>().unwrap_err();
     vec![
         (own(404), &[NOTHING], "check the id"),
+        (answered(404, "<html>Not here\n"), &[], "check the id"),
         (own(401), &[], "log in"),
         (own(403), &[], "administrator"),
         (own(409), &[], "what is there"),
@@ -101,6 +102,11 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
         (InputError::NotAnObject { found: "7".into() }.into(), &[], "list the inputs"),
         (EnqueueError::NoRuns.into(), &[], "batch"),
         (Error::QueueFull { enqueued: 1, requested: 2 }, &[AGAIN], "shorter"),
+        (
+            Error::NotTakenBack { enqueued: 1, requested: 2, cause: Box::new(answered(503, "no\nroute")) },
+            &[SENT],
+            "cancel the batch",
+        ),
         (Error::JobFailed(Box::new(failure)), &[], "node"),
         (Error::JobCanceled { item_id: 7 }, &[], "canceled"),
         (Error::JobGone { item_id: 7 }, &[NOTHING], "gallery"),
@@ -148,12 +154,13 @@ fn variant(error: &Error) -> usize {
         Error::JobGone { .. } => 33,
         Error::LedgerInUse { .. } => 34,
         Error::Io { .. } => 35,
+        Error::NotTakenBack { .. } => 36,
     }
 }
 
 #[test]
 fn every_variant_answers_the_three_questions_and_says_what_to_do() {
-    let mut met = [false; 36];
+    let mut met = [false; 37];
     for (error, yes, hint) in table() {
         met[variant(&error)] = true;
         let asked =
@@ -162,7 +169,7 @@ fn every_variant_answers_the_three_questions_and_says_what_to_do() {
         assert_eq!(answers, yes, "{error:?}");
         assert!(error.hint().contains(hint), "{error:?}: {}", error.hint());
     }
-    assert_eq!(met, [true; 36], "each variant has a row");
+    assert_eq!(met, [true; 37], "each variant has a row");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use item::{
 
 use crate::{
     Client, TransportOptions,
-    error::{Error, Result},
+    error::{Detail, Error, Result},
     lenient,
     page::{RawList, elements, found},
     weight::Meter,
@@ -398,7 +398,9 @@ fn id_of(item: &RawValue) -> Option<i64> {
 /// For an item of another queue the server fails with "404: …" inside a 500.
 fn as_not_found(error: Error) -> Error {
     match error {
-        Error::Server(refusal) if refusal.status == 500 && refusal.detail.to_string().contains("404: ") => {
+        Error::Server(refusal)
+            if refusal.status == 500 && matches!(&refusal.detail, Detail::Text(text) if text.contains("404: ")) =>
+        {
             Error::NotFound(refusal)
         }
         other => other,

@@ -11,7 +11,10 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
-use super::{enqueue, state::State};
+use super::{
+    enqueue::{self, Enqueued},
+    state::State,
+};
 use crate::{
     Client,
     assets::UnderWay,
@@ -28,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// Take back what was enqueued, and fail with [`Error::QueueFull`].
+    /// Take back what was enqueued, and fail with [`Error::QueueFull`], or [`Error::NotTakenBack`] where that fails.
     #[default]
     Fail,
     /// Keep what was enqueued; [`Submission::requested`](crate::Submission::requested) tells how many are missing.
@@ -244,10 +247,13 @@ impl Feeding {
     async fn run(&self, mut placed: u64, stop: &Stop, under_way: &mut UnderWay) -> Result<()> {
         while placed < self.plan.requested() && !stop.wanted.load(Ordering::Acquire) {
             match self.place(placed, under_way).await {
-                Ok(some) => {
+                Ok(done) => {
                     self.state.set_feed_trouble(None);
-                    placed = placed.saturating_add(some);
-                    if some > 0 {
+                    if let Some(error) = done.trouble() {
+                        return Err(error);
+                    }
+                    placed = placed.saturating_add(done.placed);
+                    if done.placed > 0 {
                         continue;
                     }
                 }
@@ -270,8 +276,8 @@ impl Feeding {
         self.outcome = Some(outcome);
     }
 
-    /// Enqueues what comes after the first `placed` items, and says how much of it the queue took.
-    async fn place(&self, placed: u64, under_way: &mut UnderWay) -> Result<u64> {
+    /// Enqueues what comes after the first `placed` items, and follows what the queue took of it.
+    async fn place(&self, placed: u64, under_way: &mut UnderWay) -> Result<Enqueued> {
         let piece = self.plan.piece(usize::try_from(placed).unwrap_or(usize::MAX));
         let known = self.state.item_ids();
         let Self { client, queue_id, batch_id, .. } = self;
@@ -281,7 +287,7 @@ impl Feeding {
         if !done.item_ids.is_empty() {
             self.state.add_items(&done.item_ids);
         }
-        Ok(done.item_ids.len() as u64)
+        Ok(done)
     }
 }
 

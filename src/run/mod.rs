@@ -6,6 +6,7 @@ pub(crate) mod callbacks;
 pub(crate) mod enqueue;
 pub(crate) mod feed;
 pub(crate) mod follow;
+mod lost;
 mod read;
 pub(crate) mod state;
 

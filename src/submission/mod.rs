@@ -133,7 +133,8 @@ impl Submission {
     }
 
     /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain: no more items come
-    /// than there are. Those that are there are followed to their ends.
+    /// than there are. Those that are there are followed to their ends. Likewise if the server's count of what it took
+    /// does not fit the items that can be found: then nothing is added.
     pub fn feed_error(&self) -> Option<Error> {
         self.run.state().feed_error()
     }

@@ -16,7 +16,8 @@ use crate::{
     run::{
         Run,
         callbacks::Callbacks,
-        enqueue, feed,
+        enqueue::{self, Enqueued},
+        feed,
         follow::Events,
         state::{Labels, State},
     },
@@ -60,7 +61,8 @@ impl Workflow {
     /// ```
     ///
     /// # Errors (when awaited)
-    /// [`Error::NotReady`] if the workflow has problems, [`Error::QueueFull`] if the queue has no room for all items,
+    /// [`Error::NotReady`] if the workflow has problems, [`Error::QueueFull`] if the queue has no room for all items
+    /// ([`Error::NotTakenBack`] if those that it took cannot be canceled),
     /// [`Error::TooOld`] before InvokeAI 6.0, any error of a call. An answer that is lost is no error as long as the batch can be found on the server.
     pub fn submit(&self, client: &Client) -> Submit<'_> {
         Submit {
@@ -214,14 +216,21 @@ impl Submit<'_> {
         let log = client.asset_log();
         let done = log.enqueue(&queue_id, &batch_id, &mut under_way, send, |done| done.item_ids.clone()).await?;
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
-        let placed = done.item_ids.len() as u64;
-        // Said before anybody follows: that ends when nothing more is to come.
-        let feeds = placed < requested && self.when_full == WhenFull::Feed;
+        let Enqueued { placed, .. } = done;
+        let trouble = done.trouble();
+        // Said before anybody follows: that ends when nothing more is to come. What the server does not tell apart is not
+        // added to.
+        let feeds = placed < requested && self.when_full == WhenFull::Feed && trouble.is_none();
         state.set_feeding(feeds);
+        if let Some(error) = trouble {
+            state.set_feed_error(error);
+        }
         let run = Run::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
         if placed < first.sessions && self.when_full == WhenFull::Fail {
-            client.queue(&queue_id).cancel_batches([&batch_id]).await?;
-            return Err(Error::QueueFull { enqueued: placed, requested });
+            return Err(match client.queue(&queue_id).cancel_batches([&batch_id]).await {
+                Ok(_) => Error::QueueFull { enqueued: placed, requested },
+                Err(error) => Error::NotTakenBack { enqueued: placed, requested, cause: Box::new(error) },
+            });
         }
         if feeds {
             run.feed(plan, placed, under_way);

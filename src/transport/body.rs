@@ -1,10 +1,14 @@
 //! Bodies of answers.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
+use tokio::time::timeout_at;
 
 use super::{Transport, without_secrets};
 use crate::{
+    deadline,
     error::{BodyFault, Error, Result, reason},
     operation::Operation,
 };
@@ -16,8 +20,19 @@ const FIRST_CAPACITY: usize = 1024 * 1024;
 pub(crate) async fn body(
     transport: &Transport,
     operation: &Operation,
+    response: Response,
+    limit: usize,
+) -> Result<Bytes> {
+    body_within(transport, operation, response, limit, transport.options().answer_timeout).await
+}
+
+/// Reads a whole body, up to a limit of bytes and of time.
+pub(super) async fn body_within(
+    transport: &Transport,
+    operation: &Operation,
     mut response: Response,
     limit: usize,
+    time: Duration,
 ) -> Result<Bytes> {
     let too_long = || Error::body(operation.id, BodyFault::TooLarge, format!("is longer than {limit} bytes"));
     let expected = response.content_length().unwrap_or(0);
@@ -27,8 +42,13 @@ pub(crate) async fn body(
     let url = without_secrets(response.url());
     // The announced length is the server's word; memory is taken as bytes come.
     let mut whole = BytesMut::with_capacity((expected as usize).min(FIRST_CAPACITY));
+    let end = deadline::after(time);
     loop {
-        match transport.in_time(operation.id, response.chunk()).await? {
+        let chunk = timeout_at(end, transport.in_time(operation.id, response.chunk())).await.unwrap_or_else(|_| {
+            let doing = format!("reading the answer to {}, of which {} bytes came", operation.id, whole.len());
+            Err(Error::Timeout { doing, limit: time, sent: true })
+        });
+        match chunk? {
             Ok(Some(chunk)) if whole.len().saturating_add(chunk.len()) > limit => return Err(too_long()),
             Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
             Ok(None) => return Ok(whole.freeze()),

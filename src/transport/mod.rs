@@ -7,6 +7,7 @@ pub(crate) mod redirect;
 mod token;
 
 pub(crate) use body::body;
+use body::body_within;
 pub(crate) use clear_text::ClearText;
 pub use options::TransportOptions;
 pub(crate) use token::Token;
@@ -259,6 +260,11 @@ impl Transport {
         }
     }
 
+    /// Whether the caller made the HTTP client, and set its limits.
+    pub(crate) fn is_callers(&self) -> bool {
+        self.uploads.is_none()
+    }
+
     /// Limits the silence while an answer is read, which the client for uploads does not.
     pub(super) async fn in_time<T>(&self, operation: &'static str, read: impl Future<Output = T>) -> Result<T> {
         let limit = self.options.read_timeout;
@@ -304,7 +310,8 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(&response);
         // What cannot be read of an error's text must not hide the error.
-        let body = match body(self, operation, response, ERROR_BODY_LIMIT).await {
+        let time = self.options.read_timeout.min(self.options.answer_timeout);
+        let body = match body_within(self, operation, response, ERROR_BODY_LIMIT, time).await {
             Ok(body) => body,
             Err(error) => error.to_string().into(),
         };

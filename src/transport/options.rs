@@ -6,7 +6,8 @@ use crate::weight;
 
 /// Time limits, retries and size limits of calls.
 ///
-/// There is deliberately no limit on the whole time of a call: a transfer may take as long as it moves.
+/// There is deliberately no limit on the whole time of a transfer: it may take as long as it moves. Every other call ends
+/// by `read_timeout` and `answer_timeout`, and a download must not be slower than `slowest_download`.
 ///
 /// ```
 /// use invokeai_client::{Client, TransportOptions};
@@ -27,6 +28,12 @@ pub struct TransportOptions {
     /// Longest silence of the server, before and within an answer, and longest standstill of an upload. 60 s: while it collects garbage or loads a model,
     /// InvokeAI answers nobody for seconds.
     pub read_timeout: Duration,
+    /// Longest time for an answer to arrive whole, from its first byte on, however steadily it drips. 5 min. Downloads
+    /// have [`slowest_download`](Self::slowest_download) in its place.
+    pub answer_timeout: Duration,
+    /// Fewest bytes that a download must bring within each `read_timeout`. 16 KiB. One that is slower fails, so that no
+    /// server can hold up a program with a byte now and then.
+    pub slowest_download: u64,
     /// How often a read (GET, HEAD) is sent again after a broken connection, or a 429, 502, 503 or 504. 3 times.
     /// Nothing else is ever sent twice.
     pub retries: u32,
@@ -53,6 +60,8 @@ impl Default for TransportOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(5 * 60),
+            slowest_download: 16 * 1024,
             retries: 3,
             retry_pause: Duration::from_millis(200),
             retry_deadline: Duration::from_secs(30),

@@ -26,6 +26,16 @@ pub(crate) enum OnEnqueue {
     AcceptUnheard(Duration),
     /// Accepts it, but a gateway before the server answers with this status.
     AcceptBehindGateway(&'static str),
+    /// Accepts it, but a proxy before the server answers with this page and status.
+    AcceptBehindPage(&'static str),
+    /// Accepts one item after another, with this pause between; the connection is cut before.
+    AcceptPiecemeal(Duration),
+    /// Accepts it, and says so, but names so few of the items.
+    AcceptNaming(usize),
+    /// Accepts it, and says this of its items, oldest first.
+    AcceptSaying(fn(&[i64]) -> Value),
+    /// Says that it has taken so many items, and names none. It has taken none.
+    Pretend(u64),
     /// Loses it, and cuts the connection.
     Lose,
     /// Refuses it with this status.
@@ -41,6 +51,38 @@ pub(crate) enum OnPath {
     Silence,
     /// Begins an answer that never ends: a byte now and then.
     Drip,
+}
+
+/// What goes over the wire in place of an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Wire {
+    /// These bytes; then the connection is closed.
+    Bytes(String),
+    /// These bytes, and then a space now and then, for ever.
+    Drip(String),
+    /// Nothing; the connection is reset.
+    Reset,
+    /// Nothing, for ever.
+    Silence,
+}
+
+/// Changes answers: by the line of the request, the status and the body of the true answer.
+#[derive(Clone)]
+pub(crate) struct Tamper(pub(crate) Arc<TamperFn>);
+
+type TamperFn = dyn Fn(&str, &str, &Value) -> Option<Wire> + Send + Sync;
+
+impl std::fmt::Debug for Tamper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tamper(…)")
+    }
+}
+
+/// An answer of JSON, with its length.
+pub(crate) fn answer_of(status: &str, body: &str) -> String {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json");
+    format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
 /// What the server does with those who want a websocket.
@@ -66,6 +108,8 @@ pub(crate) struct Item {
     pub(crate) status: &'static str,
     /// What the batch put into the graph.
     pub(crate) value: Value,
+    /// The item whose workflow called this one.
+    pub(crate) parent: Option<i64>,
     /// The server cannot read it any more.
     pub(crate) poisoned: bool,
 }
@@ -81,6 +125,8 @@ pub(crate) struct World {
     pub(crate) on_socket: OnSocket,
     /// What to do with requests whose method and path have this text in them.
     pub(crate) on_path: Vec<(&'static str, OnPath)>,
+    /// What becomes of answers on their way.
+    pub(crate) tamper: Option<Tamper>,
     /// Lines of the requests that came, without enqueues.
     pub(crate) requests: Vec<String>,
     /// Most items that may wait.
@@ -89,6 +135,12 @@ pub(crate) struct World {
     pub(crate) clock: [&'static str; 2],
     /// Websockets that were asked for.
     pub(crate) sockets: usize,
+    /// How often all ids of the queue were asked for.
+    pub(crate) listings: usize,
+    /// Items whose summaries were asked for.
+    pub(crate) summaries: usize,
+    /// Whether it counts the items of a batch.
+    pub(crate) counts: bool,
 }
 
 pub(crate) struct FakeInvokeAi {
@@ -107,10 +159,14 @@ impl FakeInvokeAi {
             on_enqueue: VecDeque::new(),
             on_socket: OnSocket::Welcome,
             on_path: Vec::new(),
+            tamper: None,
             requests: Vec::new(),
             room: 10_000,
             clock: ["2026-11-22 17:01:40.305", "2026-11-22 17:01:41.574"],
             sockets: 0,
+            listings: 0,
+            summaries: 0,
+            counts: true,
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -189,31 +245,38 @@ impl Drop for FakeInvokeAi {
 }
 
 impl World {
-    /// Takes a batch as far as there is room, and gives the ids of its new items.
-    fn accept(&mut self, body: &Value) -> (Vec<i64>, usize) {
+    /// What the items of a batch are to be given, and the id of the batch.
+    fn values(body: &Value) -> (Vec<Value>, String) {
         let batch = &body["batch"];
         let runs = batch["runs"].as_u64().unwrap() as usize;
         // One swept field is all that tests use.
         let values = batch["data"].pointer("/0/0/items").and_then(Value::as_array).cloned();
         let values = values.unwrap_or_else(|| vec![Value::Null]);
-        let values = vec![values; runs].concat();
+        (vec![values; runs].concat(), batch["batch_id"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) fn add(&mut self, batch_id: &str, value: Value) -> i64 {
+        self.last_id += 1;
+        let item = Item { batch_id: batch_id.to_owned(), status: "pending", value, parent: None, poisoned: false };
+        self.items.insert(self.last_id, item);
+        self.last_id
+    }
+
+    /// Takes a batch as far as there is room, and gives the ids of its new items.
+    fn accept(&mut self, body: &Value) -> (Vec<i64>, usize) {
+        let (values, batch_id) = Self::values(body);
         let waiting = self.items.values().filter(|item| item.status == "pending").count();
-        let batch_id = batch["batch_id"].as_str().unwrap().to_owned();
-        let mut ids = Vec::new();
-        for value in values.iter().take(self.room.saturating_sub(waiting)) {
-            self.last_id += 1;
-            let item = Item { batch_id: batch_id.clone(), status: "pending", value: value.clone(), poisoned: false };
-            self.items.insert(self.last_id, item);
-            ids.push(self.last_id);
-        }
+        let room = self.room.saturating_sub(waiting);
+        let ids = values.iter().take(room).map(|value| self.add(&batch_id, value.clone())).collect();
         (ids, values.len())
     }
 
     fn record(&self, item_id: i64) -> Value {
-        let Item { batch_id, status, .. } = &self.items[&item_id];
+        let Item { batch_id, status, parent, .. } = &self.items[&item_id];
         let [started, ended] = self.clock;
         json!({"item_id": item_id, "batch_id": batch_id, "status": status, "queue_id": "default", "session_id": "s",
-            "created_at": started, "started_at": started, "completed_at": ended, "session": {}})
+            "created_at": started, "started_at": started, "completed_at": ended, "session": {},
+            "parent_item_id": parent})
     }
 
     /// Status line and body of the answer to anything but an enqueue.
@@ -222,12 +285,25 @@ impl World {
         let Some(path) = path.strip_prefix("/api/v1/queue/default/") else { return missing };
         let parts: Vec<&str> = path.split(['/', '?']).collect();
         let answer = match (method, &parts[..]) {
+            ("GET", ["b", batch_id, "status"]) if self.counts => {
+                let count = |status: Option<&str>| {
+                    let fits = |item: &&Item| item.batch_id == *batch_id && status.is_none_or(|is| item.status == is);
+                    self.items.values().filter(fits).count()
+                };
+                let mut answer = json!({"queue_id": "default", "batch_id": batch_id, "total": count(None)});
+                for status in ["pending", "in_progress", "waiting", "completed", "failed", "canceled"] {
+                    answer[status] = count(Some(status)).into();
+                }
+                answer
+            }
             ("GET", ["item_ids", ..]) => {
+                self.listings += 1;
                 let ids: Vec<_> = self.items.keys().rev().collect();
                 json!({"item_ids": ids, "total_count": ids.len()})
             }
             ("POST", ["item_summaries_by_ids"]) => {
                 let ids = body["item_ids"].as_array().unwrap().iter().filter_map(Value::as_i64);
+                self.summaries += ids.clone().count();
                 let readable = |id: &i64| self.items.get(id).is_some_and(|item| !item.poisoned);
                 ids.filter(readable).map(|id| self.record(id)).collect()
             }
@@ -336,6 +412,32 @@ async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()
                     accept();
                     (status, json!({"detail": "gateway"}))
                 }
+                OnEnqueue::AcceptBehindPage(status) => {
+                    accept();
+                    let page = format!(
+                        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
+                    );
+                    return stream.write_all(page.as_bytes()).await;
+                }
+                OnEnqueue::AcceptPiecemeal(pause) => {
+                    stream.set_zero_linger()?;
+                    drop(stream);
+                    let (values, batch_id) = World::values(&body);
+                    for value in values {
+                        tokio::time::sleep(pause).await;
+                        world.lock().unwrap().add(&batch_id, value);
+                    }
+                    return Ok(());
+                }
+                OnEnqueue::AcceptNaming(few) => {
+                    let (ids, requested) = accept();
+                    let named: Vec<_> = ids.iter().rev().take(few).collect();
+                    ("200 OK", json!({"enqueued": ids.len(), "requested": requested, "item_ids": named}))
+                }
+                OnEnqueue::AcceptSaying(answer) => ("200 OK", answer(&accept().0)),
+                OnEnqueue::Pretend(enqueued) => {
+                    ("200 OK", json!({"enqueued": enqueued, "requested": enqueued, "item_ids": []}))
+                }
                 OnEnqueue::Lose => return stream.set_zero_linger(),
                 OnEnqueue::Refuse(status) => (status, json!({"detail": "refused"})),
             }
@@ -354,20 +456,28 @@ async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()
                 Some(OnPath::Silence) => return std::future::pending().await,
                 Some(OnPath::Drip) => {
                     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
-                    stream.write_all(head.as_bytes()).await?;
-                    loop {
-                        stream.write_all(b" ").await?;
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
+                    return drip(&mut stream, head).await;
                 }
             }
         };
-        let answer = answer.to_string();
-        let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json");
-        let length = answer.len();
-        stream.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{answer}").as_bytes()).await?;
+        let tamper = world.lock().unwrap().tamper.clone();
+        let wire = tamper.and_then(|tamper| (tamper.0)(&format!("{method} {path}"), status, &answer));
+        match wire.unwrap_or_else(|| Wire::Bytes(answer_of(status, &answer.to_string()))) {
+            Wire::Bytes(bytes) => stream.write_all(bytes.as_bytes()).await?,
+            Wire::Drip(bytes) => drip(&mut stream, &bytes).await?,
+            Wire::Reset => return stream.set_zero_linger(),
+            Wire::Silence => return std::future::pending().await,
+        }
     }
     Ok(())
+}
+
+async fn drip(stream: &mut TcpStream, beginning: &str) -> std::io::Result<()> {
+    stream.write_all(beginning.as_bytes()).await?;
+    loop {
+        stream.write_all(b" ").await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Reads one request: method, path and JSON body.

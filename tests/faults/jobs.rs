@@ -7,23 +7,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fake_invokeai::{FakeInvokeAi, OnEnqueue, OnSocket};
+use fake_invokeai::{FakeInvokeAi, OnSocket};
 use futures::{StreamExt as _, TryStreamExt as _};
-use invokeai_client::{
-    Client, Error, Job, Submission, Sweep, TransportOptions, WhenFull,
-    events::EventsOptions,
-    queue::ItemStatus,
-    schema::NodeCatalogue,
-    workflow::{Workflow, WorkflowDefinition},
-};
+use invokeai_client::{Client, Error, Job, Submission, TransportOptions, events::EventsOptions, queue::ItemStatus};
 use serde_json::json;
 use socket_server::within;
 
-use crate::common::{fake_invokeai, socket_server, workflows};
+use crate::{
+    common::{fake_invokeai, socket_server},
+    workflow,
+};
 
 const SOON: Duration = Duration::from_millis(10);
 
-fn client(server: &FakeInvokeAi) -> Client {
+pub(crate) fn client(server: &FakeInvokeAi) -> Client {
     let mut transport = TransportOptions::default();
     transport.retry_pause = SOON;
     transport.lost_answer_patience = Duration::from_millis(1500);
@@ -33,11 +30,7 @@ fn client(server: &FakeInvokeAi) -> Client {
     Client::builder(&server.url).transport(transport).events(events).build().unwrap()
 }
 
-fn workflow() -> Workflow {
-    Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalogue::embedded())
-}
-
-async fn submit(server: &FakeInvokeAi) -> Result<Submission, Error> {
+pub(crate) async fn submit(server: &FakeInvokeAi) -> Result<Submission, Error> {
     within("a submission", async { workflow().submit(&client(server)).await }).await
 }
 
@@ -49,7 +42,7 @@ async fn running(server: &FakeInvokeAi) -> Job {
     job
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     within(what, async {
         while !holds() {
             tokio::time::sleep(SOON).await;
@@ -59,60 +52,11 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// Waits, and fails the test if the end is seen by the slow safety net only.
-async fn wait(job: &Job) -> Result<(), Error> {
+pub(crate) async fn wait(job: &Job) -> Result<(), Error> {
     let began = Instant::now();
     let end = within("the end", async { job.wait().await }).await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     end.map(|_| ())
-}
-
-#[tokio::test]
-async fn an_enqueue_whose_answer_is_lost_is_found_and_not_sent_again() {
-    for behaviour in [
-        OnEnqueue::AcceptUnheard(Duration::ZERO),
-        OnEnqueue::AcceptUnheard(Duration::from_millis(700)),
-        OnEnqueue::AcceptBehindGateway("502 Bad Gateway"),
-        OnEnqueue::AcceptBehindGateway("504 Gateway Timeout"),
-    ] {
-        let server = FakeInvokeAi::start().await;
-        // Another batch, which must not be taken for it.
-        submit(&server).await.unwrap();
-        server.world().on_enqueue.push_back(behaviour.clone());
-        let submission = submit(&server).await.unwrap();
-        assert_eq!((submission.item_ids(), submission.requested()), (vec![42], 1), "{behaviour:?}");
-        assert_eq!(server.world().enqueues, 2, "{behaviour:?}");
-        assert_eq!(server.world().items.len(), 2, "{behaviour:?}");
-        server.change(42, "completed");
-        wait(&submission.job().unwrap()).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn an_enqueue_that_never_turns_up_says_that_it_may_have_been_sent() {
-    let server = FakeInvokeAi::start().await;
-    server.world().on_enqueue.push_back(OnEnqueue::Lose);
-    let error = submit(&server).await.unwrap_err();
-    assert!(error.may_have_been_sent() && matches!(error, Error::Interrupted { .. }), "{error:?}");
-    assert_eq!(server.world().enqueues, 1);
-
-    // The same if the server cannot even be asked.
-    let mut server = FakeInvokeAi::start().await;
-    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_secs(60)));
-    let client = client(&server);
-    let submitting = tokio::spawn(async move { workflow().submit(&client).await });
-    until("the request", || server.world().enqueues == 1).await;
-    server.stop().await;
-    let error = within("an answer", submitting).await.unwrap().unwrap_err();
-    assert!(error.may_have_been_sent(), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_server_that_cannot_be_reached_got_nothing() {
-    let mut server = FakeInvokeAi::start().await;
-    server.stop().await;
-    let error = submit(&server).await.unwrap_err();
-    assert!(matches!(error, Error::Connect { .. }) && !error.may_have_been_sent(), "{error:?}");
-    assert_eq!(server.world().enqueues, 0);
 }
 
 #[tokio::test]
@@ -244,85 +188,6 @@ async fn clocks_do_not_matter() {
         let elapsed = job.item().await.unwrap().elapsed();
         assert_eq!(elapsed, (clock[0] < "1971").then_some(Duration::from_secs(1)), "{clock:?}");
     }
-}
-
-#[tokio::test]
-async fn a_full_queue_fails_keeps_or_feeds() {
-    let workflow = workflow();
-    let sweep = || Sweep::new().product(&workflow, "first a", 0..7).unwrap();
-    let submit = async |server: &FakeInvokeAi, mode| {
-        let client = client(server);
-        within("a submission", async { workflow.submit(&client).sweep(sweep()).when_full(mode).await }).await
-    };
-    let values = |server: &FakeInvokeAi| {
-        let world = server.world();
-        world.items.values().map(|item| item.value.as_i64().unwrap()).collect::<Vec<_>>()
-    };
-
-    let server = FakeInvokeAi::start().await;
-    server.world().room = 2;
-    let error = submit(&server, WhenFull::Fail).await.unwrap_err();
-    assert!(matches!(error, Error::QueueFull { enqueued: 2, requested: 7, .. }), "{error:?}");
-    assert!(server.world().items.values().all(|item| item.status == "canceled"));
-
-    let server = FakeInvokeAi::start().await;
-    server.world().room = 2;
-    let kept = submit(&server, WhenFull::Keep).await.unwrap();
-    assert_eq!((kept.enqueued(), kept.requested(), values(&server)), (2, 7, vec![0, 1]));
-    kept.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
-    assert_eq!(within("all", kept.wait_all().into_future()).await.unwrap().len(), 2);
-
-    // Fed, with an answer lost on the way, and often no room.
-    let server = FakeInvokeAi::start().await;
-    server.world().room = 2;
-    let fed = submit(&server, WhenFull::Feed).await.unwrap();
-    until("an attempt without room", || server.world().enqueues > 1).await;
-    fed.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
-    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::ZERO));
-    let working = async {
-        while server.world().items.len() < 7 || server.world().items.values().any(|item| item.status == "pending") {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let next = server.world().items.iter().find(|(_, item)| item.status == "pending").map(|(id, _)| *id);
-            next.into_iter().for_each(|id| server.change(id, "completed"));
-        }
-    };
-    let (finished, ()) = within("all", async { tokio::join!(fed.wait_all().into_future(), working) }).await;
-    assert_eq!(finished.unwrap().len(), 7);
-    assert_eq!(values(&server), Vec::from_iter(0..7), "each once, in order");
-    assert_eq!((fed.enqueued(), fed.requested()), (7, 7));
-}
-
-#[tokio::test]
-async fn a_rest_that_may_have_been_sent_is_not_sent_again() {
-    let server = FakeInvokeAi::start().await;
-    server.world().room = 2;
-    let (client, workflow) = (client(&server), workflow());
-    let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
-    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
-    server.world().on_enqueue.push_back(OnEnqueue::Lose);
-    submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
-    let error = within("the end", submission.wait_all().into_future()).await.unwrap_err();
-    assert!(error.may_have_been_sent(), "{error:?}");
-    let enqueues = server.world().enqueues;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(server.world().enqueues, enqueues);
-}
-
-#[tokio::test]
-async fn what_is_on_its_way_while_all_is_canceled_is_canceled_too() {
-    let server = FakeInvokeAi::start().await;
-    server.world().room = 2;
-    let (client, workflow) = (client(&server), workflow());
-    let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
-    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
-    server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_millis(400)));
-    submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
-    until("a piece is on its way", || server.world().on_enqueue.is_empty()).await;
-    within("the cancellation", submission.cancel()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1000)).await;
-    assert_eq!(server.world().items.len(), 4, "the piece arrived");
-    let waiting = server.world().items.values().filter(|item| item.status == "pending").count();
-    assert_eq!(waiting, 0, "and does not run");
 }
 
 #[tokio::test]

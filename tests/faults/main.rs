@@ -10,6 +10,7 @@ mod common {
     pub(crate) mod dropped;
     pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
+    pub(crate) mod mutation;
     pub(crate) mod places;
     pub(crate) mod raw_server;
     pub(crate) mod skip;
@@ -21,9 +22,11 @@ mod boards;
 mod cancelled;
 mod cleanup;
 mod disk;
+mod enqueues;
 mod floods;
 #[cfg(target_os = "linux")]
 mod frames;
+mod hostile;
 mod incoming;
 mod jobs;
 mod ledger;

@@ -247,6 +247,8 @@ async fn a_clean_up_that_cannot_reach_the_server_forgets_nothing() {
         answer("429 Oh"),
         answer("500 Oh"),
         answer("503 Oh"),
+        // A proxy whose server is being replaced.
+        Act::Answer(whole("404 Oh", "text/html", "\n<html>404 page not found</html>")),
         Act::Reset,
         Act::Stall(String::new()),
         Act::Endless("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n".into()),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::TryStreamExt as _;
-use invokeai_client::{Client, Detail, Error, TransportOptions, api::types};
+use invokeai_client::{Client, Detail, Error, TransportOptions, Upload, api::types};
 use raw_server::{Act, RawServer, whole};
 use serde_json::json;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
@@ -131,6 +131,59 @@ async fn a_slow_answer_that_moves_has_all_the_time_it_needs() {
     let bytes = file.into_inner().into_inner().try_collect::<Vec<_>>().await.unwrap().concat();
     assert_eq!(bytes.len(), 12);
     assert!(began.elapsed() > options().read_timeout, "longer in all than any single silence may be");
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_ends_in_time() {
+    let statuses = ["200 OK", "422 Unprocessable Entity", "404 Not Found", "503 Service Unavailable"];
+    let kinds = ["application/json", "image/png", "text/html"];
+    let lengths = ["content-length: 100000", "transfer-encoding: chunked"];
+    let cases = statuses.into_iter().flat_map(|status| kinds.map(|kind| lengths.map(|length| (status, kind, length))));
+    futures::future::join_all(cases.flatten().map(|(status, kind, length)| async move {
+        let mut options = options();
+        options.retries = 0;
+        options.answer_timeout = Duration::from_millis(500);
+        options.slowest_download = 100;
+        // Never silent for as long as a tenth of what silence may last. If chunked, a size without an end.
+        let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\n{length}\r\n\r\n");
+        let server = RawServer::start(vec![Act::Drip(head, Duration::from_millis(20))]).await;
+        let client = Client::builder(&server.url).token("top-secret-token").transport(options).build().unwrap();
+        let what = format!("{status}, {kind}, {length}");
+        let ends = async {
+            let read = client.server_version().await.map(drop);
+            let write = client.board("b").delete().await.map(drop);
+            let upload = client.images().upload(Upload::bytes("x.png", &b"x"[..])).await.map(drop);
+            let download = client.image("x.png").download().bytes().await.map(drop);
+            [read, write, upload, download]
+        };
+        let ends = tokio::time::timeout(Duration::from_secs(20), ends).await;
+        let ends = ends.unwrap_or_else(|_| panic!("{what}: no end")).map(|end| no_secrets(end.unwrap_err()));
+        let [_, write, upload, _] = &ends;
+        let may_have_been_sent = status.starts_with("200") || status.starts_with("503");
+        assert_eq!(write.may_have_been_sent(), may_have_been_sent, "{what}: {write:?}");
+        assert_eq!(client.assets().unfinished_uploads.len(), usize::from(may_have_been_sent), "{what}: {upload:?}");
+        let writes = server.requests().iter().filter(|line| !line.starts_with("GET")).count();
+        assert_eq!(writes, 2, "{what}: {:?}", server.requests());
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_download_that_is_too_slow_says_so() {
+    let mut options = options();
+    options.slowest_download = 100;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 100000\r\n\r\n";
+    let server = RawServer::start(vec![Act::Drip(head.into(), Duration::from_millis(20))]).await;
+    let client = |options| Client::builder(&server.url).transport(options).build().unwrap();
+    let error = no_secrets(client(options.clone()).image("a.png").download().bytes().await.unwrap_err());
+    let said = error.to_string();
+    assert!(said.starts_with("no answer in time while waiting for the answer to get_image_full: "), "{said}");
+    assert!(said.ends_with(" bytes came where 100 should (limit 0.3 s)"), "{said}");
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    // Who wants to wait may.
+    options.slowest_download = 1;
+    let download = client(options).image("a.png").download();
+    assert!(tokio::time::timeout(Duration::from_millis(1500), download.bytes()).await.is_err());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! No token, password or key in anything that a program may print: every public type that holds a client, errors with
 //! their causes, traces at the finest level, files that are kept, and the command line.
 
-#[path = "common/raw_server.rs"]
+#[cfg(feature = "events")]
+mod logs;
+#[path = "../common/raw_server.rs"]
 #[allow(dead_code)]
 mod raw_server;
 
@@ -140,7 +142,7 @@ async fn show_everything(client: &Client) -> BTreeSet<String> {
 /// not async and give a structure of this crate, and methods of what they give.
 fn reachable() -> BTreeSet<String> {
     // The blocking types print what they are made of, and the embedded server has no secrets of others.
-    let listing: String = include_str!("fixtures/public-api.txt")
+    let listing: String = include_str!("../fixtures/public-api.txt")
         .lines()
         .filter(|line| !line.starts_with("blocking::") && !line.starts_with("testing::"))
         .map(|line| format!("{line}\n"))
