@@ -164,6 +164,21 @@ where
     outcome
 }
 
+/// Calls once for each name, where the server takes no lists, and goes on after failures.
+pub(crate) async fn one_by_one<F: Future<Output = Result<Answer>>>(
+    names: impl IntoIterator<Item = impl Into<String>>,
+    call: impl Fn(String) -> F,
+) -> BatchOutcome {
+    let mut outcome = BatchOutcome::default();
+    for name in distinct(names) {
+        match call(name.clone()).await {
+            Ok(answer) => outcome.add(std::slice::from_ref(&name), answer),
+            Err(error) => outcome.fail([name], Some(&error)),
+        }
+    }
+    outcome
+}
+
 /// Parts of a list of names that one call may carry.
 pub(crate) fn chunks(names: &[String]) -> impl Iterator<Item = &[String]> {
     names.chunks(NAMES_AT_ONCE)

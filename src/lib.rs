@@ -52,6 +52,9 @@ pub mod videos;
 mod weight;
 pub mod workflow;
 
+/// What reads this crate's streams (`futures::StreamExt`), so that a program needs no dependency of its own for that.
+pub use futures;
+
 pub use batch::{BatchFailure, BatchOutcome};
 pub use client::{Client, ClientBuilder};
 pub use error::{BodyFault, Detail, Error, FieldProblem, Refusal, Result};

@@ -20,7 +20,7 @@ use crate::{
     download::{Download, Source},
     error::Result,
     open_enum::open_enum,
-    page::{RawList, elements, found},
+    page::{found, whole_list},
 };
 
 open_enum! {
@@ -97,6 +97,8 @@ impl StylePresetData {
     }
 }
 
+crate::workflow::field::settable! { StylePreset: "style_preset_id" = id }
+
 /// All style presets of a server, from [`Client::style_presets`].
 #[derive(Debug, Clone)]
 pub struct StylePresets {
@@ -122,15 +124,15 @@ impl Client {
     }
 }
 
+whole_list! {
+    /// A list of style presets under construction, from [`StylePresets::list`].
+    ListStylePresets => StylePreset, list_style_presets
+}
+
 impl StylePresets {
-    /// All of them. One that cannot be read is an error in its place.
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn list(&self) -> Result<Vec<Result<StylePreset>>> {
-        let api = self.client.api();
-        let presets: RawList = api.list_style_presets().send_as().await?;
-        elements("list_style_presets", "presets", presets)
+    /// Lists style presets: `.await` gives all in one page, [`ListStylePresets::stream`] one by one.
+    pub fn list(&self) -> ListStylePresets {
+        ListStylePresets::new(&self.client)
     }
 
     /// Makes one, with an image if there is one.

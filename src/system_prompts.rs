@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     Client, Timestamp,
     error::Result,
-    page::{RawList, elements, found},
+    page::{found, whole_list},
 };
 
 /// A system prompt, as `GET /api/v1/system_prompts/i/{id}` describes it.
@@ -38,6 +38,8 @@ pub struct SystemPrompt {
     /// When it changed last.
     pub updated_at: Option<Timestamp>,
 }
+
+crate::workflow::field::settable! { SystemPrompt: "system_prompt_id" = id }
 
 /// All system prompts of a server, from [`Client::system_prompts`].
 #[derive(Debug, Clone)]
@@ -64,15 +66,15 @@ impl Client {
     }
 }
 
+whole_list! {
+    /// A list of system prompts under construction, from [`SystemPrompts::list`].
+    ListSystemPrompts => SystemPrompt, list_system_prompts
+}
+
 impl SystemPrompts {
-    /// All of them. One that cannot be read is an error in its place.
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn list(&self) -> Result<Vec<Result<SystemPrompt>>> {
-        let api = self.client.api();
-        let prompts: RawList = api.list_system_prompts().send_as().await?;
-        elements("list_system_prompts", "prompts", prompts)
+    /// Lists system prompts: `.await` gives all in one page, [`ListSystemPrompts::stream`] one by one.
+    pub fn list(&self) -> ListSystemPrompts {
+        ListSystemPrompts::new(&self.client)
     }
 
     /// Makes one. Neither name nor content may be empty.

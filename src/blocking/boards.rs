@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    DownloadMany, ListImages, UploadImage, ZipDownload,
+    DownloadMany, ListImages, ListVideos, UploadImage, UploadVideo, ZipDownload,
     iter::Iter,
     mirror::{Mirror as _, mirror},
 };
@@ -54,7 +54,7 @@ mirror! {
     /// Deletes the board. Its images and videos stay, on no board.
     call fn delete(&self) -> Result<DeletedBoard>;
     /// Deletes the board with every image and video on it.
-    call fn delete_with_images(&self) -> Result<DeletedBoard>;
+    call fn delete_with_contents(&self) -> Result<DeletedBoard>;
     /// Names of all its images, intermediate ones included, in no order (`GET
     /// /api/v1/boards/{board_id}/image_names`).
     call fn image_names(&self) -> Result<Vec<String>>;
@@ -63,17 +63,26 @@ mirror! {
     /// Lists its images, as [`Images::list`](super::Images::list) does. An unknown board gives an empty
     /// list.
     open fn images(&self) -> ListImages;
+    /// Lists its videos, as [`Videos::list`](super::Videos::list) does. An unknown board gives an empty list.
+    open fn videos(&self) -> ListVideos;
     /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does
     /// not have are in [`BatchOutcome::skipped`].
     call fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
     /// Takes images off it, if they are on it: an image on another board is left alone, and is in
     /// [`BatchOutcome::skipped`]. Goes on after failures.
     call fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome>;
-    /// Uploads a file onto it, as [`Images::upload`](super::Images::upload) does.
+    /// Puts videos onto it, one by one: the server has no call for many. Those on another board are moved. Goes on
+    /// after failures.
+    call fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Takes videos off it, if they are on it, as [`remove`](Self::remove) does with images.
+    call fn remove_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome>;
+    /// Uploads an image onto it, as [`Images::upload`](super::Images::upload) does.
     open fn upload(&self, file: impl Into<Upload>) -> UploadImage;
-    /// Downloads all its images that are not intermediate into a directory; what is there already stays.
+    /// Uploads a video onto it, as [`Videos::upload`](super::Videos::upload) does.
+    open fn upload_video(&self, file: impl Into<Upload>) -> UploadVideo;
+    /// Downloads all its images and videos that are not intermediate into a directory; what is there already stays.
     open fn download_all(&self, directory: impl Into<PathBuf>) -> DownloadMany;
-    /// Downloads all its images as one zip file that the server makes.
+    /// Downloads all its images as one zip file that the server makes. Its videos are not in it.
     open fn zip(&self) -> ZipDownload;
 }
 
@@ -83,15 +92,18 @@ mirror! {
     #[must_use = "nothing is sent before `call`"]
     pub struct ListBoards = boards::ListBoards;
 
-    /// Sets by what to order, and which way. Newest first without.
-    set fn order_by(self, order: BoardOrder, direction: Direction) -> Self;
-    /// Whether archived boards are in it. They are not without.
+    /// Sets what to order by. Default: when they were created.
+    set fn order_by(self, order: BoardOrder) -> Self;
+    /// Sets which way to order. Default: newest first.
+    set fn direction(self, direction: Direction) -> Self;
+    /// Whether to include archived boards. Off by default.
     set fn include_archived(self, archived: bool) -> Self;
-    /// Leaves out so many boards at the beginning.
+    /// Skips this many entries at the beginning.
     set fn offset(self, offset: u64) -> Self;
-    /// Sets how many boards a page has at most. 100 without.
+    /// Sets how many entries a page has at most. Default: 100.
     set fn limit(self, limit: u64) -> Self;
-    /// All boards from the offset on, fetched page by page as the iterator is read.
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
     iter fn stream(self) -> Iter<Result<Board>>;
     /// Carries it out.
     finish fn call(self) -> Result<Page<Board>>;

@@ -108,18 +108,19 @@ mirror! {
     set fn origin(self, origin: ImageOrigin) -> Self;
     /// Only images whose metadata, or date, have this text in them.
     set fn search(self, text: impl Into<String>) -> Self;
-    /// Sets the order by age. Newest first without.
+    /// Sets which way to order, by age. Default: newest first.
     set fn direction(self, direction: Direction) -> Self;
-    /// Whether starred images come before all others, as in the gallery. They do not without.
+    /// Whether starred images come before all others, as in the gallery. Off by default.
     set fn starred_first(self, starred_first: bool) -> Self;
-    /// Leaves out so many images at the beginning.
-    set fn offset(self, offset: u64) -> Self;
-    /// Sets how many images a page has, 0 to 1000. 100 without.
-    set fn limit(self, limit: u64) -> Self;
-    /// All images from the offset on, fetched page by page as the iterator is read.
-    iter fn stream(self) -> Iter<Result<Image>>;
     /// Names of all images of the list in one call; offset and limit do not count.
     call fn names(self) -> Result<ImageNames>;
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. At most 1000. Default: 100.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
+    iter fn stream(self) -> Iter<Result<Image>>;
     /// Carries it out.
     finish fn call(self) -> Result<Page<Image>>;
 }

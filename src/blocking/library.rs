@@ -94,13 +94,16 @@ mirror! {
     set fn public(self, public: bool) -> Self;
     /// Only workflows that others can call, or cannot. Since 6.14.
     set fn callable(self, callable: bool) -> Self;
-    /// Sets by what to order, and which way.
-    set fn order_by(self, order: WorkflowOrder, direction: Direction) -> Self;
-    /// Sets which page to get, from 0.
-    set fn page(self, page: u64) -> Self;
-    /// Sets how many workflows a page has; 0 for all. 100 without.
+    /// Sets what to order by. Default: their names.
+    set fn order_by(self, order: WorkflowOrder) -> Self;
+    /// Sets which way to order. Default: ascending.
+    set fn direction(self, direction: Direction) -> Self;
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. 0 stands for all. Default: 100.
     set fn limit(self, limit: u64) -> Self;
-    /// All workflows, fetched page by page as the iterator is read.
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
     iter fn stream(self) -> Iter<Result<SavedWorkflow>>;
     /// Carries it out.
     finish fn call(self) -> Result<Page<SavedWorkflow>>;

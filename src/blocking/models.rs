@@ -30,7 +30,7 @@ mirror! {
     call fn install_jobs(&self) -> Result<Vec<Result<InstallJob>>>;
     /// Forgets **all** ended installations, whoever started them.
     call fn prune_install_jobs(&self) -> Result<()>;
-    /// Lists models; `call` gives all in one page.
+    /// Lists models: `call` gives all in one page, [`ListModels::stream`] one by one.
     open fn list(&self) -> ListModels;
     /// Every model whose record can be read. Others are left out, with a warning in the log; use
     /// [`list`](Self::list) to have them as errors.
@@ -116,8 +116,17 @@ mirror! {
     set fn name(self, name: impl Into<String>) -> Self;
     /// Only models of this file format, for example `diffusers`.
     set fn format(self, format: impl Into<String>) -> Self;
-    /// Sets by what to order, and which way. Since 6.13.
-    set fn order_by(self, order: ModelOrder, direction: Direction) -> Self;
+    /// Sets what to order by. Since 6.13.
+    set fn order_by(self, order: ModelOrder) -> Self;
+    /// Sets which way to order. Default: ascending. Since 6.13.
+    set fn direction(self, direction: Direction) -> Self;
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. Default: all.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
+    iter fn stream(self) -> Iter<Result<ModelRecord>>;
     /// Carries it out.
     finish fn call(self) -> Result<Page<ModelRecord>>;
 }

@@ -1,10 +1,13 @@
 //! Outputs.
 
+use serde_json::Value;
+
 use super::mirror::{Mirror as _, mirror};
 use crate::{
     download::DownloadReport,
     error::Result,
     outputs::{self, NodeOutput, OutputFile},
+    queue::FieldValue,
 };
 
 mirror! {
@@ -27,6 +30,10 @@ mirror! {
 
     /// The queue item.
     get fn item_id(&self) -> i64;
+    /// Values that the batch put into this item: the row of the sweep that it is. Empty if nothing was varied.
+    get fn field_values(&self) -> &[FieldValue];
+    /// The value that the batch put into a field of a node; `None` if the field was not varied.
+    get fn field_value(&self, node_id: &str, field: &str) -> Option<&Value>;
     /// What each execution of a node gave. Nodes that did not run, such as the branch that an `if` left out, have
     /// none.
     get fn nodes(&self) -> &[NodeOutput];

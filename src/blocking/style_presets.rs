@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use super::{
     Download,
+    iter::Iter,
     mirror::{Mirror as _, mirror},
 };
 use crate::{
-    Upload,
+    Page, Upload,
     error::Result,
     style_presets::{self, StylePreset, StylePresetData},
 };
@@ -17,8 +18,8 @@ mirror! {
     #[derive(Clone)]
     pub struct StylePresets = style_presets::StylePresets;
 
-    /// All of them. One that cannot be read is an error in its place.
-    call fn list(&self) -> Result<Vec<Result<StylePreset>>>;
+    /// Lists style presets: `call` gives all in one page, [`ListStylePresets::stream`] one by one.
+    open fn list(&self) -> ListStylePresets;
     /// Makes one, with an image if there is one.
     call fn create(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset>;
     /// Makes those of a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
@@ -44,4 +45,21 @@ mirror! {
     open fn image(&self) -> Download;
     /// Deletes it.
     call fn delete(&self) -> Result<()>;
+}
+
+mirror! {
+    /// A list of style presets under construction, from [`StylePresets::list`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListStylePresets = style_presets::ListStylePresets;
+
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. Default: all.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
+    iter fn stream(self) -> Iter<Result<StylePreset>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<StylePreset>>;
 }

@@ -15,6 +15,7 @@ use crate::{
     OutputBoard, Sweep, Ticket, WhenFull,
     error::{Error, Result},
     events::Event,
+    progress::SubmissionProgress,
     queue::BatchStatus,
     submission,
     workflow::Workflow,
@@ -91,6 +92,8 @@ mirror! {
     get fn feed_error(&self) -> Option<Error>;
     /// All jobs enqueued so far, in the order in which they run.
     open fn jobs(&self) -> Vec<Job>;
+    /// How far all items are, as far as is known now.
+    get fn progress(&self) -> SubmissionProgress;
     /// The one job of a submission of one item.
     open fn job(&self) -> Result<Job>;
     /// The server's events about this batch, from now on.
@@ -121,6 +124,11 @@ mirror! {
     /// Gives up on an item that could not be read for this long, because the server is out of reach or cannot read it
     /// itself; likewise on items that could not be enqueued for this long. Default: 60 s.
     set fn unreachable_limit(self, limit: Duration) -> Self;
+    /// Also reads the items this often. Without it, twice a second while no events arrive, and every 15 s while they do.
+    set fn poll_interval(self, interval: Duration) -> Self;
+    /// Calls back with each change of progress, of all items together. Changes that follow each other quickly may be
+    /// reported as one; the last one, before the wait ends, never is left out.
+    set fn on_progress(self, call: impl FnMut(&SubmissionProgress) + Send + 'a) -> Self;
     /// Carries it out.
     finish_open fn call(self) -> Result<Vec<Finished>>;
 }

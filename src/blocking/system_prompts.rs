@@ -1,7 +1,11 @@
 //! System prompts.
 
-use super::mirror::mirror;
+use super::{
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
 use crate::{
+    Page,
     error::Result,
     system_prompts::{self, SystemPrompt},
 };
@@ -11,8 +15,8 @@ mirror! {
     #[derive(Clone)]
     pub struct SystemPrompts = system_prompts::SystemPrompts;
 
-    /// All of them. One that cannot be read is an error in its place.
-    call fn list(&self) -> Result<Vec<Result<SystemPrompt>>>;
+    /// Lists system prompts: `call` gives all in one page, [`ListSystemPrompts::stream`] one by one.
+    open fn list(&self) -> ListSystemPrompts;
     /// Makes one. Neither name nor content may be empty.
     call fn create(&self, name: &str, content: &str) -> Result<SystemPrompt>;
 }
@@ -36,4 +40,21 @@ mirror! {
     call fn share(&self, is_public: bool) -> Result<SystemPrompt>;
     /// Deletes it.
     call fn delete(&self) -> Result<()>;
+}
+
+mirror! {
+    /// A list of system prompts under construction, from [`SystemPrompts::list`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListSystemPrompts = system_prompts::ListSystemPrompts;
+
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. Default: all.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
+    iter fn stream(self) -> Iter<Result<SystemPrompt>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<SystemPrompt>>;
 }

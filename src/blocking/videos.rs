@@ -12,8 +12,8 @@ use super::{
 use crate::{
     BatchOutcome, Direction, Page, Upload,
     error::Result,
-    images::{Embedded, ImageCategory},
-    videos::{self, Video},
+    images::{Embedded, ImageCategory, ImageOrigin},
+    videos::{self, Video, VideoNames},
 };
 
 mirror! {
@@ -31,6 +31,14 @@ mirror! {
     call fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
     /// Takes the stars off videos. Goes on after failures.
     call fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Descriptions of these videos, asked for one by one: the server has no call for many. Those that it does not have
+    /// are left out; one that cannot be read is an error in its place.
+    call fn get_many(&self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Result<Video>>>;
+    /// Takes videos off whatever boards they are on, one by one: the server has no call for many. Goes on after
+    /// failures. Videos on no board count as done.
+    call fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// Deletes **all** videos that are on no board.
+    call fn delete_uncategorized(&self) -> Result<BatchOutcome>;
     /// Downloads these videos into a directory; what is there already stays.
     open fn download(
         &self,
@@ -84,15 +92,22 @@ mirror! {
     set fn intermediate(self, is_intermediate: bool) -> Self;
     /// Only videos on this board; `none` for those on no board.
     set fn board(self, board_id: impl Into<String>) -> Self;
+    /// Only videos that come from there.
+    set fn origin(self, origin: ImageOrigin) -> Self;
     /// Only videos whose metadata, or date, have this text in them.
     set fn search(self, text: impl Into<String>) -> Self;
-    /// Sets the order by age. Newest first without.
+    /// Sets which way to order, by age. Default: newest first.
     set fn direction(self, direction: Direction) -> Self;
-    /// Leaves out so many videos at the beginning.
+    /// Whether starred videos come before all others, as in the gallery. Off by default.
+    set fn starred_first(self, starred_first: bool) -> Self;
+    /// Names of all videos of the list in one call; offset and limit do not count.
+    call fn names(self) -> Result<VideoNames>;
+    /// Skips this many entries at the beginning.
     set fn offset(self, offset: u64) -> Self;
-    /// Sets how many videos a page has, 0 to 1000. 100 without.
+    /// Sets how many entries a page has at most. At most 1000. Default: 100.
     set fn limit(self, limit: u64) -> Self;
-    /// All videos from the offset on, fetched page by page as the iterator is read.
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
     iter fn stream(self) -> Iter<Result<Video>>;
     /// Carries it out.
     finish fn call(self) -> Result<Page<Video>>;
@@ -109,6 +124,8 @@ mirror! {
     set fn intermediate(self, is_intermediate: bool) -> Self;
     /// Puts it onto this board. An unknown board is an error.
     set fn board(self, board_id: impl Into<String>) -> Self;
+    /// Says which session it belongs to.
+    set fn session(self, session_id: impl Into<String>) -> Self;
     /// Stores this metadata with it.
     set fn metadata(self, metadata: Map<String, Value>) -> Self;
     /// Carries it out.

@@ -1,18 +1,12 @@
 //! Lists of boards.
 
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-};
-
-use futures::Stream;
 use serde_json::value::RawValue;
 
 use super::Board;
 use crate::{
     Client,
     error::Result,
-    page::{self, Direction, Page, RawList, RawPage},
+    page::{self, Direction, Page, RawList, RawPage, paged},
 };
 
 /// By what boards are ordered.
@@ -50,33 +44,22 @@ impl ListBoards {
         }
     }
 
-    /// Sets by what to order, and which way. Newest first without.
-    pub fn order_by(mut self, order: BoardOrder, direction: Direction) -> Self {
-        (self.order, self.direction) = (order, direction);
+    /// Sets what to order by. Default: when they were created.
+    pub fn order_by(mut self, order: BoardOrder) -> Self {
+        self.order = order;
         self
     }
 
-    /// Whether archived boards are in it. They are not without.
+    /// Sets which way to order. Default: newest first.
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// Whether to include archived boards. Off by default.
     pub fn include_archived(mut self, archived: bool) -> Self {
         self.archived = archived;
         self
-    }
-
-    /// Skips this many boards at the beginning.
-    pub fn offset(mut self, offset: u64) -> Self {
-        self.offset = offset;
-        self
-    }
-
-    /// Sets how many boards a page has at most. Default: 100.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// All boards from the offset on. The server is asked once.
-    pub fn stream(self) -> impl Stream<Item = Result<Board>> + Send + use<> {
-        page::stream(self.offset, move |offset| self.clone().offset(offset).limit(u64::MAX).fetch())
     }
 
     /// Always asks for all of them. In the server's own pages, `total` is the number of boards on the page, so nobody can
@@ -98,10 +81,7 @@ impl ListBoards {
         match answer.get().starts_with('[') {
             true => {
                 let all: RawList = page::element(OPERATION, "", &answer)?;
-                let total = all.len() as u64;
-                let [offset, limit] = [self.offset, self.limit].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-                let items = all.into_iter().skip(offset).take(limit).collect();
-                Ok(Page { items: page::elements(OPERATION, "boards", items)?, total, offset: self.offset })
+                page::part(OPERATION, "boards", all, self.offset, self.limit)
             }
             // A server that does not mind being asked for all.
             false => page::element::<RawPage>(OPERATION, "", &answer)?.read(OPERATION, self.offset),
@@ -111,11 +91,4 @@ impl ListBoards {
 
 const OPERATION: &str = "list_all_boards";
 
-impl IntoFuture for ListBoards {
-    type Output = Result<Page<Board>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.fetch())
-    }
-}
+paged! { ListBoards => Board, whole, "Default: 100." }

@@ -16,7 +16,7 @@
 mod create;
 mod list;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 pub use list::{BoardOrder, ListBoards};
 use serde::{Deserialize, Serialize};
@@ -25,12 +25,13 @@ use serde_json::{Value, json};
 use crate::{
     Client, Timestamp, Upload,
     api::enums,
-    batch::{BatchOutcome, distinct, in_chunks},
+    batch::{BatchOutcome, distinct, in_chunks, one_by_one},
     download::DownloadMany,
     error::{Error, Result},
     images::{self, Added, ImageCategory, ListImages, UploadImage, ZipDownload},
     open_enum::open_enum,
     page::{self, found},
+    videos::{AddedVideos, ListVideos, UploadVideo},
 };
 
 /// Stands for "on no board" where a board id is wanted. It is no board itself: it cannot be got or changed.
@@ -109,6 +110,8 @@ pub struct DeletedBoard {
     #[serde(default)]
     pub failed_videos: Vec<String>,
 }
+
+crate::workflow::field::settable! { Board: "board_id" = board_id }
 
 /// All boards of a server, from [`Client::boards`].
 #[derive(Debug, Clone)]
@@ -249,7 +252,7 @@ impl BoardHandle {
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
-    pub async fn delete_with_images(&self) -> Result<DeletedBoard> {
+    pub async fn delete_with_contents(&self) -> Result<DeletedBoard> {
         self.remove_board(true).await
     }
 
@@ -301,6 +304,11 @@ impl BoardHandle {
         self.client.images().list().board(&self.id)
     }
 
+    /// Lists its videos, as [`Videos::list`](crate::videos::Videos::list) does. An unknown board gives an empty list.
+    pub fn videos(&self) -> ListVideos {
+        self.client.videos().list().board(&self.id)
+    }
+
     /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does not
     /// have are in [`BatchOutcome::skipped`].
     pub async fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
@@ -321,7 +329,7 @@ impl BoardHandle {
     /// # Errors
     /// Any error of asking for the board's images.
     pub async fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome> {
-        let on_it: std::collections::BTreeSet<String> = self.image_names().await?.into_iter().collect();
+        let on_it: BTreeSet<String> = self.image_names().await?.into_iter().collect();
         let (here, elsewhere): (Vec<String>, Vec<String>) =
             distinct(images).into_iter().partition(|name| on_it.contains(name));
         let mut outcome = self.client.images().remove_from_boards(here).await;
@@ -329,7 +337,32 @@ impl BoardHandle {
         Ok(outcome)
     }
 
-    /// Uploads a file onto it, as [`Images::upload`](crate::images::Images::upload) does.
+    /// Puts videos onto it, one by one: the server has no call for many. Those on another board are moved. Goes on after
+    /// failures.
+    pub async fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+        one_by_one(videos, |name| async move {
+            self.is_a_board()?;
+            let api = self.client.api();
+            let body = json!({ "board_id": self.id, "video_name": name });
+            Ok(api.add_video_to_board().send_json_as::<AddedVideos>(&body).await?.into())
+        })
+        .await
+    }
+
+    /// Takes videos off it, if they are on it, as [`remove`](Self::remove) does with images.
+    ///
+    /// # Errors
+    /// Any error of asking for the board's videos.
+    pub async fn remove_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome> {
+        let on_it: BTreeSet<String> = self.videos().names().await?.video_names.into_iter().collect();
+        let (here, elsewhere): (Vec<String>, Vec<String>) =
+            distinct(videos).into_iter().partition(|name| on_it.contains(name));
+        let mut outcome = self.client.videos().remove_from_boards(here).await;
+        outcome.skipped.extend(elsewhere);
+        Ok(outcome)
+    }
+
+    /// Uploads an image onto it, as [`Images::upload`](crate::images::Images::upload) does.
     pub fn upload(&self, file: impl Into<Upload>) -> UploadImage {
         let upload = self.client.images().upload(file);
         match self.id == UNCATEGORIZED {
@@ -338,12 +371,21 @@ impl BoardHandle {
         }
     }
 
-    /// Downloads all its images that are not intermediate into a directory; what is there already stays.
+    /// Uploads a video onto it, as [`Videos::upload`](crate::videos::Videos::upload) does.
+    pub fn upload_video(&self, file: impl Into<Upload>) -> UploadVideo {
+        let upload = self.client.videos().upload(file);
+        match self.id == UNCATEGORIZED {
+            true => upload,
+            false => upload.board(&self.id),
+        }
+    }
+
+    /// Downloads all its images and videos that are not intermediate into a directory; what is there already stays.
     pub fn download_all(&self, directory: impl Into<PathBuf>) -> DownloadMany {
         DownloadMany::of_board(&self.client, &self.id, directory.into())
     }
 
-    /// Downloads all its images as one zip file that the server makes.
+    /// Downloads all its images as one zip file that the server makes. Its videos are not in it.
     pub fn zip(&self) -> ZipDownload {
         ZipDownload::new(&self.client, json!({ "board_id": self.id }))
     }

@@ -175,19 +175,32 @@ impl DownloadMany {
             What::Videos(names) => names.iter().cloned().map(video).collect(),
             What::Board(board) => {
                 #[derive(Deserialize)]
-                struct Names {
+                struct Images {
                     image_names: Vec<String>,
                 }
-                let call = self.client.api().get_image_names().board_id(board).is_intermediate(false);
-                let names: Names = call.order_dir("DESC").starred_first(false).send_as().await?;
-                distinct(names.image_names).into_iter().map(image).collect()
+                #[derive(Deserialize)]
+                struct Videos {
+                    video_names: Vec<String>,
+                }
+                let api = self.client.api();
+                let images = api.get_image_names().board_id(board).is_intermediate(false);
+                let images: Images = images.order_dir("DESC").starred_first(false).send_as().await?;
+                let videos = api.get_video_names().board_id(board).is_intermediate(false);
+                let videos = match videos.order_dir("DESC").starred_first(false).send_as::<Videos>().await {
+                    Ok(names) => names.video_names,
+                    // Servers before 6.14 have no videos. The board is there: its images could be listed.
+                    Err(error) if error.is_unsupported() || error.is_not_found() => Vec::new(),
+                    Err(error) => return Err(error),
+                };
+                let videos = distinct(videos).into_iter().map(video);
+                distinct(images.image_names).into_iter().map(image).chain(videos).collect()
             }
         })
     }
 }
 
 /// # Errors
-/// Any error of asking for the names of a board's images. What fails for one file is in
+/// Any error of asking for the names of a board's images and videos. What fails for one file is in
 /// [`DownloadReport::failed`], and the others go on.
 ///
 /// # Cancel safety

@@ -1,11 +1,5 @@
 //! Lists of images.
 
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-};
-
-use futures::Stream;
 use serde::Deserialize;
 
 use super::{Image, ImageCategory, ImageOrigin};
@@ -13,7 +7,7 @@ use crate::{
     Client,
     api::enums,
     error::Result,
-    page::{self, Direction, Page, RawPage},
+    page::{Direction, Page, RawPage, paged},
 };
 
 /// A list of images under construction, from [`Images::list`](super::Images::list).
@@ -97,33 +91,16 @@ impl ListImages {
         self
     }
 
-    /// Sets the order by age. Newest first without.
+    /// Sets which way to order, by age. Default: newest first.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
         self
     }
 
-    /// Whether starred images come before all others, as in the gallery. They do not without.
+    /// Whether starred images come before all others, as in the gallery. Off by default.
     pub fn starred_first(mut self, starred_first: bool) -> Self {
         self.starred_first = starred_first;
         self
-    }
-
-    /// Leaves out so many images at the beginning.
-    pub fn offset(mut self, offset: u64) -> Self {
-        self.offset = offset;
-        self
-    }
-
-    /// Sets how many images a page has, 0 to 1000. 100 without.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// All images from the offset on, fetched page by page as the stream is read.
-    pub fn stream(self) -> impl Stream<Item = Result<Image>> + Send + use<> {
-        page::stream(self.offset, move |offset| self.clone().offset(offset).fetch())
     }
 
     /// Names of all images of the list in one call; offset and limit do not count.
@@ -165,11 +142,4 @@ impl ListImages {
     }
 }
 
-impl IntoFuture for ListImages {
-    type Output = Result<Page<Image>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.fetch())
-    }
-}
+paged! { ListImages => Image, pages, "At most 1000. Default: 100." }

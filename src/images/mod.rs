@@ -105,6 +105,8 @@ pub struct Image {
     pub board_id: Option<String>,
 }
 
+crate::workflow::field::settable! { Image: "image_name" = image_name }
+
 /// All images of a server, from [`Client::images`].
 #[derive(Debug, Clone)]
 pub struct Images {

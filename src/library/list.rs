@@ -1,17 +1,10 @@
 //! Lists of saved workflows.
 
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-};
-
-use futures::Stream;
-
 use super::{SavedWorkflow, WorkflowCategory, to_sent};
 use crate::{
     Client,
     error::Result,
-    page::{self, Direction, Page, RawPage},
+    page::{Direction, Page, RawPage, paged},
 };
 
 /// By what saved workflows are ordered.
@@ -43,7 +36,7 @@ pub struct ListWorkflows {
     callable: Option<bool>,
     order: WorkflowOrder,
     direction: Direction,
-    page: u64,
+    offset: u64,
     limit: u64,
 }
 
@@ -59,7 +52,7 @@ impl ListWorkflows {
             callable: None,
             order: WorkflowOrder::Name,
             direction: Direction::Ascending,
-            page: 0,
+            offset: 0,
             limit: 100,
         }
     }
@@ -100,32 +93,36 @@ impl ListWorkflows {
         self
     }
 
-    /// Sets by what to order, and which way.
-    pub fn order_by(mut self, order: WorkflowOrder, direction: Direction) -> Self {
-        (self.order, self.direction) = (order, direction);
+    /// Sets what to order by. Default: their names.
+    pub fn order_by(mut self, order: WorkflowOrder) -> Self {
+        self.order = order;
         self
     }
 
-    /// Sets which page to get, from 0.
-    pub fn page(mut self, page: u64) -> Self {
-        self.page = page;
+    /// Sets which way to order. Default: ascending.
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
         self
     }
 
-    /// Sets how many workflows a page has; 0 for all. 100 without.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// All workflows, fetched page by page as the stream is read.
-    pub fn stream(self) -> impl Stream<Item = Result<SavedWorkflow>> + Send + use<> {
-        let limit = self.limit.max(1);
-        let first = self.page * self.limit;
-        page::stream(first, move |offset| self.clone().page(offset / limit).fetch())
-    }
-
+    /// The server counts in pages. Where the wanted part does not begin with one, it lies on two of them.
     async fn fetch(self) -> Result<Page<SavedWorkflow>> {
+        let Self { offset, limit, .. } = self;
+        // A limit of 0 stands for all.
+        let number = offset.checked_div(limit).unwrap_or(0);
+        let skipped = offset - number * limit;
+        let mut page = self.clone().page(number).await?;
+        let left = usize::try_from(skipped).unwrap_or(usize::MAX);
+        page.items.drain(..left.min(page.items.len()));
+        if limit != 0 && skipped != 0 && page.total > (number + 1).saturating_mul(limit) {
+            let next = self.page(number + 1).await?.items;
+            page.items.extend(next.into_iter().take(left));
+        }
+        page.offset = offset;
+        Ok(page)
+    }
+
+    async fn page(self, number: u64) -> Result<Page<SavedWorkflow>> {
         let api = self.client.api();
         let order = match self.order {
             WorkflowOrder::Name => "name",
@@ -143,18 +140,11 @@ impl ListWorkflows {
             .maybe_callable(self.callable)
             .order_by(order)
             .direction(self.direction.as_str())
-            .page(self.page)
+            .page(number)
             .per_page(self.limit)
             .send_as::<RawPage>();
-        call.await?.read("list_workflows", self.page * self.limit)
+        call.await?.read("list_workflows", self.offset)
     }
 }
 
-impl IntoFuture for ListWorkflows {
-    type Output = Result<Page<SavedWorkflow>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.fetch())
-    }
-}
+paged! { ListWorkflows => SavedWorkflow, pages, "0 stands for all. Default: 100." }

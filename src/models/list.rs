@@ -1,16 +1,11 @@
 //! Lists of models.
 
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-};
-
 use super::{ModelRecord, RawModels};
 use crate::{
     Client,
     api::enums,
     error::Result,
-    page::{Direction, Page},
+    page::{self, Direction, Page, paged},
 };
 
 /// By what models are ordered.
@@ -37,19 +32,32 @@ pub enum ModelOrder {
 
 /// A list of models under construction, from [`Models::list`](super::Models::list).
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent before `.await`"]
+#[must_use = "nothing is sent before `.await` or `stream`"]
 pub struct ListModels {
     client: Client,
     bases: Vec<String>,
     model_type: Option<String>,
     name: Option<String>,
     format: Option<String>,
-    order: Option<(ModelOrder, Direction)>,
+    order: Option<ModelOrder>,
+    direction: Option<Direction>,
+    offset: u64,
+    limit: u64,
 }
 
 impl ListModels {
     pub(super) fn new(client: &Client) -> Self {
-        Self { client: client.clone(), bases: Vec::new(), model_type: None, name: None, format: None, order: None }
+        Self {
+            client: client.clone(),
+            bases: Vec::new(),
+            model_type: None,
+            name: None,
+            format: None,
+            order: None,
+            direction: None,
+            offset: 0,
+            limit: u64::MAX,
+        }
     }
 
     /// Only models of this base architecture, for example `flux`; may be called for several.
@@ -76,16 +84,22 @@ impl ListModels {
         self
     }
 
-    /// Sets by what to order, and which way. Since 6.13.
-    pub fn order_by(mut self, order: ModelOrder, direction: Direction) -> Self {
-        self.order = Some((order, direction));
+    /// Sets what to order by. Since 6.13.
+    pub fn order_by(mut self, order: ModelOrder) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// Sets which way to order. Default: ascending. Since 6.13.
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
         self
     }
 
     async fn fetch(self) -> Result<Page<ModelRecord>> {
         let api = self.client.api();
         let bases: Vec<enums::BaseModelType> = self.bases.iter().map(|base| base.as_str().into()).collect();
-        let order = self.order.map(|(order, _)| match order {
+        let order = self.order.map(|order| match order {
             ModelOrder::Default => "default",
             ModelOrder::Type => "type",
             ModelOrder::Base => "base",
@@ -102,20 +116,15 @@ impl ListModels {
             .maybe_model_name(self.name)
             .maybe_model_format(self.format)
             .maybe_order_by(order)
-            .maybe_direction(self.order.map(|(_, direction)| direction.as_str()))
+            .maybe_direction(self.direction.map(Direction::as_str))
             .send_as::<RawModels>();
-        call.await?.read("list_model_records")
+        page::part("list_model_records", "models", call.await?.models, self.offset, self.limit)
     }
 }
 
-/// # Errors
-/// [`Error::NotAccepted`](crate::Error::NotAccepted) if the server does not know a base, kind or format; any error of
-/// a call.
-impl IntoFuture for ListModels {
-    type Output = Result<Page<ModelRecord>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.fetch())
-    }
+paged! {
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the server does not know a base, kind or format; any error
+    /// of a call.
+    ListModels => ModelRecord, whole, "Default: all."
 }

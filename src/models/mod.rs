@@ -80,7 +80,7 @@ impl RawModels {
 
 /// Reading.
 impl Models {
-    /// Lists models; `.await` gives all in one page.
+    /// Lists models: `.await` gives all in one page, [`ListModels::stream`] one by one.
     pub fn list(&self) -> ListModels {
         ListModels::new(&self.client)
     }

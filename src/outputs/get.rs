@@ -75,8 +75,8 @@ impl GetOutputs {
             gathered.extend(nodes_of(item, &catalogue)?);
         }
         let files = files_of(&client, &items, listed, &gathered).await?;
-        let outputs = Outputs { client, item_id: job.item_id(), nodes: gathered, files };
-        Ok(outputs)
+        let field_values = items.swap_remove(0).field_values.unwrap_or_default();
+        Ok(Outputs { client, item_id: job.item_id(), field_values, nodes: gathered, files })
     }
 }
 

@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::Client;
+use crate::{Client, queue::FieldValue, workflow::field::InputValue};
 
 /// What the nodes of a queue item gave, from [`Job::outputs`](crate::Job::outputs).
 ///
@@ -42,6 +42,7 @@ use crate::Client;
 pub struct Outputs {
     client: Client,
     item_id: i64,
+    field_values: Vec<FieldValue>,
     nodes: Vec<NodeOutput>,
     files: Vec<OutputFile>,
 }
@@ -128,6 +129,22 @@ pub struct OutputFile {
     pub session_id: Option<String>,
 }
 
+impl From<&OutputFile> for InputValue {
+    fn from(file: &OutputFile) -> Self {
+        let member = match file.kind {
+            FileKind::Image => "image_name",
+            FileKind::Video => "video_name",
+        };
+        serde_json::json!({ member: file.name }).into()
+    }
+}
+
+impl From<OutputFile> for InputValue {
+    fn from(file: OutputFile) -> Self {
+        (&file).into()
+    }
+}
+
 impl OutputFile {
     /// Whether it belongs to others as well: an earlier run made it, or the workflow was given it. Clean-up leaves it.
     pub fn is_shared(&self) -> bool {
@@ -149,6 +166,17 @@ impl Outputs {
     /// The queue item.
     pub fn item_id(&self) -> i64 {
         self.item_id
+    }
+
+    /// Values that the batch put into this item: the row of the sweep that it is. Empty if nothing was varied.
+    pub fn field_values(&self) -> &[FieldValue] {
+        &self.field_values
+    }
+
+    /// The value that the batch put into a field of a node; `None` if the field was not varied.
+    pub fn field_value(&self, node_id: &str, field: &str) -> Option<&Value> {
+        let same = |value: &&FieldValue| value.node_path == node_id && value.field_name == field;
+        self.field_values.iter().find(same).map(|value| &value.value)
     }
 
     /// What each execution of a node gave. Nodes that did not run, such as the branch that an `if` left out, have none.

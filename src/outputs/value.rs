@@ -235,6 +235,8 @@ pub struct VideoField {
     pub video_name: String,
 }
 
+crate::workflow::field::settable! { ImageField: "image_name" = image_name, VideoField: "video_name" = video_name }
+
 /// Names latents.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]

@@ -1,5 +1,9 @@
 //! How far a queue item is: a snapshot for progress bars, made from the server's events.
 
+mod submission;
+
+pub use submission::SubmissionProgress;
+
 use std::collections::{HashMap, HashSet};
 
 use crate::events::{Event, InvocationRef};

@@ -15,7 +15,7 @@ use crate::{
     deadline,
     error::Error,
     events::Event,
-    progress::{Progress, ProgressTracker},
+    progress::{Progress, ProgressTracker, SubmissionProgress},
     queue::ItemStatus,
 };
 
@@ -278,6 +278,23 @@ impl State {
             }
             _ => tracker(item_id, &inner.labels).progress().clone(),
         }
+    }
+
+    /// How far all items are, of which so many were asked for.
+    pub(crate) fn progress_of_all(&self, requested: u64) -> SubmissionProgress {
+        let inner = self.inner();
+        let mut all = SubmissionProgress { requested, enqueued: inner.items.len() as u64, ..Default::default() };
+        for (id, item) in &inner.items {
+            match item {
+                Item::Pending => {}
+                Item::Active(tracker) if tracker.progress().status == ItemStatus::Pending => {}
+                Item::Active(tracker) => drop(all.running.insert(*id, tracker.progress().clone())),
+                Item::Ended(status) => all.count(status),
+                Item::Failed(_) => all.count(&ItemStatus::Failed),
+                Item::Gone => all.gone += 1,
+            }
+        }
+        all
     }
 
     /// Why this item cannot be read.

@@ -24,6 +24,7 @@ use crate::{
     Client,
     error::{Error, Result},
     job::{Finished, Job, wait::UNREACHABLE},
+    progress::SubmissionProgress,
     queue::{BatchStatus, Queue},
     run::{Run, callbacks::Callbacks, follow::Events, state::State},
     workflow::labels_of,
@@ -142,6 +143,11 @@ impl Submission {
     /// All jobs enqueued so far, in the order in which they run.
     pub fn jobs(&self) -> Vec<Job> {
         self.item_ids().into_iter().map(|id| Job::new(Arc::clone(&self.run), id)).collect()
+    }
+
+    /// How far all items are, as far as is known now.
+    pub fn progress(&self) -> SubmissionProgress {
+        self.run.state().progress_of_all(self.requested())
     }
 
     /// The one job of a submission of one item.

@@ -22,7 +22,7 @@ use crate::{
         state::{Labels, State},
     },
     sweep::Sweep,
-    workflow::{EnqueueOptions, Workflow},
+    workflow::{BatchDatum, EnqueueOptions, Workflow},
 };
 
 /// A submission under construction, from [`Workflow::submit`]. Await it.
@@ -184,6 +184,16 @@ impl Submit<'_> {
         let Self { workflow, client, queue_id, mut options, batch_id, .. } = self;
         client.must_run().await?;
         options.batch_id = Some(batch_id.clone());
+        let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
+        // Which values they get is known only when a part is sent.
+        let any = |(node_id, field): &(String, String)| BatchDatum {
+            node_id: node_id.clone(),
+            field: field.clone(),
+            items: vec![0.into()],
+        };
+        let seeded: Vec<BatchDatum> = seeds.iter().map(any).collect();
+        let supplied = workflow.supplied(seeded.iter());
+        let workflow = &*supplied;
         for (node, values) in generators::answers(&client, workflow).await? {
             options = options.generated(node, values);
         }
@@ -204,7 +214,6 @@ impl Submit<'_> {
         // No clean-up of this program takes away from now on what the items are going to read.
         let what = Asset::Batch(batch_id.clone());
         let mut under_way = client.asset_log().begin(&batch_id, what, names_in(&body));
-        let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
         let plan = feed::Plan::new(body, seeds, self.when_full);
 
         // Connected before anything can happen.

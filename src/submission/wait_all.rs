@@ -1,6 +1,8 @@
 //! Waiting for the ends of all items.
 
 use std::{
+    convert::Infallible,
+    fmt,
     future::{Future, IntoFuture},
     pin::Pin,
     time::Duration,
@@ -15,25 +17,60 @@ use crate::{
     error::Result,
     job::{
         Finished, Job,
-        wait::{UNREACHABLE, out_of_time},
+        wait::{UNREACHABLE, out_of_time, until},
     },
+    progress::SubmissionProgress,
 };
+
+type OnProgress<'a> = Box<dyn FnMut(&SubmissionProgress) + Send + 'a>;
 
 /// A wait for all items under construction, from [`Submission::wait_all`]. Await it.
 ///
 /// Dropping it stops the waiting and nothing else: the items go on. Cancel safe.
-#[derive(Debug, Clone)]
+///
+/// ```no_run
+/// # async fn example(submission: invokeai_client::Submission) -> invokeai_client::Result<()> {
+/// use std::time::Duration;
+///
+/// let all = submission
+///     .wait_all()
+///     .timeout(Duration::from_secs(3600))
+///     .cancel_on_timeout(true)
+///     .on_progress(|all| println!("{} of {}, {:.0} %", all.ended(), all.requested, all.fraction() * 100.0))
+///     .await?;
+/// println!("{} results", all.len());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a wait does nothing unless awaited"]
 pub struct WaitAll<'a> {
     submission: &'a Submission,
     timeout: Option<Duration>,
     cancel_on_timeout: bool,
     unreachable: Duration,
+    poll_interval: Option<Duration>,
+    on_progress: Option<OnProgress<'a>>,
+}
+
+impl fmt::Debug for WaitAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitAll")
+            .field("batch_id", &self.submission.batch_id())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> WaitAll<'a> {
     pub(super) fn new(submission: &'a Submission) -> Self {
-        Self { submission, timeout: None, cancel_on_timeout: false, unreachable: UNREACHABLE }
+        Self {
+            submission,
+            timeout: None,
+            cancel_on_timeout: false,
+            unreachable: UNREACHABLE,
+            poll_interval: None,
+            on_progress: None,
+        }
     }
 
     /// Waits at most this long for all of them together. Without it there is no limit while they can be read.
@@ -56,8 +93,21 @@ impl<'a> WaitAll<'a> {
         self
     }
 
+    /// Also reads the items this often. Without it, twice a second while no events arrive, and every 15 s while they do.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = Some(interval);
+        self
+    }
+
+    /// Calls back with each change of progress, of all items together. Changes that follow each other quickly may be
+    /// reported as one; the last one, before the wait ends, never is left out.
+    pub fn on_progress(mut self, call: impl FnMut(&SubmissionProgress) + Send + 'a) -> Self {
+        self.on_progress = Some(Box::new(call));
+        self
+    }
+
     async fn run(self) -> Result<Vec<Finished>> {
-        let Self { submission, timeout, cancel_on_timeout, unreachable } = self;
+        let Self { submission, timeout, cancel_on_timeout, unreachable, poll_interval, on_progress } = self;
         let limit = timeout.unwrap_or(Duration::MAX);
         let all = async {
             let mut told: Vec<(Job, Result<Finished>)> = Vec::new();
@@ -68,13 +118,62 @@ impl<'a> WaitAll<'a> {
             told.sort_by_key(|(job, _)| job.item_id());
             told.into_iter().map(|(_, end)| end).collect()
         };
-        if let Ok(outcome) = timeout_at(deadline::after(limit), all).await {
+        let mut watch = Watch { submission, told: None, call: on_progress };
+        let waiting = async {
+            tokio::select! {
+                outcome = all => outcome,
+                never = watch.go_on(poll_interval) => match never {},
+            }
+        };
+        let outcome = timeout_at(deadline::after(limit), waiting).await;
+        watch.tell();
+        if let Ok(outcome) = outcome {
             return outcome;
         }
         let (all, open) = submission.run.state().count_open();
         let waiting_for = format!("{open} of {all} items");
         let canceling = async { submission.cancel().await.map(|_| ()) };
         Err(out_of_time(waiting_for, limit, cancel_on_timeout.then_some(canceling)).await)
+    }
+}
+
+/// Reports progress.
+struct Watch<'a> {
+    submission: &'a Submission,
+    told: Option<SubmissionProgress>,
+    call: Option<OnProgress<'a>>,
+}
+
+impl Watch<'_> {
+    /// Calls back if something has changed.
+    fn tell(&mut self) {
+        if let Some(call) = &mut self.call {
+            let progress = self.submission.progress();
+            if self.told.as_ref() != Some(&progress) {
+                call(&progress);
+                self.told = Some(progress);
+            }
+        }
+    }
+
+    /// Calls back after each change, and has the items read at each interval.
+    async fn go_on(&mut self, poll_interval: Option<Duration>) -> Infallible {
+        let state = self.submission.run.state();
+        let mut changes = state.changes();
+        let mut next_poll = poll_interval.map(deadline::after);
+        loop {
+            changes.mark_unchanged();
+            self.tell();
+            tokio::select! {
+                biased;
+                () = until(next_poll) => {
+                    state.poke.notify_one();
+                    next_poll = poll_interval.map(deadline::after);
+                }
+                // The state lives as long as the submission.
+                _ = changes.changed() => {}
+            }
+        }
     }
 }
 

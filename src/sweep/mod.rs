@@ -15,6 +15,7 @@ use crate::{
 ///
 /// Groups multiply: the last one added varies fastest. Values within a group go side by side. Every value is checked
 /// when it is added, because InvokeAI accepts a value of the wrong type and then cannot read its own queue any more.
+/// An input that is varied needs no value of its own.
 ///
 /// ```no_run
 /// # fn example(workflow: &invokeai_client::workflow::Workflow) -> invokeai_client::Result<()> {

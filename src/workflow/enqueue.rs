@@ -9,6 +9,7 @@ use super::wiring::Wiring;
 use super::working_copy::Workflow;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// How a workflow is run. The defaults are the editor's.
@@ -227,7 +228,8 @@ impl Workflow {
         if options.runs == 0 {
             return Err(EnqueueError::NoRuns);
         }
-        let wiring = self.wiring();
+        let supplied = self.supplied(options.extra_data.iter().flatten());
+        let wiring = supplied.wiring();
         let batches = batch::batches(&wiring, &options.generated);
         for batch in &batches {
             if let Err(fault) = &batch.items {
@@ -245,7 +247,7 @@ impl Workflow {
         }
         let batch = RequestedBatch {
             graph: Graph::new(&wiring, self.catalogue(), options.auto_add_board.as_deref()),
-            workflow: self.document(),
+            workflow: supplied.document(),
             runs: options.runs,
             origin: options.origin.as_deref(),
             destination: options.destination.as_deref(),
@@ -253,6 +255,20 @@ impl Workflow {
             data,
         };
         Ok(write(&Request { batch, prepend: options.prepend }))
+    }
+
+    /// This workflow, with the first item in each field that is unset and that batch data supply. The server checks the
+    /// graph as it is sent, and puts the values of an item in only later (`create_session_nfv_tuples` in
+    /// `invokeai/app/services/session_queue/session_queue_common.py`).
+    pub(crate) fn supplied<'d>(&self, data: impl Iterator<Item = &'d BatchDatum>) -> Cow<'_, Self> {
+        let mut supplied = Cow::Borrowed(self);
+        for BatchDatum { node_id, field, items } in data {
+            let is_unset = supplied.node_field(node_id, field).is_ok_and(|field| field.value().is_none());
+            if let Some(item) = items.first().filter(|_| is_unset) {
+                supplied.to_mut().store_value(node_id, field, Some(item.clone()));
+            }
+        }
+        supplied
     }
 
     pub(super) fn wiring(&self) -> Wiring<'_> {

@@ -8,6 +8,7 @@ use super::working_copy::Workflow;
 use crate::schema::{InputTemplate, ModelFilter, ModelRecord};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::fmt;
 
 /// A place in a workflow that names a model, or should.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +86,7 @@ pub struct MissingModel {
 /// # async fn example(client: invokeai_client::Client, mut workflow: invokeai_client::workflow::Workflow)
 /// # -> Result<(), Box<dyn std::error::Error>> {
 /// let report = workflow.use_models(&client.models().records().await?);
+/// println!("{report}");
 /// for missing in &report.missing {
 ///     let instead = missing.fitting.first().ok_or_else(|| format!("no model for {}", missing.usage.title))?;
 ///     workflow.set_node_field(&missing.usage.node_id, &missing.usage.field, instead)?;
@@ -99,6 +101,48 @@ pub struct ModelReport {
     pub resolved: Vec<ResolvedModel>,
     /// Models that were not.
     pub missing: Vec<MissingModel>,
+}
+
+/// One line for each place that names a model, missing ones first.
+impl fmt::Display for ModelReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} models found", self.resolved.len(), self.resolved.len() + self.missing.len())?;
+        for MissingModel { usage, fitting } in &self.missing {
+            match &usage.wanted {
+                Some(wanted) => write!(f, "\n{}: {wanted} is not on the server", usage.title)?,
+                None => write!(f, "\n{}: no model is chosen", usage.title)?,
+            }
+            let mut names = fitting.iter().map(|model| model.name.as_str());
+            let shown: Vec<_> = names.by_ref().take(5).collect();
+            match (shown.is_empty(), names.count()) {
+                (true, _) => f.write_str("; no installed model fits")?,
+                (false, 0) => write!(f, "; these fit: {}", shown.join(", "))?,
+                (false, more) => write!(f, "; these fit: {} and {more} more", shown.join(", "))?,
+            }
+        }
+        for ResolvedModel { usage, model, by } in &self.resolved {
+            let by = match by {
+                MatchedBy::Key => "key",
+                MatchedBy::Hash => "hash",
+                MatchedBy::Name => "name",
+            };
+            write!(f, "\n{}: {} ({} {}), found by its {by}", usage.title, model.name, model.base, model.model_type)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name, with base and kind where the file has them; the key or hash if that is all it has.
+impl fmt::Display for WantedModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Some(self.name.as_str()).filter(|name| !name.is_empty());
+        f.write_str(name.or(self.key.as_deref()).or(self.hash.as_deref()).unwrap_or("a model"))?;
+        match (&self.base, &self.model_type) {
+            (Some(base), Some(kind)) => write!(f, " ({base} {kind})"),
+            (Some(word), None) | (None, Some(word)) => write!(f, " ({word})"),
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 impl Workflow {

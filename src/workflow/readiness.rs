@@ -25,9 +25,11 @@ impl Workflow {
         self.problems_with(&EnqueueOptions::default())
     }
 
-    /// The same, with what a server answered for generators ([`EnqueueOptions::generated`]).
+    /// The same, with what a server answered for generators ([`EnqueueOptions::generated`]) and with more batch data
+    /// ([`EnqueueOptions::batch`]): a field that those supply needs no value of its own.
     pub fn problems_with(&self, options: &EnqueueOptions) -> Vec<Problem> {
-        let wiring = self.wiring();
+        let supplied = self.supplied(options.extra_data.iter().flatten());
+        let wiring = supplied.wiring();
         let batches = batch::batches(&wiring, &options.generated);
         let dropped = self.warnings().iter().filter(|warning| warning.kind == WarningKind::ObjectDropped);
         let dropped = dropped.filter_map(|warning| Some((warning.node_id.as_deref()?, warning.field.as_deref()?)));

@@ -52,3 +52,11 @@ pub(crate) fn server() -> Option<Client> {
 pub(crate) fn unique(what: &str) -> String {
     format!("rest-test {what} {}", uuid::Uuid::new_v4())
 }
+
+/// A small PNG image of one shade.
+pub(crate) fn png(shade: u8) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    let pixels = image::RgbImage::from_pixel(32, 32, image::Rgb([shade, 90, 20]));
+    pixels.write_to(&mut file, image::ImageFormat::Png).unwrap();
+    file.into_inner()
+}

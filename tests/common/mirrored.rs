@@ -1,7 +1,9 @@
-//! Reads what the macro `mirror!` of `src/blocking` makes: a type, and its methods.
+//! Reads what the macros of this crate make: `mirror!` of `src/blocking` a type and its methods; `paged!`, `awaits!` and
+//! `whole_list!` of `src/page.rs` the methods of lists, and that they can be awaited.
 
+use proc_macro2::TokenStream;
 use syn::{
-    Attribute, Generics, Ident, Item, Path, Signature, Token, Visibility,
+    Attribute, Generics, Ident, Item, ItemMacro, Path, Signature, Token, Type, Visibility,
     parse::{Parse, ParseStream},
     parse_quote,
 };
@@ -34,9 +36,61 @@ impl Parse for Mirrored {
     }
 }
 
-/// A call of `mirror!` as the items that it makes; anything else as it is.
+/// A list, or another builder, and what it gives: `List => Item, …`.
+struct Given {
+    attributes: Vec<Attribute>,
+    name: Ident,
+    given: Type,
+}
+
+impl Parse for Given {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let name = input.parse()?;
+        input.parse::<Token![=>]>()?;
+        let given = input.parse()?;
+        input.parse::<Token![,]>()?;
+        input.parse::<TokenStream>()?;
+        Ok(Self { attributes, name, given })
+    }
+}
+
+fn given(call: &ItemMacro) -> Given {
+    call.mac.parse_body().expect("a call in the form that the macro takes")
+}
+
+fn awaited(name: &Ident, output: &Type) -> Item {
+    parse_quote! { impl IntoFuture for #name { type Output = Result<#output>; } }
+}
+
+fn paged(list: &Ident, item: &Type) -> Vec<Item> {
+    let methods = parse_quote! {
+        impl #list {
+            pub fn offset(mut self, offset: u64) -> Self {}
+            pub fn limit(mut self, limit: u64) -> Self {}
+            pub fn stream(self) -> impl Stream<Item = Result<#item>> + Send + use<> {}
+        }
+    };
+    vec![methods, awaited(list, &parse_quote! { Page<#item> })]
+}
+
+/// A call of one of these macros as the items that it makes; anything else as it is.
 pub(crate) fn expand(item: Item) -> Vec<Item> {
     match item {
+        Item::Macro(call) if call.mac.path.is_ident("awaits") => {
+            let Given { name, given, .. } = given(&call);
+            vec![awaited(&name, &given)]
+        }
+        Item::Macro(call) if call.mac.path.is_ident("paged") => {
+            let Given { name, given, .. } = given(&call);
+            paged(&name, &given)
+        }
+        Item::Macro(call) if call.mac.path.is_ident("whole_list") => {
+            let Given { attributes, name, given } = given(&call);
+            let mut items = paged(&name, &given);
+            items.push(parse_quote! { #(#attributes)* pub struct #name {} });
+            items
+        }
         Item::Macro(call) if call.mac.path.is_ident("mirror") => {
             let Mirrored { attributes, visibility, name, generics, methods } =
                 call.mac.parse_body().expect("a call of `mirror!` in the form that the macro takes");

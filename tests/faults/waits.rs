@@ -12,7 +12,8 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use invokeai_client::{
-    Client, Error, Job, Submission, Sweep, Ticket, TransportOptions, WhenFull, events::EventsOptions, queue::ItemStatus,
+    Client, Error, Job, Submission, Sweep, Ticket, TransportOptions, WhenFull, events::EventsOptions,
+    progress::SubmissionProgress, queue::ItemStatus,
 };
 use serde_json::json;
 
@@ -347,4 +348,43 @@ async fn ends_are_told_once_each() {
     let mut told = within("the ends", ends).await.unwrap().unwrap();
     told.sort_unstable();
     assert_eq!(told, ids);
+}
+
+#[tokio::test]
+async fn a_wait_for_all_reports_all_items_together() {
+    let server = FakeInvokeAi::start().await;
+    let submission = submit(&server, 4, WhenFull::Fail).await;
+    let ids = submission.item_ids();
+    assert_eq!((submission.progress().requested, submission.progress().ended()), (4, 0));
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let waiting = tokio::spawn({
+        let (submission, seen) = (submission.clone(), Arc::clone(&seen));
+        async move {
+            let report = move |all: &SubmissionProgress| seen.lock().unwrap().push(all.clone());
+            submission.wait_all().on_progress(report).await
+        }
+    });
+    server.change(ids[0], "in_progress");
+    until("the first item runs", || seen.lock().unwrap().iter().any(|all| all.running.contains_key(&ids[0]))).await;
+    server.change(ids[0], "completed");
+    server.change(ids[1], "canceled");
+    server.change(ids[2], "failed");
+    until("three ends", || seen.lock().unwrap().iter().any(|all| all.ended() == 3)).await;
+    assert!(!waiting.is_finished());
+    server.change(ids[3], "completed");
+    within("the end", waiting).await.unwrap().unwrap_err();
+    let seen = seen.lock().unwrap().clone();
+    let last = seen.last().unwrap();
+    assert_eq!((last.completed, last.canceled, last.failed, last.gone), (2, 1, 1, 0));
+    assert!(last.is_finished() && last.fraction() == 1.0 && last.running.is_empty());
+    // It never goes back, and nothing is reported twice in a row.
+    assert!(seen.windows(2).all(|two| two[0] != two[1] && two[0].ended() <= two[1].ended()), "{seen:?}");
+
+    // Also when the time is up, what is known then is reported.
+    let submission = self::submit(&server, 2, WhenFull::Fail).await;
+    let mut last = None;
+    let wait = submission.wait_all().timeout(SHORT).poll_interval(SOON).on_progress(|all| last = Some(all.clone()));
+    let error = within("the end", wait.into_future()).await.unwrap_err();
+    assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
+    assert_eq!(last.unwrap(), submission.progress());
 }

@@ -138,7 +138,7 @@ fn lists_and_settings_can_be_read() {
     assert_eq!(client.models().list().call().unwrap().items.len(), client.models().records().unwrap().len());
     assert!(!client.app().dependencies().unwrap().is_empty());
     client.library().list().call().unwrap();
-    client.style_presets().list().unwrap();
+    client.style_presets().list().call().unwrap();
     client.auth().status().unwrap();
     client.queue("default").status().unwrap();
 }

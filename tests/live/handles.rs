@@ -7,7 +7,7 @@ use invokeai_client::{
     Client, Direction, Error, Upload,
     app::LogLevel,
     boards::Board,
-    images::ImageCategory,
+    images::{ImageCategory, ImageOrigin},
     library::{WorkflowCategory, WorkflowOrder},
     models::{InstallOutcome, ModelSource},
     style_presets::StylePresetData,
@@ -26,9 +26,9 @@ async fn own_rows(client: &Client, mark: &str) -> Vec<String> {
     let workflows: Vec<_> = client.library().list().stream().try_collect().await.unwrap();
     rows.extend(workflows.into_iter().map(|workflow| workflow.name));
     let presets = client.style_presets().list().await.unwrap();
-    rows.extend(presets.into_iter().map(|preset| preset.unwrap().name));
+    rows.extend(presets.items.into_iter().map(|preset| preset.unwrap().name));
     if let Ok(prompts) = client.system_prompts().list().await {
-        rows.extend(prompts.into_iter().map(|prompt| prompt.unwrap().name));
+        rows.extend(prompts.items.into_iter().map(|prompt| prompt.unwrap().name));
     }
     rows.extend(client.models().records().await.unwrap().into_iter().map(|model| model.name));
     rows.retain(|name| name.contains(mark));
@@ -146,7 +146,7 @@ async fn a_board_and_its_images() {
 
     client.image(&passing.image_name).delete().await.unwrap();
     assert!(client.image(&passing.image_name).delete().await.unwrap_err().is_not_found());
-    let deleted = handle.delete_with_images().await.unwrap();
+    let deleted = handle.delete_with_contents().await.unwrap();
     assert_eq!(deleted.deleted_images.len(), 2);
     assert_eq!(handle.find().await.unwrap(), None);
     assert!(handle.delete().await.unwrap_err().is_not_found());
@@ -170,7 +170,7 @@ async fn many_images_in_parallel_are_whole() {
     let uploaded: Vec<_> = futures::StreamExt::buffer_unordered(uploads, 8).try_collect::<Vec<_>>().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let report = handle.download_all(directory.path()).parallel(16).await.unwrap();
-    handle.delete_with_images().await.unwrap();
+    handle.delete_with_contents().await.unwrap();
     assert_eq!((report.saved.len(), report.failed.len()), (count as usize, 0), "{report:?}");
     for image in uploaded {
         let bytes = fs::read(directory.path().join(&image.image_name)).unwrap();
@@ -211,7 +211,8 @@ async fn a_saved_workflow() {
         .list()
         .tags(["rest-test-tag"])
         .categories([WorkflowCategory::User])
-        .order_by(WorkflowOrder::CreatedAt, Direction::Descending)
+        .order_by(WorkflowOrder::CreatedAt)
+        .direction(Direction::Descending)
         .limit(1)
         .stream()
         .try_collect()
@@ -330,7 +331,7 @@ async fn presets_prompts_and_the_server_itself() {
     assert_eq!(handle.find().await.unwrap(), None);
     let imported = json!([{ "name": name, "prompt": "a {prompt}", "negative_prompt": "b" }]).to_string();
     client.style_presets().import(Upload::bytes("x.json", imported).content_type("application/json")).await.unwrap();
-    for preset in client.style_presets().list().await.unwrap().into_iter().flatten().filter(|p| p.name == name) {
+    for preset in client.style_presets().list().await.unwrap().items.into_iter().flatten().filter(|p| p.name == name) {
         client.style_preset(&preset.id).delete().await.unwrap();
     }
 
@@ -393,4 +394,52 @@ async fn a_video() {
     let deleted = client.videos().delete([&*video.video_name, "no such.mp4"]).await;
     assert_eq!((deleted.done.len(), deleted.failed.len() + deleted.skipped.len()), (1, 1), "{deleted:?}");
     assert_eq!(handle.find().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_board_gives_and_takes_videos_too() {
+    let Some((client, _turn)) = live::client().await else { return };
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip.mp4");
+    let made = client.boards().create(live::unique("media")).await.unwrap();
+    let board = client.board(&made.board_id);
+    let first = match board.upload_video(&*clip).await {
+        Err(error) if error.is_unsupported() => return,
+        answer => answer.unwrap().video_name,
+    };
+    let second = client.videos().upload(&*clip).await.unwrap().video_name;
+    let image = board.upload(Upload::bytes("x.png", live::png(90))).await.unwrap().image_name;
+    let on_it = async || {
+        let mut names = board.videos().names().await.unwrap().video_names;
+        names.sort();
+        names
+    };
+    assert_eq!(on_it().await, [&*first]);
+    let moved = board.add_videos([&second, &second]).await.into_result().unwrap();
+    assert_eq!(moved.done, [&*second]);
+    assert!(!board.add_videos(["no such.mp4"]).await.is_success());
+    let mut both = vec![first.clone(), second.clone()];
+    both.sort();
+    assert_eq!(on_it().await, both);
+    client.video(&second).set_starred(true).await.unwrap();
+    let names = board.videos().starred_first(true).names().await.unwrap();
+    assert_eq!((&names.video_names[0], names.starred_count, names.total_count), (&second, 1, 2));
+    let page = board.videos().origin(ImageOrigin::External).offset(1).limit(5).await.unwrap();
+    assert_eq!((page.items.len(), page.total), (1, 2));
+    let many = client.videos().get_many([&first, "no such.mp4", &second]).await.unwrap();
+    let many: Vec<_> = many.into_iter().map(|video| video.unwrap().video_name).collect();
+    assert_eq!(many, [first.clone(), second.clone()]);
+
+    let directory = tempfile::tempdir().unwrap();
+    let report = board.download_all(directory.path()).await.unwrap();
+    assert!(report.is_success(), "{report:?}");
+    let mut wanted = vec![first.clone(), second.clone(), image.clone()];
+    wanted.sort();
+    assert_eq!(names_in(directory.path()), wanted);
+
+    let removed = board.remove_videos([&first, "no such.mp4"]).await.unwrap();
+    assert_eq!((removed.done, removed.skipped), (vec![first.clone()], vec!["no such.mp4".to_owned()]));
+    assert_eq!(on_it().await, [&*second]);
+    assert_eq!(client.videos().remove_from_boards([&second]).await.into_result().unwrap().done, [&*second]);
+    board.delete_with_contents().await.unwrap();
+    client.videos().delete([first, second]).await.into_result().unwrap();
 }

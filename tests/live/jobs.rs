@@ -267,6 +267,40 @@ async fn a_sweep_runs_every_combination_with_seeds_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_sweep_over_images_needs_no_other_value_and_results_say_their_row() {
+    on_server(async |client| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
+        let mut workflow = client.workflow(WorkflowDefinition::from_path(path).unwrap()).await.unwrap();
+        let mut uploads = Vec::new();
+        for color in [40, 200] {
+            let png = live::png(color);
+            uploads.push(client.images().upload(invokeai_client::Upload::bytes("x.png", png)).await.unwrap());
+        }
+        // What an upload returns is a value.
+        workflow.set_input("Picture", &uploads[0]).unwrap();
+        workflow.clear_input("Picture").unwrap();
+        assert!(!workflow.problems().is_empty());
+        let sweep = Sweep::new().product(&workflow, "Picture", &uploads).unwrap();
+        let submission = workflow.submit(&client).queue("live-jobs").sweep(sweep).await.unwrap();
+        let mut seen = Vec::new();
+        let wait = submission.wait_all().timeout(DEADLINE).on_progress(|all| seen.push(all.fraction()));
+        let finished = wait.await.unwrap();
+        assert_eq!(seen.last(), Some(&1.0));
+        for (finished, upload) in finished.iter().zip(&uploads) {
+            let outputs = finished.outputs().await.unwrap();
+            assert_eq!(outputs.field_values().len(), 1);
+            assert_eq!(outputs.field_value("source", "image").unwrap()["image_name"], upload.image_name.as_str());
+            let names: Vec<_> = outputs.final_images().iter().map(|image| image.name.clone()).collect();
+            assert!(!names.is_empty());
+            client.images().delete(names).await.into_result().unwrap();
+        }
+        client.images().delete(uploads.iter().map(|upload| &upload.image_name)).await.into_result().unwrap();
+        remove(&submission).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_thousand_items_are_all_accounted_for() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;

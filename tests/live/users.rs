@@ -96,7 +96,7 @@ async fn users_log_in_and_see_what_they_may() {
     assert!(matches!(elsewhere.auth().me().await, Err(Error::Unauthorized(_))));
     anna.auth().me().await.expect("the answer held a new token");
 
-    anna.board(&board.board_id).delete_with_images().await.unwrap();
+    anna.board(&board.board_id).delete_with_contents().await.unwrap();
     anna.auth().logout().await.unwrap();
     assert!(matches!(anna.auth().me().await, Err(Error::Unauthorized(_))));
     assert_eq!(admin.user(&users[1].user_id).set_active(false).await.unwrap().is_active, Some(false));

@@ -115,6 +115,9 @@ readers! {
     get_video_workflow => whole, |c| c.video("a.mp4").embedded();
     update_video => whole, |c| c.video("a.mp4").set_starred(true);
     list_video_dtos => Page::gather, |c| c.videos().list();
+    get_video_names => whole, |c| c.videos().list().names();
+    add_video_to_board => BatchOutcome::gather, |c| sure(c.board("b").add_videos(["a.mp4"]));
+    remove_video_from_board => BatchOutcome::gather, |c| sure(c.videos().remove_from_boards(["a.mp4"]));
     star_videos_in_list => BatchOutcome::gather, |c| sure(c.videos().star(["a.mp4"]));
     unstar_videos_in_list => BatchOutcome::gather, |c| sure(c.videos().unstar(["a.mp4"]));
     delete_videos_from_list => BatchOutcome::gather, |c| sure(c.videos().delete(["a.mp4"]));
@@ -136,11 +139,11 @@ readers! {
     create_style_preset => whole, |c| c.style_presets().create(&StylePresetData::new("n", "p", ""), None);
     get_style_preset => whole, |c| c.style_preset("p").get();
     update_style_preset => whole, |c| c.style_preset("p").replace(&StylePresetData::new("n", "p", ""), None);
-    list_style_presets => parts, |c| c.style_presets().list();
+    list_style_presets => Page::gather, |c| c.style_presets().list();
     create_system_prompt => whole, |c| c.system_prompts().create("n", "c");
     get_system_prompt => whole, |c| c.system_prompt("p").get();
     update_system_prompt => whole, |c| c.system_prompt("p").rename("n");
-    list_system_prompts => parts, |c| c.system_prompts().list();
+    list_system_prompts => Page::gather, |c| c.system_prompts().list();
     list_model_records => Page::gather, |c| c.models().list();
     list_missing_models => Page::gather, |c| c.models().missing();
     get_model_record => whole, |c| c.model("k").get();
@@ -186,8 +189,6 @@ readers! {
 
 /// Answers that no handle reads by itself, and where they are read.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("add_video_to_board", "its answer is not needed"),
-    ("remove_video_from_board", "its answer is not needed"),
     ("retry_items_by_id", "its answer is not needed"),
     ("update_recall_parameters", "no handle"),
     ("get_recall_parameters", "no handle"),

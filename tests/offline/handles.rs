@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use invokeai_client::{
     Client, Error, TransportOptions,
     download::Collision,
@@ -131,7 +131,7 @@ async fn hostile_names_never_reach_the_disk_or_the_server() {
     }
     assert!(names_in(outer.path()).iter().all(|name| name == "inner"), "{:?}", names_in(outer.path()));
     let requests = server.received_requests().await.unwrap();
-    assert!(requests.iter().all(|request| request.url.path() == "/api/v1/images/names"), "{requests:?}");
+    assert!(requests.iter().all(|request| request.url.path().ends_with("/names")), "{requests:?}");
 }
 
 #[tokio::test]
@@ -414,7 +414,7 @@ async fn a_board_gives_up_only_its_own_images() {
     assert_eq!(client.boards().find("Nobody").await.unwrap(), None);
     for error in [
         client.boards().uncategorized().get().await.err(),
-        client.boards().uncategorized().delete_with_images().await.err(),
+        client.boards().uncategorized().delete_with_contents().await.err(),
         client.boards().uncategorized().rename("x").await.err(),
     ] {
         assert!(matches!(error, Some(Error::InvalidInput { .. })), "{error:?}");
@@ -543,4 +543,59 @@ async fn an_old_server_has_no_users_and_a_wrong_address_is_no_server() {
     assert!(client.auth().status().await.is_err());
     on(&server, "GET", "/api/v1/app/version", ok(json!({ "version": "6.3.0" }))).await;
     assert!(!client.auth().status().await.unwrap().multiuser_enabled);
+}
+
+#[tokio::test]
+async fn lists_begin_and_end_where_they_are_told_to() {
+    let (server, client) = mock().await;
+    let preset = |id: usize| {
+        json!({"id": format!("p{id}"), "name": "n", "preset_data": {"positive_prompt": "", "negative_prompt": ""},
+            "type": "user"})
+    };
+    let all: Vec<_> = (0..5).map(preset).collect();
+    on(&server, "GET", "/api/v1/style_presets/", ok(json!(all))).await;
+    let list = client.style_presets().list();
+    let page = list.clone().await.unwrap();
+    assert_eq!((page.items.len(), page.total, page.has_next()), (5, 5, false));
+    let page = list.clone().offset(3).limit(1).await.unwrap();
+    assert_eq!((page.offset, page.total, page.has_next()), (3, 5, true));
+    assert_eq!(page.into_items().unwrap()[0].id, "p3");
+    assert!(list.clone().offset(9).await.unwrap().items.is_empty());
+    let rest: Vec<_> = list.offset(2).limit(1).stream().try_collect().await.unwrap();
+    assert_eq!(rest.iter().map(|preset| &*preset.id).collect::<Vec<_>>(), ["p2", "p3", "p4"]);
+    // A stream of what the server gives as a whole asks once.
+    assert_eq!(server.received_requests().await.unwrap().len(), 4);
+}
+
+/// A library of so many workflows, in pages as the server makes them.
+struct Library(u64);
+
+impl Respond for Library {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let query: std::collections::HashMap<_, _> = request.url.query_pairs().into_owned().collect();
+        let [page, size]: [u64; 2] = ["page", "per_page"].map(|name| query[name].parse().unwrap());
+        let (from, to) = if size == 0 { (0, self.0) } else { (page * size, ((page + 1) * size).min(self.0)) };
+        let workflow = |id: u64| {
+            json!({"workflow_id": format!("w{id}"), "name": format!("w{id}"), "description": "", "category": "user",
+                "created_at": "2026-11-22 17:04:40.063", "updated_at": "2026-11-22 17:04:40.063"})
+        };
+        let items: Vec<_> = (from.min(to)..to).map(workflow).collect();
+        ok(json!({"items": items, "page": page, "pages": 1, "per_page": size, "total": self.0}))
+    }
+}
+
+#[tokio::test]
+async fn the_library_is_listed_from_any_offset() {
+    let (server, client) = mock().await;
+    Mock::given(method("GET")).and(path("/api/v1/workflows/")).respond_with(Library(7)).mount(&server).await;
+    for (offset, limit) in [(0, 3), (3, 3), (1, 3), (5, 3), (6, 3), (9, 3), (2, 0), (0, 100), (4, 100)] {
+        let page = client.library().list().offset(offset).limit(limit).await.unwrap();
+        assert_eq!((page.offset, page.total), (offset, 7));
+        let names: Vec<_> = page.into_items().unwrap().into_iter().map(|workflow| workflow.name).collect();
+        let end = if limit == 0 { 7 } else { (offset + limit).min(7) };
+        let wanted: Vec<_> = (offset..end).map(|id| format!("w{id}")).collect();
+        assert_eq!(names, wanted, "{limit} from {offset}");
+        let rest: Vec<_> = client.library().list().offset(offset).limit(limit).stream().try_collect().await.unwrap();
+        assert_eq!(rest.len() as u64, 7_u64.saturating_sub(offset), "from {offset} by {limit}");
+    }
 }

@@ -40,7 +40,7 @@ const CASES: &[Case] = &[
     ("update_opened_at", |client| async move { client.saved_workflow("a").mark_opened().await.map(drop) }.boxed()),
     ("list_model_records", |client| async move { client.models().list().await.map(drop) }.boxed()),
     ("list_model_records?order_by", |client| {
-        let list = client.models().list().order_by(ModelOrder::Name, Direction::Ascending);
+        let list = client.models().list().order_by(ModelOrder::Name).direction(Direction::Ascending);
         async move { list.await.map(drop) }.boxed()
     }),
     ("upload_image", |client| async move { client.images().upload(image()).await.map(drop) }.boxed()),

@@ -118,6 +118,10 @@ impl Crate {
                 Item::Use(inner) => leaves(&inner.tree).into_iter().find(|(_, leaf)| leaf == name),
                 _ => None,
             }) {
+                // A crate that is re-exported as it is.
+                Some((deeper, _)) if (&*from, &*deeper) == (path, target) => {
+                    self.lines.insert(format!("{shown}{name}: use {name}"));
+                }
                 Some((deeper, _)) => self.reexport(&from, shown, &deeper, name),
                 None => drop(self.lines.insert(format!("{shown}{name}: by a macro"))),
             },

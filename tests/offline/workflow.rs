@@ -2,8 +2,8 @@
 
 use invokeai_client::schema::{ModelRecord, NodeCatalogue};
 use invokeai_client::workflow::{
-    DefinitionError, EnqueueError, EnqueueOptions, InputError, MatchedBy, ProblemKind, ProblemSource, Reference,
-    WarningKind, Workflow, WorkflowDefinition, WorkflowOptions,
+    BatchDatum, DefinitionError, EnqueueError, EnqueueOptions, InputError, MatchedBy, ProblemKind, ProblemSource,
+    Reference, WarningKind, Workflow, WorkflowDefinition, WorkflowOptions,
 };
 use serde_json::{Map, Value, json};
 
@@ -463,4 +463,46 @@ fn what_a_server_does_not_have_is_unset() {
 fn workflows_can_be_shared_between_threads() {
     fn shareable<T: Send + Sync + Clone>(_: &T) {}
     shareable(&flux());
+}
+
+#[test]
+fn batch_data_supply_a_required_input_that_has_no_value() {
+    let nodes =
+        json!([node("load", "image", json!({"image": null})), node("blur", "img_blur", json!({"image": null}))]);
+    let workflow = load(nodes, json!([]), &[("load", "image"), ("blur", "image")]);
+    let missing = |options: &EnqueueOptions| {
+        let problems = workflow.problems_with(options).into_iter();
+        problems.filter(|problem| problem.kind == ProblemKind::MissingInput).count()
+    };
+    let before = workflow.definition().as_value().to_string();
+    assert_eq!(missing(&EnqueueOptions::default()), 2);
+    let items = |names: [&str; 2]| names.map(|name| json!({"image_name": name})).to_vec();
+    let datum = |node: &str, items| BatchDatum { node_id: node.into(), field: "image".into(), items };
+    let options = EnqueueOptions::default().batch([datum("load", items(["a.png", "b.png"]))]);
+    assert_eq!(missing(&options), 1, "the other one is missing still");
+    let options = options.batch([datum("blur", items(["c.png", "d.png"]))]);
+    assert_eq!(workflow.problems_with(&options), []);
+    // The server checks the graph before it puts an item's values in.
+    let body = workflow.enqueue_body(&options).unwrap();
+    assert_eq!(body["batch"]["graph"]["nodes"]["load"]["image"]["image_name"], "a.png");
+    assert_eq!(body["batch"]["graph"]["nodes"]["blur"]["image"]["image_name"], "c.png");
+    assert_eq!(body["batch"]["data"].as_array().unwrap().len(), 2);
+    assert_eq!(workflow.definition().as_value().to_string(), before);
+    assert_eq!(missing(&EnqueueOptions::default()), 2, "nothing stays of it");
+    // A value of the wrong kind is still one.
+    let wrong = EnqueueOptions::default().batch([datum("load", vec![json!(7)]), datum("blur", vec![json!(7)])]);
+    assert!(!workflow.problems_with(&wrong).is_empty());
+}
+
+#[test]
+fn a_report_of_models_reads_as_text() {
+    let mut workflow = flux();
+    let report = workflow.use_models(&[]);
+    let text = report.to_string();
+    let first = text.lines().next().unwrap();
+    assert_eq!(first, format!("0 of {} models found", report.missing.len()));
+    assert_eq!(text.lines().count(), 1 + report.missing.len());
+    assert!(text.contains(" is not on the server; no installed model fits"), "{text}");
+    let wanted = report.missing.iter().find_map(|missing| missing.usage.wanted.clone()).unwrap();
+    assert!(text.contains(&wanted.name) && !wanted.name.is_empty(), "{text}");
 }

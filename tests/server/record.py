@@ -195,6 +195,7 @@ def pictures(server):
         server.call(name, video_name=video)
     server.call("update_video", body={"starred": True}, video_name=video)
     server.call("list_video_dtos", "?offset=0&limit=10")
+    server.call("get_video_names")
     server.call("add_video_to_board", body={"board_id": board, "video_name": video})
     server.call("remove_video_from_board", body={"video_name": video})
     server.call("star_videos_in_list", body={"video_names": [video]})

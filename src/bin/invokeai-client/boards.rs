@@ -63,7 +63,7 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
                 let board = find(client, &name).await?;
                 let handle = client.board(&board.board_id);
                 match with_images {
-                    true => handle.delete_with_images().await?,
+                    true => handle.delete_with_contents().await?,
                     false => handle.delete().await?,
                 };
                 output.done("deleted", &board.board_id)?;

@@ -7,7 +7,7 @@ use crate::workflow::generator::Generator;
 use serde_json::Value;
 
 /// A value to set: anything that has a JSON form. Made by `into()` from numbers, booleans, strings, lists of those,
-/// JSON, models, LoRAs, colours and generators. Floats that JSON cannot hold (infinite, not a number) are refused by
+/// JSON, models, LoRAs, colors, generators, and from what the client gives: images, videos, outputs, boards, presets. Floats that JSON cannot hold (infinite, not a number) are refused by
 /// every field.
 ///
 /// ```
@@ -96,6 +96,28 @@ impl From<ColorChannels> for InputValue {
         InputValue(color.to_json())
     }
 }
+
+/// Lets what a server describes be set as an input: `Type: "member" = field`.
+macro_rules! settable {
+    ($($source:ty: $member:literal = $id:ident),*) => {
+        $(
+            /// By its name or id, as a field of this kind takes it.
+            impl From<&$source> for $crate::workflow::field::InputValue {
+                fn from(value: &$source) -> Self {
+                    ::serde_json::json!({ $member: value.$id }).into()
+                }
+            }
+
+            /// By its name or id, as a field of this kind takes it.
+            impl From<$source> for $crate::workflow::field::InputValue {
+                fn from(value: $source) -> Self {
+                    (&value).into()
+                }
+            }
+        )*
+    };
+}
+pub(crate) use settable;
 
 /// A value that a field does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -39,6 +39,7 @@ mod typed;
 
 pub use choice::{Boolean, Choice, SavedWorkflow, Scheduler, Text};
 pub use from_field::FromField;
+pub(crate) use input_value::settable;
 pub use input_value::{InputValue, ValueError};
 pub use list::Many;
 pub use model::{
