@@ -36,6 +36,9 @@ pub mod workflow {}
 #[doc = include_str!("../docs/inputs.md")]
 pub mod inputs {}
 
+#[doc = include_str!("../docs/bindings.md")]
+pub mod bindings {}
+
 #[doc = include_str!("../docs/jobs.md")]
 pub mod jobs {}
 

@@ -5,6 +5,8 @@ pub mod app;
 pub mod assets;
 pub mod auth;
 mod batch;
+#[cfg(feature = "bindings")]
+pub mod bindings;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 pub mod boards;
@@ -47,6 +49,7 @@ pub mod system_prompts;
 pub mod testing;
 mod timestamp;
 mod transport;
+pub mod typed;
 mod upload;
 pub mod videos;
 mod weight;
@@ -66,3 +69,18 @@ pub use sweep::Sweep;
 pub use timestamp::Timestamp;
 pub use transport::TransportOptions;
 pub use upload::Upload;
+
+/// Includes the code that `bindings::Builder` made in the build script, by the name of its workflow in snake case.
+///
+/// ```text
+/// /// FLUX text to image.
+/// mod flux {
+///     invokeai_client::include_bindings!("flux");
+/// }
+/// ```
+#[macro_export]
+macro_rules! include_bindings {
+    ($name:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $name, ".rs"));
+    };
+}

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::{
     App, Auth, BoardHandle, Boards, Cleanup, ImageHandle, Images, Library, ModelHandle, Models, Queue,
-    SavedWorkflowHandle, StylePresetHandle, StylePresets, Submission, SystemPromptHandle, SystemPrompts, UserHandle,
-    VideoHandle, Videos,
+    SavedWorkflowHandle, StylePresetHandle, StylePresets, Submission, Submit, SystemPromptHandle, SystemPrompts,
+    UserHandle, VideoHandle, Videos,
     mirror::{Mirror as _, mirror},
     runtime::Runtime,
 };
@@ -23,6 +23,7 @@ use crate::{
     compatibility::Compatibility,
     error::Result,
     schema::NodeCatalogue,
+    typed::TypedWorkflow,
     workflow::{Workflow, WorkflowDefinition},
 };
 
@@ -62,6 +63,10 @@ mirror! {
     call fn catalogue(&self) -> Result<Arc<NodeCatalogue>>;
     /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
     call fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow>;
+    /// Makes a workflow of a generated struct, with the nodes of this server. Models that are only named are looked up.
+    call fn bind(&self, typed: &impl TypedWorkflow) -> Result<Workflow>;
+    /// Submits a generated struct, as [`Workflow::submit_blocking`] submits a workflow.
+    open fn submit(&self, typed: &impl TypedWorkflow) -> Submit<'static>;
     /// Uses another bearer token from now on, in all clones; `None` for none.
     get fn set_token(&self, token: Option<&str>);
     /// Everything the server announces from now on. See [`events`](crate::events).

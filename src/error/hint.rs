@@ -55,6 +55,7 @@ impl Error {
                 "check the versions: this crate may be too old for the server, or the data is damaged"
             }
             Self::NotReady(_) => "set or connect the inputs that the message names",
+            Self::NodesDiffer(_) => "make the code anew with the nodes of this server",
             Self::Definition(error) => error.hint(),
             Self::Input(error) => error.hint(),
             Self::Enqueue(_) => "give the batch node what the message asks for",

@@ -102,6 +102,7 @@ impl Error {
             | Self::TooOld { .. }
             | Self::Connect { .. }
             | Self::NotReady(_)
+            | Self::NodesDiffer(_)
             | Self::Definition(_)
             | Self::Input(_)
             | Self::Enqueue(_)

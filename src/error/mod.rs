@@ -13,7 +13,7 @@ use crate::{
     failure::JobFailure,
     lenient::Misfit,
     secrets::excerpt,
-    workflow::{DefinitionError, EnqueueError, InputError, Problem},
+    workflow::{DefinitionError, Difference, EnqueueError, InputError, Problem},
 };
 
 pub use refusal::{Detail, FieldProblem, Refusal};
@@ -280,6 +280,10 @@ pub enum Error {
 
     /// A workflow has problems that keep it from running.
     NotReady(Vec<Problem>),
+
+    /// The nodes of the server are not those that the code of a generated struct was made for; nothing was sent. Holds
+    /// every difference, those that alone would do no harm as well.
+    NodesDiffer(Vec<Difference>),
 
     /// A workflow file cannot be read.
     Definition(Arc<DefinitionError>),

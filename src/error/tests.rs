@@ -97,6 +97,7 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
         (body(BodyFault::WrongKind), &[SENT], "file"),
         (Error::decode(operation, "a.b", "is 7", "{\n}"), &[SENT], "version"),
         (Error::NotReady(Vec::new()), &[], "inputs"),
+        (Error::NodesDiffer(Vec::new()), &[], "anew"),
         (unreadable.into(), &[], "file"),
         (Error::from(DefinitionError::Io(io::Error::other("gone"))), &[], "path"),
         (InputError::NotAnObject { found: "7".into() }.into(), &[], "list the inputs"),
@@ -155,12 +156,13 @@ fn variant(error: &Error) -> usize {
         Error::LedgerInUse { .. } => 34,
         Error::Io { .. } => 35,
         Error::NotTakenBack { .. } => 36,
+        Error::NodesDiffer(_) => 37,
     }
 }
 
 #[test]
 fn every_variant_answers_the_three_questions_and_says_what_to_do() {
-    let mut met = [false; 37];
+    let mut met = [false; 38];
     for (error, yes, hint) in table() {
         met[variant(&error)] = true;
         let asked =
@@ -169,7 +171,7 @@ fn every_variant_answers_the_three_questions_and_says_what_to_do() {
         assert_eq!(answers, yes, "{error:?}");
         assert!(error.hint().contains(hint), "{error:?}: {}", error.hint());
     }
-    assert_eq!(met, [true; 37], "each variant has a row");
+    assert_eq!(met, [true; 38], "each variant has a row");
 }
 
 #[test]

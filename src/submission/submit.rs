@@ -1,6 +1,8 @@
 //! Submitting a workflow.
 
 use std::{
+    borrow::Cow,
+    fmt,
     future::{Future, IntoFuture},
     pin::Pin,
 };
@@ -32,7 +34,7 @@ use crate::{
 #[must_use = "nothing is submitted unless awaited"]
 #[derive(Debug)]
 pub struct Submit<'a> {
-    workflow: &'a Workflow,
+    workflow: Source<'a>,
     client: Client,
     queue_id: String,
     board: Option<OutputBoard>,
@@ -43,6 +45,23 @@ pub struct Submit<'a> {
     events: bool,
     when_full: WhenFull,
     callbacks: Callbacks,
+}
+
+/// What is submitted: a workflow, or what becomes one on the server.
+enum Source<'a> {
+    Now(&'a Workflow),
+    Later(Bind),
+}
+
+type Bind = Box<dyn FnOnce(Client) -> Pin<Box<dyn Future<Output = Result<Workflow>> + Send>> + Send + Sync>;
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Now(workflow) => workflow.fmt(f),
+            Source::Later(_) => f.write_str("a workflow of a struct"),
+        }
+    }
 }
 
 impl Workflow {
@@ -65,8 +84,22 @@ impl Workflow {
     /// ([`Error::NotTakenBack`] if those that it took cannot be canceled),
     /// [`Error::TooOld`] before InvokeAI 6.0, any error of a call. An answer that is lost is no error as long as the batch can be found on the server.
     pub fn submit(&self, client: &Client) -> Submit<'_> {
+        Submit::new(Source::Now(self), client)
+    }
+}
+
+impl<'a> Submit<'a> {
+    /// Submits what this makes of the client, when awaited.
+    pub(crate) fn later(
+        client: &Client,
+        bind: impl FnOnce(Client) -> Pin<Box<dyn Future<Output = Result<Workflow>> + Send>> + Send + Sync + 'static,
+    ) -> Self {
+        Submit::new(Source::Later(Box::new(bind)), client)
+    }
+
+    fn new(workflow: Source<'a>, client: &Client) -> Self {
         Submit {
-            workflow: self,
+            workflow,
             client: client.clone(),
             queue_id: DEFAULT_QUEUE.to_owned(),
             board: None,
@@ -183,6 +216,11 @@ impl Submit<'_> {
     async fn run(self) -> Result<Submission> {
         let Self { workflow, client, queue_id, mut options, batch_id, .. } = self;
         client.must_run().await?;
+        let workflow = match workflow {
+            Source::Now(workflow) => Cow::Borrowed(workflow),
+            Source::Later(bind) => Cow::Owned(bind(client.clone()).await?),
+        };
+        let workflow = &*workflow;
         options.batch_id = Some(batch_id.clone());
         let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
         // Which values they get is known only when a part is sent.

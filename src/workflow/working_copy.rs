@@ -163,6 +163,18 @@ impl Workflow {
         nodes.map(|(node, invocation)| (node.id.to_string(), label(invocation))).collect()
     }
 
+    /// Ids and types of the nodes that can have inputs.
+    pub(crate) fn node_types(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.document.nodes.iter().filter_map(|node| Some((node.id.as_str(), node.invocation()?.node_type.as_str())))
+    }
+
+    /// Sets an input of this system name without any check.
+    pub(crate) fn place(&mut self, system_name: &str, value: Option<Value>) {
+        if let Some(input) = self.inputs.iter().find(|input| input.system_name == system_name) {
+            self.store(input.index, value);
+        }
+    }
+
     /// All inputs, in the order of the form. If the form is empty these are the fields exposed the older way.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs

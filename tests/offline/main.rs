@@ -41,6 +41,8 @@ mod required;
 mod targets;
 
 mod assets;
+#[cfg(all(feature = "bindings", feature = "testing"))]
+mod bindings;
 mod blocking;
 mod blocking_parity;
 mod embedded_server;

@@ -3,8 +3,8 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::{
-    boards, catalogue_source::CatalogueSource, cleanup, completions, demo, exit, images, inspect, login, models, nodes,
-    queue, run, server::ServerArgs, style, watch, workflows,
+    bindings, boards, catalogue_source::CatalogueSource, cleanup, completions, demo, exit, images, inspect, login,
+    models, nodes, queue, run, server::ServerArgs, style, watch, workflows,
 };
 
 const EXAMPLES: &str = "\
@@ -182,6 +182,28 @@ Examples:
     Nodes {
         #[command(flatten)]
         args: nodes::NodesArgs,
+        #[command(flatten)]
+        source: CatalogueSource,
+    },
+    /// Print the JSON schema of a workflow's inputs
+    #[command(after_help = "\
+Examples:
+  invokeai-client schema workflow.json
+  invokeai-client schema workflow.json --server http://127.0.0.1:9090")]
+    Schema {
+        #[command(flatten)]
+        args: bindings::SchemaArgs,
+        #[command(flatten)]
+        source: CatalogueSource,
+    },
+    /// Print a Rust struct of a workflow
+    #[command(after_help = "\
+Examples:
+  invokeai-client bindings workflow.json > src/flux.rs
+  invokeai-client bindings workflow.json --check src/flux.rs --server http://127.0.0.1:9090")]
+    Bindings {
+        #[command(flatten)]
+        args: bindings::BindingsArgs,
         #[command(flatten)]
         source: CatalogueSource,
     },

@@ -1,6 +1,7 @@
 //! The command `invokeai-client`.
 
 mod arguments;
+mod bindings;
 mod boards;
 mod catalogue_source;
 mod cleanup;
@@ -57,6 +58,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
     let mut out = Out::standard();
     match command {
         Command::Inspect { args, source } => inspect::run(&args, &source.load()?, &mut out),
+        Command::Schema { args, source } => bindings::schema(&args, &source.load()?, &mut out),
+        Command::Bindings { args, source } => bindings::run(&args, &source.load()?, &mut out),
         Command::Run { args, server } => run::run(&args, &server.client()?),
         Command::Watch { args, server } => {
             let client = server.client()?;

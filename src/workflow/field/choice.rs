@@ -2,9 +2,10 @@
 
 use super::bounds::{admits_count, describe_count, in_force};
 use super::input_value::Refused;
+use super::json_schema;
 use super::typed::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A text; only strings are accepted. Lengths count characters.
 pub struct Text;
@@ -35,6 +36,10 @@ impl Rules for Text {
         describe_count("a string", "characters", bounds.min_length, bounds.max_length)
     }
 
+    fn schema(template: &InputTemplate) -> Value {
+        json_schema::text(&in_force(template))
+    }
+
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
         let bounds = in_force(template);
         let length = value.as_str().map(|text| text.chars().count());
@@ -56,6 +61,10 @@ impl FieldKind for Boolean {
 impl Rules for Boolean {
     fn accepts(_: &InputTemplate) -> String {
         "true or false".into()
+    }
+
+    fn schema(_: &InputTemplate) -> Value {
+        json!({"type": "boolean"})
     }
 
     fn convert(value: Value, _: &InputTemplate) -> Result<Value, Refused> {
@@ -80,6 +89,11 @@ impl Rules for Choice {
         describe_options(template)
     }
 
+    fn schema(template: &InputTemplate) -> Value {
+        let options: Vec<&Value> = template.options.iter().map(|option| &option.value).collect();
+        json!({"enum": options})
+    }
+
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
         let mut options = template.options.iter().map(|option| &option.value);
         options.find(|option| is_option(option, &value)).cloned().ok_or(Refused::new(value))
@@ -97,6 +111,10 @@ impl FieldKind for Scheduler {
 impl Rules for Scheduler {
     fn accepts(template: &InputTemplate) -> String {
         if template.options.is_empty() { "the name of a scheduler".into() } else { describe_options(template) }
+    }
+
+    fn schema(template: &InputTemplate) -> Value {
+        if template.options.is_empty() { SavedWorkflow::schema(template) } else { Choice::schema(template) }
     }
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
@@ -119,6 +137,10 @@ impl FieldKind for SavedWorkflow {
 impl Rules for SavedWorkflow {
     fn accepts(_: &InputTemplate) -> String {
         "the id of a workflow in the library, or its record".into()
+    }
+
+    fn schema(_: &InputTemplate) -> Value {
+        json_schema::reference("invokeai-workflow-id", &["workflow_id"])
     }
 
     fn convert(value: Value, _: &InputTemplate) -> Result<Value, Refused> {

@@ -2,6 +2,7 @@
 
 use super::bounds::{admits_count, describe_count, in_force};
 use super::input_value::Refused;
+use super::json_schema;
 use super::typed::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use serde_json::Value;
@@ -23,6 +24,10 @@ impl<K: FieldKind> Rules for Many<K> {
         let bounds = in_force(template);
         let list = describe_count("a list", "items", bounds.min_items, bounds.max_items);
         format!("{list}, each {}", K::accepts(template))
+    }
+
+    fn schema(template: &InputTemplate) -> Value {
+        json_schema::list(K::schema(template), &in_force(template))
     }
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {

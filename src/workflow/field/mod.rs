@@ -30,6 +30,7 @@ mod bounds;
 mod choice;
 mod from_field;
 mod input_value;
+mod json_schema;
 mod list;
 mod model;
 mod number;
@@ -92,6 +93,12 @@ macro_rules! ink_fields {
             fn accepts(self, template: &InputTemplate) -> String {
                 match self {
                     $(Kind::$variant => typed::accepts::<$kind>(template),)*
+                }
+            }
+
+            fn schema(self, template: &InputTemplate) -> Value {
+                match self {
+                    $(Kind::$variant => typed::schema::<$kind>(template),)*
                 }
             }
 
@@ -233,7 +240,7 @@ impl InkField {
     }
 
     /// A field that shares its template, with a value from a file.
-    pub(super) fn shared(
+    pub(crate) fn shared(
         system_name: impl Into<Arc<str>>,
         template: Arc<InputTemplate>,
         stored: Option<Value>,
@@ -316,6 +323,24 @@ impl InkField {
     /// What [`set`](Self::set) accepts, in words: `a whole number greater than 0`.
     pub fn accepts(&self) -> String {
         Kind::of(self.template()).accepts(self.template())
+    }
+
+    /// What [`set`](Self::set) accepts, as a JSON schema (2020-12).
+    ///
+    /// It leaves out texts that spell a value of another type (`"30"` for 30, `"true"`), which `set` takes for the sake
+    /// of command lines and tables; and it cannot tell `1e17` from 100000000000000000, of which `set` takes only the
+    /// second for a whole number.
+    ///
+    /// ```
+    /// use invokeai_client::schema::NodeCatalogue;
+    /// use invokeai_client::workflow::field::InkField;
+    ///
+    /// let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("known");
+    /// let steps = InkField::new("denoise.num_steps", &denoise.inputs["num_steps"]);
+    /// assert_eq!(steps.json_schema()["exclusiveMinimum"], 0);
+    /// ```
+    pub fn json_schema(&self) -> Value {
+        Kind::of(self.template()).schema(self.template())
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::bounds::{admits_count, describe_count, in_force};
 use super::input_value::Refused;
+use super::json_schema;
 use super::list::convert_items;
 use super::typed::{FieldKind, TypedField, sealed::Rules};
 use crate::schema::{InputTemplate, ModelFilter, ModelRecord};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Weight of a LoRA whose record suggests none, as in the editor.
 const DEFAULT_WEIGHT: f64 = 0.75;
@@ -94,6 +95,10 @@ impl Rules for Model {
         format!("{which}, as a model record of the server or `{{key, hash, name, base, type}}`, none of them empty")
     }
 
+    fn schema(template: &InputTemplate) -> Value {
+        model_schema(&template.model_filter)
+    }
+
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
         identifier(&value, &template.model_filter).ok_or(Refused::new(value))
     }
@@ -117,6 +122,14 @@ impl Rules for Loras {
         let list = describe_count("a list", "items", bounds.min_items, bounds.max_items);
         let filter = lora_filter(template);
         format!("{list} `{{lora, weight}}` with a model of {filter} and a number, or of such model records")
+    }
+
+    fn schema(template: &InputTemplate) -> Value {
+        let model = model_schema(&lora_filter(template));
+        let weighted =
+            json!({"required": ["lora"], "properties": {"lora": model.clone(), "weight": {"type": "number"}}});
+        let item = json!({"if": {"type": "object", "required": ["lora"]}, "then": weighted, "else": model});
+        json_schema::list(item, &in_force(template))
     }
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
@@ -152,6 +165,35 @@ fn weighted(item: &Value, filter: &ModelFilter) -> Option<Value> {
     let suggested = || model.pointer("/default_settings/weight").and_then(Value::as_f64).unwrap_or(DEFAULT_WEIGHT);
     let weight = weight.cloned().unwrap_or_else(|| suggested().into());
     weight.is_number().then_some(json!({"lora": identifier(model, filter)?, "weight": weight}))
+}
+
+/// What [`identifier`] takes.
+fn model_schema(filter: &ModelFilter) -> Value {
+    let filled = json!({"type": "string", "minLength": 1});
+    let one_of = |list: &[String]| if list.is_empty() { filled.clone() } else { json!({"enum": list}) };
+    let (base, kind) = (one_of(&filter.base), one_of(&filter.model_type));
+    let mut schema = json!({
+        "type": "object",
+        "format": "invokeai-model",
+        "required": ["key", "hash", "name", "base", "type"],
+        "properties": {"key": filled, "hash": filled, "name": filled, "base": base, "type": kind},
+    });
+    let picks = !filter.base.is_empty() || !filter.model_type.is_empty() || !filter.provider_id.is_empty();
+    let more = [("format", &filter.format), ("provider_id", &filter.provider_id)];
+    let named = more.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut properties: Map<String, Value> =
+        named.map(|(name, list)| (name.to_owned(), json!({"enum": list}))).collect();
+    // Of an identifier only type and base are known; a record tells these, or the server does not say.
+    let told: Vec<String> = properties.keys().cloned().collect();
+    if !filter.variant.is_empty() {
+        let unsaid = json!({"not": {"type": "string", "minLength": 1}});
+        properties.insert("variant".into(), json!({"anyOf": [{"enum": filter.variant}, unsaid]}));
+    }
+    if picks && !properties.is_empty() {
+        schema["if"] = json!({"required": ["format"], "properties": {"format": {"type": "string"}}});
+        schema["then"] = json!({"required": told, "properties": properties});
+    }
+    schema
 }
 
 /// The identifier of a model that fits.

@@ -2,6 +2,7 @@
 
 use super::bounds::{admits_number, describe_number, in_force};
 use super::input_value::Refused;
+use super::json_schema;
 use super::typed::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use serde_json::{Number, Value};
@@ -25,6 +26,17 @@ impl Rules for Integer {
         describe_number("a whole number", &in_force(template))
     }
 
+    fn schema(template: &InputTemplate) -> Value {
+        let mut schema = json_schema::number("integer", &in_force(template));
+        // What 64 bits hold, where nothing is narrower.
+        for (key, also, end) in [("minimum", "exclusiveMinimum", i64::MIN), ("maximum", "exclusiveMaximum", i64::MAX)] {
+            if schema.get(key).or_else(|| schema.get(also)).is_none() {
+                schema[key] = end.into();
+            }
+        }
+        schema
+    }
+
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
         let number = number(&value).as_ref().and_then(whole);
         let number = number.filter(|number| admits_number(&in_force(template), *number as f64));
@@ -43,6 +55,10 @@ impl FieldKind for Float {
 impl Rules for Float {
     fn accepts(template: &InputTemplate) -> String {
         describe_number("a number", &in_force(template))
+    }
+
+    fn schema(template: &InputTemplate) -> Value {
+        json_schema::number("number", &in_force(template))
     }
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {

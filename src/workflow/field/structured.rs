@@ -1,6 +1,7 @@
 //! Colours, generators, metadata, and fields that take no value.
 
 use super::input_value::Refused;
+use super::json_schema;
 use super::typed::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use crate::workflow::generator::{Generator, GeneratorKind};
@@ -24,7 +25,7 @@ pub struct ColorChannels {
 }
 
 impl ColorChannels {
-    pub(super) fn to_json(self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         json!({"r": self.r, "g": self.g, "b": self.b, "a": self.a})
     }
 
@@ -62,6 +63,15 @@ impl Rules for Color {
         "a colour `{r, g, b, a}` of whole numbers from 0 to 255, or \"#rrggbb\", or \"#rrggbbaa\"".into()
     }
 
+    fn schema(_: &InputTemplate) -> Value {
+        let channel = json!({"type": "integer", "minimum": 0, "maximum": 255});
+        let channels = json!({"r": channel, "g": channel, "b": channel, "a": channel});
+        json!({"format": "invokeai-color", "anyOf": [
+            {"type": "object", "required": ["r", "g", "b"], "properties": channels},
+            {"type": "string", "pattern": "^#([0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$"},
+        ]})
+    }
+
     fn convert(mut value: Value, _: &InputTemplate) -> Result<Value, Refused> {
         if let Some(members) = value.as_object_mut().filter(|members| !members.contains_key("a")) {
             members.insert("a".into(), 255.into());
@@ -88,6 +98,10 @@ macro_rules! generator {
         impl Rules for $name {
             fn accepts(_: &InputTemplate) -> String {
                 concat!("an object with `type` ", $accepts, " and parameters of that type").into()
+            }
+
+            fn schema(_: &InputTemplate) -> Value {
+                generator_schema($kind)
             }
 
             fn convert(value: Value, _: &InputTemplate) -> Result<Value, Refused> {
@@ -120,6 +134,56 @@ generator!(
     ImageGenerator, GeneratorKind::Image, "`image_generator_images_from_board`"
 );
 
+/// What [`complete_generator`] takes: one rule of the kind. The parameters are those of
+/// [`Generator::from_json`](crate::workflow::generator::Generator::from_json).
+fn generator_schema(kind: GeneratorKind) -> Value {
+    // Whole numbers that JavaScript holds exactly.
+    let whole = json!({"type": "integer", "minimum": -9_007_199_254_740_991_i64, "maximum": 9_007_199_254_740_991_i64});
+    let positive = json!({"type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_i64});
+    let number = if kind == GeneratorKind::Integer { whole.clone() } else { json!({"type": "number"}) };
+    let text = json!({"type": "string"});
+    let seed = json!({"anyOf": [whole, {"type": "null"}]});
+    let split = [("input", text.clone()), ("splitOn", text.clone())];
+    let numbers = |prefix: &str, also: &[(&str, Value)]| {
+        let rule = |name: &str, parameters: &[(&str, Value)]| {
+            json_schema::rule(&format!("{prefix}_generator_{name}"), &[parameters, also].concat())
+        };
+        let count = ("count", whole.clone());
+        vec![
+            rule("arithmetic_sequence", &[("start", number.clone()), ("step", number.clone()), count.clone()]),
+            rule("linear_distribution", &[("start", number.clone()), ("end", number.clone()), count.clone()]),
+            rule(
+                "random_distribution_uniform",
+                &[("min", number.clone()), ("max", number.clone()), count, ("seed", seed.clone())],
+            ),
+            rule("parse_string", &split),
+        ]
+    };
+    let rules = match kind {
+        GeneratorKind::Float => {
+            let values = json!({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]});
+            numbers("float", &[("values", values)])
+        }
+        GeneratorKind::Integer => numbers("integer", &[]),
+        GeneratorKind::String => vec![
+            json_schema::rule("string_generator_parse_string", &split),
+            json_schema::rule(
+                "string_generator_dynamic_prompts_combinatorial",
+                &[("input", text.clone()), ("maxPrompts", positive.clone())],
+            ),
+            json_schema::rule(
+                "string_generator_dynamic_prompts_random",
+                &[("input", text), ("count", positive), ("seed", seed)],
+            ),
+        ],
+        GeneratorKind::Image => vec![json_schema::rule(
+            "image_generator_images_from_board",
+            &[("board_id", json_schema::not_blank()), ("category", json!({"enum": ["images", "assets"]}))],
+        )],
+    };
+    json!({"anyOf": rules})
+}
+
 /// A generator with all parameters, if the value names its type and no parameter that the type does not have.
 fn complete_generator(kind: GeneratorKind, value: &Value) -> Option<Value> {
     let members = value.as_object().filter(|members| members.contains_key("type"))?;
@@ -143,6 +207,14 @@ impl FieldKind for Metadata {
 impl Rules for Metadata {
     fn accepts(template: &InputTemplate) -> String {
         if is_extra(template) { "any JSON value but null" } else { "a list of objects" }.into()
+    }
+
+    fn schema(template: &InputTemplate) -> Value {
+        if is_extra(template) {
+            json!({"not": {"type": "null"}})
+        } else {
+            json!({"type": "array", "items": {"type": "object"}})
+        }
     }
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
@@ -170,6 +242,10 @@ impl FieldKind for Opaque {
 impl Rules for Opaque {
     fn accepts(template: &InputTemplate) -> String {
         format!("no value, only an edge that brings a {}", template.field_type)
+    }
+
+    fn schema(_: &InputTemplate) -> Value {
+        json!({"not": {}})
     }
 
     fn convert(value: Value, _: &InputTemplate) -> Result<Value, Refused> {

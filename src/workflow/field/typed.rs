@@ -4,7 +4,7 @@ use super::input_value::{InputValue, Refused, ValueError};
 use super::list::Many;
 use crate::schema::{Cardinality, InputTemplate};
 use sealed::Rules as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub(super) mod sealed {
         fn accepts(template: &InputTemplate) -> String;
         /// Checks a value and gives it the form that is stored.
         fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused>;
+        /// The JSON schema of what is accepted, texts that spell a value of another type left out.
+        fn schema(template: &InputTemplate) -> Value;
         /// Whether a list may stand in for the one value. The editor has no widget for that, but keeps and sends it.
         /// Where such a field has bounds, the server fails on lists: it compares the list itself with the bound.
         fn takes_list(template: &InputTemplate) -> bool {
@@ -123,6 +125,12 @@ impl<K: FieldKind> AnyField for TypedField<K> {
 pub(super) fn accepts<K: FieldKind>(template: &InputTemplate) -> String {
     let one = K::accepts(template);
     if K::takes_list(template) { format!("{one}, or a list of such") } else { one }
+}
+
+/// The JSON schema of what a field of this kind accepts.
+pub(super) fn schema<K: FieldKind>(template: &InputTemplate) -> Value {
+    let one = K::schema(template);
+    if K::takes_list(template) { json!({"anyOf": [one, Many::<K>::schema(template)]}) } else { one }
 }
 
 /// Whether a stored value has the kind's shape and could be set.

@@ -1,0 +1,82 @@
+//! `invokeai-client bindings` and `schema`: a workflow's inputs for programs.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use invokeai_client::{
+    bindings::{self, Code},
+    workflow::{SharedCatalogue, Workflow},
+};
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    inspect,
+    print::{Out, note},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct BindingsArgs {
+    /// An exported workflow, or a PNG image made by InvokeAI
+    #[arg(value_name = "WORKFLOW")]
+    workflow: PathBuf,
+    /// Name of the struct instead of that of the file
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Print nothing; exit with 1 if this file is not what would be printed, apart from its layout, and say what changed
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// An exported workflow, or a PNG image made by InvokeAI
+    #[arg(value_name = "WORKFLOW")]
+    workflow: PathBuf,
+}
+
+pub(crate) fn schema(args: &SchemaArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
+    let workflow = Workflow::new(inspect::definition(&args.workflow).map_err(Failure::other)?, catalogue);
+    out.json_document(&workflow.input_schema())?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn run(args: &BindingsArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
+    let workflow = Workflow::new(inspect::definition(&args.workflow).map_err(Failure::other)?, catalogue);
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => args.workflow.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    let code = bindings::generate(&workflow, &name).map_err(Failure::other)?;
+    if let Some(file) = &args.check {
+        return check(&code, file);
+    }
+    tell(&code);
+    for line in code.text.lines() {
+        out.line(line.to_owned())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says which names cannot be guessed from the form.
+fn tell(code: &Code) {
+    for renamed in &code.renamed {
+        note(format!("{} stands for {:?} ({}): {}", renamed.name, renamed.label, renamed.system_name, renamed.reason));
+    }
+    for system_name in &code.left_out {
+        note(format!("{system_name} has no accessor: only an edge can fill it"));
+    }
+}
+
+fn check(code: &Code, file: &Path) -> Result<Exit, Failure> {
+    let failed = |error| Failure::other(format!("cannot read {}: {error}", file.display()));
+    let there = std::fs::read_to_string(file).map_err(failed)?;
+    if code.is_same(&there) {
+        return Ok(Exit::Done);
+    }
+    note(format!("{} is not what the workflow and the nodes make now", file.display()));
+    for difference in code.differences(&there) {
+        note(format!("  {difference}"));
+    }
+    Ok(Exit::Wrong)
+}

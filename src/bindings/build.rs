@@ -1,0 +1,148 @@
+//! For build scripts.
+
+use super::code::{self, Code};
+use crate::schema::NodeCatalogue;
+use crate::workflow::{DefinitionError, SharedCatalogue, Workflow, WorkflowDefinition};
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// Makes code of workflow files in a build script. See [`bindings`](crate::bindings).
+#[derive(Debug, Clone)]
+#[must_use = "nothing is made before `generate`"]
+pub struct Builder {
+    workflows: Vec<PathBuf>,
+    out_dir: Option<PathBuf>,
+    catalogue: SharedCatalogue,
+    outputs: bool,
+}
+
+/// Why no code is made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindingsError {
+    /// A workflow cannot be read.
+    #[error("cannot read the workflow {path}: {reason}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: DefinitionError,
+    },
+    /// The file's name has no ASCII letter or digit, of which the name of a struct could be made.
+    #[error("no struct can be named after {name:?}: it has no ASCII letter or digit")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Two workflows would be written to the same file.
+    #[error("{first} and {second} would both become {name}.rs", first = first.display(), second = second.display())]
+    SameName {
+        /// What both are called.
+        name: String,
+        /// One.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// No directory is given, and this is no build script, for which cargo sets `OUT_DIR`.
+    #[error("no directory for the code: call `out_dir`, or run this in a build script")]
+    NoOutDir,
+    /// The code cannot be written.
+    #[error("cannot write {path}: {reason}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// What was made is no Rust: a fault of this crate.
+    #[error("the generated code is no Rust, which is a fault of invokeai-client: {message}")]
+    Syntax {
+        /// What the parser says.
+        message: String,
+    },
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder { workflows: Vec::new(), out_dir: None, catalogue: NodeCatalogue::embedded().into(), outputs: true }
+    }
+}
+
+impl Builder {
+    /// A builder without workflows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a workflow file, or a PNG image made by InvokeAI. The name of the file becomes that of the struct and of the
+    /// file with the code: `workflows/flux dev.json` gives the struct `FluxDev` in `flux_dev.rs`.
+    pub fn workflow(mut self, path: impl Into<PathBuf>) -> Self {
+        self.workflows.push(path.into());
+        self
+    }
+
+    /// Writes the code into this directory instead of cargo's `OUT_DIR`. It must exist.
+    pub fn out_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.out_dir = Some(directory.into());
+        self
+    }
+
+    /// Uses these nodes instead of those of InvokeAI 6.14.2: those of a server's `openapi.json`, with custom nodes.
+    pub fn catalogue(mut self, catalogue: impl Into<SharedCatalogue>) -> Self {
+        self.catalogue = catalogue.into();
+        self
+    }
+
+    /// Whether to make the struct `Outputs` as well. On by default; off for programs that use this crate without its
+    /// feature `client`.
+    pub fn outputs(mut self, outputs: bool) -> Self {
+        self.outputs = outputs;
+        self
+    }
+
+    /// Makes the code, and tells cargo to do so again when a workflow changes. A file that would not change is not
+    /// touched; one that does is replaced as a whole.
+    ///
+    /// # Errors
+    /// If a workflow cannot be read, or the code cannot be written.
+    pub fn generate(self) -> Result<Vec<Code>, BindingsError> {
+        let out_dir =
+            self.out_dir.or_else(|| env::var_os("OUT_DIR").map(PathBuf::from)).ok_or(BindingsError::NoOutDir)?;
+        let mut made: Vec<Code> = Vec::new();
+        let mut names: HashMap<String, PathBuf> = HashMap::new();
+        for path in self.workflows {
+            println!("cargo::rerun-if-changed={}", path.display());
+            let read = |reason| BindingsError::Read { path: path.clone(), reason };
+            let workflow = Workflow::new(WorkflowDefinition::from_path(&path).map_err(read)?, &self.catalogue);
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let code = code::generate(&workflow, &name, self.outputs)?;
+            if let Some(first) = names.insert(code.module.clone(), path.clone()) {
+                return Err(BindingsError::SameName { name: code.module, first, second: path });
+            }
+            write(&out_dir, &code)?;
+            made.push(code);
+        }
+        Ok(made)
+    }
+}
+
+fn write(directory: &Path, code: &Code) -> Result<(), BindingsError> {
+    let path = directory.join(format!("{}.rs", code.module));
+    if fs::read(&path).is_ok_and(|there| there == code.text.as_bytes()) {
+        return Ok(());
+    }
+    // Beside it first: whoever reads meanwhile reads the old or the new.
+    let part = directory.join(format!("{}.rs.part", code.module));
+    let written = fs::File::create(&part).and_then(|mut file| {
+        file.write_all(code.text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&part, &path)).map_err(|reason| {
+        // The reason matters, not what becomes of the rest.
+        _ = fs::remove_file(&part);
+        BindingsError::Write { path, reason }
+    })
+}

@@ -1,0 +1,62 @@
+//! Rust structs of workflows: code made in a build script, or printed to be committed.
+//!
+//! A workflow file becomes a struct with one accessor for each input of its form, named after the input's label, with
+//! the input's type, default, bounds, choices and description. Needs the feature `bindings`, in `[build-dependencies]`
+//! only; the code that is made needs none.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     invokeai_client::bindings::Builder::new().workflow("workflows/flux.json").generate()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! ```text
+//! // main.rs
+//! mod flux {
+//!     invokeai_client::include_bindings!("flux");
+//! }
+//!
+//! let mut flux = flux::Flux::new(flux::Required { prompt: "a lighthouse".into(), model: MainModel::named("FLUX Dev") })?;
+//! flux.set_num_steps(30)?;
+//! let submission = client.submit(&flux).await?;
+//! ```
+//!
+//! Names: a label becomes snake case (`Num Steps` is `num_steps`). A label without ASCII letters or digits, or with
+//! letters of other alphabets, gives way to the field's name. Where several labels give one name, each is preceded by
+//! the title of its node (`positive_prompt`, `negative_prompt`), and numbered if that is not enough. Keywords end in `_`.
+//! What was renamed is told by [`Code::renamed`] and in the documentation of the struct.
+
+mod accessors;
+mod build;
+mod choices;
+mod code;
+mod docs;
+mod inputs;
+mod literals;
+mod names;
+
+pub use build::{BindingsError, Builder};
+pub use code::{Code, Renamed};
+
+use crate::workflow::Workflow;
+
+/// Makes the code for a workflow. `name` becomes the name of the struct.
+///
+/// ```
+/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::workflow::{Workflow, WorkflowDefinition};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
+///
+/// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalogue::embedded());
+/// let code = invokeai_client::bindings::generate(&workflow, "flux")?;
+/// assert!(code.text.contains("pub struct Flux {"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the name has no letter, or what was made is no Rust, which is a fault of this crate.
+pub fn generate(workflow: &Workflow, name: &str) -> Result<Code, BindingsError> {
+    code::generate(workflow, name, true)
+}
