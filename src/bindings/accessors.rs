@@ -269,14 +269,14 @@ fn traits(ident: &Ident, inputs: &[Typed<'_>]) -> TokenStream {
             }
         }
 
-        impl typed::serde::Serialize for #ident {
-            fn serialize<S: typed::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl typed::Serialize for #ident {
+            fn serialize<S: typed::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 typed::serialize(self, serializer)
             }
         }
 
-        impl<'de> typed::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: typed::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> typed::Deserialize<'de> for #ident {
+            fn deserialize<D: typed::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 typed::deserialize(deserializer)
             }
         }

@@ -199,14 +199,14 @@ pub(super) fn distinct(all: &[Called<'_>]) -> Vec<(String, Option<Reason>)> {
         let (base, mut reason) = match count.get(name.as_str()) {
             Some(1) | None => (name.clone(), *reason),
             Some(_) if node.is_empty() => (name.clone(), Some(Reason::Shared)),
-            Some(_) => (usable(&format!("{node}_{name}")).0, Some(Reason::Shared)),
+            Some(_) => (usable(&format!("{node}_{}", name.trim_end_matches('_'))).0, Some(Reason::Shared)),
         };
         let forms = |name: &str| [name.to_owned(), format!("set_{name}"), format!("clear_{name}")];
         let mut candidate = base.clone();
         let number = numbers.entry(base.clone()).or_insert(1);
         while forms(&candidate).iter().any(|form| taken.contains(form)) {
             *number += 1;
-            candidate = format!("{base}_{number}");
+            candidate = format!("{}_{number}", base.trim_end_matches('_'));
             reason = Some(Reason::Numbered);
         }
         taken.extend(forms(&candidate));

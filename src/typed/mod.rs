@@ -32,7 +32,9 @@ pub use structs::{debug, deserialize, equal, from_text, serialize, to_text, to_w
 pub use value::{InputType, Json, OneOrMany, choice_from_json, choice_to_json, stored};
 
 #[doc(hidden)]
-pub use {serde, serde_json::Value};
+pub use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+#[doc(hidden)]
+pub use serde_json::Value;
 
 pub use crate::workflow::field::ColorChannels as Color;
 pub use crate::workflow::generator::Generator;

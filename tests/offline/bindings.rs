@@ -116,7 +116,7 @@ fn files() -> Vec<PathBuf> {
 /// What the compiled program does with every struct: the request of the struct is that of the workflow.
 const PROGRAM: &str = r##"
 use invokeai_client::schema::{ModelRecord, NodeCatalogue};
-use invokeai_client::typed::{TypedWorkflow, serde::{Serialize, de::DeserializeOwned}};
+use invokeai_client::typed::{DeserializeOwned, Serialize, TypedWorkflow};
 use invokeai_client::workflow::{EnqueueOptions, Input, Workflow, WorkflowDefinition, field::InputValue};
 
 fn some_value(input: &Input) -> InputValue {
@@ -328,7 +328,10 @@ fn labels_of_any_kind_cannot_break_the_code_or_its_documentation() {
     let workflow = workflow(labeled(&hostile));
     let code = bindings::generate(&workflow, "hostile").unwrap();
     assert_eq!(code.name, "Hostile");
-    assert!(!code.text.contains('\u{202e}') && !code.text.contains("<script>"));
+    assert!(!code.text.contains('\u{202e}'));
+    let comments = code.text.lines().filter(|line| line.trim_start().starts_with("///"));
+    assert_eq!(comments.clone().filter(|line| line.contains("<script>") || line.contains("[`Missing`]")).count(), 0);
+    assert!(comments.count() > hostile.len());
     assert!(!code.renamed.is_empty() && code.left_out.is_empty());
     let source = format!("{STRICT}//! Documentation.\n{}", module(&code));
     Compiler::new().compile("hostile", &source, "lib").unwrap_or_else(|error| panic!("{error}"));
@@ -359,7 +362,7 @@ const MADE: &str = "let mut flux = flux::Flux::new(flux::Required { prompt: \"a\
 fn what_is_right_compiles_and_what_is_wrong_does_not_and_the_compiler_names_the_input() {
     let compiler = Compiler::new();
     let right = format!(
-        "{MADE}\nflux.set_prompt(\"b\")?.set_num_steps(30)?;\nlet steps: u64 = flux.num_steps();\n\
+        "{MADE}\nflux.set_prompt(\"b\")?.set_num_steps(30)?;\nlet steps: Option<u64> = flux.num_steps();\n\
          let sweep = invokeai_client::Sweep::over(flux::Flux::PROMPT, [\"a\", \"b\"])?.and_over(flux::Flux::NUM_STEPS, [10_u64, 20])?;"
     );
     compiler.compile("right", &used(&right), "lib").unwrap_or_else(|error| panic!("{error}"));
