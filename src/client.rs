@@ -258,7 +258,7 @@ impl ClientBuilder {
 
     /// Uses an HTTP client made by the caller, for proxies, certificates and the like.
     ///
-    /// Its own timeouts apply instead of those of [`TransportOptions`]. Leave compression off: some InvokeAI releases
+    /// Its own timeouts apply instead of `connect_timeout` and `read_timeout` of [`TransportOptions`]. Leave compression off: some InvokeAI releases
     /// answer 500 to successful calls when gzip is accepted.
     ///
     /// Build it with [`redirect::Policy::none()`](reqwest::redirect::Policy::none). The rule for redirects holds for it,

@@ -14,7 +14,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A look that begins within the patience, also the last, may take so long.
+/// Longest time for the last look, which begins when patience ends, and for any other beyond that.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// Fewest items to ask about in one request.
@@ -76,6 +76,8 @@ impl Search {
         let end = deadline::after(self.patience);
         let mut pause = PAUSE;
         loop {
+            // What arrives until patience ends is seen by a look that begins after that.
+            let is_last = Instant::now() >= end;
             // The server may be on its way up again, or still at work on the request.
             let limit = end.max(Instant::now() + LONGEST_LOOK);
             match timeout_at(limit, self.look(wanted, &mut named)).await {
@@ -85,14 +87,14 @@ impl Search {
             }
             let now = Instant::now();
             let all_found = self.found.len() >= wanted && named.is_empty();
-            if all_found || now >= end {
+            if all_found || is_last {
                 // Somebody may prune what has ended already: what was seen stays seen.
                 self.found.extend(named);
                 let mut item_ids = Vec::from_iter(self.found);
                 item_ids.sort_unstable();
                 return Found { item_ids, is_all: self.is_all || all_found };
             }
-            sleep_until(end.min(now + pause)).await;
+            sleep_until(end.max(now).min(now + pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

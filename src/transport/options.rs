@@ -29,10 +29,11 @@ pub struct TransportOptions {
     /// InvokeAI answers nobody for seconds.
     pub read_timeout: Duration,
     /// Longest time for an answer to arrive whole, from its first byte on, however steadily it drips. 5 min. Downloads
-    /// have [`slowest_download`](Self::slowest_download) in its place.
+    /// have [`slowest_download`](Self::slowest_download) in its place; of a file that [`api`](crate::api) gives, whoever
+    /// reads it sets the limit.
     pub answer_timeout: Duration,
     /// Fewest bytes that a download must bring within each `read_timeout`. 16 KiB. One that is slower fails, so that no
-    /// server can hold up a program with a byte now and then.
+    /// server can hold up a program with a byte now and then. An HTTP client of the caller has its own limits instead.
     pub slowest_download: u64,
     /// How often a read (GET, HEAD) is sent again after a broken connection, or a 429, 502, 503 or 504. 3 times.
     /// Nothing else is ever sent twice.
@@ -41,8 +42,8 @@ pub struct TransportOptions {
     pub retry_pause: Duration,
     /// No repetition starts later than this after the call began. 30 s.
     pub retry_deadline: Duration,
-    /// How long a submission whose answer was lost is looked for on the server, by its batch id. 20 s. If it does not
-    /// turn up, the submission fails with an error that [may have been sent](crate::Error::may_have_been_sent).
+    /// How long a submission whose answer was lost is looked for on the server, by its batch id. 20 s, and up to 10 s more
+    /// where the server is slow to say. If it does not turn up, the submission fails with an error that [may have been sent](crate::Error::may_have_been_sent).
     /// [Clean-up](crate::cleanup) waits as long for uploads, boards and batches whose answers were lost.
     pub lost_answer_patience: Duration,
     /// Longest JSON answer, in bytes. 256 MiB.

@@ -409,7 +409,7 @@ async fn an_unreadable_login_answer_is_not_shown() {
     let (_server, client) = answering(ResponseTemplate::new(200).set_body_json(answer)).await;
     let body = types::LoginRequest::builder().email("a@example.org").password("top-secret");
     let error = no_secrets(client.api().login().body(body).send().await.unwrap_err());
-    assert!(error.to_string().ends_with("it begins with: (not shown)"), "{error}");
+    assert!(!error.to_string().contains("it begins with"), "{error}");
 }
 
 #[tokio::test]
