@@ -18,7 +18,7 @@ use crate::{
     deadline::bounded,
     error::{Error, Result},
     schema::NodeCatalogue,
-    transport::{Token, Transport, TransportOptions},
+    transport::{Token, Transport, TransportOptions, http_builders},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
 
@@ -169,8 +169,8 @@ impl Client {
             return Ok(Arc::clone(catalogue));
         }
         let document = runtime::openapi(self.api()).await?;
-        let catalogue = NodeCatalogue::from_openapi(&document)
-            .map_err(|error| Error::decode("openapi", ".", error.to_string(), ""))?;
+        let catalogue = NodeCatalogue::from_openapi_text(&document)
+            .map_err(|error| runtime::not_a_document(&error, document.as_bytes()))?;
         _ = self.note_version().await;
         Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
     }
@@ -266,6 +266,11 @@ impl ClientBuilder {
     /// cannot do then is to take a body or the token of this crate to another origin: bodies are sent in a form that
     /// cannot be sent again, and reqwest removes `Authorization` on the way. The other origin does see a request (for a
     /// POST a GET), with whatever default headers of your own the client adds; its answer is refused.
+    ///
+    /// With the feature `rustls`, reqwest has TLS but no cryptography of its own: a program that makes such a client
+    /// gives reqwest the feature `rustls` (which is among its default ones), or installs a provider of rustls
+    /// (`rustls::crypto::ring::default_provider().install_default()`). Otherwise reqwest panics. A provider that is
+    /// installed is also what the clients of this crate use.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -330,8 +335,8 @@ impl ClientBuilder {
         let (http, uploads) = match self.http {
             Some(http) => (http, None),
             None => {
-                let plain = reqwest::Client::builder;
-                (made(plain().read_timeout(bounded(self.options.read_timeout)))?, Some(made(plain())?))
+                let [plain, uploads] = http_builders()?;
+                (made(plain.read_timeout(bounded(self.options.read_timeout)))?, Some(made(uploads)?))
             }
         };
         let assets = AssetLog::open(self.ledger.as_ref(), base.as_str(), self.ledger_wait)?;

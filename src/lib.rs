@@ -29,6 +29,7 @@ pub mod library;
 mod library_run;
 mod local_file;
 mod media;
+mod member;
 pub mod models;
 mod one_line;
 mod open_enum;

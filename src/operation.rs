@@ -11,3 +11,15 @@ pub struct Operation {
     /// Path with its parameters in braces.
     pub path: &'static str,
 }
+
+impl Operation {
+    /// Method and path, as in `GET /api/v1/app/version`.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.plain_path())
+    }
+
+    /// The path alone. One has a query that belongs to it, which the document knows nothing of.
+    pub(crate) fn plain_path(&self) -> &'static str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+}

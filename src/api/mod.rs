@@ -25,6 +25,7 @@
 // The texts of the generated part are InvokeAI's own.
 #![allow(missing_docs, unreachable_pub, rustdoc::all)]
 
+mod operations;
 pub(crate) mod runtime;
 
 use progenitor_client::encode_path;

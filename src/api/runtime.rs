@@ -10,7 +10,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Client, Operation};
+use super::{Client, Operation, operations};
 pub(super) use crate::transport::not_a_request;
 use crate::{
     compatibility::Compatibility,
@@ -22,6 +22,9 @@ use crate::{
 };
 
 const JSON: &str = "application/json";
+
+/// An error shows the beginning of what could not be read, which is within so many bytes.
+const EXCERPTED: usize = 2048;
 
 /// Sends a request and reads its answer as JSON.
 pub(crate) async fn json<T: DeserializeOwned>(
@@ -101,7 +104,8 @@ pub(crate) async fn server_version(client: &Client) -> Result<String> {
         return Ok(version.to_owned());
     }
     let request = client.client.get(format!("{}{}", client.baseurl, OPERATION.path)).build().map_err(not_a_request)?;
-    let AppVersion { version } = fixed(client, &OPERATION, request).await?;
+    let body = fixed_body(client, &OPERATION, request).await?;
+    let AppVersion { version } = decode(&OPERATION, &body, client.transport.options().json_memory)?;
     Ok(client.transport.learn_version(version).to_owned())
 }
 
@@ -117,24 +121,31 @@ async fn send(client: &Client, operation: &Operation, request: Result<Request>) 
     }
 }
 
-/// The server's own OpenAPI document, whose operations are remembered.
-pub(crate) async fn openapi(client: &Client) -> Result<serde_json::Value> {
-    const OPERATION: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
-    let request = client.client.get(format!("{}{}", client.baseurl, OPERATION.path)).build().map_err(not_a_request)?;
-    let document = fixed(client, &OPERATION, request).await?;
-    client.transport.learn_operations(&document);
+/// The text of the server's own OpenAPI document, whose operations are remembered.
+pub(crate) async fn openapi(client: &Client) -> Result<String> {
+    let request = client.client.get(format!("{}{}", client.baseurl, DOCUMENT.path)).build().map_err(not_a_request)?;
+    let body = fixed_body(client, &DOCUMENT, request).await?;
+    let document = String::from_utf8(body.into()).map_err(|error| not_a_document(&error, error.as_bytes()))?;
+    client.transport.learn_operations(|| operations::listed(&document));
     Ok(document)
 }
 
+const DOCUMENT: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
+
+/// The server's OpenAPI document is none.
+pub(crate) fn not_a_document(problem: &dyn std::error::Error, document: &[u8]) -> Error {
+    let shown = String::from_utf8_lossy(&document[..document.len().min(EXCERPTED)]);
+    Error::decode(DOCUMENT.id, ".", problem.to_string(), &shown)
+}
+
 /// A read that every version has. Not by way of `json`, which comes here where an operation is missing.
-async fn fixed<T: DeserializeOwned>(client: &Client, operation: &Operation, request: Request) -> Result<T> {
+async fn fixed_body(client: &Client, operation: &Operation, request: Request) -> Result<Bytes> {
     let response = client.transport.send(operation, request).await?;
     let content_type = content_type(&response);
     if !is_json(&content_type) {
         return Err(not_the_api(operation, content_type, JSON));
     }
-    let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
-    decode(operation, &body, client.transport.options().json_memory)
+    body(&client.transport, operation, response, client.transport.options().json_limit).await
 }
 
 /// Tells a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
@@ -211,7 +222,7 @@ pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8], al
             let shown = match operation.path.contains("/auth/") {
                 // These answers hold tokens and passwords.
                 true => "".into(),
-                false => String::from_utf8_lossy(&body[..body.len().min(2048)]),
+                false => String::from_utf8_lossy(&body[..body.len().min(EXCERPTED)]),
             };
             Error::misfit(operation.id, "", &misfit, &shown)
         }

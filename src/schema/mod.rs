@@ -3,7 +3,7 @@
 //! InvokeAI describes its nodes in its own OpenAPI document. This module reads that description into
 //! [`NodeTemplate`]s, the way the web editor does (`features/nodes/util/schema/parseSchema.ts`), from the document
 //! embedded at compile time ([`NodeCatalogue::embedded`]) or from a live server's `/openapi.json`
-//! ([`NodeCatalogue::from_openapi`]), which also knows its custom nodes.
+//! ([`NodeCatalogue::from_openapi_text`]), which also knows its custom nodes.
 //!
 //! Types and rules always come from the document, never from the name of a field.
 //!
@@ -19,6 +19,7 @@
 
 mod catalogue;
 mod constraints;
+mod described;
 mod embedded;
 mod field_type;
 mod fields;

@@ -5,6 +5,7 @@ use super::model::is_retired_ui_type;
 use super::start_case::start_case;
 use super::*;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 type Schema = Map<String, Value>;
 
@@ -21,10 +22,10 @@ const BATCH_OUTPUTS: [(&str, &str); 4] = [
 ];
 
 /// Reads one schema of class `invocation`; `None` for those that are no nodes. Fields that cannot be read are left out
-/// and reported to `unreadable` as name and reason.
-pub(super) fn read_node(
+/// and reported to `unreadable` as name and reason. `other` gives another schema of the document.
+pub(super) fn read_node<'a>(
     schema: &Schema,
-    schemas: &Schema,
+    other: impl FnOnce(&str) -> Option<Cow<'a, Value>>,
     unreadable: &mut dyn FnMut(&str, String),
 ) -> Result<Option<NodeTemplate>, String> {
     let properties = schema.get("properties").and_then(Value::as_object).ok_or("no `properties`")?;
@@ -33,7 +34,8 @@ pub(super) fn read_node(
         return Ok(None);
     }
     let output_name = schema.get("output").and_then(Value::as_object).ok_or("no `output`").map(ref_name)??;
-    let output = schemas.get(output_name).and_then(Value::as_object);
+    let output = other(output_name);
+    let output = output.as_deref().and_then(Value::as_object);
     let output = output.ok_or_else(|| format!("its output schema `{output_name}` is missing"))?;
     if output.get("class").is_none_or(|class| class != "output") {
         return Err(format!("its output schema `{output_name}` is not of class `output`"));

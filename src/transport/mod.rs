@@ -4,12 +4,14 @@ mod body;
 mod clear_text;
 mod options;
 pub(crate) mod redirect;
+mod tls;
 mod token;
 
 pub(crate) use body::body;
 use body::body_within;
 pub(crate) use clear_text::ClearText;
 pub use options::TransportOptions;
+pub(crate) use tls::http_builders;
 pub(crate) use token::Token;
 
 use std::{
@@ -72,29 +74,15 @@ impl Transport {
 
     /// Whether the server has an operation, once its document is known.
     pub(crate) fn offers(&self, operation: &Operation) -> Option<bool> {
-        // One path has a query that belongs to it.
-        let path = operation.path.split('?').next().unwrap_or_default();
-        let name = format!("{} {path}", operation.method);
-        self.operations.get().map(|operations| operations.contains(&name))
+        self.operations.get().map(|names| names.contains(&operation.name()))
     }
 
-    /// Remembers which operations the server has, from its own document.
-    pub(crate) fn learn_operations(&self, document: &serde_json::Value) {
-        let paths = document.get("paths").and_then(serde_json::Value::as_object);
-        if let Some(paths) = paths.filter(|paths| !paths.is_empty()) {
-            self.operations.get_or_init(|| {
-                let methods = |item: &serde_json::Value| {
-                    item.as_object()
-                        .into_iter()
-                        .flat_map(|item| item.keys())
-                        .map(|m| m.to_uppercase())
-                        .collect::<Vec<_>>()
-                };
-                let names = |(path, item): (&String, &serde_json::Value)| {
-                    methods(item).into_iter().map(|method| format!("{method} {path}")).collect::<Vec<_>>()
-                };
-                paths.iter().flat_map(names).collect()
-            });
+    /// Remembers which operations the server has: [names](Operation::name), by its own document.
+    pub(crate) fn learn_operations(&self, names: impl FnOnce() -> Option<HashSet<String>>) {
+        if self.operations.get().is_none()
+            && let Some(names) = names()
+        {
+            self.operations.get_or_init(|| names);
         }
     }
 

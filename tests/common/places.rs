@@ -150,9 +150,11 @@ impl Identity {
     }
 
     fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
-        use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
+        use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
         let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).unwrap();
-        let config = ServerConfig::builder().with_no_client_auth();
+        // Named, because the tests' own HTTP clients bring another one.
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let config = config.with_single_cert(vec![self.0.cert.der().clone()], key).unwrap();
         Arc::new(config).into()
     }

@@ -2,9 +2,8 @@
 
 use clap::Args;
 use invokeai_client::Client;
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::{CatalogueError, NodeCatalogue};
 use invokeai_client::workflow::SharedCatalogue;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 use crate::{failure::Failure, session};
@@ -25,8 +24,8 @@ pub(crate) struct CatalogueSource {
 enum SourceError {
     #[error("cannot read {path}")]
     File { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not JSON")]
-    Json { path: PathBuf, source: serde_json::Error },
+    #[error("cannot take the nodes from {path}")]
+    Catalogue { path: PathBuf, source: CatalogueError },
     #[error("cannot get the nodes of {url}")]
     Server { url: String, source: Box<invokeai_client::Error> },
 }
@@ -34,19 +33,16 @@ enum SourceError {
 impl CatalogueSource {
     pub(crate) fn load(&self) -> Result<SharedCatalogue, Failure> {
         match (&self.openapi, &self.server) {
-            (Some(path), _) => {
-                let document = read(path).map_err(Failure::other)?;
-                Ok(NodeCatalogue::from_openapi(&document).map_err(Failure::other)?.into())
-            }
+            (Some(path), _) => Ok(read(path).map_err(Failure::other)?.into()),
             (None, Some(url)) => fetch(url),
             (None, None) => Ok(NodeCatalogue::embedded().into()),
         }
     }
 }
 
-fn read(path: &Path) -> Result<Value, SourceError> {
+fn read(path: &Path) -> Result<NodeCatalogue, SourceError> {
     let text = std::fs::read_to_string(path).map_err(|source| SourceError::File { path: path.into(), source })?;
-    serde_json::from_str(&text).map_err(|source| SourceError::Json { path: path.into(), source })
+    NodeCatalogue::from_openapi_text(&text).map_err(|source| SourceError::Catalogue { path: path.into(), source })
 }
 
 fn fetch(url: &str) -> Result<SharedCatalogue, Failure> {

@@ -16,6 +16,107 @@ fn the_embedded_catalogue_is_that_of_the_whole_document() {
     for none in ["graph", "no_such_node", ""] {
         assert_eq!(NodeCatalogue::embedded().get(none), None);
     }
+    assert_same(&text, "the document");
+}
+
+/// Compares what a document gives as text with what it gives as a tree.
+fn assert_same(text: &str, what: &str) {
+    let document = serde_json::from_str(text).expect("JSON");
+    match (NodeCatalogue::from_openapi_text(text), NodeCatalogue::from_openapi(&document)) {
+        (Ok(catalogue), Ok(whole)) => {
+            for node in whole.iter() {
+                assert_eq!(catalogue.get(&node.node_type), Some(node), "{what}, node by node");
+            }
+            for none in ["graph", "no_such_node", ""].into_iter().filter(|none| whole.get(none).is_none()) {
+                assert_eq!(catalogue.get(none), None, "{what}");
+            }
+            assert_eq!(catalogue, whole, "{what}");
+            assert!(catalogue.iter().eq(whole.iter()), "{what}: in the same order");
+        }
+        (catalogue, whole) => {
+            assert_eq!(catalogue.err().map(|e| e.to_string()), whole.err().map(|e| e.to_string()), "{what}");
+        }
+    }
+}
+
+/// A document of a few nodes, and their outputs.
+fn some_nodes() -> Value {
+    let text = std::fs::read_to_string(env!("INVOKEAI_DOCUMENT")).expect("the document of the build");
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let all = document["components"]["schemas"].as_object().expect("schemas");
+    let nodes = all.iter().filter(|(_, schema)| schema["class"] == "invocation").step_by(40);
+    let mut some = serde_json::Map::new();
+    for (name, schema) in nodes {
+        some.insert(name.clone(), schema.clone());
+        let output = schema["output"]["$ref"].as_str().and_then(|path| path.rsplit('/').next()).expect("an output");
+        some.insert(output.to_owned(), all[output].clone());
+    }
+    json!({"openapi": "3.1.0", "components": {"schemas": some}})
+}
+
+/// Replaces or removes a member or an element somewhere; which one `random` decides.
+fn change(value: &mut Value, random: &mut impl FnMut(usize) -> usize) {
+    let others = [json!(null), json!(7), json!("invocation"), json!("output"), json!("add"), json!({}), json!([["a"]])];
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            let name = members.keys().nth(random(members.len())).expect("a name").clone();
+            match random(6) {
+                0 => _ = members.shift_remove(&name),
+                1 => members[&name] = others[random(others.len())].clone(),
+                _ => change(&mut members[&name], random),
+            }
+        }
+        Value::Array(elements) if !elements.is_empty() => {
+            let place = random(elements.len());
+            change(&mut elements[place], random);
+        }
+        leaf => *leaf = others[random(others.len())].clone(),
+    }
+}
+
+#[test]
+fn documents_give_the_same_as_text_and_as_trees() {
+    let document = some_nodes();
+    let mut state = 7_u64;
+    let mut random = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    for round in 0..300 {
+        let mut changed = document.clone();
+        (0..=random(4)).for_each(|_| change(&mut changed, &mut random));
+        assert_same(&changed.to_string(), &format!("round {round}"));
+    }
+    let text = document.to_string();
+    // Names that are there twice, letters that are escaped, and what is not an object.
+    let twice = text.replacen("\"schemas\":{", "\"schemas\":{\"A\":{\"class\":\"invocation\"},\"A\":7,", 1);
+    let escaped = text.replace("\"class\":\"invocation\"", "\"class\":\"invoc\\u0061tion\"");
+    let typeless = text.replacen("\"default\":", "\"defaults\":", 1);
+    for (what, text) in [("twice", twice), ("escaped", escaped), ("typeless", typeless)] {
+        assert_same(&text, what);
+    }
+    let mut both = document.clone();
+    let schemas = both["components"]["schemas"].as_object_mut().expect("schemas");
+    let first = schemas.values().next().expect("a schema").clone();
+    schemas.insert("Again".into(), first);
+    assert_same(&both.to_string(), "two nodes of one type");
+    for none in ["[]", "{}", "7", "{\"components\":[{\"schemas\":{}}]}", "{\"components\":{\"schemas\":{\"A\":{}}}}"] {
+        assert_same(none, none);
+    }
+}
+
+#[test]
+fn text_that_is_no_json_is_an_error_and_a_broken_schema_is_reported() {
+    for text in ["", "{", "{} {}", &"[".repeat(100_000)] {
+        let error = NodeCatalogue::from_openapi_text(text).expect_err("no JSON");
+        assert!(matches!(error, CatalogueError::NotJson(_)), "{error}");
+    }
+    let text = one_node(json!({"x": {"type": "integer", "field_kind": "input"}})).to_string();
+    // More than a tree can hold, where only the node's own reading comes across it.
+    let text = text.replacen("\"schemas\":{", "\"schemas\":{\"C\":{\"class\":\"invocation\",\"x\":1e999},", 1);
+    let catalogue = NodeCatalogue::from_openapi_text(&text).expect("the other node can be read");
+    assert_eq!((catalogue.len(), catalogue.get("a").is_some()), (1, true));
+    assert_eq!(catalogue.unreadable()[0].schema, "C");
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! The nodes of a server's document, each read when it is first asked for.
+//!
+//! The document has 1.8 MB. A tree of all of it takes ten times as long as to see where its schemas are, and a program
+//! uses a dozen of the hundreds of nodes.
+
+use super::NodeTemplate;
+use super::catalogue::{Nodes, UnreadableSchema};
+use crate::member::member;
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::OnceLock;
+
+/// InvokeAI has 900. Each takes some memory, however short its text is.
+const MAX_SCHEMAS: usize = 65_536;
+
+/// The schemas of a document, in its order, as text.
+pub(super) struct Described {
+    schemas: Schemas,
+    /// Of each type of node: the name of its schema, and what was read of it.
+    types: HashMap<String, Node, RandomState>,
+    all: OnceLock<Nodes>,
+}
+
+struct Node {
+    schema: String,
+    template: OnceLock<Option<Box<NodeTemplate>>>,
+}
+
+type Schemas = IndexMap<String, Box<RawValue>, RandomState>;
+
+impl Described {
+    /// `None` if the text must be read in another way, which can also say what is wrong with it.
+    pub(super) fn index(text: &str) -> Option<Self> {
+        let schemas = member(text, &["components", "schemas"], InOrder).ok()?;
+        let mut types = HashMap::default();
+        for (name, schema) in &schemas {
+            if let Some(node_type) = node_type(schema.get()) {
+                let node = Node { schema: name.clone(), template: OnceLock::new() };
+                // If there are two of one type, both must be read to tell which one counts.
+                if types.insert(node_type, node).is_some() {
+                    return None;
+                }
+            }
+        }
+        let described = Described { schemas, types, all: OnceLock::new() };
+        described.types.keys().any(|node_type| described.node(node_type).is_some()).then_some(described)
+    }
+
+    pub(super) fn node(&self, node_type: &str) -> Option<&NodeTemplate> {
+        let node = self.types.get(node_type)?;
+        let read = || {
+            let mut nodes = Nodes::default();
+            self.read(&node.schema, &mut nodes);
+            nodes.templates.swap_remove(node_type).map(Box::new)
+        };
+        node.template.get_or_init(read).as_deref()
+    }
+
+    pub(super) fn all(&self) -> &Nodes {
+        self.all.get_or_init(|| {
+            let mut nodes = Nodes::default();
+            self.schemas.keys().for_each(|name| self.read(name, &mut nodes));
+            nodes
+        })
+    }
+
+    fn read(&self, name: &str, nodes: &mut Nodes) {
+        match self.schema(name) {
+            Some(Ok(schema)) => nodes.read_schema(name, &schema, |output| Some(Cow::Owned(self.schema(output)?.ok()?))),
+            Some(Err(error)) => {
+                let reason = format!("not JSON that can be read: {error}");
+                nodes.unreadable.push(UnreadableSchema { schema: name.to_owned(), field: None, reason });
+            }
+            None => {}
+        }
+    }
+
+    fn schema(&self, name: &str) -> Option<serde_json::Result<Value>> {
+        self.schemas.get(name).map(|schema| serde_json::from_str(schema.get()))
+    }
+}
+
+/// The type of the node that a schema describes, if it describes one that says its type.
+fn node_type(schema: &str) -> Option<String> {
+    // Most schemas describe no node, which is seen sooner so than by reading. Letters may be escaped.
+    if !schema.contains("invocation") && !schema.contains("\\u00") {
+        return None;
+    }
+    let odd =
+        || serde_json::from_str::<Value>(schema).ok().and_then(|schema| Peek::deserialize(&schema).ok()?.node_type());
+    serde_json::from_str::<Peek<'_>>(schema).map_or_else(|_| odd(), Peek::node_type)
+}
+
+// What of a schema tells the type of its node.
+
+#[derive(Deserialize)]
+struct Peek<'a> {
+    #[serde(borrow)]
+    class: Cow<'a, str>,
+    properties: Properties,
+}
+
+#[derive(Deserialize)]
+struct Properties {
+    r#type: Type,
+}
+
+#[derive(Deserialize)]
+struct Type {
+    default: String,
+}
+
+impl Peek<'_> {
+    fn node_type(self) -> Option<String> {
+        (self.class == "invocation").then_some(self.properties.r#type.default)
+    }
+}
+
+/// Reads all schemas.
+struct InOrder;
+
+impl<'de> DeserializeSeed<'de> for InOrder {
+    type Value = Schemas;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Schemas, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Schemas;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Schemas, A::Error> {
+        let mut schemas = Schemas::default();
+        while let Some((name, schema)) = members.next_entry()? {
+            // Of several members of one name the last counts, as in a tree.
+            schemas.insert(name, schema);
+            if schemas.len() > MAX_SCHEMAS {
+                return Err(A::Error::custom("too many schemas"));
+            }
+        }
+        Ok(schemas)
+    }
+}
