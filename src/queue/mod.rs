@@ -5,13 +5,16 @@
 mod item;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use serde::Deserialize;
-use serde_json::value::{RawValue, Value};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future::try_join_all};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use serde_json::value::RawValue;
 
 pub use item::{
     BatchStatus, Counts, FieldValue, ItemStatus, ItemSummary, ProcessorStatus, QueueCounts, QueueItem, QueueStatus,
@@ -30,6 +33,9 @@ pub const DEFAULT_QUEUE: &str = "default";
 
 /// The server takes at most 1000 ids at once; fewer keep its answers short.
 pub(crate) const IDS_AT_ONCE: usize = 500;
+
+/// How many items are read at the same time, where they must be read one by one.
+const ITEMS_AT_ONCE: usize = 8;
 
 const SUMMARIES: &str = "get_queue_item_summaries_by_ids";
 
@@ -64,6 +70,13 @@ impl Client {
 #[derive(Deserialize)]
 struct ItemIds {
     item_ids: Vec<i64>,
+}
+
+/// What of an item tells where it came from.
+#[derive(Deserialize)]
+struct Origin {
+    #[serde(default)]
+    retried_from_item_id: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +125,11 @@ impl Queue {
 
     /// A small description of one item, or `None` if it is not, or no longer, in this queue.
     pub(crate) async fn find_summary(&self, item_id: i64) -> Result<Option<ItemSummary>> {
+        self.find_as(item_id).await
+    }
+
+    /// As much of one item as is asked for, or `None` if it is not, or no longer, in this queue.
+    async fn find_as<T: DeserializeOwned>(&self, item_id: i64) -> Result<Option<T>> {
         let api = self.client.api();
         let answer = api.get_queue_item().queue_id(&self.id).item_id(item_id).send_as().await;
         found(answer.map_err(as_not_found))
@@ -195,12 +213,20 @@ impl Queue {
 
     /// Before 6.14 there are no summaries, before 6.8 no items by ids.
     async fn older_summaries(&self, ids: &[i64]) -> Result<RawList> {
-        let items = match self.items_by_ids(ids).await {
-            Err(error) if error.is_unsupported() => self.all_items().await?,
-            other => other?,
-        };
-        let wanted: HashSet<i64> = ids.iter().copied().collect();
-        Ok(items.into_iter().filter(|item| id_of(item).is_some_and(|id| wanted.contains(&id))).collect())
+        match self.items_by_ids(ids).await {
+            Err(error) if error.is_unsupported() => self.items_one_by_one(ids).await,
+            other => other,
+        }
+    }
+
+    /// The only other way is to list the whole queue, at 22 kB and more for each item.
+    async fn items_one_by_one(&self, ids: &[i64]) -> Result<RawList> {
+        let mut items = RawList::new();
+        for some in ids.chunks(ITEMS_AT_ONCE) {
+            let reads: Vec<_> = some.iter().map(|id| self.find_as(*id)).collect();
+            items.extend(try_join_all(reads).await?.into_iter().flatten());
+        }
+        Ok(items)
     }
 
     async fn items_by_ids(&self, ids: &[i64]) -> Result<RawList> {
@@ -247,15 +273,29 @@ impl Queue {
     }
 
     /// Small descriptions of the items of a batch, oldest first.
+    ///
+    /// The server lists items by queue only. It can tell how many a batch has, though, and whoever asks for a batch has
+    /// enqueued it not long ago: so the newest are looked at first, and no more than it takes to find that many.
     pub(crate) async fn batch_items(&self, batch_id: &str) -> Result<Vec<ItemSummary>> {
+        // In this order: items that are added between the two calls make the count larger, and nothing is missed.
         let all = self.item_ids().await?;
-        let mut found = Vec::new();
-        for ids in all.chunks(IDS_AT_ONCE) {
+        let total = match self.batch_status(batch_id).await {
+            Ok(status) => status.counts.total,
+            // Then all are looked at.
+            Err(error) if error.is_not_found() || error.is_unsupported() => u64::MAX,
+            Err(error) => return Err(error),
+        };
+        let (mut pages, mut found) = (Vec::new(), 0);
+        for ids in all.rchunks(IDS_AT_ONCE) {
+            if found >= total {
+                break;
+            }
             let mut ours = self.raw_summaries(ids).await?;
             ours.retain(|item| Label::of(item).batch_id.as_deref() == Some(batch_id));
-            found.extend(elements(SUMMARIES, "items", ours)?);
+            found += ours.len() as u64;
+            pages.push(elements(SUMMARIES, "items", ours)?);
         }
-        found.into_iter().collect()
+        pages.into_iter().rev().flatten().collect()
     }
 }
 
@@ -328,13 +368,12 @@ impl Queue {
     pub async fn retry(&self, item_ids: &[i64]) -> Result<Vec<i64>> {
         let api = self.client.api();
         let before = self.item_ids().await?.last().copied().unwrap_or(0);
-        let answer = api.retry_items_by_id().queue_id(&self.id).body(item_ids.to_vec()).send_as::<Value>();
+        let answer = api.retry_items_by_id().queue_id(&self.id).body(item_ids.to_vec()).send_as::<IgnoredAny>();
         answer.await?;
         // The answer names the old items; a new one knows which it came from.
         let mut fresh = Vec::new();
         for id in self.item_ids().await?.into_iter().filter(|id| *id > before) {
-            let item = self.find_item(id).await?;
-            let source = item.and_then(|item| item.retried_from_item_id);
+            let source = self.find_as::<Origin>(id).await?.and_then(|item| item.retried_from_item_id);
             fresh.extend(source.filter(|old| item_ids.contains(old)).map(|_| id));
         }
         Ok(fresh)

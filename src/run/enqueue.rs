@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use super::lost::{Found, Search};
 use crate::{
@@ -56,7 +55,7 @@ pub(crate) async fn enqueue(
     client: &Client,
     queue_id: &str,
     batch_id: &str,
-    body: &Value,
+    body: &impl Serialize,
     known: &[i64],
     requested: u64,
 ) -> Result<Enqueued> {
@@ -98,15 +97,7 @@ pub(crate) async fn enqueue(
     }
 }
 
-async fn send(client: &Client, queue_id: &str, body: &Value) -> Result<Answer> {
+async fn send(client: &Client, queue_id: &str, body: &impl Serialize) -> Result<Answer> {
     let api = client.api();
-    let call = api
-        .enqueue_batch()
-        .queue_id(queue_id)
-        .body(
-            serde_json::from_value::<crate::api::types::BodyEnqueueBatch>(body.clone())
-                .map_err(|error| Error::invalid("batch", error.to_string()))?,
-        )
-        .send_as();
-    call.await
+    api.enqueue_batch().queue_id(queue_id).send_json_as(body).await
 }

@@ -1,6 +1,7 @@
 //! Cutting a batch into pieces that a queue has room for, and enqueueing them one after another.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
@@ -69,9 +71,55 @@ enum Cells<'a> {
 }
 
 /// One request.
-pub(crate) struct Piece {
-    pub(crate) body: Value,
+pub(crate) struct Piece<'a> {
+    pub(crate) body: Body<'a>,
     pub(crate) sessions: u64,
+}
+
+/// The body of a request. All pieces share what is large in it: the graph and the workflow.
+pub(crate) struct Body<'a> {
+    plan: &'a Value,
+    data: Cow<'a, Value>,
+    /// In place of the whole batch's.
+    runs: Option<u64>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let members = self.plan.as_object().into_iter().flatten();
+        serializer.collect_map(members.map(|(name, value)| (name, Member { body: self, name, value })))
+    }
+}
+
+/// A member of a body, or of its batch.
+struct Member<'a> {
+    body: &'a Body<'a>,
+    name: &'a str,
+    value: &'a Value,
+}
+
+impl Serialize for Member<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { body, value, .. } = self;
+        match (self.name, value) {
+            ("batch", Value::Object(batch)) => serializer.collect_map(batch.iter().map(|(name, value)| {
+                let value = match name.as_str() {
+                    "data" => InBatch::Given(&body.data),
+                    "runs" => body.runs.map_or(InBatch::Given(value), InBatch::Runs),
+                    _ => InBatch::Given(value),
+                };
+                (name, value)
+            })),
+            _ => value.serialize(serializer),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum InBatch<'a> {
+    Given(&'a Value),
+    Runs(u64),
 }
 
 impl Plan {
@@ -92,10 +140,10 @@ impl Plan {
     }
 
     /// The request for what comes after the first `placed` items.
-    pub(crate) fn piece(&self, placed: usize) -> Piece {
+    pub(crate) fn piece(&self, placed: usize) -> Piece<'_> {
         let length = usize::try_from(self.sessions).unwrap_or(usize::MAX);
         if placed == 0 && self.seeds.is_empty() && length <= self.at_once {
-            return Piece { body: self.body_with(self.data.clone(), None), sessions: self.sessions };
+            return Piece { body: self.body_with(Cow::Borrowed(&self.data), None), sessions: self.sessions };
         }
         let rest = placed..placed.saturating_add(self.at_once).min(length);
         let sessions = rest.len() as u64;
@@ -106,22 +154,15 @@ impl Plan {
         let zipped: Vec<Value> = zipped.collect();
         let body = if zipped.is_empty() {
             // There is nothing to tell the items apart by but their number.
-            self.body_with(json!([]), Some(sessions))
+            self.body_with(Cow::Owned(json!([])), Some(sessions))
         } else {
-            self.body_with(json!([zipped]), Some(1))
+            self.body_with(Cow::Owned(json!([zipped])), Some(1))
         };
         Piece { body, sessions }
     }
 
-    fn body_with(&self, data: Value, runs: Option<u64>) -> Value {
-        let mut body = self.body.clone();
-        if let Some(batch) = body.get_mut("batch").and_then(Value::as_object_mut) {
-            batch.insert("data".into(), data);
-            if let Some(runs) = runs {
-                batch.insert("runs".into(), json!(runs));
-            }
-        }
-        body
+    fn body_with<'a>(&'a self, data: Cow<'a, Value>, runs: Option<u64>) -> Body<'a> {
+        Body { plan: &self.body, data, runs }
     }
 
     fn columns(&self) -> Vec<Column<'_>> {
@@ -299,6 +340,10 @@ mod tests {
         json!({"prepend": false, "batch": {"graph": {}, "runs": runs, "data": groups}})
     }
 
+    fn sent(plan: &Plan, placed: usize) -> Value {
+        serde_json::to_value(&plan.piece(placed).body).unwrap()
+    }
+
     fn datum(node: &str, items: Value) -> Value {
         json!({"node_path": node, "field_name": "value", "items": items})
     }
@@ -316,7 +361,7 @@ mod tests {
         let plan = Plan::new(body, &[("s".into(), "seed".into())], WhenFull::Fail);
         let length = 2 * 2 * 5;
         assert_eq!(plan.requested(), length);
-        let batch = plan.piece(0).body["batch"].clone();
+        let batch = sent(&plan, 0)["batch"].clone();
         assert_eq!(batch["runs"], 1);
         let columns = batch["data"][0].as_array().unwrap();
         let of = |node: &str| {
@@ -336,7 +381,7 @@ mod tests {
         let (mut placed, mut seen) = (0, Vec::new());
         while (placed as u64) < plan.requested() {
             let piece = plan.piece(placed);
-            seen.extend(piece.body["batch"]["data"][0][0]["items"].as_array().unwrap().clone());
+            seen.extend(sent(&plan, placed)["batch"]["data"][0][0]["items"].as_array().unwrap().clone());
             placed += piece.sessions as usize;
         }
         assert_eq!(Value::Array(seen), json!(items));
@@ -345,7 +390,7 @@ mod tests {
     #[test]
     fn runs_without_data_are_cut_by_number() {
         let plan = Plan::new(body(1200, json!([])), &[], WhenFull::Feed);
-        assert_eq!(plan.piece(1000).body["batch"]["runs"], 200);
+        assert_eq!(sent(&plan, 1000)["batch"]["runs"], 200);
     }
 
     #[test]
@@ -358,7 +403,7 @@ mod tests {
     fn a_small_batch_goes_as_it_is_and_its_rest_in_rows() {
         let body = body(2, json!([[datum("a", json!([1, 2, 3]))]]));
         let plan = Plan::new(body.clone(), &[], WhenFull::Feed);
-        assert_eq!(plan.piece(0).body, body);
-        assert_eq!(plan.piece(4).body["batch"]["data"][0][0]["items"], json!([2, 3]));
+        assert_eq!(sent(&plan, 0), body);
+        assert_eq!(sent(&plan, 4)["batch"]["data"][0][0]["items"], json!([2, 3]));
     }
 }
