@@ -59,7 +59,9 @@ mod tests {
     fn what_a_document_lists_is_known_and_nothing_else() {
         let has = |document: &str| {
             let names = listed(document)?;
-            Some(OPERATIONS.iter().filter(|operation| names.contains(&operation.name())).map(|found| found.id).collect())
+            Some(
+                OPERATIONS.iter().filter(|operation| names.contains(&operation.name())).map(|found| found.id).collect(),
+            )
         };
         let own = std::fs::read_to_string(env!("INVOKEAI_DOCUMENT")).unwrap();
         let all: Vec<&str> = has(&own).unwrap();

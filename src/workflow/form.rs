@@ -227,6 +227,13 @@ impl Form {
         Some(fields)
     }
 
+    /// Whether the form unfolds to at most so many elements. The structure must be sound.
+    pub(super) fn unfolds_within(&self, limit: usize) -> bool {
+        // Sound structures name every element but the root, nearly all of them once: then there is nothing to unfold.
+        let named: usize = self.elements.values().map(|element| element.children().len()).sum();
+        (named < self.elements.len() && named < limit) || self.fields(limit).is_some()
+    }
+
     /// Every node field, in the order of the file.
     pub(super) fn node_fields(&self) -> impl Iterator<Item = &NodeField> {
         self.elements.values().filter_map(|element| match &element.kind {

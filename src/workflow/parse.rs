@@ -41,7 +41,7 @@ impl Document {
         if let Some(fault) = form.structural_fault() {
             return at.need("form")?.misfit(format!("the structure of the form is broken: {fault}"));
         }
-        if form.fields(MAX_ELEMENTS).is_none() {
+        if !form.unfolds_within(MAX_ELEMENTS) {
             return at.need("form")?.misfit(format!("the form unfolds to more than {MAX_ELEMENTS} elements"));
         }
         Ok(Document {

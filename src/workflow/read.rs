@@ -63,7 +63,7 @@ impl Workflow {
         };
         let nodes = self.nodes?.0;
         let form = self.form.unwrap_or_default().0;
-        if returns_twice(&nodes) || form.structural_fault().is_some() || form.fields(MAX_ELEMENTS).is_none() {
+        if returns_twice(&nodes) || form.structural_fault().is_some() || !form.unfolds_within(MAX_ELEMENTS) {
             return None;
         }
         let document = Document {
@@ -180,6 +180,8 @@ impl Odd for Field {
     type From = FieldMembers;
     type Into = FieldInstance;
 
+    const USUAL: usize = 4;
+
     #[inline]
     fn accept(FieldMembers { name, label, description, value }: FieldMembers) -> Option<FieldInstance> {
         Some(FieldInstance {
@@ -287,6 +289,8 @@ struct AnyElement;
 impl Odd for AnyElement {
     type From = ElementMembers;
     type Into = Element;
+
+    const USUAL: usize = 14;
 
     #[inline]
     fn accept(ElementMembers { id, parent, kind, data }: ElementMembers) -> Option<Element> {

@@ -35,6 +35,9 @@ pub(super) trait Odd {
     type From;
     type Into;
 
+    /// As many members as an object of them usually has: so much room is made before the first is read.
+    const USUAL: usize = 0;
+
     fn accept(from: Self::From) -> Option<Self::Into>;
 }
 
@@ -266,7 +269,7 @@ where
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<T>, A::Error> {
-        let mut read = Ordered::default();
+        let mut read = Ordered::with_capacity_and_hasher(T::USUAL, Default::default());
         while let Some(name) = members.next_key_seed(In::<Text>::new(self.0))? {
             let member = members.next_value_seed(In::<T::From>::new(self.0))?;
             let member = T::accept(member).ok_or_else(odd)?;

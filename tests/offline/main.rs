@@ -9,6 +9,7 @@ mod common {
     pub(crate) mod document;
     #[cfg(feature = "events")]
     pub(crate) mod fake_invokeai;
+    pub(crate) mod instructions;
     pub(crate) mod listing;
     pub(crate) mod lowering_cases;
     pub(crate) mod mirrored;
@@ -53,6 +54,7 @@ mod forward_events;
 mod forward_openapi;
 mod fuzz_corpus;
 mod handles;
+mod instructions;
 mod lowering;
 mod operations;
 mod other_document;

@@ -1,21 +1,18 @@
 //! The work grows with the workflow and no faster, whatever its shape.
 //!
-//! Compared are the times for eight workflows of one size and for one workflow of eight times that size: about equal if
-//! the work is linear, one to eight if it is quadratic. Time is the processor's, where the system reports it, and the
-//! least of several runs counts, because other programs run on the machine, too.
+//! Compared are the instructions for a workflow and for one of four times its size, which are the same on every run.
+//! They are about four times as many if the work is linear, sixteen times if it is quadratic.
 
 use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
-const SMALL: usize = 500;
-const FACTOR: usize = 8;
-/// Between 1 and 8: caches and the allocator make large workflows somewhat slower.
-const MOST: u32 = 4;
-/// How often the system reports the processor's time is up to it.
-const SHORTEST: Duration = Duration::from_millis(60);
+use crate::common::instructions::{count, wanted};
+
+const SMALL: usize = 120;
+const FACTOR: usize = 4;
+/// Of linear work. Tables and lists that grow, and sorting, take somewhat more.
+const MOST: f64 = 1.15;
 
 /// A workflow that is being put together.
 #[derive(Default)]
@@ -66,14 +63,6 @@ impl Shape {
     }
 }
 
-/// The time that this thread has been running, or failing that, any time.
-fn now() -> Duration {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let running = statistics.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok());
-    running.map_or_else(|| START.elapsed(), Duration::from_nanos)
-}
-
 /// Reads, opens, checks and builds a workflow.
 fn work(text: &str) {
     let definition: WorkflowDefinition = text.parse().unwrap();
@@ -83,33 +72,36 @@ fn work(text: &str) {
     std::hint::black_box((workflow.model_uses(), workflow.output_nodes(&options), workflow.references()));
 }
 
-/// The time to do that so many times.
-fn time(text: &str, times: u32) -> Duration {
-    let (start, mut rounds) = (now(), 0);
-    while rounds == 0 || now() - start < SHORTEST {
-        (0..times).for_each(|_| work(text));
-        rounds += 1;
-    }
-    (now() - start) / rounds
+/// Does the work on the workflows in these files. What is started to be counted; by itself, it does the work on one.
+#[test]
+fn work_is_done_on_files() {
+    let Some(files) = wanted() else {
+        let mut shape = Shape::default();
+        shape.add("only");
+        return work(&shape.text());
+    };
+    files.iter().for_each(|file| work(&std::fs::read_to_string(file).unwrap()));
 }
 
+/// What the files of a shape cost: the instructions for a small one, and for a large one.
 fn assert_linear(what: &str, shape: impl Fn(&mut Shape, usize)) {
-    let text = |size| {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, size| {
         let mut built = Shape::default();
         shape(&mut built, size);
-        built.text()
+        let path = folder.path().join(name);
+        std::fs::write(&path, built.text()).unwrap();
+        path.into_os_string().into_string().unwrap()
     };
-    let (small, large) = (text(SMALL), text(SMALL * FACTOR));
-    work(&small);
-    let (mut least_small, mut least_large) = (Duration::MAX, Duration::MAX);
-    for _ in 0..5 {
-        least_small = least_small.min(time(&small, FACTOR as u32));
-        least_large = least_large.min(time(&large, 1));
-        if least_large < least_small * MOST {
-            return;
-        }
-    }
-    panic!("{what}: {least_small:?} for {FACTOR} of {SMALL}, {least_large:?} for one of {}", SMALL * FACTOR);
+    let (small, large) = (file("small", SMALL), file("large", SMALL * FACTOR));
+    let count = |files: &[&str]| count("workflow_growth::work_is_done_on_files", files);
+    // The first file also brings what is done once, such as the reading of the nodes.
+    let Some(once) = count(&[&small]) else { return };
+    let small_again = count(&[&small, &small]).unwrap() - once;
+    let large = count(&[&small, &large]).unwrap() - once;
+    let growth = large as f64 / (small_again * FACTOR as u64) as f64;
+    println!("{what}: {small_again} for {SMALL}, {growth:.2} times that for each of {}", SMALL * FACTOR);
+    assert!(growth < MOST, "{what}: {small_again} for {SMALL}, {large} for {}", SMALL * FACTOR);
 }
 
 #[test]
