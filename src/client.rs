@@ -18,7 +18,7 @@ use crate::{
     deadline::bounded,
     error::{Error, Result},
     schema::NodeCatalogue,
-    transport::{Token, Transport, TransportOptions, http_builders},
+    transport::{ExtraHeaders, Token, Transport, TransportOptions, base_url, http_builders, shown},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
 
@@ -80,6 +80,7 @@ struct SavedWorkflow {
 pub struct ClientBuilder {
     url: String,
     token: Option<Token>,
+    headers: ExtraHeaders,
     http: Option<reqwest::Client>,
     options: TransportOptions,
     ledger: Option<LedgerFile>,
@@ -91,11 +92,12 @@ pub struct ClientBuilder {
 impl Client {
     /// A client with default settings for the server at `url`, for example `http://127.0.0.1:9090`.
     ///
-    /// A path in the address is kept: `https://example.org/invoke` serves a server behind a reverse proxy, or one with
-    /// `base_url` set.
+    /// The address may be as people have it at hand: without a scheme (`localhost:9090`), or of a page of the server
+    /// (`…/docs`, `…/api/v1`). Any other path is kept: `https://example.org/invoke` is a server behind a reverse proxy, or
+    /// one with `base_url` set.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`] if the address is not an `http` or `https` URL.
+    /// [`Error::InvalidUrl`] if it is not the address of a web server.
     pub fn new(url: impl Into<String>) -> Result<Self> {
         Self::builder(url).build()
     }
@@ -105,6 +107,7 @@ impl Client {
         ClientBuilder {
             url: url.into(),
             token: None,
+            headers: ExtraHeaders::default(),
             http: None,
             options: TransportOptions::default(),
             ledger: None,
@@ -243,6 +246,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends this header with every request to the server, the one that opens the event socket included: for proxies
+    /// that want a key or a cookie. Call it again for more.
+    ///
+    /// The header goes to the origin of the server's address and nowhere else. Its value counts as a secret: no message
+    /// and no log shows it. A header that a call sets itself is left as the call has it.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.headers.push(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Sends user name and password of a proxy with every request, as [`header`](Self::header) does.
+    ///
+    /// HTTP has one place for this and for the [token](Self::token) of a server with users, so it is one or the other.
+    pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        self.headers.basic_auth(user.as_ref(), password.as_ref());
+        self
+    }
+
     /// Sets time limits, retries and size limits.
     pub fn transport(mut self, options: TransportOptions) -> Self {
         self.options = options;
@@ -314,7 +335,7 @@ impl ClientBuilder {
     /// Makes the client. Sends nothing. Reads the ledger, if there is one.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token is,
+    /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or a header is,
     /// [`Error::HttpClient`] if the TLS set-up is; [`Error::UnusableLedger`] if the ledger is about another server or is
     /// not a ledger; [`Error::LedgerInUse`] if another program uses it;
     /// [`Error::Io`] if it cannot be read, written or locked.
@@ -323,6 +344,7 @@ impl ClientBuilder {
         if let Some(token) = &self.token {
             token.header()?;
         }
+        let headers = self.headers.into_map(self.http.is_none())?;
         let made = |builder: reqwest::ClientBuilder| {
             let builder = builder
                 .connect_timeout(bounded(self.options.connect_timeout))
@@ -340,13 +362,14 @@ impl ClientBuilder {
             }
         };
         let assets = AssetLog::open(self.ledger.as_ref(), base.as_str(), self.ledger_wait)?;
-        let transport = Transport::new(http.clone(), uploads, self.token, self.options);
+        let transport = Transport::new(http.clone(), uploads, self.token, headers, self.options);
         #[cfg(feature = "events")]
         let events = {
             let token = transport.clone();
             let endpoint = EventEndpoint::new(http.clone(), base.as_str())
                 .map_err(|error| Error::InvalidUrl { url: base.to_string(), problem: error.to_string() })?
                 .clear_text(transport.clear_text().clone())
+                .headers(Arc::clone(transport.headers()))
                 .token(move || token.token().map(|token| token.reveal().to_owned()));
             EventHub::new(endpoint, self.events)
         };
@@ -367,40 +390,16 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, token, options, ledger, .. } = self;
+        let Self { url, token, headers, options, ledger, .. } = self;
         let ledger = &ledger.as_ref().map(|ledger| &ledger.path);
         let mut out = f.debug_struct("ClientBuilder");
-        out.field("url", &shown(url)).field("token", token).field("options", options).field("ledger", ledger);
+        out.field("url", &shown(url))
+            .field("token", token)
+            .field("headers", headers)
+            .field("options", options)
+            .field("ledger", ledger);
         out.finish_non_exhaustive()
     }
-}
-
-/// An address for messages. One that is no web address may still hold a password before an `@`, or a secret after a `?`.
-fn shown(url: &str) -> String {
-    url.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned()
-}
-
-fn base_url(text: &str) -> Result<Url> {
-    let invalid = |url: String, problem: &str| Error::InvalidUrl { url, problem: problem.into() };
-    let shown = shown(text);
-    let mut url = match Url::parse(text.trim()) {
-        Ok(url) => url,
-        Err(error) => return Err(invalid(shown, &format!("{error}; expected http://host:port"))),
-    };
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(invalid(shown, "expected http://host:port or https://host"));
-    }
-    let shown = crate::transport::without_secrets(&url);
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(shown, "user name and password do not belong in the address; log in and use the token"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(invalid(shown, "a query or fragment has no place in it"));
-    }
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
-    }
-    Ok(url)
 }
 
 #[cfg(test)]
@@ -416,24 +415,6 @@ mod tests {
             (" https://example.org/a/b/ ", "https://example.org/a/b"),
         ] {
             assert_eq!(Client::new(given).unwrap().api().baseurl, kept);
-        }
-    }
-
-    #[test]
-    fn unusable_addresses_are_refused_without_showing_secrets() {
-        for bad in [
-            "",
-            "localhost:9090",
-            "ftp://example.org",
-            "http://",
-            "http://a/?q=secret",
-            "http://u:secret@a/",
-            "u:secret@a b",
-            "file:///x?secret",
-        ] {
-            let error = Client::new(bad).unwrap_err();
-            assert!(matches!(error, Error::InvalidUrl { .. }), "{bad}: {error:?}");
-            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
     }
 

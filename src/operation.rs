@@ -22,4 +22,18 @@ impl Operation {
     pub(crate) fn plain_path(&self) -> &'static str {
         self.path.split('?').next().unwrap_or_default()
     }
+
+    /// Whether a path, without a query, is one of this operation.
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let own = self.plain_path();
+        let (mut own, mut given) = (own.split('/'), path.split('/'));
+        loop {
+            match (own.next(), given.next()) {
+                (None, None) => return true,
+                (Some(own), Some(given)) if own == given => {}
+                (Some(own), Some(given)) if own.starts_with('{') && !given.is_empty() => {}
+                _ => return false,
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Files to send: from disk, from memory, or from a reader, without holding a whole file in memory.
 
 use std::{
+    borrow::Cow,
     fmt,
     path::{Path, PathBuf},
 };
@@ -77,7 +78,7 @@ impl Upload {
         &self.name
     }
 
-    async fn part(self, field: &'static str) -> Result<multipart::Part> {
+    async fn part(self, field: &str) -> Result<multipart::Part> {
         let (head, part) = match self.source {
             Source::Bytes(bytes) => {
                 let (head, length) = (bytes.slice(..bytes.len().min(HEAD)), bytes.len() as u64);
@@ -178,7 +179,7 @@ fn guess(name: &str, head: &[u8]) -> String {
 /// A multipart body under construction. A field that is set twice has the later value.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
-    fields: Vec<(&'static str, Field)>,
+    fields: Vec<(Cow<'static, str>, Field)>,
 }
 
 #[derive(Debug)]
@@ -188,15 +189,15 @@ enum Field {
 }
 
 impl Form {
-    pub(crate) fn text(&mut self, name: &'static str, value: String) {
-        self.set(name, Field::Text(value));
+    pub(crate) fn text(&mut self, name: impl Into<Cow<'static, str>>, value: String) {
+        self.set(name.into(), Field::Text(value));
     }
 
-    pub(crate) fn file(&mut self, name: &'static str, value: Upload) {
-        self.set(name, Field::File(value));
+    pub(crate) fn file(&mut self, name: impl Into<Cow<'static, str>>, value: Upload) {
+        self.set(name.into(), Field::File(value));
     }
 
-    fn set(&mut self, name: &'static str, field: Field) {
+    fn set(&mut self, name: Cow<'static, str>, field: Field) {
         self.fields.retain(|(known, _)| *known != name);
         self.fields.push((name, field));
     }
@@ -220,7 +221,10 @@ pub(crate) async fn attach(parts: Result<(RequestBuilder, Form)>) -> Result<Requ
     for (name, field) in form.fields {
         body = match field {
             Field::Text(text) => body.text(name, text),
-            Field::File(upload) => body.part(name, upload.part(name).await?),
+            Field::File(upload) => {
+                let part = upload.part(&name).await?;
+                body.part(name, part)
+            }
         };
     }
     request.multipart(body).build().map_err(not_a_request)

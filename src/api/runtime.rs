@@ -93,6 +93,21 @@ pub(crate) async fn stream(
     Ok(ResponseValue::stream(response))
 }
 
+/// Sends a request of the caller's own, and reads its answer whatever it is: status, content type and body.
+pub(crate) async fn raw(
+    client: &Client,
+    operation: &Operation,
+    request: Result<Request>,
+) -> Result<(u16, String, Bytes)> {
+    let response = send(client, operation, request).await?;
+    if operation.id != "install_hugging_face_model" {
+        refuse_web_page(client, operation, &response).await?;
+    }
+    let (status, content_type) = (response.status().as_u16(), content_type(&response));
+    let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
+    Ok((status, content_type, body))
+}
+
 /// Version of the server: asked once, then remembered.
 pub(crate) async fn server_version(client: &Client) -> Result<String> {
     const OPERATION: Operation = Operation { id: "app_version", method: "GET", path: "/api/v1/app/version" };
@@ -163,7 +178,14 @@ fn lacking<'a>(
         if matches!(otherwise, Error::NotTheApi { .. }) && !matches!(operation.method, "GET" | "HEAD") {
             return otherwise;
         }
-        let Ok(version) = server_version(client).await else { return otherwise };
+        let version = match server_version(client).await {
+            Ok(version) => version,
+            // Every InvokeAI has a version, so this is something else that answers as FastAPI does.
+            Err(error) if error.is_not_found() && operation.method == "GET" => {
+                return not_the_api(&operation, "a plain `not found`".into(), JSON);
+            }
+            Err(_) => return otherwise,
+        };
         if let Some(status @ (404 | 405)) = otherwise.status() {
             // The thing may be missing, or the operation.
             if status == 404 && Compatibility::of(&*version).has_web_page_for_unknown_paths() {

@@ -17,7 +17,7 @@ use super::{EventHub, EventStream};
 #[cfg(feature = "events")]
 use crate::events::EventsOptions;
 use crate::{
-    TransportOptions, api,
+    RawAnswer, RawRequest, TransportOptions, api,
     assets::{Asset, Assets},
     client,
     compatibility::Compatibility,
@@ -53,6 +53,9 @@ mirror! {
     open fn cleanup(&self) -> Cleanup;
     /// Every endpoint of the REST API, one method each.
     get fn api(&self) -> &api::Client;
+    /// Sends a request as it is, with the token, headers, time limits and rules of this client: a read is repeated if it
+    /// fails in passing, and follows redirects within the server's origin.
+    call fn request(&self, request: RawRequest) -> Result<RawAnswer>;
     /// Address of the server, without user name and password, always ending in `/`.
     get fn base_url(&self) -> &Url;
     /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
@@ -171,6 +174,21 @@ impl ClientBuilder {
     /// As [`ClientBuilder::token`](crate::ClientBuilder::token).
     pub fn token(self, token: impl AsRef<str>) -> Self {
         Self { inner: self.inner.token(token) }
+    }
+
+    /// Sends this header with every request to the server, the one that opens the event socket included: for proxies
+    /// that want a key or a cookie. Call it again for more.
+    ///
+    /// As [`ClientBuilder::header`](crate::ClientBuilder::header).
+    pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        Self { inner: self.inner.header(name, value) }
+    }
+
+    /// Sends user name and password of a proxy with every request, as [`header`](Self::header) does.
+    ///
+    /// As [`ClientBuilder::basic_auth`](crate::ClientBuilder::basic_auth).
+    pub fn basic_auth(self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        Self { inner: self.inner.basic_auth(user, password) }
     }
 
     /// Sets time limits, retries and size limits.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use reqwest::header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use reqwest::header::{SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use reqwest::{StatusCode, Upgraded};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ use super::codec::{self, Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket}
 use super::paced::{Paced, TURN};
 use super::{Event, EventError, EventsOptions};
 use crate::transport::{
-    ClearText,
+    ClearText, add_headers,
     redirect::{Step, Trail},
 };
 
@@ -46,6 +46,7 @@ pub struct EventEndpoint {
     http: reqwest::Client,
     url: Url,
     token: Option<TokenSource>,
+    headers: Arc<HeaderMap>,
     clear_text: ClearText,
 }
 
@@ -71,12 +72,18 @@ impl EventEndpoint {
         url.set_path(&format!("{}/ws/socket.io/", url.path().trim_end_matches('/')));
         url.set_query(Some("EIO=4&transport=websocket"));
         url.set_fragment(None);
-        Ok(Self { http, url, token: None, clear_text: ClearText::default() })
+        Ok(Self { http, url, token: None, headers: Arc::default(), clear_text: ClearText::default() })
     }
 
     /// Shares the warning of a token that travels unencrypted.
     pub(crate) fn clear_text(mut self, clear_text: ClearText) -> Self {
         self.clear_text = clear_text;
+        self
+    }
+
+    /// Sends these headers with the request that opens the socket.
+    pub(crate) fn headers(mut self, headers: Arc<HeaderMap>) -> Self {
+        self.headers = headers;
         self
     }
 
@@ -123,6 +130,8 @@ impl EventEndpoint {
         let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
         let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
         let mut request = request.build().map_err(failed)?;
+        add_headers(&self.headers, &mut request);
+        self.clear_text.notice(&request);
         let mut trail = Trail::of(&request);
         let answer = loop {
             let answer = self.http.execute(request).await.map_err(|error| match error.is_redirect() {

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use reqwest::{Request, header::AUTHORIZATION};
+use reqwest::{
+    Request,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use url::{Host, Url};
 
 use crate::secrets::{is_secret, without_secrets};
@@ -22,6 +25,8 @@ impl ClearText {
         if is_exposed(request.url()) && !self.warned.load(Ordering::Relaxed) {
             if request.headers().contains_key(AUTHORIZATION) {
                 self.notice_token(request.url());
+            } else if request.headers().values().any(HeaderValue::is_sensitive) {
+                self.warn(request.url(), "a header that may be secret");
             } else if holds_secret(request) {
                 self.warn(request.url(), "a password or key");
             }

@@ -1,15 +1,20 @@
 //! The one way to the server, for generated and hand-written calls alike.
 
+mod address;
 mod body;
 mod clear_text;
+mod diagnosis;
+mod headers;
 mod options;
 pub(crate) mod redirect;
 mod tls;
 mod token;
 
+pub(crate) use address::{base_url, shown};
 pub(crate) use body::body;
 use body::body_within;
 pub(crate) use clear_text::ClearText;
+pub(crate) use headers::{ExtraHeaders, add as add_headers};
 pub use options::TransportOptions;
 pub(crate) use tls::http_builders;
 pub(crate) use token::Token;
@@ -22,7 +27,10 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use rand::RngExt as _;
-use reqwest::{Body, Request, Response, StatusCode, header};
+use reqwest::{
+    Body, Request, Response, StatusCode,
+    header::{self, HeaderMap},
+};
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -43,6 +51,7 @@ pub(crate) struct Transport {
     /// on silence counts from the first byte sent, so it would end every upload that takes longer.
     uploads: Option<reqwest::Client>,
     token: Arc<RwLock<Option<Token>>>,
+    headers: Arc<HeaderMap>,
     clear_text: ClearText,
     options: Arc<TransportOptions>,
     version: Arc<OnceLock<String>>,
@@ -52,6 +61,10 @@ pub(crate) struct Transport {
 /// The server renews a token by this header on successful writes.
 const REFRESHED_TOKEN: &str = "x-refreshed-token";
 
+/// HTTP has one place for both.
+const TWO_LOGINS: &str = "cannot be sent beside the basic auth of a proxy: both are the header Authorization. Let the \
+                          proxy pass on InvokeAI's own login, or let it ask for another header";
+
 /// Error bodies are read so far; a validation error can echo a large input.
 const ERROR_BODY_LIMIT: usize = 256 * 1024;
 
@@ -60,11 +73,13 @@ impl Transport {
         http: reqwest::Client,
         uploads: Option<reqwest::Client>,
         token: Option<Token>,
+        headers: HeaderMap,
         options: TransportOptions,
     ) -> Self {
         let (token, options) = (Arc::new(RwLock::new(token)), Arc::new(options));
+        let headers = Arc::new(headers);
         let (clear_text, version, operations) = Default::default();
-        Self { http, uploads, token, clear_text, options, version, operations }
+        Self { http, uploads, token, headers, clear_text, options, version, operations }
     }
 
     /// Version of the server, once it is known.
@@ -101,6 +116,12 @@ impl Transport {
     #[cfg(feature = "events")]
     pub(crate) fn clear_text(&self) -> &ClearText {
         &self.clear_text
+    }
+
+    /// The caller's own headers.
+    #[cfg(feature = "events")]
+    pub(crate) fn headers(&self) -> &Arc<HeaderMap> {
+        &self.headers
     }
 
     pub(crate) fn options(&self) -> &TransportOptions {
@@ -183,8 +204,12 @@ impl Transport {
     /// Sends a request once, and a read on to where the same server redirects it.
     async fn once(&self, operation: &Operation, mut request: Request) -> Result<Response> {
         if let Some(token) = self.token() {
+            if self.headers.contains_key(header::AUTHORIZATION) {
+                return Err(Error::invalid("token", TWO_LOGINS));
+            }
             request.headers_mut().insert(header::AUTHORIZATION, token.header()?);
         }
+        add_headers(&self.headers, &mut request);
         self.clear_text.notice(&request);
         let mut trail = Trail::of(&request);
         loop {
@@ -276,10 +301,15 @@ impl Transport {
             };
             return Error::Timeout { doing, limit, sent: !connecting };
         }
-        if error.is_connect() {
-            return Error::Connect { url, cause: Arc::new(error) };
+        let connecting = error.is_connect();
+        let cause: Arc<dyn std::error::Error + Send + Sync> = match diagnosis::explained(&url, &error) {
+            Some(explained) => Arc::new(explained),
+            None => Arc::new(error),
+        };
+        match connecting {
+            true => Error::Connect { url, cause },
+            false => Error::Interrupted { operation, cause },
         }
-        Error::Interrupted { operation, cause: Arc::new(error) }
     }
 
     /// A server without users sends none; a client without a token has no use for one. A token that was set while the
@@ -297,11 +327,16 @@ impl Transport {
     async fn refusal(&self, operation: &Operation, response: Response) -> Refusal {
         let status = response.status().as_u16();
         let retry_after = retry_after(&response);
+        let url = response.url().clone();
         // What cannot be read of an error's text must not hide the error.
         let time = self.options.read_timeout.min(self.options.answer_timeout);
         let body = match body_within(self, operation, response, ERROR_BODY_LIMIT, time).await {
             Ok(body) => body,
             Err(error) => error.to_string().into(),
+        };
+        let body = match diagnosis::wants_https(&url, &body) {
+            Some(advice) => advice.into(),
+            None => body,
         };
         Refusal::new(operation, status, &body, retry_after)
     }

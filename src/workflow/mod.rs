@@ -28,6 +28,7 @@ mod batch;
 mod connection;
 mod cycles;
 mod definition;
+mod diff;
 mod document;
 mod document_json;
 mod dynamic_inputs;
@@ -62,6 +63,7 @@ mod wiring;
 mod working_copy;
 
 pub use definition::{DefinitionError, WorkflowDefinition};
+pub use diff::{WorkflowChange, WorkflowDiff};
 pub use enqueue::{BatchDatum, EnqueueError, EnqueueOptions};
 pub use input::{Input, InputError, InputKey};
 pub use interface::{Difference, DifferenceKind, Interface};

@@ -5,6 +5,7 @@ mod program;
 mod proxy;
 mod signals;
 mod stage;
+mod verbs;
 
 use std::{
     fs,
@@ -65,7 +66,7 @@ fn exit_codes_tell_what_happened() {
 fn errors_say_what_to_do_next() {
     for (arguments, error, next) in [
         (&["images", "list", "--server", NOWHERE][..], "cannot connect", "invokeai-client demo"),
-        (&["queue", "--server", "nonsense"], "no usable server address", "http://127.0.0.1:9090"),
+        (&["queue", "--server", "ftp://nonsense"], "usable server address", "http://127.0.0.1:9090"),
         (&["inspect", WORKFLOW, "--set", "Colour=red"], "no input", "lists the inputs"),
         (&["inspect", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "not JSON", "PNG image"),
     ] {
@@ -81,7 +82,9 @@ fn errors_say_what_to_do_next() {
 
 #[test]
 fn a_token_is_never_shown() {
-    for arguments in [&["queue", "--server", NOWHERE][..], &["queue", "--server", "nonsense"], &["queue", "--help"]] {
+    for arguments in
+        [&["queue", "--server", NOWHERE][..], &["queue", "--server", "ftp://nonsense"], &["queue", "--help"]]
+    {
         let output = run(arguments, &[("INVOKEAI_TOKEN", "top-secret")]);
         assert!(!stdout(&output).contains("top-secret") && !stderr(&output).contains("top-secret"), "{arguments:?}");
     }

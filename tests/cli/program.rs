@@ -14,9 +14,19 @@ const DEADLINE: Duration = Duration::from_secs(100);
 /// The command, with none of the environment that it heeds.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "INVOKEAI_URL", "INVOKEAI_TOKEN"] {
+    for name in [
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "INVOKEAI_URL",
+        "INVOKEAI_TOKEN",
+        "INVOKEAI_PROFILE",
+        "INVOKEAI_BASIC_AUTH",
+    ] {
         command.env_remove(name);
     }
+    // No profiles but those that a test makes.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command.args(arguments);
     command
 }

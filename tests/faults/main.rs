@@ -18,6 +18,7 @@ mod common {
     pub(crate) mod workflows;
 }
 
+mod addresses;
 mod boards;
 mod cancelled;
 mod cleanup;

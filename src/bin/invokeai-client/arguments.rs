@@ -3,8 +3,8 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::{
-    bindings, boards, catalogue_source::CatalogueSource, cleanup, completions, demo, exit, images, inspect, login,
-    models, nodes, queue, run, server::ServerArgs, style, watch, workflows,
+    api, bindings, boards, catalogue_source::CatalogueSource, cleanup, completions, demo, diff, exit, graph, images,
+    inspect, login, models, nodes, profile, queue, run, server::ServerArgs, style, watch, workflows,
 };
 
 const EXAMPLES: &str = "\
@@ -17,10 +17,12 @@ Examples:
 
 const REFERENCE: &str = "\
 Environment:
-  INVOKEAI_URL      address of the server, instead of --server
-  INVOKEAI_TOKEN    bearer token, instead of --token (which others can see in the list of processes)
-  NO_COLOR          no colours, whatever the terminal
-  CLICOLOR_FORCE    colours, also where there is no terminal";
+  INVOKEAI_URL         address of the server, instead of --server
+  INVOKEAI_PROFILE     name of a profile that `login` stored, instead of --profile
+  INVOKEAI_TOKEN       bearer token, instead of --token (which others can see in the list of processes)
+  INVOKEAI_BASIC_AUTH  user and password of a proxy, instead of --basic-auth
+  NO_COLOR             no colours, whatever the terminal
+  CLICOLOR_FORCE       colours, also where there is no terminal";
 
 /// Work with the workflows of an InvokeAI server
 ///
@@ -33,6 +35,17 @@ pub(crate) struct Cli {
     /// When to colour what is printed; `auto` does so on terminals, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_possible_values = false)]
     pub(crate) color: ColorChoice,
+    /// Print JSON instead of text; errors are JSON on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print results and errors only: no progress, no hints
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Show each request on standard error; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -61,8 +74,6 @@ Examples:
     Run {
         #[command(flatten)]
         args: run::RunArgs,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// Print the events of a server
     #[command(after_help = "\
@@ -72,8 +83,6 @@ Examples:
     Watch {
         #[command(flatten)]
         args: watch::WatchArgs,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// Show and change a queue
     #[command(after_help = "\
@@ -84,8 +93,6 @@ Examples:
     Queue {
         #[command(flatten)]
         args: queue::QueueArgs,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// Cancel items or batches
     #[command(after_help = "\
@@ -95,8 +102,6 @@ Examples:
     Cancel {
         #[command(flatten)]
         args: queue::CancelArgs,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// List, download, make and delete boards
     #[command(after_help = "\
@@ -104,13 +109,8 @@ Examples:
   invokeai-client boards list
   invokeai-client boards get tests --out pictures")]
     Boards {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
         #[command(subcommand)]
         command: boards::BoardsCommand,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// List, download, upload and delete images
     #[command(after_help = "\
@@ -119,13 +119,8 @@ Examples:
   invokeai-client images show NAME
   invokeai-client images put photo.jpg")]
     Images {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
         #[command(subcommand)]
         command: images::ImagesCommand,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// List, show, install and delete models
     #[command(after_help = "\
@@ -133,13 +128,8 @@ Examples:
   invokeai-client models list --base flux --type main
   invokeai-client models put owner/repository")]
     Models {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
         #[command(subcommand)]
         command: models::ModelsCommand,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// List, download, save and delete workflows of the library
     #[command(after_help = "\
@@ -147,20 +137,56 @@ Examples:
   invokeai-client workflows list --search flux
   invokeai-client workflows get \"FLUX Image to Image\" --out flux.json")]
     Workflows {
-        /// Print JSON lines instead of a table
-        #[arg(long, global = true)]
-        json: bool,
         #[command(subcommand)]
         command: workflows::WorkflowsCommand,
-        #[command(flatten)]
-        server: ServerArgs,
     },
-    /// Log in to a server with users, and print the token for INVOKEAI_TOKEN
+    /// Log in to a server and keep that; or keep the address of a server without users
     Login {
         #[command(flatten)]
         args: login::LoginArgs,
+    },
+    /// Log out, and forget the login
+    #[command(after_help = "\
+Examples:
+  invokeai-client logout
+  invokeai-client logout --profile work")]
+    Logout,
+    /// Show and choose the servers and logins that are kept
+    #[command(after_help = "\
+Examples:
+  invokeai-client profile list
+  invokeai-client profile use work")]
+    Profile {
+        #[command(subcommand)]
+        command: profile::ProfileCommand,
+    },
+    /// Call any operation of the server
+    Api {
         #[command(flatten)]
-        server: ServerArgs,
+        args: api::ApiArgs,
+    },
+    /// Draw a workflow
+    #[command(after_help = "\
+Examples:
+  invokeai-client graph workflow.json > workflow.svg
+  invokeai-client graph picture.png --format mermaid
+  invokeai-client graph workflow.json --format dot | dot -Tpdf > workflow.pdf")]
+    Graph {
+        #[command(flatten)]
+        args: graph::GraphArgs,
+        #[command(flatten)]
+        source: CatalogueSource,
+    },
+    /// Compare two workflows; exit code 1 if they differ, 5 if one cannot be read
+    #[command(after_help = "\
+Examples:
+  invokeai-client diff before.json after.json
+  invokeai-client diff before.json picture.png --json | jq .changes")]
+    Diff {
+        #[command(flatten)]
+        args: diff::DiffArgs,
+        #[command(flatten)]
+        source: CatalogueSource,
     },
     /// Delete what a program left on a server
     #[command(after_help = "\
@@ -170,8 +196,6 @@ Examples:
     Cleanup {
         #[command(flatten)]
         args: cleanup::CleanupArgs,
-        #[command(flatten)]
-        server: ServerArgs,
     },
     /// Show the node types of a server
     #[command(after_help = "\

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, boards::Board};
 
-use crate::{exit::Exit, failure::Failure, table::Output};
+use crate::{confirm::Confirm, exit::Exit, failure::Failure, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BoardsCommand {
@@ -37,6 +37,8 @@ pub(crate) enum BoardsCommand {
         /// Delete their images, too
         #[arg(long)]
         with_images: bool,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -58,9 +60,24 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
             let board = client.boards().create(name).await?;
             output.row(&board, [36, 0], [board.board_id.clone(), board.board_name.clone()])?;
         }
-        BoardsCommand::Rm { boards, with_images } => {
-            for name in boards {
-                let board = find(client, &name).await?;
+        BoardsCommand::Rm { boards, with_images, confirm } => {
+            // All are looked up first: a wrong name among them stops it before anything is gone.
+            let mut found = Vec::new();
+            for name in &boards {
+                found.push(find(client, name).await?);
+            }
+            let what: Vec<String> = found
+                .iter()
+                .map(|board| {
+                    let count = board.image_count.saturating_add(board.asset_count);
+                    let fate = if with_images { "with its" } else { "but not its" };
+                    format!("delete the board {} ({}) {fate} {count} images", board.board_name, board.board_id)
+                })
+                .collect();
+            if !confirm.allows(&what).await? {
+                return Ok(Exit::Done);
+            }
+            for board in found {
                 let handle = client.board(&board.board_id);
                 match with_images {
                     true => handle.delete_with_contents().await?,
@@ -74,7 +91,7 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
 }
 
 /// A board by id, else by name.
-async fn find(client: &Client, board: &str) -> Result<Board, Failure> {
+pub(crate) async fn find(client: &Client, board: &str) -> Result<Board, Failure> {
     if let Some(found) = client.board(board).find().await? {
         return Ok(found);
     }

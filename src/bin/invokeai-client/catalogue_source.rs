@@ -6,17 +6,14 @@ use invokeai_client::schema::{CatalogueError, NodeCatalogue};
 use invokeai_client::workflow::SharedCatalogue;
 use std::path::{Path, PathBuf};
 
-use crate::{failure::Failure, session};
+use crate::{failure::Failure, server::ServerArgs, session};
 
-/// Which node catalogue to use; without options the one of InvokeAI 6.14.2
+/// Which node catalogue to use; with --server or --profile that server's, else the one of InvokeAI 6.14.2
 #[derive(Debug, Args)]
 pub(crate) struct CatalogueSource {
     /// Read the nodes from a server's OpenAPI document in a file
-    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "profile"])]
     openapi: Option<PathBuf>,
-    /// Ask a server for its nodes, for example http://127.0.0.1:9090
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
 }
 
 /// Why there is no catalogue.
@@ -31,11 +28,11 @@ enum SourceError {
 }
 
 impl CatalogueSource {
-    pub(crate) fn load(&self) -> Result<SharedCatalogue, Failure> {
-        match (&self.openapi, &self.server) {
-            (Some(path), _) => Ok(read(path).map_err(Failure::other)?.into()),
-            (None, Some(url)) => fetch(url),
-            (None, None) => Ok(NodeCatalogue::embedded().into()),
+    pub(crate) fn load(&self, server: &ServerArgs) -> Result<SharedCatalogue, Failure> {
+        match &self.openapi {
+            Some(path) => Ok(read(path).map_err(Failure::other)?.into()),
+            None if server.is_named() => fetch(&server.client()?),
+            None => Ok(NodeCatalogue::embedded().into()),
         }
     }
 }
@@ -45,8 +42,8 @@ fn read(path: &Path) -> Result<NodeCatalogue, SourceError> {
     NodeCatalogue::from_openapi_text(&text).map_err(|source| SourceError::Catalogue { path: path.into(), source })
 }
 
-fn fetch(url: &str) -> Result<SharedCatalogue, Failure> {
-    let failed = |source| Failure::other(SourceError::Server { url: url.to_owned(), source: Box::new(source) });
-    let client = Client::new(url).map_err(failed)?;
-    session::run(&client, async { Ok(client.catalogue().await.map_err(failed)?.into()) })
+fn fetch(client: &Client) -> Result<SharedCatalogue, Failure> {
+    let url = client.base_url().to_string();
+    let failed = |source| Failure::other(SourceError::Server { url, source: Box::new(source) });
+    session::run(client, async { Ok(client.catalogue().await.map_err(failed)?.into()) })
 }

@@ -8,12 +8,13 @@ use invokeai_client::{
     cleanup::{CleanupFailure, CleanupReport, Kept},
     queue::DEFAULT_QUEUE,
 };
+use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
     failure::{Failure, with_causes},
-    print::Out,
     server::ServerArgs,
+    table::Output,
 };
 
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub(crate) struct CleanupArgs {
 
 impl CleanupArgs {
     /// A client that knows the ledger. It must exist: a new one would record nothing to clean up.
-    pub(crate) fn client(&self, server: &ServerArgs) -> invokeai_client::Result<Client> {
+    pub(crate) fn client(&self, server: &ServerArgs) -> Result<Client, Failure> {
         server.client_with(|builder| match &self.ledger {
             None => builder,
             Some(ledger) if self.dry_run => builder.read_only_ledger(ledger),
@@ -46,19 +47,38 @@ impl CleanupArgs {
     }
 }
 
-pub(crate) async fn run(args: CleanupArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: CleanupArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut cleanup = client.cleanup().intermediates(true).cancel(true).keep_outputs(!args.outputs);
     if let Some(batch) = args.batch {
         cleanup = cleanup.batch(batch).queue(args.queue);
     }
     let report = cleanup.dry_run(args.dry_run).await?;
-    for line in lines(&report) {
-        out.line(line)?;
+    if output.json {
+        output.out.json(&json_of(&report))?;
+    } else {
+        for line in lines(&report) {
+            output.out.line(line)?;
+        }
     }
     match report.is_success() {
         true => Ok(Exit::Done),
         false => Err(Failure::other("not everything could be deleted")),
     }
+}
+
+fn json_of(report: &CleanupReport) -> Value {
+    let text = |assets: Vec<String>| Value::from(assets);
+    json!({
+        "dry_run": report.dry_run,
+        "deleted": text(report.deleted.iter().map(ToString::to_string).collect()),
+        "kept": report.kept.iter().map(|Kept { asset, because, .. }| {
+            json!({ "asset": asset.to_string(), "because": because.to_string() })
+        }).collect::<Vec<_>>(),
+        "failed": report.failed.iter().map(|CleanupFailure { asset, error, .. }| {
+            json!({ "asset": asset.to_string(), "error": with_causes(error) })
+        }).collect::<Vec<_>>(),
+        "success": report.is_success(),
+    })
 }
 
 /// A report, one line for each thing.

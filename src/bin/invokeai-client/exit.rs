@@ -13,8 +13,12 @@ pub(crate) enum Exit {
     Canceled,
     /// A run failed on the server.
     Failed,
+    /// `diff`: the workflows differ.
+    Differ,
     /// Anything else went wrong.
     Wrong,
+    /// `diff`: a workflow could not be read.
+    NotCompared,
     /// The workflow is not ready.
     NotReady,
     /// The terminal was closed.
@@ -26,12 +30,13 @@ pub(crate) enum Exit {
 }
 
 /// Every exit code and what it means, as `--help` shows them.
-pub(crate) const TABLE: [(Exit, &str); 8] = [
+pub(crate) const TABLE: [(Exit, &str); 9] = [
     (Exit::Done, "done"),
-    (Exit::Wrong, "anything that went wrong, wrong arguments included"),
+    (Exit::Wrong, "anything that went wrong, wrong arguments included; `diff`: the workflows differ"),
     (Exit::NotReady, "the workflow is not ready to run (inspect, run)"),
     (Exit::Failed, "a run failed on the server"),
     (Exit::Canceled, "a run was canceled on the server, or its --timeout was up"),
+    (Exit::NotCompared, "a workflow could not be read (diff)"),
     (Exit::HangUp, "ended by the closing of the terminal (SIGHUP)"),
     (Exit::Interrupt, "ended by Ctrl-C (SIGINT); `watch` and `demo` end so with 0"),
     (Exit::Terminate, "ended by SIGTERM; `watch` and `demo` end so with 0"),
@@ -42,10 +47,11 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Wrong => 1,
+            Self::Differ | Self::Wrong => 1,
             Self::NotReady => 2,
             Self::Failed => 3,
             Self::Canceled => 4,
+            Self::NotCompared => 5,
             Self::HangUp => 129,
             Self::Interrupt => 130,
             Self::Terminate => 143,

@@ -3,11 +3,12 @@
 use std::{error::Error as AnyError, io};
 
 use invokeai_client::Error;
+use serde_json::json;
 
 use crate::{
     exit::Exit,
     hint,
-    print::{note, paint},
+    print::{self, note, paint},
     stop::Why,
     style,
 };
@@ -59,16 +60,32 @@ impl Failure {
 }
 
 fn not_ready(problems: &[String]) -> Exit {
+    if print::errors_are_json() {
+        print::json_error(
+            &json!({ "message": "the workflow is not ready", "kind": "not_ready", "problems": problems }),
+        );
+        return Exit::NotReady;
+    }
     for problem in problems {
         note(paint(style::WARNING, "not ready:").then(format!(" {problem}")));
     }
-    let next = " set what is missing with --set NAME=VALUE or --upload NAME=FILE";
-    note(paint(style::HINT, "  try:").then(next));
+    print::hint("set what is missing with --set NAME=VALUE or --upload NAME=FILE");
     Exit::NotReady
 }
 
 /// Prints an error with its causes and the next step.
 pub(crate) fn tell(error: &(dyn AnyError + 'static)) {
+    if print::errors_are_json() {
+        let mut causes = Vec::new();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        let hint = hint::for_error(error);
+        print::json_error(&json!({ "message": error.to_string(), "kind": "error", "causes": causes, "hint": hint }));
+        return;
+    }
     note(paint(style::BAD, "error:").then(format!(" {error}")));
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -76,7 +93,7 @@ pub(crate) fn tell(error: &(dyn AnyError + 'static)) {
         cause = error.source();
     }
     if let Some(hint) = hint::for_error(error) {
-        note(paint(style::HINT, "  try:").then(format!(" {hint}")));
+        print::hint(hint);
     }
 }
 

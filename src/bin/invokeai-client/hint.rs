@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use invokeai_client::{
-    Error as ClientError,
+    Detail, Error as ClientError,
     workflow::{DefinitionError, InputError},
 };
 
@@ -43,12 +43,16 @@ pub(crate) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// What the library advises, in terms of this command where that has its own way.
 fn for_client_error(error: &ClientError) -> Option<&'static str> {
+    // The answer says whose it is: InvokeAI's own have another form.
+    if matches!(error.detail(), Some(Detail::Plain(_) | Detail::Json(_))) {
+        return for_foreign_answer(error);
+    }
     Some(match error {
         ClientError::Connect { .. } => {
             "name the server with --server URL or INVOKEAI_URL; `invokeai-client demo` starts one to play with"
         }
         ClientError::Unauthorized(_) => {
-            "export INVOKEAI_TOKEN=$(invokeai-client login YOU@EXAMPLE.ORG), which asks for the password"
+            "`invokeai-client login YOU@EXAMPLE.ORG` asks for the password, and keeps the login"
         }
         ClientError::QueueFull { .. } => "`invokeai-client queue` shows what waits there",
         ClientError::WaitTimeout { .. } => "`invokeai-client queue list` shows how it stands",
@@ -56,6 +60,22 @@ fn for_client_error(error: &ClientError) -> Option<&'static str> {
         ClientError::Input(_) => INPUTS,
         ClientError::NotReady(_) => NOT_READY,
         error => error.hint(),
+    })
+}
+
+/// Advice about an answer that is not InvokeAI's.
+fn for_foreign_answer(error: &ClientError) -> Option<&'static str> {
+    Some(match error.status()? {
+        401 | 407 => {
+            "a proxy before InvokeAI asks for a login, which is given with --basic-auth USER:PASSWORD or --header"
+        }
+        403 => {
+            "a proxy before InvokeAI refuses this; --basic-auth or --header may let you through, or NO_PROXY leaves out \
+             the proxy of this machine's settings"
+        }
+        404 => "the answer is not InvokeAI's own: is another program at this address?",
+        502..=504 => "a proxy before InvokeAI does not reach it: does InvokeAI run?",
+        _ => error.hint(),
     })
 }
 
@@ -68,7 +88,7 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("outer")]
         struct Outer(#[source] ClientError);
-        let inner = invokeai_client::Client::new("nonsense").unwrap_err();
+        let inner = invokeai_client::Client::new("ftp://nonsense").unwrap_err();
         assert!(for_error(&Failure::from(inner.clone())).is_some());
         assert!(for_error(&Failure::Other(Outer(inner.clone()).into())).is_some());
         assert!(for_error(&Outer(inner)).is_some_and(|hint| hint.contains("http://")));

@@ -6,14 +6,14 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, Upload};
 
-use crate::{exit::Exit, failure::Failure, picture, print, table::Output};
+use crate::{boards, confirm::Confirm, exit::Exit, failure::Failure, picture, print, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
     /// Images, newest first
     List {
-        /// Only of this board, by id; `none` for those on no board
-        #[arg(long, value_name = "ID")]
+        /// Only of this board, by id or name; `none` for those on no board
+        #[arg(long, value_name = "BOARD")]
         board: Option<String>,
         /// Intermediate ones instead
         #[arg(long)]
@@ -45,8 +45,8 @@ pub(crate) enum ImagesCommand {
         /// Files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Onto this board, by id
-        #[arg(long, value_name = "ID")]
+        /// Onto this board, by id or name
+        #[arg(long, value_name = "BOARD")]
         board: Option<String>,
     },
     /// Delete images
@@ -54,6 +54,8 @@ pub(crate) enum ImagesCommand {
         /// Names
         #[arg(required = true)]
         names: Vec<String>,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -62,7 +64,10 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
         ImagesCommand::List { board, intermediate, limit } => {
             let mut list = client.images().list().intermediate(intermediate).starred_first(false);
             if let Some(board) = board {
-                list = list.board(board);
+                list = match board.as_str() {
+                    "none" => list.board(board),
+                    board => list.board(boards::find(client, board).await?.board_id),
+                };
             }
             let mut images = std::pin::pin!(list.stream());
             for _ in 0..limit {
@@ -86,6 +91,10 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
             }
         }
         ImagesCommand::Put { files, board } => {
+            let board = match board {
+                Some(board) => Some(boards::find(client, &board).await?.board_id),
+                None => None,
+            };
             for file in files {
                 let mut upload = client.images().upload(Upload::path(file));
                 if let Some(board) = &board {
@@ -95,15 +104,20 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
                 output.row(&image, [0], [image.image_name.clone()])?;
             }
         }
-        ImagesCommand::Rm { names } => {
+        ImagesCommand::Rm { names, confirm } => {
+            let what: Vec<String> = names.iter().map(|name| format!("delete the image {name}")).collect();
+            if !confirm.allows(&what).await? {
+                return Ok(Exit::Done);
+            }
             let outcome = client.images().delete(names).await;
             for name in &outcome.done {
                 output.done("deleted", name)?;
             }
-            for name in &outcome.skipped {
-                print::note(format!("{name}: there is no such image"));
-            }
+            let missing = outcome.skipped.clone();
             outcome.into_result()?;
+            if !missing.is_empty() {
+                return Err(Failure::other(format!("there is no image {}", missing.join(", "))));
+            }
         }
     }
     Ok(Exit::Done)

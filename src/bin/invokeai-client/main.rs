@@ -1,15 +1,19 @@
 //! The command `invokeai-client`.
 
+mod api;
 mod arguments;
 mod bindings;
 mod boards;
 mod catalogue_source;
 mod cleanup;
 mod completions;
+mod confirm;
 mod demo;
+mod diff;
 mod exit;
 mod failure;
 mod folder;
+mod graph;
 mod hint;
 mod images;
 mod inspect;
@@ -17,11 +21,15 @@ mod inspect;
 #[allow(dead_code)]
 #[path = "../../local_file.rs"]
 mod local_file;
+mod logging;
 mod login;
 mod models;
+mod near;
 mod nodes;
 mod picture;
 mod print;
+mod profile;
+mod profiles;
 mod queue;
 mod run;
 mod server;
@@ -46,59 +54,74 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            print::usage(&error);
+            if !(error.use_stderr() && std::env::args_os().any(|argument| argument == "--json")) {
+                print::usage(&error);
+            } else {
+                print::json_error(&serde_json::json!({ "message": error.to_string().trim_end(), "kind": "usage" }));
+            }
             return if error.use_stderr() { Exit::Wrong.into() } else { Exit::Done.into() };
         }
     };
     style::choose(cli.color);
-    run(cli.command).unwrap_or_else(|failure| failure.tell()).into()
+    print::be_quiet(cli.quiet);
+    print::errors_as_json(cli.json);
+    logging::start(cli.verbose);
+    let is_diff = matches!(cli.command, Command::Diff { .. });
+    let ended = run(cli).unwrap_or_else(|failure| failure.tell());
+    // Where 1 means that something differs, it cannot mean that something went wrong.
+    if is_diff && ended == Exit::Wrong { Exit::NotCompared.into() } else { ended.into() }
 }
 
-fn run(command: Command) -> Result<Exit, Failure> {
+fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
     let mut out = Out::standard();
     match command {
-        Command::Inspect { args, source } => inspect::run(&args, &source.load()?, &mut out),
-        Command::Schema { args, source } => bindings::schema(&args, &source.load()?, &mut out),
-        Command::Bindings { args, source } => bindings::run(&args, &source.load()?, &mut out),
-        Command::Run { args, server } => run::run(&args, &server.client()?),
-        Command::Watch { args, server } => {
+        Command::Inspect { args, source } => inspect::run(&args, &source.load(&server)?, &mut out),
+        Command::Schema { args, source } => bindings::schema(&args, &source.load(&server)?, &mut out),
+        Command::Bindings { args, source } => bindings::run(&args, &source.load(&server)?, &mut out),
+        Command::Run { args } => run::run(&args, &server.client()?),
+        Command::Watch { args } => {
             let client = server.client()?;
             session::run_with(&client, None, async |stop| watch::run(args, &client, stop).await)
         }
-        Command::Queue { args, server } => {
+        Command::Queue { args } => {
             let client = server.client()?;
-            session::run(&client, queue::run(args, &client, &mut out))
+            session::run(&client, queue::run(args, &client, &mut Output { out, json }))
         }
-        Command::Cancel { args, server } => {
+        Command::Cancel { args } => {
             let client = server.client()?;
-            session::run(&client, queue::cancel(args, &client, &mut out))
+            session::run(&client, queue::cancel(args, &client, &mut Output { out, json }))
         }
-        Command::Boards { json, command, server } => {
+        Command::Boards { command } => {
             let client = server.client()?;
             session::run(&client, boards::run(command, &client, &mut Output { out, json }))
         }
-        Command::Images { json, command, server } => {
+        Command::Images { command } => {
             let client = server.client()?;
             session::run(&client, images::run(command, &client, &mut Output { out, json }))
         }
-        Command::Models { json, command, server } => {
+        Command::Models { command } => {
             let client = server.client()?;
             session::run(&client, models::run(command, &client, &mut Output { out, json }))
         }
-        Command::Workflows { json, command, server } => {
+        Command::Workflows { command } => {
             let client = server.client()?;
             session::run(&client, workflows::run(command, &client, &mut Output { out, json }))
         }
-        Command::Login { args, server } => {
+        Command::Login { args } => login::login(args, &server, &mut Output { out, json }),
+        Command::Logout => login::logout(&server, &mut Output { out, json }),
+        Command::Profile { command } => profile::run(command, &mut Output { out, json }),
+        Command::Api { args } if args.is_empty() => api::list(&mut Output { out, json }),
+        Command::Api { args } => {
             let client = server.client()?;
-            let password = login::ask(&args, &client)?;
-            session::run(&client, login::run(args, password, &client, &mut out))
+            session::run(&client, api::run(args, &client, &mut Output { out, json }))
         }
-        Command::Cleanup { args, server } => {
+        Command::Graph { args, source } => graph::run(&args, source.load(&server)?, &mut out),
+        Command::Diff { args, source } => diff::run(&args, &source.load(&server)?, &mut Output { out, json }),
+        Command::Cleanup { args } => {
             let client = args.client(&server)?;
-            session::run(&client, cleanup::run(args, &client, &mut out))
+            session::run(&client, cleanup::run(args, &client, &mut Output { out, json }))
         }
-        Command::Nodes { args, source } => nodes::print(&*source.load()?, &args, &mut out),
+        Command::Nodes { args, source } => nodes::print(&*source.load(&server)?, &args, &mut out),
         Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
         Command::Completions { args } => completions::completions(&args, &mut out).map(|()| Exit::Done),
         Command::Man { args } => completions::man(&args, &mut out).map(|()| Exit::Done),

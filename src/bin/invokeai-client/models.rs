@@ -8,7 +8,7 @@ use invokeai_client::{
     schema::ModelRecord,
 };
 
-use crate::{exit::Exit, failure::Failure, print::note, table::Output};
+use crate::{confirm::Confirm, exit::Exit, failure::Failure, near::near, print::note, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
@@ -23,8 +23,8 @@ pub(crate) enum ModelsCommand {
     },
     /// One model, as JSON
     Get {
-        /// Key
-        key: String,
+        /// Key or name
+        model: String,
     },
     /// Install a model, and show how far it is
     Put {
@@ -36,9 +36,11 @@ pub(crate) enum ModelsCommand {
     },
     /// Delete models
     Rm {
-        /// Keys
+        /// Keys or names
         #[arg(required = true)]
-        keys: Vec<String>,
+        models: Vec<String>,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -53,8 +55,8 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                 print(&model, output)?;
             }
         }
-        ModelsCommand::Get { key } => {
-            let model = client.model(key).get().await?;
+        ModelsCommand::Get { model } => {
+            let model = find(&client.models().records().await?, &model)?;
             output.out.json_document(&model.to_json())?;
         }
         ModelsCommand::Put { source, in_place } => {
@@ -86,14 +88,45 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                 other => return Err(Failure::other(format!("not installed: {other:?}"))),
             }
         }
-        ModelsCommand::Rm { keys } => {
-            for key in keys {
-                client.model(&key).delete().await?;
-                output.done("deleted", &key)?;
+        ModelsCommand::Rm { models, confirm } => {
+            let installed = client.models().records().await?;
+            let found = models.iter().map(|model| find(&installed, model)).collect::<Result<Vec<_>, _>>()?;
+            let what: Vec<String> = found
+                .iter()
+                .map(|model| format!("delete the model {} ({}, {})", model.name, model.base, model.key))
+                .collect();
+            if !confirm.allows(&what).await? {
+                return Ok(Exit::Done);
+            }
+            for model in found {
+                client.model(&model.key).delete().await?;
+                output.done("deleted", &model.key)?;
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// A model by key, else by name. Several may have one name.
+fn find(installed: &[ModelRecord], wanted: &str) -> Result<ModelRecord, Failure> {
+    if let Some(model) = installed.iter().find(|model| model.key == wanted) {
+        return Ok(model.clone());
+    }
+    let named: Vec<&ModelRecord> = installed.iter().filter(|model| model.name == wanted).collect();
+    match named.as_slice() {
+        [model] => Ok((*model).clone()),
+        [] => {
+            let near = near(wanted, installed.iter().map(|model| model.name.as_str()));
+            Err(Failure::other(format!("there is no model of the key or name `{wanted}`{near}")))
+        }
+        several => {
+            let keys: Vec<&str> = several.iter().map(|model| model.key.as_str()).collect();
+            Err(Failure::other(format!(
+                "several models are called `{wanted}`; name one by its key: {}",
+                keys.join(", ")
+            )))
+        }
+    }
 }
 
 fn print(model: &ModelRecord, output: &mut Output<'_>) -> std::io::Result<()> {

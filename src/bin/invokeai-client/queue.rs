@@ -6,10 +6,12 @@ use invokeai_client::{Client, queue::DEFAULT_QUEUE};
 use serde_json::json;
 
 use crate::{
+    confirm::Confirm,
     exit::Exit,
     failure::Failure,
-    print::{Out, Text, paint},
+    print::{Text, paint},
     style,
+    table::Output,
 };
 
 #[derive(Debug, Args)]
@@ -17,9 +19,6 @@ pub(crate) struct QueueArgs {
     /// Id of the queue
     #[arg(long, value_name = "ID", default_value = DEFAULT_QUEUE)]
     queue: String,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
     #[command(subcommand)]
     command: Option<QueueCommand>,
 }
@@ -41,9 +40,15 @@ enum QueueCommand {
     /// Let the processor go on, for all queues of the server
     Resume,
     /// Delete every ended item of the queue, also those of others
-    Prune,
+    Prune {
+        #[command(flatten)]
+        confirm: Confirm,
+    },
     /// Cancel and delete every item of the queue, also those of others
-    Clear,
+    Clear {
+        #[command(flatten)]
+        confirm: Confirm,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -62,17 +67,13 @@ pub(crate) struct CancelArgs {
     items: Vec<i64>,
 }
 
-pub(crate) async fn run(args: QueueArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let queue = client.queue(&args.queue);
-    let done = |what: &str, count: u64, out: &mut Out<'_>| match args.json {
-        true => out.json(&json!({ what: count })),
-        false => out.line(format!("{what}: {count}")),
-    };
     match args.command.unwrap_or(QueueCommand::Status) {
         QueueCommand::Status => {
             let status = queue.status().await?;
-            if args.json {
-                out.json(&status)?;
+            if output.json {
+                output.out.json(&status)?;
             } else {
                 let counts = status.queue.counts;
                 for (count, what) in [
@@ -83,49 +84,77 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, out: &mut Out<'_>) -> 
                     (counts.canceled, "canceled"),
                     (counts.total, "in all"),
                 ] {
-                    out.line(format!("{count:>8} {what}"))?;
+                    output.out.line(format!("{count:>8} {what}"))?;
                 }
-                out.line(if status.processor.is_started { "processor runs" } else { "processor is paused" })?;
+                output.out.line(if status.processor.is_started { "processor runs" } else { "processor is paused" })?;
             }
         }
         QueueCommand::List => {
             let mut items = std::pin::pin!(queue.items());
             while let Some(item) = items.try_next().await? {
-                if args.json {
-                    out.json(&item)?;
+                if output.json {
+                    output.out.json(&item)?;
                 } else {
                     let created = item.created_at.as_ref().map_or("", |time| time.as_str());
                     let status = paint(style::of_status(item.status.as_str()), format!("{:<12}", item.status));
                     let line = Text::from(format!("{:>8}  ", item.item_id)).then(status);
-                    out.line(line.then(format!(" {created:<23}  {}", item.batch_id)))?;
+                    output.out.line(line.then(format!(" {created:<23}  {}", item.batch_id)))?;
                 }
             }
         }
         QueueCommand::Retry { items } => {
             let fresh = queue.retry(&items).await?;
-            match args.json {
-                true => out.json(&json!({ "item_ids": fresh }))?,
-                false => out.line(format!("new items: {fresh:?}"))?,
+            match output.json {
+                true => output.out.json(&json!({ "item_ids": fresh }))?,
+                false => output.out.line(format!("new items: {fresh:?}"))?,
             }
         }
-        QueueCommand::Pause => _ = queue.pause().await?,
-        QueueCommand::Resume => _ = queue.resume().await?,
-        QueueCommand::Prune => done("deleted", queue.prune().await?, out)?,
-        QueueCommand::Clear => done("deleted", queue.clear().await?, out)?,
+        QueueCommand::Pause => {
+            queue.pause().await?;
+            output.done("processor", "paused")?;
+        }
+        QueueCommand::Resume => {
+            queue.resume().await?;
+            output.done("processor", "runs")?;
+        }
+        QueueCommand::Prune { confirm } => {
+            let counts = queue.status().await?.queue.counts;
+            let ended = counts.completed + counts.failed + counts.canceled;
+            if confirm.allows(&[format!("delete {ended} ended items of the queue {}", args.queue)]).await? {
+                count("deleted", queue.prune().await?, output)?;
+            }
+        }
+        QueueCommand::Clear { confirm } => {
+            let total = queue.status().await?.queue.counts.total;
+            if confirm.allows(&[format!("cancel and delete all {total} items of the queue {}", args.queue)]).await? {
+                count("deleted", queue.clear().await?, output)?;
+            }
+        }
     }
     Ok(Exit::Done)
 }
 
-pub(crate) async fn cancel(args: CancelArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn cancel(args: CancelArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let queue = client.queue(&args.queue);
     if args.all_except_current {
-        out.line(format!("canceled: {}", queue.cancel_all_except_current().await?))?;
+        count("canceled", queue.cancel_all_except_current().await?, output)?;
     }
     if !args.batches.is_empty() {
-        out.line(format!("canceled: {}", queue.cancel_batches(args.batches).await?))?;
+        count("canceled", queue.cancel_batches(args.batches).await?, output)?;
     }
     for id in args.items {
-        out.line(format!("{id}: {}", queue.cancel_item(id).await?.status))?;
+        let status = queue.cancel_item(id).await?.status;
+        match output.json {
+            true => output.out.json(&json!({ "item_id": id, "status": status.as_str() }))?,
+            false => output.out.line(format!("{id}: {status}"))?,
+        }
     }
     Ok(Exit::Done)
+}
+
+fn count(what: &str, count: u64, output: &mut Output<'_>) -> std::io::Result<()> {
+    match output.json {
+        true => output.out.json(&json!({ what: count })),
+        false => output.out.line(format!("{what}: {count}")),
+    }
 }

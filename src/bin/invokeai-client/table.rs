@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     exit::Exit,
     failure::{Failure, with_causes},
-    print::{Out, note, visible},
+    print::{Out, is_quiet, note, visible},
 };
 
 /// Where and how to print.
@@ -54,6 +54,8 @@ impl Output<'_> {
     pub(crate) fn done(&mut self, what: &str, name: &str) -> io::Result<()> {
         match self.json {
             true => self.out.json(&json!({ what: name })),
+            // For scripts, which want the name alone.
+            false if is_quiet() => self.out.line(name),
             false => self.out.line(format!("{what} {name}")),
         }
     }

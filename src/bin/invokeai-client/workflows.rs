@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, library::SavedWorkflow};
 
-use crate::{exit::Exit, failure::Failure, table::Output};
+use crate::{confirm::Confirm, exit::Exit, failure::Failure, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowsCommand {
@@ -35,6 +35,8 @@ pub(crate) enum WorkflowsCommand {
         /// Ids or names
         #[arg(required = true)]
         workflows: Vec<String>,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -63,11 +65,21 @@ pub(crate) async fn run(command: WorkflowsCommand, client: &Client, output: &mut
                 output.done("created", &saved.workflow_id)?;
             }
         }
-        WorkflowsCommand::Rm { workflows } => {
-            for workflow in workflows {
-                let id = find(client, &workflow).await?.workflow_id;
-                client.saved_workflow(&id).delete().await?;
-                output.done("deleted", &id)?;
+        WorkflowsCommand::Rm { workflows, confirm } => {
+            let mut found = Vec::new();
+            for workflow in &workflows {
+                found.push(find(client, workflow).await?);
+            }
+            let what: Vec<String> = found
+                .iter()
+                .map(|workflow| format!("delete the workflow {} ({})", workflow.name, workflow.workflow_id))
+                .collect();
+            if !confirm.allows(&what).await? {
+                return Ok(Exit::Done);
+            }
+            for workflow in found {
+                client.saved_workflow(&workflow.workflow_id).delete().await?;
+                output.done("deleted", &workflow.workflow_id)?;
             }
         }
     }

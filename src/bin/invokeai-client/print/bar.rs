@@ -14,9 +14,9 @@ const STEPS: u64 = 1000;
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    /// `None` where standard error is not a terminal.
+    /// `None` where standard error is not a terminal, and with --quiet.
     pub(crate) fn new() -> Option<Self> {
-        if !std::io::stderr().is_terminal() {
+        if super::is_quiet() || !std::io::stderr().is_terminal() {
             return None;
         }
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());

@@ -9,9 +9,14 @@ mod notes;
 mod text;
 mod visible;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::Serialize;
+
+use crate::style;
 
 pub(crate) use bar::Bar;
 pub(crate) use notes::note;
@@ -46,6 +51,17 @@ impl Out<'_> {
         self.to.write_all(format!("{}\n", visible::visible_json(&json)).as_bytes())
     }
 
+    /// Bytes from outside, such as a picture, for a file or another program. A terminal might obey them.
+    pub(crate) fn file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        use std::io::IsTerminal as _;
+        if io::stdout().is_terminal() {
+            return Err(io::Error::other("this is not for terminals: send it to a file, with > FILE"));
+        }
+        // Without the filter for terminals, which takes escape sequences out.
+        io::stdout().write_all(bytes)?;
+        io::stdout().flush()
+    }
+
     /// Bytes of this program's own making: pictures for terminals, scripts for shells. Never a text from outside.
     pub(crate) fn own_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all(bytes)?;
@@ -59,6 +75,42 @@ impl<'a> Out<'a> {
     pub(crate) fn memory(to: &'a mut Vec<u8>) -> Self {
         Self { to: Box::new(to) }
     }
+}
+
+/// How much is said beside results. Chosen once, before anything is.
+static QUIET: AtomicBool = AtomicBool::new(false);
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out progress and hints from now on.
+pub(crate) fn be_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether only results and errors are wanted.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints errors as JSON from now on.
+pub(crate) fn errors_as_json(json: bool) {
+    JSON.store(json, Ordering::Relaxed);
+}
+
+/// Whether errors are to be JSON.
+pub(crate) fn errors_are_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// What to do next, on standard error.
+pub(crate) fn hint(text: &str) {
+    if !is_quiet() {
+        note(paint(style::HINT, "  try:").then(format!(" {text}")));
+    }
+}
+
+/// An error for programs: one line `{"error": …}` on standard error.
+pub(crate) fn json_error(error: &serde_json::Value) {
+    note(serde_json::json!({ "error": error }).to_string());
 }
 
 /// Whether standard output is a terminal that shows colors.

@@ -1,0 +1,65 @@
+//! Why there is no connection, in the words of those who can do something about it.
+
+use std::{error::Error as AnyError, fmt};
+
+use url::Url;
+
+use crate::error::reason;
+
+/// What keeps a connection from being made, where it is known what to do about it. It stands for its cause.
+#[derive(Debug)]
+struct Explained(String);
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AnyError for Explained {}
+
+/// The cause with the advice that belongs to it; `None` where the cause says all that is known.
+///
+/// TLS libraries have no kinds that could be looked at here, so their words are.
+pub(super) fn explained(url: &str, cause: &reqwest::Error) -> Option<impl AnyError + Send + Sync + 'static> {
+    let said = reason(cause);
+    let all = format!("{cause:?}").to_ascii_lowercase();
+    let has = |text: &str| said.to_ascii_lowercase().contains(text) || all.contains(text);
+    let url = Url::parse(url).ok()?;
+    let text = if has("tunnel") || has("proxy auth") || has("proxyconnect") {
+        let host = url.host_str().unwrap_or_default();
+        format!(
+            "{said}: the proxy of this machine's settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) does not lead there; \
+             NO_PROXY={host} goes without it"
+        )
+    } else if url.scheme() == "https" && (has("invalidcontenttype") || has("corrupt message") || has("wrong version")) {
+        format!("{said}: the server does not encrypt; its address is {}", with_scheme("http", &url))
+    } else if has("unknownissuer") || has("selfsigned") || has("self-signed") || has("unable to get local issuer") {
+        format!(
+            "{said}: nobody whom this system trusts vouches for its certificate; add its authority to the system's \
+                 certificates"
+        )
+    } else if has("notvalidforname") || has("not valid for name") {
+        format!("{said}: the certificate is for another name; use the name that it is for")
+    } else if has("expired") && has("certificate") {
+        format!("{said}: the server's certificate has expired, or this machine's clock is wrong")
+    } else if url.scheme() == "http" && (has("invalid http version") || has("parse(version)")) {
+        format!("{said}: the answer is not HTTP; if the server encrypts, its address is {}", with_scheme("https", &url))
+    } else {
+        return None;
+    };
+    Some(Explained(text))
+}
+
+/// What to say instead of the answer of a web server to an unencrypted request on its encrypted port (nginx, Apache, Go).
+pub(super) fn wants_https(url: &Url, body: &[u8]) -> Option<String> {
+    const SAID: [&str; 3] = ["to https port", "to an https server", "ssl-enabled server port"];
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let is_meant = url.scheme() == "http" && SAID.iter().any(|said| text.contains(said));
+    is_meant.then(|| format!("the server encrypts; its address is {}", with_scheme("https", url)))
+}
+
+/// The address of the server with another scheme.
+fn with_scheme(scheme: &str, url: &Url) -> String {
+    format!("{scheme}://{}", &url[url::Position::BeforeHost..url::Position::AfterPort])
+}
