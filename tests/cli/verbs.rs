@@ -185,7 +185,11 @@ fn any_operation_can_be_called() {
     assert!(full.stdout.starts_with(b"\x89PNG"), "{full:?}");
     let would = json(&api(&["create_board", "-f", "board_name=x", "--dry-run"]));
     assert_eq!((&would["method"], &would["query"][0][1]), (&"POST".into(), &"x".into()));
-    assert_eq!(json(&api(&["list_boards", "-f", "all=true"])).as_array().map(Vec::len), Some(1), "it was not made");
+    assert_eq!(
+        json(&api(&["list_boards", "-f", "all=true", "-f", "include_archived=true"])).as_array().map(Vec::len),
+        Some(1),
+        "it was not made"
+    );
     let all = run_at(home, &["api"]);
     assert!(stdout(&all).lines().count() >= 191, "{}", stdout(&all));
 }
