@@ -9,10 +9,8 @@ impl Error {
     /// What usually helps, in a few words for a person. The message says what is wrong; this says what to do.
     ///
     /// ```
-    /// # fn main() {
-    /// let error = invokeai_client::Client::new("localhost").unwrap_err();
+    /// let error = invokeai_client::Client::new("ftp://127.0.0.1").unwrap_err();
     /// assert_eq!(error.hint(), "give an address like http://127.0.0.1:9090");
-    /// # }
     /// ```
     pub fn hint(&self) -> &'static str {
         match self {
