@@ -243,7 +243,7 @@ impl Images {
     /// Deletes **all** intermediate images of the server, whoever made them. Says how many.
     ///
     /// # Errors
-    /// [`Error::Forbidden`](crate::Error::Forbidden) for users that are no administrators; any error of a call.
+    /// [`Error::Forbidden`] for users that are no administrators; any error of a call.
     pub async fn clear_intermediates(&self) -> Result<u64> {
         let api = self.client.api();
         api.clear_intermediates().send_as().await
