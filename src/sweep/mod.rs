@@ -8,8 +8,12 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    workflow::{BatchDatum, InputKey, Workflow, field::InputValue},
+    workflow::{
+        BatchDatum, InputKey, Workflow,
+        field::{InputValue, ValueError},
+    },
 };
+use table::Table;
 
 /// Values for some inputs of a workflow: one queue item for each combination.
 ///
@@ -51,8 +55,8 @@ impl Sweep {
         input: impl Into<InputKey>,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Self> {
-        let datum = datum(workflow, input.into(), values.into_iter().map(Into::into))?;
-        self.add(vec![datum])?;
+        let values = values.into_iter().map(Into::into);
+        self.add(vec![column(workflow, input.into(), values, |i| format!("value {}", i + 1))?])?;
         Ok(self)
     }
 
@@ -66,9 +70,9 @@ impl Sweep {
         workflow: &Workflow,
         columns: impl IntoIterator<Item = (K, Vec<V>)>,
     ) -> Result<Self> {
-        let columns = columns
-            .into_iter()
-            .map(|(input, values)| datum(workflow, input.into(), values.into_iter().map(Into::into)));
+        let columns = columns.into_iter().map(|(input, values)| {
+            column(workflow, input.into(), values.into_iter().map(Into::into), |i| format!("row {}", i + 1))
+        });
         self.add(columns.collect::<Result<_>>()?)?;
         Ok(self)
     }
@@ -76,9 +80,9 @@ impl Sweep {
     /// Combines everything so far with the rows of a CSV file, whose first line names inputs.
     ///
     /// # Errors
-    /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line.
+    /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line and the column.
     pub fn csv(self, workflow: &Workflow, reader: impl Read) -> Result<Self> {
-        self.zip(workflow, table::csv(reader)?)
+        self.table(workflow, table::csv(reader)?)
     }
 
     /// Combines everything so far with the lines of a JSON Lines file: objects from input to value, all with the same
@@ -87,7 +91,22 @@ impl Sweep {
     /// # Errors
     /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line.
     pub fn json_lines(self, workflow: &Workflow, reader: impl Read) -> Result<Self> {
-        self.zip(workflow, table::json_lines(reader)?)
+        self.table(workflow, table::json_lines(reader)?)
+    }
+
+    fn table(mut self, workflow: &Workflow, table: Table) -> Result<Self> {
+        let Table { names, rows, has_columns } = table;
+        let mut columns = Vec::new();
+        for (at, name) in names.into_iter().enumerate() {
+            let place = |row: usize| {
+                let line = rows.get(row).map_or(0, |row| row.line);
+                if has_columns { format!("line {line}, column {}", at + 1) } else { format!("line {line}") }
+            };
+            let cells = rows.iter().filter_map(|row| row.cells.get(at));
+            columns.push(column(workflow, name.into(), cells.map(InputValue::from), place)?);
+        }
+        self.add(columns)?;
+        Ok(self)
     }
 
     /// Gives an integer input another random value (0 to 4294967295) in each item.
@@ -96,9 +115,9 @@ impl Sweep {
     /// If there is no such input, it cannot be varied, or it does not take such values.
     pub fn random_seeds(mut self, workflow: &Workflow, input: impl Into<InputKey>) -> Result<Self> {
         let ends = [InputValue::from(0_i64), InputValue::from(i64::from(u32::MAX))];
-        let BatchDatum { node_id, field, .. } = datum(workflow, input.into(), ends.into_iter())?;
-        self.refuse_twice(&node_id, &field)?;
-        self.seeds.push((node_id, field));
+        let column = column(workflow, input.into(), ends.into_iter(), |_| "a random seed".into())?;
+        self.refuse_twice(&column)?;
+        self.seeds.push((column.datum.node_id, column.datum.field));
         Ok(self)
     }
 
@@ -133,59 +152,82 @@ impl Sweep {
         Ok(())
     }
 
-    fn add(&mut self, group: Vec<BatchDatum>) -> Result<()> {
-        let lengths: BTreeSet<usize> = group.iter().map(|datum| datum.items.len()).collect();
+    fn add(&mut self, group: Vec<Column>) -> Result<()> {
+        let lengths: BTreeSet<usize> = group.iter().map(|column| column.datum.items.len()).collect();
         if lengths.len() > 1 {
-            let each: Vec<String> =
-                group.iter().map(|datum| format!("{}.{}: {}", datum.node_id, datum.field, datum.items.len())).collect();
-            return Err(Error::invalid("zip", format!("needs as many values for each input; got {}", each.join(", "))));
+            let each: Vec<_> =
+                group.iter().map(|Column { name, datum }| format!("{name}: {}", datum.items.len())).collect();
+            let problem = format!("needs the same number of values for each input; got {}", each.join(", "));
+            return Err(Error::invalid("zip", problem));
         }
-        for (i, datum) in group.iter().enumerate() {
-            self.refuse_twice(&datum.node_id, &datum.field)?;
-            if group[..i].iter().any(|other| (&other.node_id, &other.field) == (&datum.node_id, &datum.field)) {
-                return Err(twice(&datum.node_id, &datum.field));
+        for (i, column) in group.iter().enumerate() {
+            self.refuse_twice(column)?;
+            if group[..i].iter().any(|other| other.place() == column.place()) {
+                return Err(column.twice());
             }
         }
         if !group.is_empty() {
-            self.groups.push(group);
+            self.groups.push(group.into_iter().map(|column| column.datum).collect());
         }
         Ok(())
     }
 
-    fn refuse_twice(&self, node_id: &str, field: &str) -> Result<()> {
-        let swept = self.groups.iter().flatten().map(|datum| (&datum.node_id, &datum.field));
-        let mut all = swept.chain(self.seeds.iter().map(|(node_id, field)| (node_id, field)));
-        match all.any(|known| known == (&node_id.to_owned(), &field.to_owned())) {
-            true => Err(twice(node_id, field)),
+    fn refuse_twice(&self, column: &Column) -> Result<()> {
+        let swept = self.groups.iter().flatten().map(|datum| (&*datum.node_id, &*datum.field));
+        let mut all = swept.chain(self.seeds.iter().map(|(node_id, field)| (&**node_id, &**field)));
+        match all.any(|known| known == column.place()) {
+            true => Err(column.twice()),
             false => Ok(()),
         }
     }
 }
 
-fn twice(node_id: &str, field: &str) -> Error {
-    Error::invalid(format!("{node_id}.{field}"), "is varied twice")
+/// Values of one input.
+struct Column {
+    /// What the caller calls the input.
+    name: String,
+    datum: BatchDatum,
 }
 
-/// Checks values of one input and brings them into the form that the server wants.
-fn datum(workflow: &Workflow, key: InputKey, values: impl Iterator<Item = InputValue>) -> Result<BatchDatum> {
-    let input = workflow.input(key)?;
+impl Column {
+    fn place(&self) -> (&str, &str) {
+        (&self.datum.node_id, &self.datum.field)
+    }
+
+    fn twice(&self) -> Error {
+        Error::invalid(&self.name, format!("is varied twice: it is the input `{}.{}`", self.datum.node_id, self.datum.field))
+    }
+}
+
+/// Checks values of one input and brings them into the form that the server wants. `place` says where the value of an
+/// index is from.
+fn column(
+    workflow: &Workflow,
+    key: InputKey,
+    values: impl Iterator<Item = InputValue>,
+    place: impl Fn(usize) -> String,
+) -> Result<Column> {
+    let input = workflow.input(key.clone())?;
+    let name = input.name_by(&key).to_owned();
     if input.connected {
-        let problem = "gets its value over an edge, so it cannot be varied";
-        return Err(Error::invalid(&input.system_name, problem));
+        return Err(Error::invalid(name, "gets its value over an edge, so it cannot be varied"));
     }
     let mut field = input.field.clone();
     let mut items = Vec::new();
     for (i, value) in values.enumerate() {
-        field.set(value).map_err(|error| Error::invalid(format!("value {}", i + 1), error.to_string()))?;
+        field.set(value).map_err(|ValueError { value, accepted, .. }| {
+            Error::invalid(&name, format!("does not accept {value} ({}); it accepts {accepted}", place(i)))
+        })?;
         let item = field.value().cloned().unwrap_or_default();
         if !can_be_varied(&item) {
             let problem = "is of a type that InvokeAI cannot vary: only numbers, texts, images and videos, and lists \
                            of them, can be";
-            return Err(Error::invalid(&input.system_name, problem));
+            return Err(Error::invalid(name, problem));
         }
         items.push(item);
     }
-    Ok(BatchDatum { node_id: input.node_id.clone(), field: input.field_name.clone(), items })
+    let datum = BatchDatum { node_id: input.node_id.clone(), field: input.field_name.clone(), items };
+    Ok(Column { name, datum })
 }
 
 /// What `BatchDatum.items` may hold (`session_queue_common.py`).

@@ -6,45 +6,92 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-type Columns = Vec<(String, Vec<Value>)>;
-
-/// Columns of a CSV file, by the names in its first line. All values are texts; fields of other types convert them.
-pub(super) fn csv(reader: impl Read) -> Result<Columns> {
-    let unreadable = |error: csv::Error| Error::invalid("csv", error.to_string());
-    let mut rows = csv::Reader::from_reader(reader);
-    let mut columns: Columns =
-        rows.headers().map_err(unreadable)?.iter().map(|name| (name.trim().to_owned(), Vec::new())).collect();
-    for row in rows.records() {
-        for (cell, (_, column)) in row.map_err(unreadable)?.iter().zip(&mut columns) {
-            column.push(Value::from(cell));
-        }
-    }
-    Ok(columns)
+/// What a file says: names of inputs, and rows with a cell for each.
+#[derive(Debug, PartialEq)]
+pub(super) struct Table {
+    pub(super) names: Vec<String>,
+    pub(super) rows: Vec<Row>,
+    /// Whether the cells of a line are in an order, so that each has a number.
+    pub(super) has_columns: bool,
 }
 
-/// Columns of a JSON Lines file. Each line is an object with the same members.
-pub(super) fn json_lines(reader: impl Read) -> Result<Columns> {
-    let mut columns: Columns = Vec::new();
-    for (i, line) in BufReader::new(reader).lines().enumerate() {
-        let place = || format!("line {}", i + 1);
-        let line = line.map_err(|error| Error::invalid(place(), error.to_string()))?;
-        if line.trim().is_empty() {
+#[derive(Debug, PartialEq)]
+pub(super) struct Row {
+    /// The line that it begins in, from 1.
+    pub(super) line: u64,
+    pub(super) cells: Vec<Value>,
+}
+
+/// The rows of a CSV file, whose first line has the names. All values are texts; fields of other types convert them.
+pub(super) fn csv(mut reader: impl Read) -> Result<Table> {
+    let mut text = Vec::new();
+    reader.read_to_end(&mut text).map_err(|error| Error::invalid("csv", format!("cannot be read: {error}")))?;
+    let unreadable = |error: csv::Error| unreadable(&error, &text);
+    let mut reader = csv::Reader::from_reader(&*text);
+    let names = reader.headers().map_err(unreadable)?.iter().map(|name| name.trim().to_owned()).collect();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(unreadable)?;
+        let line = line(record.position(), &text);
+        rows.push(Row { line, cells: record.iter().map(Value::from).collect() });
+    }
+    Ok(Table { names, rows, has_columns: true })
+}
+
+/// The line in which a record begins. Its position is where the one before ended, and empty lines may come between.
+fn line(position: Option<&csv::Position>, text: &[u8]) -> u64 {
+    let Some(position) = position else { return 1 };
+    let rest = usize::try_from(position.byte()).ok().and_then(|begin| text.get(begin..)).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    position.line() + empty.count() as u64
+}
+
+fn unreadable(error: &csv::Error, text: &[u8]) -> Error {
+    let line = line(error.position(), text);
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            let problem = format!("has {len} columns; the first line has {expected_len}");
+            Error::invalid(format!("line {line}"), problem)
+        }
+        csv::ErrorKind::Utf8 { err, .. } => {
+            Error::invalid(format!("line {line}, column {}", err.field() + 1), "is not UTF-8 text")
+        }
+        _ => Error::invalid("csv", format!("cannot be read: {error}")),
+    }
+}
+
+/// The rows of a JSON Lines file. Each line is an object with the same members.
+pub(super) fn json_lines(reader: impl Read) -> Result<Table> {
+    let mut names: Vec<String> = Vec::new();
+    let mut rows = Vec::new();
+    for (line, text) in (1..).zip(BufReader::new(reader).lines()) {
+        let invalid = |problem: String| Error::invalid(format!("line {line}"), problem);
+        let text = text.map_err(|error| invalid(format!("cannot be read: {error}")))?;
+        if text.trim().is_empty() {
             continue;
         }
-        let mut row: Map<String, Value> =
-            serde_json::from_str(&line).map_err(|error| Error::invalid(place(), format!("is no object: {error}")))?;
-        if columns.is_empty() {
-            columns = row.keys().map(|name| (name.clone(), Vec::new())).collect();
+        let mut row: Map<String, Value> = serde_json::from_str(&text).map_err(|error| not_an_object(line, &error))?;
+        if rows.is_empty() {
+            names = row.keys().cloned().collect();
         }
-        for (name, column) in &mut columns {
-            let value = row.remove(name).ok_or_else(|| Error::invalid(place(), format!("lacks `{name}`")))?;
-            column.push(value);
-        }
+        let cell = |name: &String| row.remove(name).ok_or_else(|| invalid(format!("lacks `{name}`")));
+        let cells = names.iter().map(cell).collect::<Result<_>>()?;
         if let Some(name) = row.keys().next() {
-            return Err(Error::invalid(place(), format!("has `{name}`, which the lines before it lack")));
+            return Err(invalid(format!("has `{name}`, which the lines before it lack")));
         }
+        rows.push(Row { line, cells });
     }
-    Ok(columns)
+    Ok(Table { names, rows, has_columns: false })
+}
+
+fn not_an_object(line: u64, error: &serde_json::Error) -> Error {
+    // It counts lines from the beginning of the text that it was given, which is always one.
+    let said = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = said.strip_suffix(&place).unwrap_or(&said);
+    // Of a value that is whole, and no object, it says no column.
+    let column = if error.column() == 0 { String::new() } else { format!(", column {}", error.column()) };
+    Error::invalid(format!("line {line}{column}"), format!("is not a JSON object: {said}"))
 }
 
 #[cfg(test)]
@@ -53,31 +100,42 @@ mod tests {
 
     use super::*;
 
+    fn table(names: [&str; 2], rows: [(u64, [Value; 2]); 2], has_columns: bool) -> Table {
+        let rows = rows.into_iter().map(|(line, cells)| Row { line, cells: cells.into() }).collect();
+        Table { names: names.map(str::to_owned).into(), rows, has_columns }
+    }
+
     #[test]
-    fn csv_columns_are_texts() {
-        let columns = csv("prompt, seed\n\"a, b\",1\nc,2\n".as_bytes()).unwrap();
-        assert_eq!(
-            columns,
-            [("prompt".to_owned(), vec![json!("a, b"), json!("c")]), ("seed".to_owned(), vec![json!("1"), json!("2")]),]
-        );
-        let error = csv("a,b\n1\n".as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("line: 2"), "{error}");
+    fn csv_cells_are_texts_and_rows_know_their_line() {
+        let read = csv("prompt, seed\n\"a,\nb\",1\n\nc,2\n".as_bytes()).unwrap();
+        let rows = [(2, [json!("a,\nb"), json!("1")]), (5, [json!("c"), json!("2")])];
+        assert_eq!(read, table(["prompt", "seed"], rows, true));
+    }
+
+    #[test]
+    fn what_is_wrong_with_csv_is_named_by_line_and_column() {
+        for (text, said) in [
+            (&b"a,b\n1\n"[..], "`line 2` has 1 columns; the first line has 2"),
+            (b"a,b\r\n\r\n\r\n1\r\n", "`line 4` has 1 columns; the first line has 2"),
+            (b"a,b\n1,2\n3,\xff\n", "`line 3, column 2` is not UTF-8 text"),
+        ] {
+            assert_eq!(csv(text).unwrap_err().to_string(), said);
+        }
     }
 
     #[test]
     fn json_lines_must_agree() {
-        let columns = json_lines("{\"a\": 1, \"b\": \"x\"}\n\n{\"b\": \"y\", \"a\": 2}\n".as_bytes()).unwrap();
-        assert_eq!(
-            columns,
-            [("a".to_owned(), vec![json!(1), json!(2)]), ("b".to_owned(), vec![json!("x"), json!("y")]),]
-        );
+        let read = json_lines("{\"a\": 1, \"b\": \"x\"}\n\n{\"b\": \"y\", \"a\": 2}\n".as_bytes()).unwrap();
+        assert_eq!(read, table(["a", "b"], [(1, [json!(1), json!("x")]), (3, [json!(2), json!("y")])], false));
         for (lines, said) in [
             ("{\"a\": 1}\n{}\n", "`line 2` lacks `a`"),
             ("{\"a\": 1}\n{\"a\": 1, \"c\": 2}\n", "`line 2` has `c`"),
-            ("[1]\n", "`line 1` is no object"),
+            ("{\"a\": 1}\n{\"a\": 1 2}\n", "`line 2, column 9` is not a JSON object: expected"),
+            ("[1]\n", "`line 1` is not a JSON object: invalid type"),
         ] {
             let error = json_lines(lines.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
+            assert_eq!(error.matches("line").count(), 1, "{error}");
         }
     }
 }

@@ -196,6 +196,16 @@ impl fmt::Display for InputKey {
     }
 }
 
+impl Input {
+    /// What to call it to somebody who named it by this key.
+    pub(crate) fn name_by<'a>(&'a self, key: &'a InputKey) -> &'a str {
+        match key {
+            InputKey::Name(name) => name,
+            InputKey::Index(_) => &self.user_name,
+        }
+    }
+}
+
 /// Why an input cannot be found or set.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -233,8 +233,9 @@ impl Workflow {
     /// # Errors
     /// As [`input`](Self::input).
     pub fn input_mut(&mut self, key: impl Into<InputKey>) -> Result<InputMut<'_>, InputError> {
-        let index = self.input(key)?.index;
-        Ok(InputMut { workflow: self, index })
+        let key = key.into();
+        let index = self.input(key.clone())?.index;
+        Ok(InputMut { workflow: self, index, key })
     }
 
     /// The value of an input as a Rust type; `None` if it is unset or of another type.
@@ -283,9 +284,10 @@ impl Workflow {
         let mut accepted = Vec::new();
         let mut errors = Vec::new();
         for (key, value) in values {
-            let checked = self.input(key).and_then(|input| {
+            let key = key.into();
+            let checked = self.input(key.clone()).and_then(|input| {
                 let mut field = input.field.clone();
-                field.set(value)?;
+                field.set(value).map_err(|error| error.of_input(input.name_by(&key), &input.system_name))?;
                 Ok((input.index, field.value().cloned()))
             });
             match checked {
@@ -391,6 +393,8 @@ impl Workflow {
 pub struct InputMut<'a> {
     workflow: &'a mut Workflow,
     index: usize,
+    /// What the caller called it.
+    key: InputKey,
 }
 
 impl Deref for InputMut<'_> {
@@ -409,7 +413,7 @@ impl InputMut<'_> {
     /// If the field does not accept the value; the old value stays.
     pub fn set(&mut self, value: impl Into<InputValue>) -> Result<(), ValueError> {
         let mut field = self.field.clone();
-        field.set(value)?;
+        field.set(value).map_err(|error| error.of_input(self.name_by(&self.key), &self.system_name))?;
         self.workflow.store(self.index, field.value().cloned());
         Ok(())
     }

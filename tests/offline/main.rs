@@ -63,6 +63,7 @@ mod reference_files;
 mod rest_requests;
 mod size;
 mod supply_chain;
+mod sweep;
 mod transfers;
 mod workflow;
 mod workflow_golden;

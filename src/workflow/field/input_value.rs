@@ -121,15 +121,27 @@ pub(crate) use settable;
 
 /// A value that a field does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` does not accept {value}; it accepts {accepted}")]
+#[error("`{}` does not accept {value}; it accepts {accepted}", .input.as_ref().unwrap_or(.field))]
 #[non_exhaustive]
 pub struct ValueError {
+    /// What the caller called the input; `None` if by its system name, or if a field was set that is not an input.
+    pub input: Option<String>,
     /// System name of the field; for one item of a list followed by its index, `node.images[2]`.
     pub field: String,
     /// The value as JSON, shortened if long.
     pub value: String,
     /// What is accepted, in words.
     pub accepted: String,
+}
+
+impl ValueError {
+    /// The same, of an input that was set by this name.
+    pub(crate) fn of_input(mut self, name: &str, system_name: &str) -> Self {
+        // What follows the system name is the index of an item in a list.
+        let rest = self.field.strip_prefix(system_name).filter(|_| name != system_name);
+        self.input = rest.map(|index| format!("{name}{index}"));
+        self
+    }
 }
 
 /// A value, or an item of a list, that a kind does not accept.
@@ -151,7 +163,7 @@ impl Refused {
 
     pub(super) fn error(self, field: &str, accepted: String) -> ValueError {
         let index = self.index.map(|index| format!("[{index}]")).unwrap_or_default();
-        ValueError { field: format!("{field}{index}"), value: shorten(&self.value), accepted }
+        ValueError { input: None, field: format!("{field}{index}"), value: shorten(&self.value), accepted }
     }
 }
 

@@ -1,0 +1,84 @@
+//! Sweeps: what is refused says which input, which value and where it stands.
+
+use invokeai_client::{
+    Error, Sweep,
+    schema::NodeCatalogue,
+    workflow::{InputError, Workflow, WorkflowDefinition},
+};
+
+use crate::common::workflows::additions;
+
+fn workflow() -> Workflow {
+    Workflow::new(WorkflowDefinition::from_value(additions()).unwrap(), NodeCatalogue::embedded())
+}
+
+fn refused<T>(outcome: Result<T, Error>) -> String {
+    match outcome {
+        Ok(_) => panic!("it was taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_value_that_is_refused_names_the_input_as_the_caller_did() {
+    let mut workflow = workflow();
+    let names: Vec<_> = workflow.inputs().iter().map(|input| input.user_name.clone()).collect();
+    assert_eq!(names, ["first a", "first b"]);
+    let accepted = "does not accept \"x\"; it accepts a whole number";
+    for (error, name) in [
+        (workflow.set_input("first a", "x").unwrap_err(), "first a"),
+        (workflow.set_input("first.a", "x").unwrap_err(), "first.a"),
+        (workflow.set_input("b", "x").unwrap_err(), "b"),
+        (workflow.set_input(1, "x").unwrap_err(), "first b"),
+        (workflow.set_inputs([("b", "x")]).unwrap_err(), "b"),
+        (workflow.input_mut("first b").unwrap().set("x").unwrap_err().into(), "first b"),
+        (workflow.set_node_field("first", "a", "x").unwrap_err(), "first.a"),
+    ] {
+        assert_eq!(error.to_string(), format!("`{name}` {accepted}"));
+        let InputError::Value(error) = error else { panic!("{error:?}") };
+        assert!(error.field == "first.a" || error.field == "first.b", "{error:?}");
+    }
+}
+
+#[test]
+fn a_value_of_a_sweep_is_named_by_its_place() {
+    let workflow = &workflow();
+    let sweep = Sweep::new;
+    let accepts = "; it accepts a whole number";
+    for (error, said) in [
+        (
+            refused(sweep().product(workflow, "first b", ["1", "x"])),
+            format!("`first b` does not accept \"x\" (value 2){accepts}"),
+        ),
+        (
+            refused(sweep().zip(workflow, [("a", vec!["1", "2"]), ("first b", vec!["x", "2"])])),
+            format!("`first b` does not accept \"x\" (row 1){accepts}"),
+        ),
+        (
+            refused(sweep().csv(workflow, "first.a, b\n1,2\n\n3,x\n".as_bytes())),
+            format!("`b` does not accept \"x\" (line 4, column 2){accepts}"),
+        ),
+        (
+            refused(sweep().json_lines(workflow, "{\"b\": 1}\n\n{\"b\": \"x\"}\n".as_bytes())),
+            format!("`b` does not accept \"x\" (line 3){accepts}"),
+        ),
+        (
+            refused(sweep().zip(workflow, [("a", vec![1, 2]), ("b", vec![1])])),
+            "`zip` needs the same number of values for each input; got a: 2, b: 1".into(),
+        ),
+        (
+            refused(sweep().product(workflow, "a", [1]).and_then(|sweep| sweep.random_seeds(workflow, "first a"))),
+            "`first a` is varied twice: it is the input `first.a`".into(),
+        ),
+        (
+            refused(sweep().csv(workflow, "a,first a\n1,2\n".as_bytes())),
+            "`first a` is varied twice: it is the input `first.a`".into(),
+        ),
+        (
+            refused(sweep().csv(workflow, "first c\n1\n".as_bytes())),
+            "no input \"first c\"; did you mean \"first a\" or \"first b\"?".into(),
+        ),
+    ] {
+        assert_eq!(error, said);
+    }
+}
