@@ -195,7 +195,10 @@ impl Column {
     }
 
     fn twice(&self) -> Error {
-        Error::invalid(&self.name, format!("is varied twice: it is the input `{}.{}`", self.datum.node_id, self.datum.field))
+        Error::invalid(
+            &self.name,
+            format!("is varied twice: it is the input `{}.{}`", self.datum.node_id, self.datum.field),
+        )
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
         ] {
             let error = json_lines(lines.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
-            assert_eq!(error.matches("line").count(), 1, "{error}");
+            assert!(!error.contains(" at line "), "{error}");
         }
     }
 }

@@ -72,7 +72,7 @@ impl<'a, W: TypedWorkflow> InputSource<'a, W> {
                 let refused = input.info().check(W::embedded(), (*value).clone());
                 let accepted = "a value of the type that it had when the code was generated".to_owned();
                 let (field, value) = (input.info().name().to_owned(), value.to_string());
-                Err(refused.err().unwrap_or(ValueError { field, value, accepted }).into())
+                Err(refused.err().unwrap_or(ValueError { input: None, field, value, accepted }).into())
             }
         }
     }
