@@ -61,7 +61,11 @@ fn with_scheme(text: &str) -> String {
     };
     let port = after.split(['/', '?', '#']).next().unwrap_or_default();
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    if before.starts_with('[') || before.contains('/') || (is_port && !before.eq_ignore_ascii_case("http")) {
+    if is_port && ["http", "https"].iter().any(|scheme| before.eq_ignore_ascii_case(scheme)) {
+        // A port without a host, which would be read as the number of a host.
+        return format!("http://:{after}");
+    }
+    if before.starts_with('[') || before.contains('/') || is_port {
         // Everybody who serves this port does so with TLS.
         let scheme = if port == "443" { "https" } else { "http" };
         return format!("{scheme}://{}", text.trim_start_matches('/'));
@@ -123,6 +127,7 @@ mod tests {
             "ftp://example.org",
             "http://",
             "http:9090",
+            "https:9090/docs",
             "http://a/?q=secret",
             "a:1/?q=secret",
             "http://u:secret@a/",
