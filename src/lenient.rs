@@ -341,7 +341,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Newtype<'de, '_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.text.take_text().map_err(A::Error::custom)?;
+        // It is kept as it is, quotes included.
+        self.text.meter.take(weight::text(self.text.json.get().len())).map_err(A::Error::custom)?;
         self.visitor.visit_map(access)
     }
 }

@@ -200,7 +200,7 @@ async fn a_workflow_takes_at_most_four_times_its_text() {
         let error = read.unwrap_err().to_string();
         assert!(error.contains("would take more than"), "{error}");
     }
-    let long = Shape { before: "[", piece: "[],", after: "[]]", length: 20 * MB }.text();
+    let long = Shape { before: "[", piece: "[],", after: "[]]", length: 68 * MB }.text();
     let error = long.parse::<WorkflowDefinition>().unwrap_err().to_string();
-    assert!(error.contains("larger than 16777216 bytes"), "{error}");
+    assert!(error.contains("larger than 67108864 bytes"), "{error}");
 }
