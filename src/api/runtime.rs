@@ -163,6 +163,11 @@ async fn fixed_body(client: &Client, operation: &Operation, request: Request) ->
     body(&client.transport, operation, response, client.transport.options().json_limit).await
 }
 
+/// Whether what an operation is about may be missing: any queue is there, under whatever name.
+fn names_a_thing(path: &str) -> bool {
+    path.replace("{queue_id}", "").contains('{')
+}
+
 /// Tells a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
 ///
 /// Boxed, because it is rarely needed and would make the future of every call larger.
@@ -180,8 +185,9 @@ fn lacking<'a>(
         }
         let version = match server_version(client).await {
             Ok(version) => version,
-            // Every InvokeAI has a version, so this is something else that answers as FastAPI does.
-            Err(error) if error.is_not_found() && operation.method == "GET" => {
+            // Every InvokeAI has a version, so this is something else that answers as FastAPI does. Where the path names a
+            // thing, that may be what is missing.
+            Err(error) if error.is_not_found() && operation.method == "GET" && !names_a_thing(operation.path) => {
                 return not_the_api(&operation, "a plain `not found`".into(), JSON);
             }
             Err(_) => return otherwise,
