@@ -185,9 +185,23 @@ impl Client {
     /// # Errors
     /// Any error of a call.
     pub async fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow> {
+        self.workflow_with(definition, WorkflowOptions::default()).await
+    }
+
+    /// The same, with options. Called workflows that these do not have are asked for.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn workflow_with(
+        &self,
+        definition: impl Into<Arc<WorkflowDefinition>>,
+        mut options: WorkflowOptions,
+    ) -> Result<Workflow> {
         let definition = definition.into();
-        let mut options = WorkflowOptions::default();
         for id in definition.called_workflow_ids() {
+            if options.saved_workflows.contains_key(id) {
+                continue;
+            }
             let api = self.api();
             match api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>().await {
                 Ok(saved) => {

@@ -24,7 +24,7 @@ use crate::{
     error::Result,
     schema::NodeCatalogue,
     typed::TypedWorkflow,
-    workflow::{Workflow, WorkflowDefinition},
+    workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
 
 mirror! {
@@ -66,6 +66,12 @@ mirror! {
     call fn catalogue(&self) -> Result<Arc<NodeCatalogue>>;
     /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
     call fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow>;
+    /// The same, with options. Called workflows that these do not have are asked for.
+    call fn workflow_with(
+        &self,
+        definition: impl Into<Arc<WorkflowDefinition>>,
+        options: WorkflowOptions
+    ) -> Result<Workflow>;
     /// Makes a workflow of a generated struct, with the nodes of this server. Models that are only named are looked up.
     call fn bind(&self, typed: &impl TypedWorkflow) -> Result<Workflow>;
     /// Submits a generated struct, as [`Workflow::submit_blocking`] submits a workflow.

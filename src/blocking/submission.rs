@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use serde_json::Value;
 
 #[cfg(feature = "events")]
 use super::EventStream;
@@ -58,6 +59,9 @@ mirror! {
     set fn on_invocation_error(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
     /// Calls back when an item changes its status (event `queue_item_status_changed`).
     set fn on_status_changed(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
+    /// The request that this would send first, with its random seeds drawn. Sends nothing but reads: a board that is to be
+    /// made is not made, and left out.
+    call fn body(&self) -> Result<Value>;
     /// Carries it out.
     finish_open fn call(self) -> Result<Submission>;
 }

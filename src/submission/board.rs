@@ -49,6 +49,14 @@ impl OutputBoard {
         Self::NamedOrNew(name.into())
     }
 
+    /// The board's id, on this server; `None` if it is to be made first.
+    pub(crate) async fn find(&self, client: &Client) -> Result<Option<String>> {
+        match self {
+            Self::NamedOrNew(name) => Ok(client.boards().find(name).await?.map(|board| board.board_id)),
+            Self::Id(_) | Self::Named(_) => self.resolve(client).await.map(Some),
+        }
+    }
+
     /// The board's id, on this server.
     pub(crate) async fn resolve(&self, client: &Client) -> Result<String> {
         let (name, create) = match self {

@@ -7,6 +7,8 @@ use std::{
     pin::Pin,
 };
 
+use serde_json::Value;
+
 use super::{Submission, WhenFull, board::OutputBoard, generators};
 use crate::{
     Client,
@@ -213,38 +215,44 @@ impl Submit<'_> {
         self
     }
 
+    /// The request that this would send first, with its random seeds drawn. Sends nothing but reads: a board that is to be
+    /// made is not made, and left out.
+    ///
+    /// # Errors
+    /// As for submitting, as far as it goes. [`Error::InvalidInput`] for a generated struct: [bind](Client::bind) it first.
+    pub async fn body(&self) -> Result<Value> {
+        let Source::Now(workflow) = &self.workflow else {
+            return Err(Error::invalid(
+                "workflow",
+                "is made only when it is submitted: bind the struct, and submit that",
+            ));
+        };
+        let seeds = seeds_of(self.sweep.as_ref());
+        let workflow = supplied(workflow, &seeds);
+        let options = self.options.clone();
+        let mut options = checked(&workflow, &self.client, options, self.sweep.as_ref(), self.validate).await?;
+        options.batch_id = Some(self.batch_id.clone());
+        if let Some(board) = &self.board {
+            options.auto_add_board = board.find(&self.client).await?;
+        }
+        let body = workflow.enqueue_body(&options)?;
+        let plan = feed::Plan::new(body, &seeds, self.when_full);
+        // JSON always serialises.
+        Ok(serde_json::to_value(plan.piece(0).body).unwrap_or_default())
+    }
+
     async fn run(self) -> Result<Submission> {
-        let Self { workflow, client, queue_id, mut options, batch_id, .. } = self;
+        let Self { workflow, client, queue_id, options, batch_id, .. } = self;
         client.must_run().await?;
         let workflow = match workflow {
             Source::Now(workflow) => Cow::Borrowed(workflow),
             Source::Later(bind) => Cow::Owned(bind(client.clone()).await?),
         };
-        let workflow = &*workflow;
-        options.batch_id = Some(batch_id.clone());
-        let seeds = self.sweep.as_ref().map(Sweep::seeds).unwrap_or_default();
-        // Which values they get is known only when a part is sent.
-        let any = |(node_id, field): &(String, String)| BatchDatum {
-            node_id: node_id.clone(),
-            field: field.clone(),
-            items: vec![0.into()],
-        };
-        let seeded: Vec<BatchDatum> = seeds.iter().map(any).collect();
-        let supplied = workflow.supplied(seeded.iter());
+        let seeds = seeds_of(self.sweep.as_ref());
+        let supplied = supplied(&workflow, &seeds);
         let workflow = &*supplied;
-        for (node, values) in generators::answers(&client, workflow).await? {
-            options = options.generated(node, values);
-        }
-        if let Some(sweep) = &self.sweep {
-            sweep.check(workflow)?;
-            options.extra_data.extend(sweep.groups().iter().cloned());
-        }
-        if self.validate {
-            let problems = workflow.problems_with(&options);
-            if !problems.is_empty() {
-                return Err(Error::NotReady(problems));
-            }
-        }
+        let mut options = checked(workflow, &client, options, self.sweep.as_ref(), self.validate).await?;
+        options.batch_id = Some(batch_id.clone());
         if let Some(board) = &self.board {
             options.auto_add_board = Some(board.resolve(&client).await?);
         }
@@ -252,7 +260,7 @@ impl Submit<'_> {
         // No clean-up of this program takes away from now on what the items are going to read.
         let what = Asset::Batch(batch_id.clone());
         let mut under_way = client.asset_log().begin(&batch_id, what, names_in(&body));
-        let plan = feed::Plan::new(body, seeds, self.when_full);
+        let plan = feed::Plan::new(body, &seeds, self.when_full);
 
         // Connected before anything can happen.
         let events = if self.events { Events::of_batch(&client, &queue_id, &batch_id).await } else { Events::None };
@@ -284,6 +292,46 @@ impl Submit<'_> {
         }
         Ok(Submission { run })
     }
+}
+
+/// Fields with another seed in each item: node ids and names.
+fn seeds_of(sweep: Option<&Sweep>) -> Vec<(String, String)> {
+    sweep.map(Sweep::seeds).unwrap_or_default().to_vec()
+}
+
+/// The workflow with values where seeds come. Which ones is known only when a part is sent.
+fn supplied<'w>(workflow: &'w Workflow, seeds: &[(String, String)]) -> Cow<'w, Workflow> {
+    let any = |(node_id, field): &(String, String)| BatchDatum {
+        node_id: node_id.clone(),
+        field: field.clone(),
+        items: vec![0.into()],
+    };
+    let seeded: Vec<BatchDatum> = seeds.iter().map(any).collect();
+    workflow.supplied(seeded.iter())
+}
+
+/// All that the body is made of but board and batch id, if it can run.
+async fn checked(
+    workflow: &Workflow,
+    client: &Client,
+    mut options: EnqueueOptions,
+    sweep: Option<&Sweep>,
+    validate: bool,
+) -> Result<EnqueueOptions> {
+    for (node, values) in generators::answers(client, workflow).await? {
+        options = options.generated(node, values);
+    }
+    if let Some(sweep) = sweep {
+        sweep.check(workflow)?;
+        options.extra_data.extend(sweep.groups().iter().cloned());
+    }
+    if validate {
+        let problems = workflow.problems_with(&options);
+        if !problems.is_empty() {
+            return Err(Error::NotReady(problems));
+        }
+    }
+    Ok(options)
 }
 
 /// Node ids with the labels users gave them.

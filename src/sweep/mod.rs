@@ -6,10 +6,12 @@ use std::{collections::BTreeSet, io::Read};
 
 use serde_json::Value;
 
+pub use table::Columns;
+
 use crate::{
     error::{Error, Result},
     workflow::{
-        BatchDatum, InputKey, Workflow,
+        BatchDatum, InputKey, NamedField, Workflow,
         field::{InputValue, ValueError},
     },
 };
@@ -77,6 +79,23 @@ impl Sweep {
         Ok(self)
     }
 
+    /// The columns of a CSV file, whose first line names inputs: for [`zip`](Self::zip), after a look at the values. All
+    /// are texts, which fields convert.
+    ///
+    /// # Errors
+    /// If the file cannot be read. Errors name the line.
+    pub fn csv_columns(reader: impl Read) -> Result<Columns> {
+        Ok(table::csv(reader)?.into_columns())
+    }
+
+    /// The columns of a JSON Lines file: objects from input to value, all with the same inputs.
+    ///
+    /// # Errors
+    /// If the file cannot be read. Errors name the line.
+    pub fn json_lines_columns(reader: impl Read) -> Result<Columns> {
+        Ok(table::json_lines(reader)?.into_columns())
+    }
+
     /// Combines everything so far with the rows of a CSV file, whose first line names inputs.
     ///
     /// # Errors
@@ -130,6 +149,42 @@ impl Sweep {
     /// Whether it has no items, because some input has no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The same with only these of its items, by their places in the order in which they run, each once: for a second
+    /// try of what is left. Places that it does not have are left out.
+    pub fn select(&self, places: impl IntoIterator<Item = usize>) -> Self {
+        let all = self.len();
+        let places: Vec<usize> = places.into_iter().filter(|place| *place < all).collect();
+        let mut columns = Vec::new();
+        // The last group varies fastest.
+        let mut pace = 1;
+        for group in self.groups.iter().rev() {
+            let length = group.first().map_or(1, |datum| datum.items.len()).max(1);
+            columns.extend(group.iter().map(|datum| {
+                let items = places.iter().filter_map(|place| datum.items.get(place / pace % length).cloned());
+                BatchDatum { items: items.collect(), ..datum.clone() }
+            }));
+            pace = pace.saturating_mul(length);
+        }
+        columns.reverse();
+        let groups = if columns.is_empty() { Vec::new() } else { vec![columns] };
+        Self { groups, seeds: self.seeds.clone() }
+    }
+
+    /// The values of one item, by place: node, field, value. Random seeds are drawn when it is submitted.
+    pub fn values_at(&self, place: usize) -> Vec<(&str, &str, &Value)> {
+        let mut values = Vec::new();
+        let mut pace = 1;
+        for group in self.groups.iter().rev() {
+            let length = group.first().map_or(1, |datum| datum.items.len()).max(1);
+            values.extend(group.iter().rev().filter_map(|datum| {
+                Some((datum.node_id.as_str(), datum.field.as_str(), datum.items.get(place / pace % length)?))
+            }));
+            pace = pace.saturating_mul(length);
+        }
+        values.reverse();
+        values
     }
 
     pub(crate) fn groups(&self) -> &[Vec<BatchDatum>] {
@@ -210,12 +265,14 @@ fn column(
     values: impl Iterator<Item = InputValue>,
     place: impl Fn(usize) -> String,
 ) -> Result<Column> {
-    let input = workflow.input(key.clone())?;
-    let name = input.name_by(&key).to_owned();
-    if input.connected {
+    let NamedField { node_id, field_name, connected, mut field, .. } = workflow.named_field(key.clone())?;
+    let name = match key {
+        InputKey::Name(name) => name,
+        InputKey::Index(_) => format!("{node_id}.{field_name}"),
+    };
+    if connected {
         return Err(Error::invalid(name, "gets its value over an edge, so it cannot be varied"));
     }
-    let mut field = input.field.clone();
     let mut items = Vec::new();
     for (i, value) in values.enumerate() {
         field.set(value).map_err(|ValueError { value, accepted, .. }| {
@@ -229,8 +286,7 @@ fn column(
         }
         items.push(item);
     }
-    let datum = BatchDatum { node_id: input.node_id.clone(), field: input.field_name.clone(), items };
-    Ok(Column { name, datum })
+    Ok(Column { name, datum: BatchDatum { node_id, field: field_name, items } })
 }
 
 /// What `BatchDatum.items` may hold (`session_queue_common.py`).

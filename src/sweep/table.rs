@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
+/// Inputs with their values, row by row.
+pub type Columns = Vec<(String, Vec<Value>)>;
+
 /// What a file says: names of inputs, and rows with a cell for each.
 #[derive(Debug, PartialEq)]
 pub(super) struct Table {
@@ -13,6 +16,16 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
     /// Whether the cells of a line are in an order, so that each has a number.
     pub(super) has_columns: bool,
+}
+
+impl Table {
+    pub(super) fn into_columns(self) -> Columns {
+        let mut columns: Columns = self.names.into_iter().map(|name| (name, Vec::new())).collect();
+        for row in self.rows {
+            columns.iter_mut().zip(row.cells).for_each(|((_, column), cell)| column.push(cell));
+        }
+        columns
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -28,7 +41,10 @@ pub(super) fn csv(mut reader: impl Read) -> Result<Table> {
     reader.read_to_end(&mut text).map_err(|error| Error::invalid("csv", format!("cannot be read: {error}")))?;
     let unreadable = |error: csv::Error| unreadable(&error, &text);
     let mut reader = csv::Reader::from_reader(&*text);
-    let names = reader.headers().map_err(unreadable)?.iter().map(|name| name.trim().to_owned()).collect();
+    let names: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(column_name).collect();
+    if let Some(place) = names.iter().position(String::is_empty) {
+        return Err(Error::invalid("csv", format!("column {} has no name in the first line", place + 1)));
+    }
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(unreadable)?;
@@ -36,6 +52,11 @@ pub(super) fn csv(mut reader: impl Read) -> Result<Table> {
         rows.push(Row { line, cells: record.iter().map(Value::from).collect() });
     }
     Ok(Table { names, rows, has_columns: true })
+}
+
+/// Spreadsheets put a byte order mark before the first name.
+fn column_name(name: &str) -> String {
+    name.trim_start_matches('\u{feff}').trim().to_owned()
 }
 
 /// The line in which a record begins. Its position is where the one before ended, and empty lines may come between.

@@ -4,8 +4,10 @@ use super::document::{CURRENT_VERSION, Document, NodeData};
 use super::json::{At, MAX_DEPTH, MAX_FILE, Misfit, is_deeper_than, is_version};
 use super::table::Set;
 use super::text::{Source, Text};
+use super::wrapped::{self, Found};
 use super::{json, migrate, png_text, read};
 use crate::local_file;
+use crate::schema::NodeCatalogue;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
@@ -116,6 +118,15 @@ pub enum DefinitionError {
         /// What is wrong there.
         message: String,
     },
+    /// The file holds a graph and no workflow, and there is no node catalogue to make one of it.
+    #[error("there is a graph and no workflow: a node catalogue is needed to make a workflow of it")]
+    OnlyGraph,
+    /// A file of another program.
+    #[error("this is a file of {program}, and not a workflow of InvokeAI")]
+    Foreign {
+        /// The program.
+        program: &'static str,
+    },
     /// A PNG file without a workflow, or no PNG file.
     #[error("no workflow in the image: {message}")]
     NoWorkflowInImage {
@@ -162,29 +173,80 @@ impl WorkflowDefinition {
     /// # Errors
     /// As `from_path`.
     pub fn from_reader(reader: impl Read) -> Result<Self, DefinitionError> {
+        Self::read(reader, None)
+    }
+
+    /// As [`from_path`](Self::from_path), and takes what holds a graph only, as
+    /// [`from_reader_with`](Self::from_reader_with).
+    ///
+    /// # Errors
+    /// As `from_path`.
+    pub fn from_path_with(path: impl AsRef<Path>, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+        Self::from_reader_with(local_file::open_or_inherited(path.as_ref())?, catalogue)
+    }
+
+    /// As [`from_reader`](Self::from_reader), and makes a workflow of a graph where there is no workflow, as the editor
+    /// does when it opens an image: see [`from_graph`](Self::from_graph).
+    ///
+    /// # Errors
+    /// As `from_reader`.
+    pub fn from_reader_with(reader: impl Read, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+        Self::read(reader, Some(catalogue))
+    }
+
+    fn read(reader: impl Read, catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
         let mut bytes = Vec::new();
         reader.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_FILE {
             return Err(DefinitionError::TooLarge { limit: MAX_FILE });
         }
         if png_text::is_png(&bytes) {
-            return Self::from_png(&bytes);
+            return Self::from_png_with(&bytes, catalogue);
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
         // Some programs put a byte order mark before UTF-8.
-        text.strip_prefix('\u{feff}').unwrap_or(text).parse()
+        Self::from_text(text.strip_prefix('\u{feff}').unwrap_or(text), catalogue)
     }
 
-    /// Takes a parsed workflow. A record of the workflow library (`GET /api/v1/workflows/i/{id}`) is taken too: the
-    /// workflow is its member `workflow`.
+    fn from_text(text: &str, catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+        json::check_length(text)?;
+        let source = Source::new(text);
+        if let Some((document, version)) = read::read(&source) {
+            let original = Original::Text(source, OnceLock::new());
+            return Ok(WorkflowDefinition { original, meta_version: Text::fixed(version), document });
+        }
+        Self::from_json(json::read(text)?, catalogue)
+    }
+
+    fn from_json(value: Value, catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+        if is_deeper_than(&value, MAX_DEPTH) {
+            return Err(DefinitionError::TooDeep { limit: MAX_DEPTH });
+        }
+        match (wrapped::unwrap(value)?, catalogue) {
+            (Found::Workflow(workflow), _) => Self::from_workflow(workflow),
+            (Found::Graph(graph), Some(catalogue)) => Self::from_graph(&graph, catalogue),
+            (Found::Graph(_), None) => Err(DefinitionError::OnlyGraph),
+        }
+    }
+
+    /// Takes a parsed workflow, or what holds one: a record of the workflow library, a queue item, an enqueue body, an
+    /// answer of `GET /api/v1/images/i/{name}/workflow`.
     ///
     /// # Errors
     /// If the editor would not load it.
     pub fn from_value(value: Value) -> Result<Self, DefinitionError> {
-        if is_deeper_than(&value, MAX_DEPTH) {
-            return Err(DefinitionError::TooDeep { limit: MAX_DEPTH });
-        }
-        let value = unwrap_record(value);
+        Self::from_json(value, None)
+    }
+
+    /// As [`from_value`](Self::from_value), and makes a workflow of a graph where there is no workflow.
+    ///
+    /// # Errors
+    /// As `from_value`.
+    pub fn from_value_with(value: Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+        Self::from_json(value, Some(catalogue))
+    }
+
+    fn from_workflow(value: Value) -> Result<Self, DefinitionError> {
         let meta_version = schema_version(&value)?;
         let at = At::root(&value);
         let document = match meta_version.as_str() {
@@ -211,12 +273,24 @@ impl WorkflowDefinition {
     /// # Errors
     /// If the bytes are no PNG image, carry no workflow, or carry one that the editor would not load.
     pub fn from_png(bytes: &[u8]) -> Result<Self, DefinitionError> {
-        let text = png_text::find(bytes, "invokeai_workflow")
-            .map_err(|message| DefinitionError::NoWorkflowInImage { message })?;
-        match text {
-            Some(text) => text.parse(),
-            None => Err(DefinitionError::NoWorkflowInImage { message: "there is no chunk `invokeai_workflow`".into() }),
+        Self::from_png_with(bytes, None)
+    }
+
+    fn from_png_with(bytes: &[u8], catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+        let missing = |message: &str| DefinitionError::NoWorkflowInImage { message: message.to_owned() };
+        let text = |keyword| png_text::find(bytes, keyword).map_err(|message| missing(&message));
+        if let Some(workflow) = text("invokeai_workflow")? {
+            return Self::from_text(&workflow, catalogue);
         }
+        if let Some(graph) = text("invokeai_graph")? {
+            return Self::from_text(&graph, catalogue);
+        }
+        for (keyword, program) in wrapped::FOREIGN_TEXTS {
+            if text(keyword)?.is_some() {
+                return Err(DefinitionError::Foreign { program });
+            }
+        }
+        Err(missing("there is no chunk `invokeai_workflow`"))
     }
 
     pub(super) fn from_document(document: Document) -> Self {
@@ -317,13 +391,7 @@ impl FromStr for WorkflowDefinition {
     type Err = DefinitionError;
 
     fn from_str(text: &str) -> Result<Self, DefinitionError> {
-        json::check_length(text)?;
-        let source = Source::new(text);
-        if let Some((document, version)) = read::read(&source) {
-            let original = Original::Text(source, OnceLock::new());
-            return Ok(WorkflowDefinition { original, meta_version: Text::fixed(version), document });
-        }
-        Self::from_value(json::read(text)?)
+        Self::from_text(text, None)
     }
 }
 
@@ -339,20 +407,6 @@ impl TryFrom<Value> for WorkflowDefinition {
 impl Serialize for WorkflowDefinition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.original.tree().serialize(serializer)
-    }
-}
-
-/// A library record wraps the workflow and has no `nodes` of its own.
-fn unwrap_record(value: Value) -> Value {
-    match value {
-        Value::Object(mut record)
-            if record.contains_key("workflow_id")
-                && !record.contains_key("nodes")
-                && record.contains_key("workflow") =>
-        {
-            record.shift_remove("workflow").unwrap_or_default()
-        }
-        value => value,
     }
 }
 

@@ -194,8 +194,9 @@ impl Serialize for Element {
             ElementKind::Heading(_) => "heading",
             ElementKind::Text(_) => "text",
             ElementKind::Divider => "divider",
+            ElementKind::Other { kind, .. } => kind,
         };
-        if !matches!(self.kind, ElementKind::Divider) {
+        if !matches!(self.kind, ElementKind::Divider | ElementKind::Other { data: None, .. }) {
             element.serialize_entry("data", &self.kind)?;
         }
         element.serialize_entry("type", kind)?;
@@ -215,6 +216,14 @@ impl Serialize for ElementKind {
                 write_object!(serializer, { "content": content })
             }
             ElementKind::Divider => serializer.serialize_unit(),
+            // With the children that are left of those that it had.
+            ElementKind::Other { data, children, .. } => {
+                let mut data = data.clone();
+                if let Some(listed) = data.as_mut().and_then(|data| data.get_mut("children")?.as_array_mut()) {
+                    listed.retain(|child| children.iter().any(|left| child == left.as_str()));
+                }
+                data.serialize(serializer)
+            }
         }
     }
 }

@@ -32,11 +32,20 @@ pub(super) struct Element {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ElementKind {
-    Container { layout: Text, children: Vec<Text> },
+    Container {
+        layout: Text,
+        children: Vec<Text>,
+    },
     NodeField(NodeField),
     Heading(Text),
     Text(Text),
     Divider,
+    /// Of a kind that this release does not know, kept as it is. What it contains is part of the form.
+    Other {
+        kind: Text,
+        data: Option<Value>,
+        children: Vec<Text>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -123,7 +132,10 @@ impl Form {
 
     /// Reads a form of the right shape, or gives an empty one.
     pub(super) fn parse(at: Option<At<'_>>) -> Self {
-        at.and_then(|at| Self::parse_shape(&at).ok()).unwrap_or_else(Self::empty)
+        let form = at.and_then(|at| Self::parse_shape(&at).ok()).unwrap_or_else(Self::empty);
+        // What a kind of a newer release means for the structure is not known.
+        let is_odd = form.unknown_elements().next().is_some() && form.structural_fault().is_some();
+        if is_odd { Self::empty() } else { form }
     }
 
     fn parse_shape(at: &At<'_>) -> Fit<Self> {
@@ -199,8 +211,12 @@ impl Form {
         };
         match self.elements.get(parent).map(|parent| &parent.kind) {
             None => Some(format!("the parent {parent:?} of element {key:?} does not exist")),
-            Some(ElementKind::Container { .. }) if listed.get_or_init(all).contains(&(&**parent, key)) => None,
-            Some(ElementKind::Container { .. }) => {
+            Some(ElementKind::Container { .. } | ElementKind::Other { .. })
+                if listed.get_or_init(all).contains(&(&**parent, key)) =>
+            {
+                None
+            }
+            Some(ElementKind::Container { .. } | ElementKind::Other { .. }) => {
                 Some(format!("element {key:?} is not a child of its parent {parent:?}"))
             }
             Some(_) => Some(format!("the parent {parent:?} of element {key:?} is not a container")),
@@ -219,7 +235,9 @@ impl Form {
                 return None;
             }
             match self.elements.get(key).map(|element| &element.kind) {
-                Some(ElementKind::Container { children, .. }) => open.extend(children.iter().rev().map(Text::as_str)),
+                Some(ElementKind::Container { children, .. } | ElementKind::Other { children, .. }) => {
+                    open.extend(children.iter().rev().map(Text::as_str));
+                }
                 Some(ElementKind::NodeField(field)) => fields.push(field),
                 _ => {}
             }
@@ -232,6 +250,14 @@ impl Form {
         // Sound structures name every element but the root, nearly all of them once: then there is nothing to unfold.
         let named: usize = self.elements.values().map(|element| element.children().len()).sum();
         (named < self.elements.len() && named < limit) || self.fields(limit).is_some()
+    }
+
+    /// Id and kind of the elements that this release does not know.
+    pub(super) fn unknown_elements(&self) -> impl Iterator<Item = (&Text, &Text)> {
+        self.elements.values().filter_map(|element| match &element.kind {
+            ElementKind::Other { kind, .. } => Some((&element.id, kind)),
+            _ => None,
+        })
     }
 
     /// Every node field, in the order of the file.
@@ -280,7 +306,8 @@ impl Form {
         });
         if !keys.is_empty() {
             for element in self.elements.values_mut() {
-                if let ElementKind::Container { children, .. } = &mut element.kind {
+                if let ElementKind::Container { children, .. } | ElementKind::Other { children, .. } = &mut element.kind
+                {
                     children.retain(|child| !keys.contains(child));
                 }
             }
@@ -292,7 +319,7 @@ impl Form {
 impl Element {
     fn children(&self) -> &[Text] {
         match &self.kind {
-            ElementKind::Container { children, .. } => children,
+            ElementKind::Container { children, .. } | ElementKind::Other { children, .. } => children,
             _ => &[],
         }
     }
@@ -315,10 +342,24 @@ impl Element {
             "heading" => ElementKind::Heading(at.need("data")?.need_string("content")?),
             "text" => ElementKind::Text(at.need("data")?.need_string("content")?),
             "divider" if at.get("data")?.is_none() => ElementKind::Divider,
-            _ => return at.misfit("is no form element"),
+            "divider" => return at.misfit("is no form element"),
+            kind => ElementKind::Other {
+                kind: kind.into(),
+                data: at.get("data")?.map(|data| data.value.clone()),
+                children: children_of_unknown(at.value),
+            },
         };
         Ok(Element { id, parent, kind })
     }
+}
+
+/// The children of an element of unknown kind, if it has any where containers have them.
+fn children_of_unknown(element: &Value) -> Vec<Text> {
+    let children = element.pointer("/data/children").and_then(Value::as_array);
+    let words: Option<Vec<Text>> = children.and_then(|children| {
+        children.iter().map(|child| child.as_str().filter(|child| !child.trim().is_empty()).map(Text::from)).collect()
+    });
+    words.unwrap_or_default()
 }
 
 impl NodeField {

@@ -101,12 +101,7 @@ fn build(
     let either = |own: &str, fallback: &str| if own.is_empty() { fallback.to_owned() } else { own.to_owned() };
     let (user_name, known, template) = match template {
         Some(template) => (either(&stored.label, &template.title), true, template.clone()),
-        None => {
-            // What the editor shows in such a place.
-            let unknown =
-                format!("Workflow contains an unknown field \"{field_name}\".\nEdit the workflow to fix the issue.");
-            (either(&stored.label, &unknown), false, Arc::new(unknown_template(field_name)))
-        }
+        None => (either(&stored.label, field_name), false, Arc::new(unknown_template(field_name))),
     };
     Input {
         index,
@@ -147,7 +142,8 @@ fn unknown_template(name: &str) -> InputTemplate {
 
 /// How an input is named: by its place, or by a system name, user name or field name.
 ///
-/// System names win over user names, user names over field names. A name that several fields have is refused.
+/// System names win over user names, user names over field names, and what is spelled the same over what differs by
+/// upper and lower case. A name that several fields have is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputKey {
@@ -291,8 +287,12 @@ pub(super) fn find(inputs: &[Input], key: &InputKey) -> Result<usize, InputError
         InputKey::Name(name) => name,
     };
     let names: [fn(&Input) -> &str; 3] = [|i| &i.system_name, |i| &i.user_name, |i| &i.field_name];
-    for name_of in names {
-        let mut found: Vec<&Input> = inputs.iter().filter(|input| name_of(input) == name).collect();
+    let wanted = name.to_lowercase();
+    let tiers =
+        names.into_iter().map(|name_of| (name_of, true)).chain(names.into_iter().map(|name_of| (name_of, false)));
+    for (name_of, exact) in tiers {
+        let is = |input: &&Input| if exact { name_of(input) == name } else { name_of(input).to_lowercase() == wanted };
+        let mut found: Vec<&Input> = inputs.iter().filter(is).collect();
         // A field shown twice is still one field.
         found.dedup_by(|a, b| a.system_name == b.system_name);
         if let Some(first) = found.first() {

@@ -9,7 +9,8 @@ use super::input::{self, Input};
 use super::table::{Map, Set};
 use super::text::Text;
 use super::value::{self, Loaded, accepts_extra_inputs};
-use super::{dynamic_inputs, json, update};
+use super::working_copy::WorkflowOptions;
+use super::{dynamic_inputs, json, renamed, update};
 use crate::schema::{NodeCatalogue, NodeTemplate};
 use std::collections::HashMap;
 use std::fmt;
@@ -39,6 +40,11 @@ pub enum WarningKind {
     UnknownNodeType,
     /// A node is of another major version than the server's; it was kept as it is.
     NodeNotUpdated,
+    /// A node is of another major version than the server's; it was updated because that was asked for
+    /// ([`WorkflowOptions::update_nodes`]).
+    NodeUpdated,
+    /// The server's version of a node does not have an input that the stored one had; its value is lost.
+    ValueLost,
     /// A node has an input that its type does not have.
     UnknownField,
     /// A stored value has no shape that a field can hold; the field is unset.
@@ -48,6 +54,8 @@ pub enum WarningKind {
     ObjectDropped,
     /// A form field refers to a node or an input that does not exist; it was removed from the form.
     FormFieldRemoved,
+    /// A form has an element of a kind that this release does not know. It is kept, and shows nothing.
+    FormElementUnknown,
     /// The workflow that a `call_saved_workflow` node calls was not supplied; its inputs are those of the last save.
     CalledWorkflowUnknown,
     /// An image, board, video or model is not on the server; the field is unset.
@@ -70,16 +78,17 @@ impl Warning {
 pub(super) fn load(
     definition: &WorkflowDefinition,
     catalogue: &NodeCatalogue,
-    saved_workflows: &HashMap<String, WorkflowDefinition>,
+    options: &WorkflowOptions,
 ) -> (Document, Vec<Input>, Vec<Warning>) {
     let mut document = definition.document().clone();
     let mut warnings = Vec::new();
     let template = |node: &Arc<Node>| catalogue.get(&node.invocation()?.node_type);
     let templates: Vec<Option<&NodeTemplate>> = document.nodes.iter().map(template).collect();
+    renamed::rename(&mut document, &templates);
     load_values(&mut document.nodes, &templates, &mut warnings);
-    load_dynamic_inputs(&mut document.nodes, catalogue, saved_workflows, &mut warnings);
+    load_dynamic_inputs(&mut document.nodes, catalogue, &options.saved_workflows, &mut warnings);
     drop_bad_edges(&mut document, &templates, &mut warnings);
-    update_nodes(&mut document, &templates, &mut warnings);
+    update_nodes(&mut document, &templates, options.update_nodes, &mut warnings);
     let Document { nodes, edges, exposed_fields, form, .. } = &mut document;
     let by_id = invocations_by_id(nodes, &templates);
     fix_form(&by_id, exposed_fields, form, &mut warnings);
@@ -171,7 +180,12 @@ fn drop_bad_edges(document: &mut Document, templates: &[Option<&NodeTemplate>], 
     }
 }
 
-fn update_nodes(document: &mut Document, templates: &[Option<&NodeTemplate>], warnings: &mut Vec<Warning>) {
+fn update_nodes(
+    document: &mut Document,
+    templates: &[Option<&NodeTemplate>],
+    any_version: bool,
+    warnings: &mut Vec<Warning>,
+) {
     let edges = document.edges.clone();
     let mut connected = None;
     for (node, template) in document.nodes.iter_mut().zip(templates) {
@@ -182,22 +196,34 @@ fn update_nodes(document: &mut Document, templates: &[Option<&NodeTemplate>], wa
             continue;
         };
         if update::needs_update(invocation, template) {
-            let connected = connected.get_or_insert_with(|| connected_inputs(&edges));
-            let id = node.id.clone();
-            let is_connected = |field: &str| connected.contains(&(&*id, field));
-            let updated = match Arc::make_mut(node).invocation_mut() {
-                Some(invocation) => update::update(invocation, template, is_connected),
-                None => Ok(()),
-            };
-            if let (Err(()), Some(invocation)) = (updated, node.invocation()) {
+            let is_minor = update::is_minor(invocation, template);
+            let (title, version) = (invocation.title(Some(template)).to_owned(), invocation.version.clone());
+            if !is_minor && !any_version {
                 let message = format!(
-                    "{}: version {} cannot be brought to the server's version {}",
-                    invocation.title(Some(template)),
-                    invocation.version,
+                    "{title}: version {version} cannot be brought to the server's version {}",
                     template.version
                 );
                 warnings.push(Warning::new(WarningKind::NodeNotUpdated, &node.id, None, message));
                 continue;
+            }
+            let connected = connected.get_or_insert_with(|| connected_inputs(&edges));
+            let id = node.id.clone();
+            let is_connected = |field: &str| connected.contains(&(&*id, field));
+            let had: Vec<Text> = invocation.inputs.keys().cloned().collect();
+            let Some(invocation) = Arc::make_mut(node).invocation_mut() else { continue };
+            let gone = update::update(invocation, template, is_connected);
+            if !is_minor {
+                let message = describe_update(&title, &version, template, &had);
+                warnings.push(Warning::new(WarningKind::NodeUpdated, &id, None, message));
+            }
+            for (name, field) in gone {
+                let Some(value) = field.value.filter(|value| !matches!(value.as_str(), Some("")) && !value.is_null())
+                else {
+                    continue;
+                };
+                let value = crate::secrets::excerpt(&value.to_string());
+                let message = format!("{title}: the server's version has no input {name}; its value is lost: {value}");
+                warnings.push(Warning::new(WarningKind::ValueLost, &id, Some(&name), message));
             }
         }
         let Some(invocation) = node.invocation().filter(|node| !accepts_extra_inputs(&node.node_type)) else {
@@ -208,6 +234,19 @@ fn update_nodes(document: &mut Document, templates: &[Option<&NodeTemplate>], wa
             warnings.push(Warning::new(WarningKind::UnknownField, &node.id, Some(name), message));
         }
     }
+}
+
+/// What an update to another major version changed. `had` are the inputs before.
+fn describe_update(title: &str, from: &str, template: &NodeTemplate, had: &[Text]) -> String {
+    let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let has = |name: &str| had.iter().any(|old| old.as_str() == name);
+    let new = template.inputs.keys().filter(|name| !has(name)).collect();
+    let gone = had.iter().map(Text::as_str).filter(|name| !template.inputs.contains_key(*name)).collect();
+    let (new, gone) = (list(new), list(gone));
+    format!(
+        "{title}: updated from version {from} to {}; new inputs: {new}; inputs that are gone: {gone}",
+        template.version
+    )
 }
 
 /// The inputs that have an edge: node and field.
@@ -239,11 +278,29 @@ fn fix_form(
         for identifier in exposed_fields.iter() {
             let node = by_id.get(&*identifier.node_id);
             let template = node.and_then(|(node, template)| node.template_of((*template)?, &identifier.field_name));
-            if let Some(template) = template {
-                made.push_field(identifier.clone(), &template.field_type);
+            match (template, node) {
+                (Some(template), _) => made.push_field(identifier.clone(), &template.field_type),
+                (None, Some((node, None))) => {
+                    let FieldIdentifier { node_id, field_name } = identifier;
+                    let node_type = &node.node_type;
+                    let message = format!(
+                        "the exposed field {node_id}.{field_name} was left out: the server has no node type {node_type}"
+                    );
+                    warnings.push(Warning::new(WarningKind::FormFieldRemoved, node_id, Some(field_name), message));
+                }
+                (None, _) => {
+                    let FieldIdentifier { node_id, field_name } = identifier;
+                    let message = format!("the exposed field {node_id}.{field_name} does not exist and was left out");
+                    warnings.push(Warning::new(WarningKind::FormFieldRemoved, node_id, Some(field_name), message));
+                }
             }
         }
         *form = made.into();
+    }
+    for (id, kind) in form.unknown_elements() {
+        let message = format!("the form element {id} is of the unknown kind {kind}; it shows nothing");
+        let kind = WarningKind::FormElementUnknown;
+        warnings.push(Warning { kind, node_id: None, field: None, message });
     }
     let exists = |identifier: &FieldIdentifier| {
         by_id.get(&*identifier.node_id).is_some_and(|(node, _)| node.inputs.contains_key(&*identifier.field_name))

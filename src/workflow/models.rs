@@ -233,7 +233,7 @@ fn holds_models(input: &InputTemplate) -> bool {
     matches!(input.field_type.name.as_str(), "ModelIdentifierField" | "LoRAField")
 }
 
-fn shown_title<'a>(field: &'a FieldInstance, input: &'a InputTemplate) -> &'a str {
+pub(super) fn shown_title<'a>(field: &'a FieldInstance, input: &'a InputTemplate) -> &'a str {
     if field.label.is_empty() { &input.title } else { &field.label }
 }
 

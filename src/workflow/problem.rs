@@ -100,6 +100,14 @@ problem_kinds! {
     DanglingConnector = "dangling_connector",
     /// Two nodes have the same id; only one would run.
     DuplicateNodeId = "duplicate_node_id",
+    /// A model is not on the server.
+    MissingModel = "missing_model",
+    /// An image is not on the server.
+    MissingImage = "missing_image",
+    /// A video is not on the server.
+    MissingVideo = "missing_video",
+    /// A board is not on the server.
+    MissingBoard = "missing_board",
 }
 
 impl fmt::Display for ProblemKind {

@@ -45,15 +45,15 @@ impl Reference {
 }
 
 /// A field with the references of its value; those of list items in order.
-struct Referring {
-    node_id: String,
-    field: String,
+pub(super) struct Referring {
+    pub(super) node_id: String,
+    pub(super) field: String,
     value: Value,
-    references: Vec<Reference>,
+    pub(super) references: Vec<Reference>,
 }
 
 impl Workflow {
-    fn referring(&self) -> Vec<Referring> {
+    pub(super) fn referring(&self) -> Vec<Referring> {
         let mut found = Vec::new();
         for node in &self.document().nodes {
             let Some(invocation) = node.invocation() else { continue };

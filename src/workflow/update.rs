@@ -15,18 +15,21 @@ pub(super) fn needs_update(node: &Invocation, template: &NodeTemplate) -> bool {
     node.version != template.version.as_str()
 }
 
-/// Updates the node, if only the minor version differs. `is_connected` tells whether an input has an edge.
+/// Whether the editor would update the node: only the minor version differs.
+pub(super) fn is_minor(node: &Invocation, template: &NodeTemplate) -> bool {
+    let major = |version: &str| numbers(version).and_then(|numbers| numbers.first().copied());
+    major(&node.version).is_some_and(|from| major(&template.version) == Some(from))
+}
+
+/// Updates the node. `is_connected` tells whether an input has an edge.
 ///
-/// Missing and unset inputs get the template's defaults, unknown ones go; values stay.
+/// Missing and unset inputs get the template's defaults, unknown ones go and are given back; values stay.
 pub(super) fn update(
     node: &mut Invocation,
     template: &NodeTemplate,
     is_connected: impl Fn(&str) -> bool,
-) -> Result<(), ()> {
-    let from = numbers(&node.version).ok_or(())?;
-    if numbers(&template.version).and_then(|to| to.first().copied()) != from.first().copied() {
-        return Err(());
-    }
+) -> Vec<(Text, FieldInstance)> {
+    let from = numbers(&node.version).unwrap_or_default();
     node.version = template.version.as_str().into();
     let mut before = std::mem::take(&mut node.inputs);
     let mut inputs = Ordered::with_capacity_and_hasher(template.inputs.len(), Default::default());
@@ -42,14 +45,17 @@ pub(super) fn update(
         }
         inputs.insert(name, field);
     }
-    if accepts_extra_inputs(&node.node_type) {
+    let gone = if accepts_extra_inputs(&node.node_type) {
         inputs.extend(before);
-    }
+        Vec::new()
+    } else {
+        before.into_iter().collect()
+    };
     node.inputs = inputs;
     if node.node_type == "image_collection" && from.as_slice().cmp(&IMAGES_SPLIT[..]) == Ordering::Less {
         move_images(node, is_connected);
     }
-    Ok(())
+    gone
 }
 
 /// Moves the direct list of an old `image_collection` to its new input, unless that has a list or the old an edge.

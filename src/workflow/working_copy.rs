@@ -65,6 +65,18 @@ pub struct WorkflowOptions {
     /// Definitions of the workflows that `call_saved_workflow` nodes call, by library id. Without them those nodes keep
     /// the inputs of their last save. [`WorkflowDefinition::called_workflow_ids`] lists the ids.
     pub saved_workflows: HashMap<String, WorkflowDefinition>,
+    /// Whether to bring nodes of another major version to the server's, which the editor refuses. What that changed is
+    /// told by [`WarningKind::NodeUpdated`](super::WarningKind::NodeUpdated) and
+    /// [`WarningKind::ValueLost`](super::WarningKind::ValueLost).
+    pub update_nodes: bool,
+}
+
+impl WorkflowOptions {
+    /// Sets [`update_nodes`](Self::update_nodes).
+    pub fn update_nodes(mut self, update: bool) -> Self {
+        self.update_nodes = update;
+        self
+    }
 }
 
 /// A workflow with its inputs, ready to be filled in and run.
@@ -119,7 +131,7 @@ impl Workflow {
         options: &WorkflowOptions,
     ) -> Self {
         let (definition, catalogue) = (definition.into(), catalogue.into());
-        let (document, inputs, warnings) = load::load(&definition, &catalogue, &options.saved_workflows);
+        let (document, inputs, warnings) = load::load(&definition, &catalogue, options);
         Workflow { definition, catalogue, document, inputs, warnings }
     }
 

@@ -42,7 +42,7 @@ fn what_can_be_known_is_checked_before_anything_is_sent() {
         (["--out", &below_a_file], "Not a directory"),
         (["--out", &too_long], "File name too long"),
         (["--upload", missing], "No such file"),
-        (["--upload", folder], "not a file but a directory"),
+        (["--upload", folder], "there is no picture in"),
         (["--upload", pipe], "not a file but a pipe"),
         (["--upload", &again], "takes one image"),
         (["--upload", &wrong], "not an image"),

@@ -1,6 +1,8 @@
 //! The command `invokeai-client`, run as a user runs it: what it prints where, and how it ends.
 
+mod cases;
 mod ends;
+mod many;
 mod program;
 mod proxy;
 mod signals;

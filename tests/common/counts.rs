@@ -26,9 +26,9 @@ pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
     (&["--edges=normal", "--no-default-features"], 107, "what nobody can do without: HTTP, JSON, tokio"),
     (&["--edges=normal"], 130, "what a program gets by default: live events and TLS as well"),
     (&["--edges=normal", "--features=blocking"], 130, "blocking needs no crate of its own"),
-    (&["--edges=normal", "--features=cli"], 184, "the command line, without a web server"),
+    (&["--edges=normal", "--features=cli"], 194, "the command line, without a web server; 9 of them read YAML"),
     (&["--edges=normal", "--features=testing"], 178, "the embedded server: axum, socketioxide, image"),
-    (&["--edges=normal", "--all-features"], 216, "the command line"),
+    (&["--edges=normal", "--all-features"], 226, "the command line, YAML included"),
     (&["--edges=normal,build"], 152, "with the generator, which runs once on the building machine"),
     (&["--edges=normal,build", "--all-features"], 239, "everything but tests"),
 ];

@@ -11,15 +11,15 @@ use invokeai_client::{
 use crate::{
     exit::Exit,
     failure::Failure,
-    inspect,
     print::{Out, note},
+    source::Source,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct BindingsArgs {
-    /// An exported workflow, or a PNG image made by InvokeAI
+    /// An exported workflow, a PNG image made by InvokeAI, or `-` for standard input
     #[arg(value_name = "WORKFLOW")]
-    workflow: PathBuf,
+    workflow: Source,
     /// Name of the struct instead of that of the file
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -30,22 +30,22 @@ pub(crate) struct BindingsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// An exported workflow, or a PNG image made by InvokeAI
+    /// An exported workflow, a PNG image made by InvokeAI, or `-` for standard input
     #[arg(value_name = "WORKFLOW")]
-    workflow: PathBuf,
+    workflow: Source,
 }
 
 pub(crate) fn schema(args: &SchemaArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let workflow = Workflow::new(inspect::definition(&args.workflow).map_err(Failure::other)?, catalogue);
+    let workflow = Workflow::new(args.workflow.read(catalogue)?, catalogue);
     out.json_document(&workflow.input_schema())?;
     Ok(Exit::Done)
 }
 
 pub(crate) fn run(args: &BindingsArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let workflow = Workflow::new(inspect::definition(&args.workflow).map_err(Failure::other)?, catalogue);
+    let workflow = Workflow::new(args.workflow.read(catalogue)?, catalogue);
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => args.workflow.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        None => args.workflow.name(),
     };
     let code = bindings::generate(&workflow, &name).map_err(Failure::other)?;
     if let Some(file) = &args.check {

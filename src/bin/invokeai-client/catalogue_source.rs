@@ -28,6 +28,11 @@ enum SourceError {
 }
 
 impl CatalogueSource {
+    /// The server to ask, if one was named.
+    pub(crate) fn client(&self, server: &ServerArgs) -> Result<Option<Client>, Failure> {
+        if self.openapi.is_none() && server.is_named() { server.client().map(Some) } else { Ok(None) }
+    }
+
     pub(crate) fn load(&self, server: &ServerArgs) -> Result<SharedCatalogue, Failure> {
         match &self.openapi {
             Some(path) => Ok(read(path).map_err(Failure::other)?.into()),

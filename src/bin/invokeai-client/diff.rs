@@ -1,25 +1,25 @@
 //! `invokeai-client diff`: what differs between two workflows.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use invokeai_client::workflow::{SharedCatalogue, Workflow, WorkflowDiff};
 
-use crate::{exit::Exit, failure::Failure, inspect, table::Output};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    source::{self, Source},
+    table::Output,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// The workflow before
-    #[arg(value_name = "BEFORE")]
-    before: PathBuf,
-    /// The workflow after
-    #[arg(value_name = "AFTER")]
-    after: PathBuf,
+    #[arg(value_name = "BEFORE", help = source::HELP)]
+    before: Source,
+    #[arg(value_name = "AFTER", help = "The workflow to compare it with")]
+    after: Source,
 }
 
 pub(crate) fn run(args: &DiffArgs, catalogue: &SharedCatalogue, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let workflow =
-        |path: &PathBuf| Ok::<_, Failure>(Workflow::new(inspect::definition(path).map_err(Failure::other)?, catalogue));
+    let workflow = |source: &Source| Ok::<_, Failure>(Workflow::new(source.read(catalogue)?, catalogue));
     let diff = WorkflowDiff::between(&workflow(&args.before)?, &workflow(&args.after)?);
     if output.json {
         output.out.json_document(&diff)?;

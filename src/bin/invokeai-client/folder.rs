@@ -14,6 +14,12 @@ pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::other(format!("cannot write into the folder {}: {error}", folder.display())))
 }
 
+/// The folder that a file is to be written into.
+pub(crate) fn of_file(file: &Path) -> PathBuf {
+    let parent = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
+}
+
 /// Folders that were made for a try, outermost first. They go when this is dropped.
 #[derive(Default)]
 struct Made(Vec<PathBuf>);

@@ -1,30 +1,31 @@
 //! `invokeai-client inspect`: what a workflow takes, gives and lacks, and what running it would send.
 
-use crate::{
-    exit::Exit,
-    failure::Failure,
-    local_file,
-    print::{Out, Text, paint, visible},
-    style,
-};
+use std::{collections::HashMap, io};
+
 use clap::Args;
 use invokeai_client::schema::ModelRecord;
-use invokeai_client::workflow::{
-    DefinitionError, EnqueueOptions, Input, InputError, OutputNode, Problem, SharedCatalogue, Workflow,
-    WorkflowDefinition, field::InkField,
-};
+use invokeai_client::workflow::{EnqueueOptions, Input, OutputNode, Problem, Workflow};
 use serde_json::{Map, Value, json};
-use std::io;
-use std::path::{Path, PathBuf};
+
+use crate::{
+    catalogue_source::CatalogueSource,
+    exit::Exit,
+    failure::Failure,
+    given::{self, InputArgs, ManyArgs, Texts},
+    print::{Out, Text, paint, visible},
+    ready,
+    server::ServerArgs,
+    session,
+    source::{self, Source},
+    style,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// An exported workflow, or a PNG image made by InvokeAI
-    #[arg(value_name = "WORKFLOW")]
-    workflow: PathBuf,
-    /// Set an input: system name, user name or unique field name = plain text for strings, else JSON; @FILE reads it
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    workflow: Source,
+    #[command(flatten)]
+    inputs: InputArgs,
     /// Board for images of nodes that name none
     #[arg(long, value_name = "ID")]
     auto_add_board: Option<String>,
@@ -42,108 +43,62 @@ pub(crate) struct InspectArgs {
 /// How an input is marked that must still be set.
 const MISSING: &str = "MISSING";
 
-/// Why a workflow cannot be inspected.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InspectError {
-    #[error("cannot load {path}")]
-    Definition { path: PathBuf, source: DefinitionError },
-    #[error("--set {argument}: {message}")]
-    Set { argument: String, message: String },
-    #[error("--set {argument}")]
-    Input { argument: String, source: InputError },
+/// A workflow that was looked at.
+struct Inspected {
+    workflow: Workflow,
+    problems: Vec<Problem>,
+    /// What is installed, where a server was asked.
+    models: Option<Vec<ModelRecord>>,
 }
 
-pub(crate) fn run(args: &InspectArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let mut workflow = Workflow::new(definition(&args.workflow).map_err(Failure::other)?, catalogue);
-    for argument in &args.set {
-        set(&mut workflow, argument, &[]).map_err(Failure::other)?;
-    }
+pub(crate) fn run(
+    args: &InspectArgs,
+    catalogue: &CatalogueSource,
+    server: &ServerArgs,
+    out: &mut Out<'_>,
+) -> Result<Exit, Failure> {
+    let inspected = match catalogue.client(server)? {
+        Some(client) => session::run(&client, async {
+            let ready = ready::look(&client, &args.workflow, &args.inputs, &ManyArgs::default()).await?;
+            let (workflow, problems) = (ready.filled.workflow, ready.problems);
+            Ok(Inspected { workflow, problems, models: Some(ready.models) })
+        })?,
+        None => {
+            let catalogue = catalogue.load(server)?;
+            let definition = args.workflow.read(&catalogue)?;
+            let workflow = Workflow::with_options(definition, &catalogue, &args.inputs.options());
+            let (inputs, many) = (&args.inputs, &ManyArgs::default());
+            let filled = given::fill(inputs, many, &mut Texts::default(), workflow, &[], &HashMap::new())?;
+            let problems = filled.workflow.problems();
+            Inspected { workflow: filled.workflow, problems, models: None }
+        }
+    };
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
-    let problems = workflow.problems();
-    let outputs = workflow.output_nodes(&options);
+    let outputs = inspected.workflow.output_nodes(&options);
     if args.json {
-        out.json_document(&report(&workflow, &options, &outputs, &problems))?;
+        out.json_document(&report(&inspected, &options, &outputs))?;
     } else {
-        print(&workflow, &outputs, &problems, out)?;
+        print(&inspected, &outputs, out)?;
     }
-    Ok(if problems.is_empty() { Exit::Done } else { Exit::NotReady })
+    Ok(if inspected.problems.is_empty() { Exit::Done } else { Exit::NotReady })
 }
 
-/// Reads a workflow file.
-pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, InspectError> {
-    WorkflowDefinition::from_path(path).map_err(|source| InspectError::Definition { path: path.to_owned(), source })
-}
-
-/// Name and value of `NAME=VALUE`. Names may contain `=`, so the first split that names an input counts.
-pub(crate) fn split<'a>(workflow: &Workflow, argument: &'a str) -> Option<(&'a str, &'a str)> {
-    let mut splits = argument.match_indices('=').map(|(at, _)| (&argument[..at], &argument[at + 1..]));
-    let first = splits.clone().next()?;
-    Some(splits.find(|(name, _)| workflow.input(*name).is_ok()).unwrap_or(first))
-}
-
-/// Sets an input from `NAME=VALUE`. A model may be
-/// named, or given by its key, if it is among these.
-pub(crate) fn set(workflow: &mut Workflow, argument: &str, models: &[ModelRecord]) -> Result<(), InspectError> {
-    let fail = |message: String| InspectError::Set { argument: shown(argument), message };
-    let (name, value) = split(workflow, argument).ok_or_else(|| fail("must be NAME=VALUE".into()))?;
-    let input_error = |source| InspectError::Input { argument: shown(argument), source };
-    let text = match value.strip_prefix('@') {
-        Some(file) => {
-            let read = local_file::open_or_inherited(Path::new(file)).and_then(io::read_to_string);
-            read.map_err(|error| fail(format!("cannot read {file}: {error}")))?
-        }
-        None => value.to_owned(),
-    };
-    let input = workflow.input(name).map_err(input_error)?;
-    let takes_text = matches!(input.field, InkField::String(_));
-    let fitting: Vec<&ModelRecord> = models_named(text.trim(), input, models).collect();
-    match fitting[..] {
-        [] => {}
-        [model] => return workflow.set_input(name, model).map_err(input_error),
-        _ => {
-            let keys: Vec<&str> = fitting.iter().map(|model| model.key.as_str()).collect();
-            return Err(fail(format!("{} models have this name; use a key: {}", keys.len(), keys.join(", "))));
-        }
-    }
-    let text = if takes_text { text } else { text.trim().to_owned() };
-    // A word that is no JSON, or JSON that the field refuses, may still be the name of an image or a scheduler.
-    let json = serde_json::from_str::<Value>(&text).ok().filter(|_| !takes_text);
-    let refused = match json.map(|value| workflow.set_input(name, value)) {
-        Some(Ok(())) => return Ok(()),
-        Some(Err(refused)) => Some(refused),
-        None => None,
-    };
-    workflow.set_input(name, text).map_err(|error| input_error(refused.unwrap_or(error)))
-}
-
-/// Models of this name or key that an input takes.
-fn models_named<'a>(text: &str, input: &Input, models: &'a [ModelRecord]) -> impl Iterator<Item = &'a ModelRecord> {
-    let picks_models = input.field_type().is_some_and(|kind| kind.name == "ModelIdentifierField");
-    let filter = &input.field.template().model_filter;
-    models
-        .iter()
-        .filter(move |model| picks_models && (model.name == text || model.key == text) && filter.matches(model))
-}
-
-/// An argument without a value that may be long or secret.
-fn shown(argument: &str) -> String {
-    argument.split_once('=').map_or_else(|| argument.to_owned(), |(name, _)| format!("{name}=…"))
-}
-
-fn report(workflow: &Workflow, options: &EnqueueOptions, outputs: &[OutputNode], problems: &[Problem]) -> Value {
+fn report(inspected: &Inspected, options: &EnqueueOptions, outputs: &[OutputNode]) -> Value {
+    let Inspected { workflow, problems, models } = inspected;
+    let models = models.as_deref();
     json!({
         "meta_version": workflow.definition().meta_version(),
         "warnings": workflow.warnings().iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>(),
-        "inputs": workflow.inputs().iter().map(input_json).collect::<Vec<_>>(),
+        "inputs": workflow.inputs().iter().map(|input| input_json(input, models)).collect::<Vec<_>>(),
         "outputs": outputs.iter().map(output_json).collect::<Vec<_>>(),
-        "problems": problems.iter().map(problem_json).collect::<Vec<_>>(),
+        "problems": problems.iter().map(|problem| problem_json(workflow, problem)).collect::<Vec<_>>(),
         // What keeps it from being built is among the problems.
         "enqueue": workflow.enqueue_body(options).unwrap_or_default(),
     })
 }
 
-fn input_json(input: &Input) -> Value {
+fn input_json(input: &Input, models: Option<&[ModelRecord]>) -> Value {
     let mut members = Map::new();
     let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
     add("index", input.index.into());
@@ -165,6 +120,21 @@ fn input_json(input: &Input) -> Value {
         add("value", value.clone());
     }
     add("constraints", input.bounds().to_json().into());
+    add("accepts", input.field.accepts().into());
+    let template = input.field.template();
+    if let Some(default) = &template.default {
+        add("default", default.clone());
+    }
+    if !template.options.is_empty() {
+        add("choices", template.options.iter().map(|option| option.value.clone()).collect());
+    }
+    if let Some(filter) = input.field.model_filter() {
+        add("model_filter", filter.to_string().into());
+        if let Some(models) = models {
+            let fitting = models.iter().filter(|model| filter.matches(model));
+            add("models", fitting.map(|model| json!({"key": model.key, "name": model.name})).collect());
+        }
+    }
     members.into()
 }
 
@@ -182,7 +152,7 @@ fn output_json(output: &OutputNode) -> Value {
     members
 }
 
-fn problem_json(problem: &Problem) -> Value {
+fn problem_json(workflow: &Workflow, problem: &Problem) -> Value {
     let mut members = Map::new();
     members.insert("kind".into(), problem.kind.as_str().into());
     members.insert("source".into(), problem.source.as_str().into());
@@ -191,11 +161,15 @@ fn problem_json(problem: &Problem) -> Value {
             members.insert(name.into(), value.as_str().into());
         }
     }
+    if let (Some(node), Some(field)) = (&problem.node_id, &problem.field) {
+        members.insert("name".into(), workflow.name_of_field(node, field).into());
+    }
     members.insert("message".into(), problem.message.as_str().into());
     members.into()
 }
 
-fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out: &mut Out<'_>) -> io::Result<()> {
+fn print(inspected: &Inspected, outputs: &[OutputNode], out: &mut Out<'_>) -> io::Result<()> {
+    let Inspected { workflow, problems, models } = inspected;
     let definition = workflow.definition();
     out.line(paint(style::TITLE, or_unnamed(definition.name())))?;
     for (title, text) in [("description", definition.description()), ("author", definition.author())] {
@@ -208,11 +182,13 @@ fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out:
     title("Inputs", workflow.inputs().len(), out)?;
     let rows: Vec<[String; 5]> = workflow.inputs().iter().map(row).collect();
     let widths: Vec<usize> = (0..4).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
-    for [index, name, kind, state, value] in &rows {
+    for (input, [index, name, kind, state, value]) in workflow.inputs().iter().zip(&rows) {
         let (i, n, k, s) = (widths[0], widths[1], widths[2], widths[3]);
         let line = format!("  {index:>i$}  {name:<n$}  {kind:<k$}  {state:<s$}  {value}");
         let line = line.trim_end();
         out.line(if state == MISSING { paint(style::WARNING, line) } else { line.into() })?;
+        let takes = format!("  {:i$}  takes {}", "", takes(input, models.as_deref()));
+        out.line(paint(style::QUIET, takes))?;
     }
 
     title("Saves", outputs.len(), out)?;
@@ -222,9 +198,10 @@ fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out:
         out.line(format!("  {} ({}): {board}{intermediate}", output.title, output.node_type))?;
     }
 
+    let said: Vec<String> = problems.iter().map(|problem| ready::said(workflow, problem)).collect();
     for (heading, lines) in [
         ("Warnings", workflow.warnings().iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>()),
-        ("Problems", problems.iter().map(|problem| problem.message.as_str()).collect()),
+        ("Problems", said.iter().map(String::as_str).collect()),
     ] {
         if !lines.is_empty() {
             title(heading, lines.len(), out)?;
@@ -236,7 +213,7 @@ fn print(workflow: &Workflow, outputs: &[OutputNode], problems: &[Problem], out:
     out.line("")?;
     out.line(match problems.is_empty() {
         true => paint(style::GOOD, "Ready to run."),
-        false => paint(style::WARNING, "Not ready to run: set what is missing with --set NAME=VALUE."),
+        false => paint(style::WARNING, "Not ready to run."),
     })
 }
 
@@ -261,6 +238,33 @@ fn row(input: &Input) -> [String; 5] {
     let name = input.user_name.lines().next().unwrap_or_default();
     // As wide as they are shown.
     [&input.index.to_string(), name, input.field.ink_type(), state, &value].map(|cell| visible(cell).into_owned())
+}
+
+/// What an input takes, with the models that are installed and the default, on one line.
+fn takes(input: &Input, models: Option<&[ModelRecord]>) -> String {
+    let mut takes = cut(input.field.accepts());
+    if let Some(filter) = input.field.model_filter() {
+        takes = filter.to_string();
+        if let Some(models) = models {
+            let fitting: Vec<&str> =
+                models.iter().filter(|model| filter.matches(model)).map(|model| model.name.as_str()).collect();
+            let fitting = if fitting.is_empty() { "none".to_owned() } else { cut(fitting.join(", ")) };
+            takes += &format!("; installed: {fitting}");
+        }
+    }
+    match &input.field.template().default {
+        Some(default) if !default.is_null() => format!("{takes}; default {}", short(default)),
+        _ => takes,
+    }
+}
+
+/// Long lists of choices are in the JSON.
+fn cut(text: String) -> String {
+    const LONGEST: usize = 120;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// A value on one line. Models and images go by their names.

@@ -13,6 +13,7 @@ mod diff;
 mod exit;
 mod failure;
 mod folder;
+mod given;
 mod graph;
 mod hint;
 mod images;
@@ -31,9 +32,11 @@ mod print;
 mod profile;
 mod profiles;
 mod queue;
+mod ready;
 mod run;
 mod server;
 mod session;
+mod source;
 mod stop;
 mod style;
 mod table;
@@ -75,10 +78,10 @@ fn main() -> ExitCode {
 fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
     let mut out = Out::standard();
     match command {
-        Command::Inspect { args, source } => inspect::run(&args, &source.load(&server)?, &mut out),
+        Command::Inspect { args, source } => inspect::run(&args, &source, &server, &mut out),
         Command::Schema { args, source } => bindings::schema(&args, &source.load(&server)?, &mut out),
         Command::Bindings { args, source } => bindings::run(&args, &source.load(&server)?, &mut out),
-        Command::Run { args } => run::run(&args, &server.client()?),
+        Command::Run { args } => run::run(&args, &args.client(&server)?, &mut out),
         Command::Watch { args } => {
             let client = server.client()?;
             session::run_with(&client, None, async |stop| watch::run(args, &client, stop).await)

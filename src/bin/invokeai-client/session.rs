@@ -44,6 +44,13 @@ pub(crate) fn run_local<T>(work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) 
     block_on(work(&Stop::listen(None).map_err(Failure::other)?))
 }
 
+/// Does something that may wait for ever on a thread of its own: reading a pipe or a network drive.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::other(error)))
+}
+
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
     let done = runtime.block_on(work);

@@ -3,19 +3,21 @@
 mod svg;
 mod text;
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use invokeai_client::workflow::{SharedCatalogue, Workflow};
 use serde_json::Value;
 
-use crate::{exit::Exit, failure::Failure, inspect, print::Out};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::Out,
+    source::{self, Source},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// An exported workflow, or a PNG image made by InvokeAI
-    #[arg(value_name = "WORKFLOW")]
-    workflow: PathBuf,
+    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    workflow: Source,
     /// What to draw it as: a picture, the language of Graphviz, or that of Mermaid
     #[arg(long, value_enum, default_value_t = Format::Svg)]
     format: Format,
@@ -65,7 +67,7 @@ struct Edge {
 }
 
 pub(crate) fn run(args: &GraphArgs, catalogue: SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let definition = inspect::definition(&args.workflow).map_err(Failure::other)?;
+    let definition = args.workflow.read(&catalogue)?;
     let drawing = Drawing::of(&Workflow::new(definition, catalogue));
     let text = match args.format {
         Format::Svg => svg::draw(&drawing),

@@ -1,5 +1,7 @@
 //! How far a run is: one bar over all items on a terminal, a line for each node elsewhere.
 
+use std::time::{Duration, Instant};
+
 use invokeai_client::{
     Job, Submission,
     events::{Event, EventItem},
@@ -15,6 +17,7 @@ pub(super) struct Display {
     said: String,
     ended: u64,
     requested: u64,
+    started: Instant,
     /// The items known so far, by id.
     jobs: Vec<Job>,
 }
@@ -28,6 +31,7 @@ impl Display {
             said: String::new(),
             ended: 0,
             requested: submission.requested(),
+            started: Instant::now(),
             jobs: Vec::new(),
         };
         display.show(0.0, "waiting");
@@ -89,7 +93,8 @@ impl Display {
     fn show(&mut self, part: f64, doing: &str) {
         if let Some(bar) = &self.bar {
             let all = self.requested.max(1) as f64;
-            let prefix = format!("{} of {}", self.ended, self.requested);
+            let pace = pace(self.ended, self.requested, self.started.elapsed());
+            let prefix = format!("{} of {}{pace}", self.ended, self.requested);
             bar.show(&prefix, ((self.ended as f64 + part) / all).clamp(0.0, 1.0), doing);
         }
     }
@@ -103,10 +108,41 @@ impl Display {
     }
 }
 
+/// How fast items end, and how long the rest takes at that rate.
+fn pace(ended: u64, requested: u64, elapsed: Duration) -> String {
+    if ended == 0 || requested < 2 {
+        return String::new();
+    }
+    let each = elapsed.as_secs_f64() / ended as f64;
+    let left = each * requested.saturating_sub(ended) as f64;
+    let rate = if each < 60.0 { format!("{:.1}/min", 60.0 / each) } else { format!("{:.1}/h", 3600.0 / each) };
+    let left = match left as u64 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
+    };
+    format!(", {rate}, {left} left")
+}
+
 impl Drop for Display {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_and_the_time_left_are_told_once_there_is_one() {
+        let of = |ended, requested, seconds| pace(ended, requested, Duration::from_secs(seconds));
+        assert_eq!(of(0, 10, 5), "");
+        assert_eq!(of(1, 1, 5), "");
+        assert_eq!(of(5, 10, 10), ", 30.0/min, 10 s left");
+        assert_eq!(of(10, 1000, 60), ", 10.0/min, 99 min left".replace("99 min", "1.6 h"));
+        assert_eq!(of(1, 3, 120), ", 30.0/h, 4 min left");
     }
 }

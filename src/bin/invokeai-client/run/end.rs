@@ -1,15 +1,21 @@
 //! The end of a run: whatever way it comes, what was begun is undone here and nowhere else.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use tokio::time::sleep;
+use invokeai_client::queue::{ItemStatus, ItemSummary};
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
-use super::Run;
+use super::{
+    Run,
+    follow::Tally,
+    line::{self, Told},
+};
 use crate::{
     cleanup,
     exit::Exit,
     failure::{Failure, with_causes},
-    print::{note, paint},
+    print::{self, note, paint},
     session,
     stop::Why,
     style,
@@ -18,6 +24,9 @@ use crate::{
 /// How often, and with which pauses, a batch is looked for that was sent and has no answer.
 const LOOKS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// How long a reader is waited for who may not read.
+const READER: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Cancels what has not ended, cleans up if asked to, and says how the program ends. Asked again to stop, or out of
@@ -29,8 +38,11 @@ impl Run<'_> {
         };
         let undo = async {
             let canceled = if outcome.is_err() { self.cancel().await } else { true };
-            let cleaned = if self.args.cleanup { self.clean_up().await } else { true };
-            canceled && cleaned
+            let untold = self.untold().await;
+            let cleaned = if self.args.cleanup && !self.is_kept_for_later() { self.clean_up().await } else { true };
+            let sheet = self.write_sheet().await;
+            self.tell_rest(untold).await;
+            canceled && cleaned && sheet
         };
         let mut undo = std::pin::pin!(undo);
         let already_asked = matches!(outcome, Err(Failure::Stopped(_)));
@@ -55,6 +67,80 @@ impl Run<'_> {
                     note("still cleaning up; Ctrl-C again to end at once");
                 }
                 undone = &mut undo => return Ok(if undone { exit } else { exit.max(Exit::Wrong) }),
+            }
+        }
+    }
+
+    /// The items of which nothing was told yet, as the server has them now.
+    async fn untold(&self) -> Vec<(i64, Option<ItemSummary>)> {
+        let Some(submission) = self.batch.submission() else { return Vec::new() };
+        let mut ids = submission.item_ids();
+        ids.retain(|id| !self.tally.told.contains(id));
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        // What cannot be read is told as unknown.
+        let read = submission.queue().summaries(&ids).await.unwrap_or_default();
+        let mut known: HashMap<i64, ItemSummary> =
+            read.into_iter().filter_map(|summary| summary.ok().map(|summary| (summary.item_id, summary))).collect();
+        ids.into_iter().map(|id| (id, known.remove(&id))).collect()
+    }
+
+    /// Tells programs of every item that was not told, and people how many were done.
+    async fn tell_rest(&self, untold: Vec<(i64, Option<ItemSummary>)>) {
+        let Tally { done, failed, canceled, .. } = self.tally;
+        let requested = self.batch.submission().map_or(0, |submission| submission.requested());
+        if let Some(ticket) = &self.ticket {
+            let (done, failed) = (ticket.done.len(), ticket.failed.len());
+            let left = ticket.rows.saturating_sub(done + failed);
+            note(format!("of {} rows: {done} done, {failed} failed, {left} left", ticket.rows));
+        } else if requested > 1 {
+            let left = requested.saturating_sub(done + failed + canceled);
+            note(format!("{done} done, {failed} failed, {canceled} canceled, {left} left"));
+        }
+        let Some(submission) = self.batch.submission().filter(|_| self.args.json) else { return };
+        let lines = untold.into_iter().map(|(id, summary)| {
+            let status = summary.as_ref().map_or_else(|| ItemStatus::from("unknown"), |summary| summary.status.clone());
+            let values = summary.and_then(|summary| summary.field_values).unwrap_or_default();
+            Told {
+                item_id: id,
+                batch_id: submission.batch_id(),
+                index: self.rows.of(&submission, id).map(|row| row + 1),
+                status: &status,
+                error: Some("the run was stopped before its results were looked at".into()),
+                values: match &self.workflow {
+                    Some(workflow) => line::values(workflow, &values),
+                    None => serde_json::Map::new(),
+                },
+                outputs: Vec::new(),
+                files: serde_json::json!([]),
+            }
+            .json()
+        });
+        let lines: Vec<Value> = lines.collect();
+        let print = print::apart(None, move |out| lines.iter().try_for_each(|line| out.json(line)));
+        // Nobody may be reading: that must not keep the program from ending.
+        let _ = timeout(READER, print).await;
+    }
+
+    /// Whether a later try needs what is on the server.
+    fn is_kept_for_later(&self) -> bool {
+        let Some(ticket) = &self.ticket else { return false };
+        let is_left = ticket.done.len() + ticket.failed.len() < ticket.rows;
+        if is_left {
+            note("uploads and results stay on the server for the next --resume");
+        }
+        is_left
+    }
+
+    /// Writes the contact sheet of what there is. Says whether it is there.
+    async fn write_sheet(&self) -> bool {
+        let Some(path) = self.args.sheet.as_ref().filter(|_| !self.tally.sheet.is_empty()) else { return true };
+        match self.tally.sheet.write(path) {
+            Ok(()) => true,
+            Err(problem) => {
+                note(paint(style::BAD, "error:").then(format!(" {problem}")));
+                false
             }
         }
     }

@@ -1,21 +1,31 @@
 //! Following every item to its end, and bringing its results home.
 
 use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
+    collections::{BTreeSet, HashMap},
     pin::pin,
 };
 
 use futures::StreamExt as _;
-use invokeai_client::{Client, Error, Finished, Job, Submission, queue::ItemStatus};
-use serde_json::{Value, json};
+use invokeai_client::{
+    Client, Error, Finished, Job, Submission, Ticket,
+    outputs::Outputs,
+    queue::{FieldValue, ItemStatus},
+    workflow::Workflow,
+};
+use serde_json::{Map, Value, json};
 
-use super::{RunArgs, display::Display};
+use super::{
+    RunArgs,
+    display::Display,
+    line::{self, Told},
+    results::{self, About, Results},
+    sheet::Sheet,
+    ticket,
+};
 use crate::{
     exit::Exit,
     failure::{Failure, with_causes},
-    picture,
-    print::{self, Out, Text, apart, paint},
+    print::{Out, apart, paint},
     style,
 };
 
@@ -26,9 +36,34 @@ pub(super) struct Tally {
     /// Whether all results of all items were downloaded.
     pub(super) everything_is_here: bool,
     /// Names of the results that this run has downloaded. Items may share one: InvokeAI caches what nodes give.
-    downloaded: BTreeSet<String>,
+    pub(super) downloaded: BTreeSet<String>,
     /// Those images among them that this run made, and not an earlier one.
-    own: BTreeSet<String>,
+    pub(super) own: BTreeSet<String>,
+    /// Items of which was told how they ended.
+    pub(super) told: BTreeSet<i64>,
+    pub(super) done: u64,
+    pub(super) failed: u64,
+    pub(super) canceled: u64,
+    pub(super) sheet: Sheet,
+    /// Items that are to be run once more.
+    again: Vec<i64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            worst: Exit::Done,
+            everything_is_here: false,
+            downloaded: BTreeSet::new(),
+            own: BTreeSet::new(),
+            told: BTreeSet::new(),
+            done: 0,
+            failed: 0,
+            canceled: 0,
+            sheet: Sheet::default(),
+            again: Vec::new(),
+        }
+    }
 }
 
 impl Tally {
@@ -38,177 +73,260 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self { worst: Exit::Done, everything_is_here: false, downloaded: BTreeSet::new(), own: BTreeSet::new() }
+/// Which rows of the run the items of a batch are.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// By their places in the batch; empty if row and place are the same.
+    pub(super) of_places: Vec<usize>,
+    /// By their ids, where a batch is taken up again.
+    pub(super) of_items: HashMap<i64, usize>,
+}
+
+impl Rows {
+    /// The row of an item, from 0.
+    pub(super) fn of(&self, submission: &Submission, item_id: i64) -> Option<usize> {
+        if let Some(row) = self.of_items.get(&item_id) {
+            return Some(*row);
+        }
+        let place = submission.item_ids().binary_search(&item_id).ok()?;
+        if self.of_places.is_empty() { Some(place) } else { self.of_places.get(place).copied() }
     }
 }
 
-/// Follows every item to its end.
+/// What is followed, and for what.
+#[derive(Clone, Copy)]
+pub(super) struct Followed<'a> {
+    pub(super) args: &'a RunArgs,
+    pub(super) client: &'a Client,
+    pub(super) workflow: &'a Workflow,
+    pub(super) rows: &'a Rows,
+}
+
+/// Follows every item to its end. Answers whether all results are here.
 pub(super) async fn follow(
-    args: &RunArgs,
-    client: &Client,
-    submission: &Submission,
+    followed: Followed<'_>,
+    submission: Submission,
     tally: &mut Tally,
-) -> Result<(), Failure> {
-    let mut display = Display::new(args.json, submission);
-    let mut ends = pin!(submission.ends());
-    let mut events = submission.events().fuse();
-    let (mut complete, mut refused) = (args.out.is_some(), None);
-    loop {
-        tokio::select! {
-            biased;
-            end = ends.next() => {
-                match end {
-                    Some(Ok((job, end))) => {
-                        complete &= item(args, client, &display, &job, &end, tally).await?;
-                        display.ended();
-                    }
-                    // The rest was not enqueued; what was goes on.
-                    Some(Err(error)) => refused = refused.or(Some(error)),
-                    None => break,
-                }
-            }
-            Some(Ok(event)) = events.next() => display.take(submission, &event),
-        }
-    }
-    if let Some(error) = refused {
-        return Err(error.into());
-    }
-    tally.everything_is_here = complete;
-    Ok(())
-}
-
-/// Tells what became of an item, and downloads its results. Answers whether all of them are here.
-async fn item(
-    args: &RunArgs,
-    client: &Client,
-    display: &Display,
-    job: &Job,
-    end: &invokeai_client::Result<Finished>,
-    tally: &mut Tally,
+    ticket: &mut Option<ticket::Ticket>,
 ) -> Result<bool, Failure> {
-    let exit = match end {
-        Ok(_) => Exit::Done,
-        Err(Error::JobFailed(_)) => Exit::Failed,
-        Err(Error::JobCanceled { .. }) => Exit::Canceled,
-        Err(_) => Exit::Wrong,
-    };
-    tally.worst = tally.worst.max(exit);
-    let mut here = Results::default();
-    if let (Ok(finished), Some(folder)) = (end, &args.out) {
-        here = download(finished, folder, tally).await;
+    let Followed { args, client, workflow, rows } = followed;
+    let retries = args.retry_failed;
+    let mut first = Follower { args, client, workflow, rows, submission: submission.clone(), tally, ticket, retries };
+    let complete = first.all().await? && args.out.is_some();
+    let again = std::mem::take(&mut tally.again);
+    if again.is_empty() {
+        return Ok(complete);
     }
-    let mut trouble = std::mem::take(&mut here.missing);
-    let complete = end.is_ok() && trouble.is_empty() && !here.kept;
-    let mut pictures = Vec::new();
-    if let (true, Ok(finished)) = (args.show, end) {
-        match show(client, finished).await {
-            Ok(shown) => pictures = shown,
-            Err(problem) => trouble.push(problem),
+    let queue = submission.queue();
+    let item_ids = queue.retry(&again).await?;
+    let mut retried = Rows::default();
+    for id in &item_ids {
+        let from = queue.item(*id).await?.retried_from_item_id;
+        if let Some(row) = from.and_then(|from| rows.of(&submission, from)) {
+            retried.of_items.insert(*id, row);
         }
     }
-    if !trouble.is_empty() {
-        tally.worst = tally.worst.max(Exit::Wrong);
-        for problem in &trouble {
-            display.note(paint(style::BAD, "error:").then(format!(" item {}: {problem}", job.item_id())));
+    let note = json!({"queue_id": queue.id(), "batch_id": submission.batch_id(), "item_ids": item_ids});
+    let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
+    let submission = Submission::attach(client, &note).await?;
+    let rows = &retried;
+    let mut second = Follower { args, client, workflow, rows, submission, tally, ticket, retries: false };
+    Ok(second.all().await? && complete)
+}
+
+struct Follower<'a> {
+    args: &'a RunArgs,
+    client: &'a Client,
+    workflow: &'a Workflow,
+    rows: &'a Rows,
+    submission: Submission,
+    tally: &'a mut Tally,
+    ticket: &'a mut Option<ticket::Ticket>,
+    /// Whether items that fail are run once more.
+    retries: bool,
+}
+
+impl Follower<'_> {
+    /// Every item of the submission. Answers whether all results are here.
+    async fn all(&mut self) -> Result<bool, Failure> {
+        let submission = self.submission.clone();
+        let mut display = Display::new(self.args.json, &submission);
+        let mut ends = pin!(submission.ends());
+        let mut events = submission.events().fuse();
+        let (mut complete, mut refused) = (true, None);
+        loop {
+            tokio::select! {
+                biased;
+                end = ends.next() => {
+                    match end {
+                        Some(Ok((job, end))) => {
+                            complete &= self.item(&display, &job, &end).await?;
+                            display.ended();
+                        }
+                        // The rest was not enqueued; what was goes on.
+                        Some(Err(error)) => refused = refused.or(Some(error)),
+                        None => break,
+                    }
+                }
+                Some(Ok(event)) = events.next() => display.take(&submission, &event),
+            }
+        }
+        match refused {
+            Some(error) => Err(error.into()),
+            None => Ok(complete),
         }
     }
-    let status = job.status().unwrap_or_else(|| ItemStatus::from("gone"));
-    let json = args.json.then(|| line(job, &status, end, &trouble, &here.files));
-    let lines = if args.json { Vec::new() } else { lines(job, &status, end, &here.files) };
-    let print = move |out: &mut Out<'_>| {
-        json.iter().try_for_each(|json| out.json(json))?;
-        lines.into_iter().try_for_each(|line| out.line(line))?;
-        pictures.iter().try_for_each(|picture| out.own_bytes(picture.as_bytes()))
-    };
-    apart(display.bar(), print).await?;
-    Ok(complete)
-}
 
-/// One line of JSON for an item.
-fn line(
-    job: &Job,
-    status: &ItemStatus,
-    end: &invokeai_client::Result<Finished>,
-    trouble: &[String],
-    files: &[PathBuf],
-) -> Value {
-    let error = end.as_ref().err().map(|error| with_causes(error));
-    json!({
-        "item_id": job.item_id(),
-        "batch_id": job.submission().batch_id(),
-        "status": status,
-        "error": error.or_else(|| (!trouble.is_empty()).then(|| trouble.join("; "))),
-        "files": files,
-    })
-}
-
-/// The same for people.
-fn lines(job: &Job, status: &ItemStatus, end: &invokeai_client::Result<Finished>, files: &[PathBuf]) -> Vec<Text> {
-    let first = match end {
-        Ok(_) => Text::from(format!("item {} ", job.item_id())).then(paint(style::of_status(status.as_str()), status)),
-        Err(error) => with_causes(error).into(),
-    };
-    let files = files.iter().map(|file| format!("  {}", file.display()).into());
-    [first].into_iter().chain(files).collect()
-}
-
-/// What of an item's results is on this machine.
-#[derive(Default)]
-struct Results {
-    files: Vec<PathBuf>,
-    /// What is not, and why.
-    missing: Vec<String>,
-    /// Whether files of these names were there before. They may be other ones.
-    kept: bool,
-}
-
-/// Downloads what the item saved for good. What fails keeps nothing else from being downloaded.
-async fn download(finished: &Finished, folder: &Path, tally: &mut Tally) -> Results {
-    let report = match finished.outputs().await {
-        Ok(outputs) => {
-            let own = outputs.images().filter(|image| !image.is_shared()).map(|image| image.name.clone());
-            let own: BTreeSet<String> = own.collect();
-            let report = outputs.download_to(folder).await;
-            let saved = report.iter().flat_map(|report| &report.saved).map(|saved| saved.name.clone());
-            tally.own.extend(saved.filter(|name| own.contains(name)));
-            report
+    /// Tells what became of an item, and downloads its results. Answers whether all of them are here.
+    async fn item(
+        &mut self,
+        display: &Display,
+        job: &Job,
+        end: &invokeai_client::Result<Finished>,
+    ) -> Result<bool, Failure> {
+        let id = job.item_id();
+        let tries_again = self.count(id, end);
+        let row = self.rows.of(job.submission(), id);
+        let index = row.map(|row| row + 1);
+        let values = self.values(id).await;
+        let mut trouble = Vec::new();
+        let mut results = Results::default();
+        let mut pictures = Vec::new();
+        let mut outputs = None;
+        if let Ok(finished) = end {
+            match finished.outputs().await {
+                Ok(found) => outputs = Some(found),
+                Err(error) => trouble.push(format!("the results cannot be read: {}", with_causes(&error))),
+            }
         }
-        Err(error) => Err(error),
-    };
-    let report = match report {
-        Ok(report) => report,
-        Err(error) => {
-            let missing = vec![format!("the results were not downloaded: {}", with_causes(&error))];
-            return Results { missing, ..Results::default() };
+        if let Some(outputs) = &outputs {
+            let batch_id = job.submission().batch_id();
+            let about =
+                About { workflow: self.workflow, values: &values, index: index.unwrap_or(0), item_id: id, batch_id };
+            results = results::download(self.args, self.client, outputs, &about, self.tally).await;
+            trouble.append(&mut results.missing);
         }
-    };
-    let missing = report.failed.iter().map(|failure| {
-        let reason =
-            failure.error.as_ref().map_or_else(|| "the server gave no reason".into(), |error| with_causes(error));
-        format!("{} was not downloaded: {reason}", failure.name)
-    });
-    let downloaded = &mut tally.downloaded;
-    downloaded.extend(report.saved.iter().map(|saved| saved.name.clone()));
-    Results {
-        missing: missing.collect(),
-        kept: report.kept.iter().any(|kept| !downloaded.contains(&kept.name)),
-        files: report.saved.into_iter().chain(report.kept).map(|saved| saved.path).collect(),
+        // Before anything else is waited for: whoever stops this program now must not have it done twice.
+        if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
+            match end {
+                Ok(_) if trouble.is_empty() => ticket.done(row)?,
+                Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row)?,
+                _ => {}
+            }
+        }
+        if let Some(outputs) = &outputs {
+            pictures = self.draw(outputs, index, &mut trouble).await;
+        }
+        let complete = end.is_ok() && trouble.is_empty() && !results.kept;
+        if !trouble.is_empty() {
+            self.tally.worst = self.tally.worst.max(Exit::Wrong);
+            for problem in &trouble {
+                display.note(paint(style::BAD, "error:").then(format!(" item {id}: {problem}")));
+            }
+        }
+        self.print(display, job, end, index, values, outputs.as_ref(), &results, &trouble, pictures).await?;
+        self.tally.told.insert(id);
+        Ok(complete || tries_again)
+    }
+
+    /// Counts how it ended. Answers whether it is to be run once more.
+    fn count(&mut self, id: i64, end: &invokeai_client::Result<Finished>) -> bool {
+        let exit = match end {
+            Ok(_) => {
+                self.tally.done += 1;
+                Exit::Done
+            }
+            Err(Error::JobFailed(_)) if self.retries => {
+                self.tally.again.push(id);
+                return true;
+            }
+            Err(Error::JobFailed(_)) => {
+                self.tally.failed += 1;
+                Exit::Failed
+            }
+            Err(Error::JobCanceled { .. }) => {
+                self.tally.canceled += 1;
+                Exit::Canceled
+            }
+            Err(_) => {
+                self.tally.failed += 1;
+                Exit::Wrong
+            }
+        };
+        self.tally.worst = self.tally.worst.max(exit);
+        false
+    }
+
+    /// What the batch put into the item. Empty if that cannot be read: the item is told all the same.
+    async fn values(&self, id: i64) -> Map<String, Value> {
+        let read = self.client.queue(&self.args.queue).summaries(&[id]).await;
+        let values: Vec<FieldValue> = match read.map(|mut read| read.pop()) {
+            Ok(Some(Ok(summary))) => summary.field_values.unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        line::values(self.workflow, &values)
+    }
+
+    /// Adds the item to the sheet, and makes what is shown on the terminal.
+    async fn draw(&mut self, outputs: &Outputs, index: Option<usize>, trouble: &mut Vec<String>) -> Vec<String> {
+        if self.args.sheet.is_some() {
+            let place = index.unwrap_or(usize::MAX);
+            let added = self.tally.sheet.add(self.client, outputs, place, self.submission.requested()).await;
+            trouble.extend(added.err());
+        }
+        if !self.args.show {
+            return Vec::new();
+        }
+        match results::show(self.client, outputs).await {
+            Ok(shown) => shown,
+            Err(problem) => {
+                trouble.push(problem);
+                Vec::new()
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all that is known of an item")]
+    async fn print(
+        &self,
+        display: &Display,
+        job: &Job,
+        end: &invokeai_client::Result<Finished>,
+        index: Option<usize>,
+        values: Map<String, Value>,
+        outputs: Option<&Outputs>,
+        results: &Results,
+        trouble: &[String],
+        pictures: Vec<String>,
+    ) -> Result<(), Failure> {
+        let status = job.status().unwrap_or_else(|| ItemStatus::from("gone"));
+        let json = self.args.json.then(|| {
+            let error = end.as_ref().err().map(|error| with_causes(error));
+            let files = outputs.map(|outputs| files(outputs, &results.here)).unwrap_or_default();
+            Told {
+                item_id: job.item_id(),
+                batch_id: job.submission().batch_id(),
+                index,
+                status: &status,
+                error: error.or_else(|| (!trouble.is_empty()).then(|| trouble.join("; "))),
+                values,
+                outputs: outputs.map(|outputs| line::outputs(outputs, &results.here)).unwrap_or_default(),
+                files: files.into(),
+            }
+            .json()
+        });
+        let lines = if self.args.json { Vec::new() } else { line::lines(job, &status, end, outputs, &results.here) };
+        let print = move |out: &mut Out<'_>| {
+            json.iter().try_for_each(|json| out.json(json))?;
+            lines.into_iter().try_for_each(|line| out.line(line))?;
+            pictures.iter().try_for_each(|picture| out.own_bytes(picture.as_bytes()))
+        };
+        Ok(apart(display.bar(), print).await?)
     }
 }
 
-/// The pictures that the item saved for good, as a terminal takes them.
-async fn show(client: &Client, finished: &Finished) -> Result<Vec<String>, String> {
-    let told = |error: &Error| format!("the results cannot be shown: {}", with_causes(error));
-    let mut shown = Vec::new();
-    if !print::shows_colors() {
-        return Ok(shown);
-    }
-    for image in finished.outputs().await.map_err(|error| told(&error))?.final_images() {
-        let bytes = client.image(&image.name).download().bytes().await.map_err(|error| told(&error))?;
-        let drawn = tokio::task::spawn_blocking(move || picture::drawn(&bytes)).await;
-        shown.push(drawn.map_err(|error| error.to_string())?.map_err(|error| format!("{}: {error}", image.name))?);
-    }
-    Ok(shown)
+/// The files of the results, in their order.
+fn files(outputs: &Outputs, here: &HashMap<String, results::Here>) -> Vec<Value> {
+    let results = outputs.final_images().into_iter().chain(outputs.final_videos());
+    results.filter_map(|file| here.get(&file.name)).map(|here| json!(here.path)).collect()
 }

@@ -7,27 +7,41 @@ mod check;
 mod display;
 mod end;
 mod follow;
+mod line;
+mod name;
+mod results;
 mod send;
+mod sheet;
+mod ticket;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use invokeai_client::{Client, queue::DEFAULT_QUEUE};
+use invokeai_client::{Client, queue::DEFAULT_QUEUE, workflow::Workflow};
 
-use crate::{exit::Exit, failure::Failure, session, stop::Stop};
+use follow::{Followed, Rows};
+use ticket::Ticket;
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    given::{InputArgs, ManyArgs},
+    print::{Out, note},
+    ready::Ready,
+    server::ServerArgs,
+    session,
+    source::{self, Source},
+    stop::Stop,
+};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
-    /// An exported workflow, or a PNG image made by InvokeAI
-    #[arg(value_name = "WORKFLOW")]
-    workflow: PathBuf,
-    /// Set an input: system name, user name or unique field name = plain text for strings, name or key for models, else
-    /// JSON; @FILE reads it
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Upload a picture as an intermediate image, and set an image input to it; repeat it for a list of images
-    #[arg(long = "upload", value_name = "NAME=FILE")]
-    upload: Vec<String>,
+    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    workflow: Source,
+    #[command(flatten)]
+    inputs: InputArgs,
+    #[command(flatten)]
+    many: ManyArgs,
     /// Id of the queue
     #[arg(long, value_name = "ID", default_value = DEFAULT_QUEUE)]
     queue: String,
@@ -40,9 +54,19 @@ pub(crate) struct RunArgs {
     /// Run before what is already waiting
     #[arg(long)]
     prepend: bool,
-    /// Run although models that the workflow names are not on the server
+    /// Run although models, images or boards that the workflow names are not on the server
     #[arg(long)]
     force: bool,
+    /// Print the request that would be sent as JSON, with <upload:FILE> for files, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Run what has failed once more, at the end
+    #[arg(long)]
+    retry_failed: bool,
+    /// Keep a ticket of this run in a file, or go on with the run whose ticket it is: what is done is not run again. A
+    /// second file beside it, with .assets behind its name, records what is on the server
+    #[arg(long, value_name = "TICKET", conflicts_with_all = ["runs", "dry_run"])]
+    resume: Option<PathBuf>,
     /// Give up, and cancel what is left, after so many seconds, whatever is being done then; canceling and --cleanup may
     /// take up to 30 seconds more where the server does not answer
     #[arg(long, value_name = "SECONDS")]
@@ -50,6 +74,13 @@ pub(crate) struct RunArgs {
     /// Download the results into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Names of the files, for example '{index:03}-{prompt:.40}-{seed}': inputs, index, item, batch, date, time, node,
+    /// name (on the server), number (within the item). A name that is taken gets a number
+    #[arg(long, value_name = "TEMPLATE", requires = "out")]
+    name: Option<name::Template>,
+    /// Write a contact sheet with the first picture of each item
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
     /// Show the results on the terminal, if it can
     #[arg(long, conflicts_with = "json")]
     show: bool,
@@ -62,13 +93,50 @@ pub(crate) struct RunArgs {
     json: bool,
 }
 
-pub(crate) fn run(args: &RunArgs, client: &Client) -> Result<Exit, Failure> {
+impl RunArgs {
+    /// A client that records what it puts onto the server, if others are to go on with this run.
+    pub(crate) fn client(&self, server: &ServerArgs) -> Result<Client, Failure> {
+        server.client_with(|builder| match &self.resume {
+            None => builder,
+            Some(ticket) => {
+                let mut ledger = ticket.as_os_str().to_owned();
+                ledger.push(".assets");
+                builder.ledger(PathBuf::from(ledger))
+            }
+        })
+    }
+}
+
+pub(crate) fn run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let limit = args.timeout.map(Duration::from_secs);
     session::run_with(client, limit, async |stop| {
-        let mut run = Run { args, client, stop, batch: send::Batch::new(), tally: follow::Tally::default() };
+        if args.dry_run {
+            return stop.or(dry_run(args, client, out)).await.map_err(Failure::Stopped)?;
+        }
+        let mut run = Run {
+            args,
+            client,
+            stop,
+            batch: send::Batch::new(),
+            tally: follow::Tally::default(),
+            workflow: None,
+            ticket: None,
+            rows: Rows::default(),
+        };
         let outcome = run.work().await;
         run.end(outcome).await
     })
+}
+
+/// Prints what would be sent.
+async fn dry_run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
+    let Ready { filled, .. } = check::check(args, client).await?;
+    let body = send::submit(args, client, &filled).body().await?;
+    for file in &filled.files {
+        note(format!("would upload {}", file.display()));
+    }
+    out.json_document(&body)?;
+    Ok(Exit::Done)
 }
 
 /// One run, and how far it got.
@@ -78,15 +146,35 @@ struct Run<'a> {
     stop: &'a Stop,
     batch: send::Batch,
     tally: follow::Tally,
+    /// As it was sent.
+    workflow: Option<Workflow>,
+    /// With `--resume`.
+    ticket: Option<Ticket>,
+    /// Which rows the items of the batch are.
+    rows: Rows,
 }
 
 impl Run<'_> {
     /// Everything that may fail or be broken off. Whatever comes of it, [`end`](Self::end) follows.
     async fn work(&mut self) -> Result<(), Failure> {
-        let checked = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
-        self.send(checked).await?;
-        let Some(submission) = self.batch.submission() else { return Ok(()) };
-        let following = follow::follow(self.args, self.client, &submission, &mut self.tally);
+        let ready = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
+        if let Some(path) = &self.args.resume {
+            self.ticket = Some(Ticket::open(path, &ready.filled)?);
+        }
+        self.workflow = Some(ready.filled.workflow.clone());
+        let (left, mut complete) = self.catch_up().await?;
+        if self.send(ready, left).await? {
+            complete &= self.follow().await?;
+        }
+        self.tally.everything_is_here = complete;
+        Ok(())
+    }
+
+    /// Follows the batch to its end. Answers whether all results are here.
+    async fn follow(&mut self) -> Result<bool, Failure> {
+        let (Some(submission), Some(workflow)) = (self.batch.submission(), &self.workflow) else { return Ok(true) };
+        let followed = Followed { args: self.args, client: self.client, workflow, rows: &self.rows };
+        let following = follow::follow(followed, submission, &mut self.tally, &mut self.ticket);
         self.stop.or(following).await.map_err(Failure::Stopped)?
     }
 }

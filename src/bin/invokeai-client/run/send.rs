@@ -1,11 +1,21 @@
 //! Uploading and enqueueing.
 
-use std::future::IntoFuture as _;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    future::IntoFuture as _,
+    path::PathBuf,
+};
 
-use invokeai_client::{OutputBoard, Submission, Upload, WhenFull};
+use invokeai_client::{Client, OutputBoard, Submission, Ticket, Upload, WhenFull, submission::Submit};
 
-use super::{Run, check::Checked};
-use crate::{failure::Failure, print::note};
+use super::{Run, RunArgs, follow::Rows, ticket};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    given::Filled,
+    print::{Bar, note},
+    ready::Ready,
+};
 
 /// The batch of a run. Its id is known before anything is sent, so it can be found whatever happens.
 pub(super) struct Batch {
@@ -42,25 +52,92 @@ impl Batch {
     }
 }
 
-impl Run<'_> {
-    /// Sends the files, then the workflow.
-    pub(super) async fn send(&mut self, checked: Checked) -> Result<(), Failure> {
-        let Checked { mut workflow, uploads } = checked;
-        for upload in &uploads {
-            let mut names = Vec::new();
-            for file in &upload.files {
-                let sent = self.client.images().upload(Upload::path(file)).intermediate(true);
-                let image = self.stop.after_answer(sent.into_future()).await.map_err(Failure::Stopped)??;
-                names.push(image.image_name);
-            }
-            upload.set(&mut workflow, names)?;
-        }
+/// The submission of a workflow with all that was given.
+pub(super) fn submit<'w>(args: &RunArgs, client: &Client, filled: &'w Filled) -> Submit<'w> {
+    let mut submit = filled.workflow.submit(client).queue(&args.queue).runs(args.runs).prepend(args.prepend);
+    if let Some(sweep) = &filled.sweep {
+        submit = submit.sweep(sweep.clone());
+    }
+    if let Some(board) = &args.board {
+        submit = submit.board(OutputBoard::named_or_new(board));
+    }
+    submit
+}
 
-        let submit = workflow.submit(self.client).queue(&self.args.queue).batch_id(&self.batch.id);
-        let mut submit = submit.runs(self.args.runs).prepend(self.args.prepend).when_full(WhenFull::Feed);
-        if let Some(board) = &self.args.board {
-            submit = submit.board(OutputBoard::named_or_new(board));
+impl Run<'_> {
+    /// Follows what earlier tries of the same run have on the server. Answers which rows are left, and whether all
+    /// results so far are here.
+    pub(super) async fn catch_up(&mut self) -> Result<(Option<Vec<usize>>, bool), Failure> {
+        let mut complete = self.args.out.is_some();
+        let Some(ticket) = &self.ticket else { return Ok((None, complete)) };
+        let again = self.args.retry_failed;
+        if !again && !ticket.failed.is_empty() {
+            self.tally.worst = Exit::Failed;
         }
+        let mut taken = BTreeSet::new();
+        for batch in ticket.batches.clone() {
+            let earlier = self.stop.or(self.earlier(&batch)).await.map_err(Failure::Stopped)??;
+            let Some((submission, known)) = earlier else { continue };
+            taken.extend(known.values().copied());
+            self.batch = Batch { id: batch.id, state: State::Enqueued(submission) };
+            self.rows = Rows { of_places: Vec::new(), of_items: known };
+            complete &= self.follow().await?;
+        }
+        let left = self.ticket.as_ref().map(|ticket| ticket.left(&taken, again));
+        self.batch = Batch::new();
+        Ok((left, complete))
+    }
+
+    /// The items of an earlier batch whose ends are not recorded, with their rows. Those that were canceled, or are gone,
+    /// are left to a new batch.
+    async fn earlier(&self, batch: &ticket::Batch) -> Result<Option<(Submission, HashMap<i64, usize>)>, Failure> {
+        let Some(ticket) = &self.ticket else { return Ok(None) };
+        let queue = self.client.queue(&batch.queue);
+        let mut ids = match queue.batch_item_ids(&batch.id).await {
+            Err(error) if error.is_not_found() => Vec::new(),
+            ids => ids?,
+        };
+        ids.sort_unstable();
+        // Items run in the order of the rows; those of a retry come after all.
+        let rows: HashMap<i64, usize> = ids.iter().copied().zip(batch.rows.iter().copied()).collect();
+        let mut open = HashMap::new();
+        for summary in queue.summaries(&ids).await?.into_iter().flatten() {
+            let Some(row) = rows.get(&summary.item_id).copied() else { continue };
+            let is_known = ticket.done.contains(&row) || ticket.failed.contains(&row);
+            let is_left = match summary.status.as_str() {
+                "canceled" => true,
+                "failed" => self.args.retry_failed,
+                _ => false,
+            };
+            if !is_known && !is_left {
+                open.insert(summary.item_id, row);
+            }
+        }
+        if open.is_empty() {
+            return Ok(None);
+        }
+        let mut item_ids: Vec<i64> = open.keys().copied().collect();
+        item_ids.sort_unstable();
+        let note = serde_json::json!({"queue_id": batch.queue, "batch_id": batch.id, "item_ids": item_ids});
+        let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
+        Ok(Some((Submission::attach(self.client, &note).await?, open)))
+    }
+
+    /// Sends the files, then the workflow; of many rows those that are left. Answers whether there was anything to send.
+    pub(super) async fn send(&mut self, ready: Ready, left: Option<Vec<usize>>) -> Result<bool, Failure> {
+        if left.as_ref().is_some_and(Vec::is_empty) {
+            note("nothing is left to run");
+            return Ok(false);
+        }
+        let uploaded = self.upload(&ready).await?;
+        let mut filled = ready.with_uploads(&self.args.inputs, &self.args.many, uploaded).await?;
+        if let (Some(left), Some(ticket)) = (left, &mut self.ticket) {
+            filled.sweep = filled.sweep.map(|sweep| sweep.select(left.iter().copied()));
+            // Recorded before it is sent: whatever happens, the next try finds it.
+            ticket.enqueues(&self.batch.id, &self.args.queue, &left)?;
+            self.rows = Rows { of_places: left, of_items: HashMap::new() };
+        }
+        let submit = submit(self.args, self.client, &filled).batch_id(&self.batch.id).when_full(WhenFull::Feed);
         // Said before it is sent: after that anything may end this program.
         note(format!("batch {}", self.batch.id));
         self.batch.state = State::Unanswered;
@@ -74,6 +151,49 @@ impl Run<'_> {
                 return Err(error.into());
             }
         }
-        Ok(())
+        self.workflow = Some(filled.workflow);
+        Ok(true)
+    }
+
+    /// Uploads every file once, and says what they are called then. What an earlier try uploaded is taken, if it is
+    /// still there.
+    async fn upload(&mut self, ready: &Ready) -> Result<HashMap<PathBuf, String>, Failure> {
+        let files = ready.filled.files.clone();
+        let mut uploaded = match &self.ticket {
+            Some(ticket) => self.stop.or(self.still_there(&ticket.uploads)).await.map_err(Failure::Stopped)??,
+            None => HashMap::new(),
+        };
+        let bar = if files.len() > 1 && !self.args.json { Bar::new() } else { None };
+        for (place, file) in files.iter().enumerate() {
+            if uploaded.contains_key(file) {
+                continue;
+            }
+            if let Some(bar) = &bar {
+                let part = place as f64 / files.len() as f64;
+                bar.show(&format!("upload {} of {}", place + 1, files.len()), part, &file.display().to_string());
+            }
+            let sent = self.client.images().upload(Upload::path(file)).intermediate(true);
+            let image = self.stop.after_answer(sent.into_future()).await.map_err(Failure::Stopped)??;
+            if let Some(ticket) = &mut self.ticket {
+                ticket.uploaded(file, &image.image_name)?;
+            }
+            uploaded.insert(file.clone(), image.image_name);
+        }
+        if let Some(bar) = &bar {
+            bar.clear();
+        }
+        Ok(uploaded)
+    }
+
+    async fn still_there(&self, uploads: &HashMap<PathBuf, String>) -> Result<HashMap<PathBuf, String>, Failure> {
+        if uploads.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut there = HashSet::new();
+        for image in self.client.images().get_many(uploads.values().cloned().collect::<HashSet<_>>()).await? {
+            there.insert(image?.image_name);
+        }
+        let left = uploads.iter().filter(|(_, name)| there.contains(*name));
+        Ok(left.map(|(file, name)| (file.clone(), name.clone())).collect())
     }
 }

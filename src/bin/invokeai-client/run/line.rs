@@ -1,0 +1,137 @@
+//! What is printed of an item: a line of JSON for programs, a few lines for people.
+
+use std::collections::HashMap;
+
+use invokeai_client::{
+    Finished, Job,
+    outputs::{OutputFile, Outputs},
+    queue::{FieldValue, ItemStatus},
+    workflow::Workflow,
+};
+use serde_json::{Map, Value, json};
+
+use super::results::Here;
+use crate::{
+    failure::with_causes,
+    print::{Text, paint},
+    style,
+};
+
+/// How an item ended, as far as it was told.
+pub(super) struct Told<'a> {
+    pub(super) item_id: i64,
+    pub(super) batch_id: &'a str,
+    /// Its number among the items of the run, from 1.
+    pub(super) index: Option<usize>,
+    pub(super) status: &'a ItemStatus,
+    pub(super) error: Option<String>,
+    /// What the batch put into it.
+    pub(super) values: Map<String, Value>,
+    pub(super) outputs: Vec<Value>,
+    pub(super) files: Value,
+}
+
+impl Told<'_> {
+    pub(super) fn json(self) -> Value {
+        json!({
+            "item_id": self.item_id,
+            "batch_id": self.batch_id,
+            "index": self.index,
+            "status": self.status,
+            "error": self.error,
+            "values": self.values,
+            "outputs": self.outputs,
+            "files": self.files,
+        })
+    }
+}
+
+/// What the batch put into an item, by the names of the inputs.
+pub(super) fn values(workflow: &Workflow, values: &[FieldValue]) -> Map<String, Value> {
+    let named = values.iter().map(|value| {
+        let name = workflow.name_of_field(&value.node_path, &value.field_name);
+        // Images go by their names.
+        let plain = value.value.get("image_name").cloned().unwrap_or_else(|| value.value.clone());
+        (name, plain)
+    });
+    named.collect()
+}
+
+/// Every output of every node: an image or video with its name and size, else the value.
+pub(super) fn outputs(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for node in outputs.nodes() {
+        let Some(members) = node.raw().as_object() else { continue };
+        let output_type = members.get("type");
+        for (field, value) in members.iter().filter(|(name, _)| *name != "type") {
+            let is_in = |file: &&OutputFile| {
+                let rest = file.field.strip_prefix(field.as_str());
+                let is_part = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+                is_part
+                    && (&file.node_id, &file.iteration, file.item_id) == (&node.node_id, &node.iteration, node.item_id)
+            };
+            let files: Vec<&OutputFile> = outputs.files().iter().filter(is_in).collect();
+            let head = |field: &str| {
+                json!({
+                    "node_id": node.node_id,
+                    "label": node.node_title,
+                    "type": output_type,
+                    "field": field,
+                })
+            };
+            if files.is_empty() {
+                let mut line = head(field);
+                line["value"] = value.clone();
+                lines.push(line);
+            }
+            for file in files {
+                let mut line = head(&file.field);
+                let name = if file.kind == invokeai_client::outputs::FileKind::Video { "video" } else { "image" };
+                line[name] = json!(file.name);
+                line["width"] = json!(file.width);
+                line["height"] = json!(file.height);
+                line["board"] = json!(file.board_id);
+                line["intermediate"] = json!(file.is_intermediate);
+                if let Some(here) = here.get(&file.name) {
+                    line["file"] = json!(here.path);
+                    line["existed"] = json!(here.existed);
+                }
+                lines.push(line);
+            }
+        }
+    }
+    lines
+}
+
+/// The same for people. Where no picture came of it, what did.
+pub(super) fn lines(
+    job: &Job,
+    status: &ItemStatus,
+    end: &invokeai_client::Result<Finished>,
+    outputs: Option<&Outputs>,
+    here: &HashMap<String, Here>,
+) -> Vec<Text> {
+    let first = match end {
+        Ok(_) => Text::from(format!("item {} ", job.item_id())).then(paint(style::of_status(status.as_str()), status)),
+        Err(error) => with_causes(error).into(),
+    };
+    let mut lines = vec![first];
+    let Some(outputs) = outputs else { return lines };
+    let results: Vec<&OutputFile> = outputs.final_images().into_iter().chain(outputs.final_videos()).collect();
+    for file in &results {
+        lines.push(match here.get(&file.name) {
+            Some(Here { path, existed: false }) => format!("  {}", path.display()).into(),
+            Some(Here { path, existed: true }) => format!("  {} (was there already)", path.display()).into(),
+            None => format!("  {}", file.name).into(),
+        });
+    }
+    if results.is_empty() {
+        for node in outputs.nodes() {
+            let members = node.raw().as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
+            for (field, value) in members.filter(|(_, value)| !value.is_object()) {
+                lines.push(format!("  {}, {field}: {value}", node.node_title).into());
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,179 @@
+//! Names of downloaded files, made of what an item was about: `{index:03}-{prompt:.40}-{seed}`.
+
+use std::{fmt::Write as _, str::FromStr};
+
+use invokeai_client::workflow::Workflow;
+use serde_json::Value;
+
+/// What a name may be made of beside inputs.
+pub(super) const KEYS: [&str; 8] = ["index", "item", "batch", "date", "time", "node", "name", "number"];
+
+/// Longest name without its ending, in characters.
+const LONGEST: usize = 120;
+
+/// A name with places to fill in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// `{key:03.40}`: numbers at least so long, texts at most so long.
+    Place {
+        key: String,
+        width: usize,
+        longest: Option<usize>,
+    },
+}
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            parts.push(Part::Text(rest[..at].to_owned()));
+            let (brace, after) = rest[at..].split_at(1);
+            if let Some(after) = after.strip_prefix(brace) {
+                parts.push(Part::Text(brace.to_owned()));
+                rest = after;
+                continue;
+            }
+            let place = after.split_once('}').filter(|_| brace == "{");
+            let (place, after) = place.ok_or("a brace is not closed; {{ and }} stand for braces")?;
+            parts.push(Part::place(place)?);
+            rest = after;
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        if !parts.iter().any(|part| matches!(part, Part::Place { .. })) {
+            return Err("all files would have one name: it needs a place such as {index} or {name}".into());
+        }
+        Ok(Self(parts))
+    }
+}
+
+impl Part {
+    fn place(text: &str) -> Result<Self, String> {
+        let (key, form) = text.rsplit_once(':').unwrap_or((text, ""));
+        let (width, longest) = form.split_once('.').map_or((form, None), |(width, longest)| (width, Some(longest)));
+        let number = |text: &str| match text {
+            "" => Ok(0),
+            digits => digits.parse::<usize>().ok().filter(|number| *number <= LONGEST).ok_or_else(|| {
+                format!("{{{text}}}: expected {{KEY}}, {{KEY:03}} for leading zeros, or {{KEY:.40}} for a length")
+            }),
+        };
+        let longest = longest.map(number).transpose()?;
+        Ok(Self::Place { key: key.trim().to_owned(), width: number(width)?, longest })
+    }
+}
+
+impl Template {
+    /// A key that is neither one of the known ones nor an input.
+    pub(super) fn unknown(&self, workflow: &Workflow) -> Option<&str> {
+        let keys = self.0.iter().filter_map(|part| match part {
+            Part::Place { key, .. } => Some(key.as_str()),
+            Part::Text(_) => None,
+        });
+        let is_known = |key: &str| KEYS.contains(&key) || place_of(workflow, key).is_some();
+        keys.into_iter().find(|key| !is_known(key))
+    }
+
+    /// The name, with nothing in it that a file's name may not have.
+    pub(super) fn name(&self, value_of: impl Fn(&str) -> String) -> String {
+        let mut name = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => name.push_str(text),
+                Part::Place { key, width, longest } => {
+                    let value = value_of(key);
+                    let value: String = value.chars().take(longest.unwrap_or(usize::MAX)).collect();
+                    // A string takes everything.
+                    let _ = match value.parse::<u64>() {
+                        Ok(number) if *width > 0 => write!(name, "{number:0width$}"),
+                        _ => write!(name, "{value:width$}"),
+                    };
+                }
+            }
+        }
+        safe(&name)
+    }
+}
+
+/// Node and field that a key means: an input, or the only field of this name.
+pub(super) fn place_of(workflow: &Workflow, key: &str) -> Option<(String, String)> {
+    if let Ok(field) = workflow.named_field(key) {
+        return Some((field.node_id, field.field_name));
+    }
+    let mut fields = workflow.fields_called(key);
+    fields.retain(|field| !field.connected);
+    let [field] = &fields[..] else { return None };
+    Some((field.node_id.clone(), field.field_name.clone()))
+}
+
+/// A value as a part of a name.
+pub(super) fn shown(value: &Value) -> String {
+    let named = ["image_name", "video_name", "name"].into_iter().find_map(|key| value.get(key)?.as_str());
+    match (named, value) {
+        (Some(name), _) => name.to_owned(),
+        (None, Value::String(text)) => text.clone(),
+        (None, Value::Null) => String::new(),
+        (None, other) => other.to_string(),
+    }
+}
+
+/// Letters, digits and a few signs that every system takes; all else becomes a line.
+fn safe(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '+' | '=' | '(' | ')' | ' ');
+    let mut safe: String = name.chars().map(|c| if plain(c) { c } else { '_' }).take(LONGEST).collect();
+    // Common file systems take 255 bytes, and ` (2)` and an ending are still to come.
+    while safe.len() > 200 {
+        safe.pop();
+    }
+    let safe = safe.trim().trim_end_matches('.').trim_start_matches('.');
+    let stem = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let device = matches!(&*stem, "" | "CON" | "PRN" | "AUX" | "NUL")
+        || (stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
+    if device { format!("_{safe}") } else { safe.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(template: &str) -> String {
+        let template: Template = template.parse().expect(template);
+        template.name(|key| match key {
+            "index" => "7".into(),
+            "prompt" => "a/b: \u{202e}\"c\"\n".into(),
+            "long" => "漢".repeat(300),
+            "empty" => String::new(),
+            other => panic!("{other}"),
+        })
+    }
+
+    #[test]
+    fn names_are_filled_in_and_safe() {
+        for (template, expected) in [
+            ("{index:03}-{prompt:.4}", "007-a_b_"),
+            ("{index}", "7"),
+            ("{{{index}}}", "_7_"),
+            ("../{index}", "_7"),
+            ("{prompt}", "a_b_ __c__"),
+            ("{empty}", "_"),
+            ("con{empty}", "_con"),
+        ] {
+            let made = name(template);
+            assert_eq!(made.trim_end_matches('_'), expected.trim_end_matches('_'), "{template}");
+            assert!(!made.contains(['/', '\\', ':', '\n']) && !made.starts_with('.'), "{made}");
+        }
+        assert!(name("{long}").len() <= 200);
+    }
+
+    #[test]
+    fn templates_that_mean_nothing_are_refused() {
+        for wrong in ["", "same", "{index", "index}", "{index:x}", "{index:9999}"] {
+            assert!(wrong.parse::<Template>().is_err(), "{wrong}");
+        }
+    }
+}

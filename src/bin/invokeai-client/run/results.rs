@@ -1,0 +1,160 @@
+//! Bringing the results of an item home.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
+
+use invokeai_client::{
+    Client, Error,
+    download::{Collision, SavedFile},
+    outputs::{FileKind, OutputFile, Outputs},
+    workflow::Workflow,
+};
+use serde_json::Value;
+
+use super::{
+    RunArgs,
+    follow::Tally,
+    name::{self, Template},
+};
+use crate::{failure::with_causes, picture, print};
+
+/// A result that is on this machine.
+#[derive(Debug, Clone)]
+pub(super) struct Here {
+    pub(super) path: PathBuf,
+    /// Whether a file of this name was there before.
+    pub(super) existed: bool,
+}
+
+/// What of an item's results is on this machine.
+#[derive(Default)]
+pub(super) struct Results {
+    /// By name on the server.
+    pub(super) here: HashMap<String, Here>,
+    /// What is not, and why.
+    pub(super) missing: Vec<String>,
+    /// Whether files of these names were there before this run. They may be other ones.
+    pub(super) kept: bool,
+}
+
+/// What names of files are made of.
+pub(super) struct About<'a> {
+    pub(super) workflow: &'a Workflow,
+    pub(super) values: &'a serde_json::Map<String, Value>,
+    pub(super) index: usize,
+    pub(super) item_id: i64,
+    pub(super) batch_id: &'a str,
+}
+
+/// Downloads what the item saved for good. What fails keeps nothing else from being downloaded.
+pub(super) async fn download(
+    args: &RunArgs,
+    client: &Client,
+    outputs: &Outputs,
+    about: &About<'_>,
+    tally: &mut Tally,
+) -> Results {
+    let Some(folder) = &args.out else { return Results::default() };
+    let mut results = Results::default();
+    let mut saved: Vec<SavedFile> = Vec::new();
+    match &args.name {
+        None => match outputs.download_to(folder).await {
+            Ok(report) => {
+                results.missing.extend(report.failed.iter().map(|failure| {
+                    let reason = failure.error.as_ref().map(|error| with_causes(error));
+                    let reason = reason.unwrap_or_else(|| "the server gave no reason".into());
+                    format!("{} was not downloaded: {reason}", failure.name)
+                }));
+                saved.extend(report.saved.into_iter().chain(report.kept));
+            }
+            Err(error) => results.missing.push(format!("the results were not downloaded: {}", with_causes(&error))),
+        },
+        Some(template) => {
+            let files = outputs.final_images().into_iter().chain(outputs.final_videos());
+            for (number, file) in files.enumerate() {
+                let named = about.name(template, file, number + 1);
+                match save(client, folder, &named, file).await {
+                    Ok(file) => saved.push(file),
+                    Err(error) => {
+                        results.missing.push(format!("{} was not downloaded: {error}", file.name));
+                    }
+                }
+            }
+        }
+    }
+    let own: BTreeSet<&str> =
+        outputs.images().filter(|image| !image.is_shared()).map(|image| image.name.as_str()).collect();
+    for SavedFile { name, path, kept, .. } in saved {
+        let existed = kept && !tally.downloaded.contains(&name);
+        results.kept |= existed;
+        if !existed {
+            tally.downloaded.insert(name.clone());
+            if own.contains(name.as_str()) {
+                tally.own.insert(name.clone());
+            }
+        }
+        results.here.insert(name, Here { path, existed: kept });
+    }
+    results
+}
+
+/// Under a name of its own: one that is taken gets a number.
+async fn save(client: &Client, folder: &Path, stem: &str, file: &OutputFile) -> Result<SavedFile, String> {
+    let ending = file.name.rsplit_once('.').map_or("png", |(_, ending)| ending);
+    // The ending decides what programs do with a file, so only a plain one is taken from a server.
+    let ending = if ending.chars().all(|c| c.is_ascii_alphanumeric()) && ending.len() < 6 { ending } else { "png" };
+    let path = folder.join(format!("{stem}.{ending}"));
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+    let download = match file.kind {
+        FileKind::Video => client.video(&file.name).download(),
+        _ => client.image(&file.name).download(),
+    };
+    let saved = download.collision(Collision::Rename).to_file(path).await;
+    saved.map_err(|error| with_causes(&error))
+}
+
+impl About<'_> {
+    fn name(&self, template: &Template, file: &OutputFile, number: usize) -> String {
+        // `2026-11-29T03:55:01.5Z`
+        let now = jiff::Timestamp::now().to_string();
+        template.name(|key| match key {
+            "index" => self.index.to_string(),
+            "item" => self.item_id.to_string(),
+            "batch" => self.batch_id.to_owned(),
+            "date" => now.chars().take(10).collect(),
+            "time" => now.chars().skip(11).take(8).map(|c| if c == ':' { '-' } else { c }).collect(),
+            "node" => file.node_title.clone(),
+            "name" => file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem).to_owned(),
+            "number" => number.to_string(),
+            key => self.value(key),
+        })
+    }
+
+    /// The value of an input in this item, else that of the workflow.
+    fn value(&self, key: &str) -> String {
+        let Some((node, field)) = name::place_of(self.workflow, key) else { return String::new() };
+        if let Some(value) = self.values.get(&self.workflow.name_of_field(&node, &field)) {
+            return name::shown(value);
+        }
+        let field = self.workflow.node_field(&node, &field);
+        field.ok().and_then(|field| field.value().map(name::shown)).unwrap_or_default()
+    }
+}
+
+/// The pictures that the item saved for good, as a terminal takes them.
+pub(super) async fn show(client: &Client, outputs: &Outputs) -> Result<Vec<String>, String> {
+    let told = |error: &Error| format!("the results cannot be shown: {}", with_causes(error));
+    let mut shown = Vec::new();
+    if !print::shows_colors() {
+        return Ok(shown);
+    }
+    for image in outputs.final_images() {
+        let bytes = client.image(&image.name).download().bytes().await.map_err(|error| told(&error))?;
+        let drawn = tokio::task::spawn_blocking(move || picture::drawn(&bytes)).await;
+        shown.push(drawn.map_err(|error| error.to_string())?.map_err(|error| format!("{}: {error}", image.name))?);
+    }
+    Ok(shown)
+}

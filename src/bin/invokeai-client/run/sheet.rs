@@ -1,0 +1,105 @@
+//! A contact sheet: one small picture for each item, in the order of the items.
+
+use std::{collections::BTreeMap, fs, io::Cursor, path::Path};
+
+use image::{ImageFormat, Rgb, RgbImage, imageops};
+use invokeai_client::{Client, outputs::Outputs};
+
+use crate::failure::with_causes;
+
+/// Between pictures, in pixels.
+const GAP: u32 = 6;
+const BACKGROUND: Rgb<u8> = Rgb([32, 32, 36]);
+
+/// The pictures so far, by the number of their item.
+#[derive(Default)]
+pub(super) struct Sheet {
+    pictures: BTreeMap<usize, RgbImage>,
+}
+
+impl Sheet {
+    /// Adds the first picture of an item. Of many items the pictures are smaller, so that memory stays small.
+    pub(super) async fn add(
+        &mut self,
+        client: &Client,
+        outputs: &Outputs,
+        index: usize,
+        items: u64,
+    ) -> Result<(), String> {
+        let Some(image) = outputs.final_images().first().map(|image| image.name.clone()) else { return Ok(()) };
+        let side = if items > 100 { 96 } else { 192 };
+        let failed = |error: &dyn std::fmt::Display| format!("{image} is not on the sheet: {error}");
+        // The server's thumbnail is enough, and small.
+        let bytes = client.image(&image).thumbnail().bytes().await.map_err(|error| failed(&with_causes(&error)))?;
+        let small = tokio::task::spawn_blocking(move || {
+            image::load_from_memory(&bytes).map(|picture| picture.thumbnail(side, side).to_rgb8())
+        });
+        let small = small.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        self.pictures.insert(index, small);
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pictures.is_empty()
+    }
+
+    /// Draws the sheet and writes it, whole or not at all.
+    pub(super) fn write(&self, path: &Path) -> Result<(), String> {
+        let failed = |error: &dyn std::fmt::Display| format!("cannot write {}: {error}", path.display());
+        let mut bytes = Cursor::new(Vec::new());
+        let format = ImageFormat::from_path(path).unwrap_or(ImageFormat::Png);
+        self.draw().write_to(&mut bytes, format).map_err(|error| failed(&error))?;
+        let mut part = path.as_os_str().to_owned();
+        part.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
+        let written = fs::write(&part, bytes.into_inner()).and_then(|()| fs::rename(&part, path));
+        written.map_err(|error| {
+            // It may not even have been begun.
+            let _ = fs::remove_file(&part);
+            failed(&error)
+        })
+    }
+
+    /// About as wide as high.
+    fn draw(&self) -> RgbImage {
+        let count = self.pictures.len().max(1) as u32;
+        let columns = (1..=count).find(|columns| columns * columns >= count).unwrap_or(1);
+        let rows = count.div_ceil(columns);
+        let width = self.pictures.values().map(RgbImage::width).max().unwrap_or(1) + GAP;
+        let height = self.pictures.values().map(RgbImage::height).max().unwrap_or(1) + GAP;
+        let mut sheet = RgbImage::from_pixel(columns * width + GAP, rows * height + GAP, BACKGROUND);
+        for (place, picture) in self.pictures.values().enumerate() {
+            let (column, row) = (place as u32 % columns, place as u32 / columns);
+            let x = GAP + column * width + (width - GAP - picture.width()) / 2;
+            let y = GAP + row * height + (height - GAP - picture.height()) / 2;
+            imageops::replace(&mut sheet, picture, x.into(), y.into());
+        }
+        sheet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_in_the_order_of_their_items() {
+        let color = |value| RgbImage::from_pixel(10, 8, Rgb([value; 3]));
+        let pictures = BTreeMap::from([(5, color(50)), (0, color(10)), (2, color(20))]);
+        let sheet = Sheet { pictures };
+        let drawn = sheet.draw();
+        assert_eq!(drawn.dimensions(), (2 * 16 + 6, 2 * 14 + 6));
+        let at = |x, y| drawn.get_pixel(x, y).0[0];
+        assert_eq!([at(10, 10), at(26, 10), at(10, 24), at(26, 24)], [10, 20, 50, 32]);
+    }
+
+    #[test]
+    fn a_sheet_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sheet = Sheet { pictures: BTreeMap::from([(0, RgbImage::new(4, 4))]) };
+        sheet.write(&folder.path().join("sheet.png")).expect("written");
+        assert!(sheet.write(&folder.path().join("none/sheet.png")).is_err());
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).expect("a folder").map(|e| e.expect("a name").file_name()).collect();
+        assert_eq!(names, ["sheet.png"]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Where a workflow comes from: a file, standard input, or the library, an image or a queue item of a server.
+
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use invokeai_client::{
+    Client,
+    queue::DEFAULT_QUEUE,
+    workflow::{DefinitionError, SharedCatalogue, WorkflowDefinition},
+};
+use serde_json::json;
+
+use crate::{failure::Failure, session::apart};
+
+/// What the help says of it.
+pub(crate) const HELP: &str = "A workflow: a file (exported workflow, picture made by InvokeAI, queue item, enqueue body \
+                               or graph), `-` for standard input, saved:NAME_OR_ID, image:NAME or item:ID";
+
+/// Where a workflow comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Input,
+    File(PathBuf),
+    /// Of the library, by name or id.
+    Saved(String),
+    /// An image on the server, by name.
+    Image(String),
+    /// A queue item, by id.
+    Item(i64),
+}
+
+/// A workflow that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot load {from}")]
+struct Unreadable {
+    from: Source,
+    source: DefinitionError,
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let kinds = "saved:NAME_OR_ID, image:NAME or item:ID";
+        // `./saved:x` is a file, too.
+        Ok(match text.split_once(':') {
+            _ if text == "-" => Self::Input,
+            Some(("saved" | "image" | "item", "")) => return Err(format!("nothing after the colon; expected {kinds}")),
+            Some(("saved", name)) => Self::Saved(name.to_owned()),
+            Some(("image", name)) => Self::Image(name.to_owned()),
+            Some(("item", id)) => {
+                Self::Item(id.parse().map_err(|_| format!("`{id}` is not the number of a queue item"))?)
+            }
+            _ => Self::File(text.into()),
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input => f.write_str("standard input"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Saved(name) => write!(f, "saved:{name}"),
+            Self::Image(name) => write!(f, "image:{name}"),
+            Self::Item(id) => write!(f, "item:{id}"),
+        }
+    }
+}
+
+impl Source {
+    /// The name of the file without its ending, or what names it elsewhere.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// Reads it where there is no server to ask.
+    pub(crate) fn read(&self, catalogue: &SharedCatalogue) -> Result<WorkflowDefinition, Failure> {
+        let read = match self {
+            Self::Input => WorkflowDefinition::from_reader_with(io::stdin().lock(), catalogue),
+            Self::File(path) => WorkflowDefinition::from_path_with(path, catalogue),
+            _ => return Err(Failure::other(format!("{self} is on a server: name it with --server URL"))),
+        };
+        read.map_err(|source| self.unreadable(source))
+    }
+
+    /// Reads it, from the server if need be.
+    pub(crate) async fn load(
+        &self,
+        client: &Client,
+        catalogue: &SharedCatalogue,
+    ) -> Result<WorkflowDefinition, Failure> {
+        let wrapped = match self {
+            Self::Saved(name) => {
+                let saved = client.library().find(name).await?;
+                let Some(saved) = saved else {
+                    let near = client.library().suggest(name).await?;
+                    let near = match near.is_empty() {
+                        true => "none has this text in its name".to_owned(),
+                        false => format!("near are: {}", near.join(", ")),
+                    };
+                    return Err(Failure::other(format!("there is no saved workflow `{name}`; {near}")));
+                };
+                return Ok(client.saved_workflow(saved.workflow_id).definition().await?);
+            }
+            Self::Image(name) => {
+                let embedded = client.image(name).embedded().await.map_err(|error| self.not_there(error))?;
+                if embedded.workflow.is_none() && embedded.graph.is_none() {
+                    return Err(Failure::other(format!("the image {name} carries no workflow and no graph")));
+                }
+                json!({ "workflow": embedded.workflow, "graph": embedded.graph })
+            }
+            Self::Item(id) => {
+                let item = client.queue(DEFAULT_QUEUE).item(*id).await.map_err(|error| self.not_there(error))?;
+                json!({ "workflow": item.workflow, "session": item.session })
+            }
+            Self::Input | Self::File(_) => return self.load_here(client, catalogue).await,
+        };
+        WorkflowDefinition::from_value_with(wrapped, catalogue).map_err(|source| self.unreadable(source))
+    }
+
+    async fn load_here(&self, client: &Client, catalogue: &SharedCatalogue) -> Result<WorkflowDefinition, Failure> {
+        let (this, catalogue) = (self.clone(), catalogue.clone());
+        let read = apart(move || this.read(&catalogue)).await;
+        let (Self::File(path), Err(failure)) = (self, &read) else { return read };
+        let name = path.to_string_lossy();
+        // Several of one name are no reason to say less of the file.
+        if is_missing(failure) && client.library().find(&name).await.is_ok_and(|found| found.is_some()) {
+            let said = format!("there is no file {name}, but a saved workflow of this name: saved:{name}");
+            return Err(Failure::other(said));
+        }
+        read
+    }
+
+    fn not_there(&self, error: invokeai_client::Error) -> Failure {
+        match error.is_not_found() {
+            true => Failure::other(format!("there is no {self} on this server")),
+            false => error.into(),
+        }
+    }
+
+    fn unreadable(&self, source: DefinitionError) -> Failure {
+        Failure::other(Unreadable { from: self.clone(), source })
+    }
+}
+
+fn is_missing(failure: &Failure) -> bool {
+    let Failure::Other(error) = failure else { return false };
+    let unreadable = error.downcast_ref::<Unreadable>();
+    unreadable.is_some_and(|it| matches!(&it.source, DefinitionError::Io(error) if error.kind() == ErrorKind::NotFound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_told_by_what_is_before_the_colon() {
+        for (text, source) in [
+            ("-", Source::Input),
+            ("saved:My: workflow", Source::Saved("My: workflow".into())),
+            ("image:a.png", Source::Image("a.png".into())),
+            ("item:7", Source::Item(7)),
+            ("./saved:x", Source::File("./saved:x".into())),
+            ("C:\\flux.json", Source::File("C:\\flux.json".into())),
+        ] {
+            assert_eq!(text.parse(), Ok(source), "{text}");
+        }
+        for wrong in ["saved:", "item:seven", "image:"] {
+            assert!(wrong.parse::<Source>().is_err(), "{wrong}");
+        }
+    }
+}
