@@ -117,7 +117,8 @@ impl Workflow {
         let wanted = name.to_lowercase();
         let is = |text: &str| text.to_lowercase() == wanted;
         let title = |node: &Invocation| self.catalogue().get(&node.node_type).map(|template| template.title.clone());
-        let tiers: [&dyn Fn(&str, &Invocation) -> bool; 3] =
+        type Names<'a> = &'a dyn Fn(&str, &Invocation) -> bool;
+        let tiers: [Names<'_>; 3] =
             [&|id, _| id == name, &|_, node| !node.label.is_empty() && is(&node.label), &|_, node| {
                 is(&node.node_type) || title(node).is_some_and(|title| is(&title))
             }];

@@ -241,7 +241,7 @@ fn describe_update(title: &str, from: &str, template: &NodeTemplate, had: &[Text
     let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let has = |name: &str| had.iter().any(|old| old.as_str() == name);
     let new = template.inputs.keys().filter(|name| !has(name)).collect();
-    let gone = had.iter().map(Text::as_str).filter(|name| !template.inputs.contains_key(*name)).collect();
+    let gone = had.iter().map(Text::as_str).filter(|name| !template.inputs.contains_key(name)).collect();
     let (new, gone) = (list(new), list(gone));
     format!(
         "{title}: updated from version {from} to {}; new inputs: {new}; inputs that are gone: {gone}",

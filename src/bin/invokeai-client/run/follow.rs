@@ -186,7 +186,7 @@ impl Follower<'_> {
     ) -> Result<bool, Failure> {
         let id = job.item_id();
         let tries_again = self.count(id, end);
-        let row = self.rows.of(job.submission(), id);
+        let row = self.rows.of(&job.submission(), id);
         let index = row.map(|row| row + 1);
         let values = self.values(id).await;
         let mut trouble = Vec::new();
@@ -200,7 +200,8 @@ impl Follower<'_> {
             }
         }
         if let Some(outputs) = &outputs {
-            let batch_id = job.submission().batch_id();
+            let submission = job.submission();
+            let batch_id = submission.batch_id();
             let about =
                 About { workflow: self.workflow, values: &values, index: index.unwrap_or(0), item_id: id, batch_id };
             results = results::download(self.args, self.client, outputs, &about, self.tally).await;
