@@ -195,8 +195,9 @@ impl Client {
     pub async fn workflow_with(
         &self,
         definition: impl Into<Arc<WorkflowDefinition>>,
-        mut options: WorkflowOptions,
+        options: WorkflowOptions,
     ) -> Result<Workflow> {
+        let mut options = options;
         let definition = definition.into();
         for id in definition.called_workflow_ids() {
             if options.saved_workflows.contains_key(id) {
