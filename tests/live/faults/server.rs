@@ -71,9 +71,18 @@ impl Server {
     pub(super) async fn run_again(&mut self) {
         let port = self.url.rsplit_once(':').unwrap().1.to_owned();
         let root = self.root.path().to_owned();
-        let again = tokio::task::spawn_blocking(move || run(&root, &["--port", &port]));
         let before = self.url.clone();
-        self.runs(again.await.unwrap().expect("it started before"));
+        // InvokeAI itself sometimes fails to start after a kill: "cannot VACUUM - SQL statements in progress".
+        for tries_left in (0..3).rev() {
+            let (root, port) = (root.clone(), port.clone());
+            match tokio::task::spawn_blocking(move || run(&root, &["--port", &port])).await {
+                Ok(again) => {
+                    self.runs(again.expect("it started before"));
+                    break;
+                }
+                Err(error) => assert!(tries_left > 0, "{error}"),
+            }
+        }
         assert_eq!(self.url, before);
     }
 }
