@@ -258,12 +258,12 @@ fn a_run_that_was_stopped_goes_on_where_it_ended() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("of 8 rows: 8 done, 0 failed, 0 left"), "{ended:?}");
     seen.extend(lines(&ended));
-    // Each seed has one picture. A kill may come between the record of a row and its line, which is then missing.
+    // Each seed has one picture; those that were killed while they were told may be told again.
     seen.retain(|line| line["status"] == "completed" && line["error"].is_null());
     let mut seeds = column(&seen, |line| line["values"].as_object().unwrap().values().next().unwrap().clone());
-    assert!((7..=9).contains(&seeds.len()), "{seeds:?}");
+    assert!(seeds.len() <= 9, "{seeds:?}");
     seeds.dedup();
-    assert!(seeds.len() >= 7, "{seeds:?}");
+    assert_eq!(seeds, ["1", "2", "3", "4", "5", "6", "7", "8"]);
     assert_eq!(names_below(&stage.path("out")).len(), 8);
     // The file was uploaded once, and all is cleaned up after the last try.
     assert_eq!(stage.proxy.count("POST", "/images/upload"), 1);

@@ -7,17 +7,14 @@ use std::{
 
 use futures::StreamExt as _;
 use invokeai_client::{
-    Client, Error, Finished, Job, Submission, Ticket,
-    outputs::Outputs,
-    queue::{FieldValue, ItemStatus},
-    workflow::Workflow,
+    Client, Error, Finished, Job, Submission, Ticket, outputs::Outputs, queue::FieldValue, workflow::Workflow,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
     RunArgs,
     display::Display,
-    line::{self, Told},
+    line::{self, Ended},
     results::{self, About, Results},
     sheet::Sheet,
     ticket,
@@ -207,11 +204,14 @@ impl Follower<'_> {
             results = results::download(self.args, self.client, outputs, &about, self.tally).await;
             trouble.append(&mut results.missing);
         }
-        // Before anything else is waited for: whoever stops this program now must not have it done twice.
+        let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
+        let json = |trouble: &[String]| self.args.json.then(|| ended.json(trouble));
+        // Before anything else is waited for: whoever stops this program now must not have it done twice, and the next
+        // try prints the line.
         if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
             match end {
-                Ok(_) if trouble.is_empty() => ticket.done(row)?,
-                Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row)?,
+                Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]))?,
+                Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row, json(&trouble))?,
                 _ => {}
             }
         }
@@ -225,7 +225,18 @@ impl Follower<'_> {
                 display.note(paint(style::BAD, "error:").then(format!(" item {id}: {problem}")));
             }
         }
-        self.print(display, job, end, index, values, outputs.as_ref(), &results, &trouble, pictures).await?;
+        let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
+        let json = self.args.json.then(|| ended.json(&trouble));
+        let lines = if self.args.json { Vec::new() } else { ended.lines() };
+        let print = move |out: &mut Out<'_>| {
+            json.iter().try_for_each(|json| out.json(json))?;
+            lines.into_iter().try_for_each(|line| out.line(line))?;
+            pictures.iter().try_for_each(|picture| out.own_bytes(picture.as_bytes()))
+        };
+        apart(display.bar(), print).await?;
+        if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
+            ticket.printed(row)?;
+        }
         self.tally.told.insert(id);
         Ok(complete || tries_again)
     }
@@ -286,48 +297,13 @@ impl Follower<'_> {
             }
         }
     }
-
-    #[allow(clippy::too_many_arguments, reason = "all that is known of an item")]
-    async fn print(
-        &self,
-        display: &Display,
-        job: &Job,
-        end: &invokeai_client::Result<Finished>,
-        index: Option<usize>,
-        values: Map<String, Value>,
-        outputs: Option<&Outputs>,
-        results: &Results,
-        trouble: &[String],
-        pictures: Vec<String>,
-    ) -> Result<(), Failure> {
-        let status = job.status().unwrap_or_else(|| ItemStatus::from("gone"));
-        let json = self.args.json.then(|| {
-            let error = end.as_ref().err().map(|error| with_causes(error));
-            let files = outputs.map(|outputs| files(outputs, &results.here)).unwrap_or_default();
-            Told {
-                item_id: job.item_id(),
-                batch_id: job.submission().batch_id(),
-                index,
-                status: &status,
-                error: error.or_else(|| (!trouble.is_empty()).then(|| trouble.join("; "))),
-                values,
-                outputs: outputs.map(|outputs| line::outputs(outputs, &results.here)).unwrap_or_default(),
-                files: files.into(),
-            }
-            .json()
-        });
-        let lines = if self.args.json { Vec::new() } else { line::lines(job, &status, end, outputs, &results.here) };
-        let print = move |out: &mut Out<'_>| {
-            json.iter().try_for_each(|json| out.json(json))?;
-            lines.into_iter().try_for_each(|line| out.line(line))?;
-            pictures.iter().try_for_each(|picture| out.own_bytes(picture.as_bytes()))
-        };
-        Ok(apart(display.bar(), print).await?)
-    }
 }
 
-/// The files of the results, in their order.
-fn files(outputs: &Outputs, here: &HashMap<String, results::Here>) -> Vec<Value> {
-    let results = outputs.final_images().into_iter().chain(outputs.final_videos());
-    results.filter_map(|file| here.get(&file.name)).map(|here| json!(here.path)).collect()
+/// Prints the lines that an earlier try has recorded, and may not have printed.
+pub(super) async fn catch_up_lines(ticket: &mut ticket::Ticket) -> Result<(), Failure> {
+    for (row, line) in ticket.unprinted.clone() {
+        apart(None, move |out: &mut Out<'_>| out.json(&line)).await?;
+        ticket.printed(row)?;
+    }
+    Ok(())
 }

@@ -46,6 +46,47 @@ impl Told<'_> {
     }
 }
 
+/// An item that has ended, and what came of it.
+pub(super) struct Ended<'a> {
+    pub(super) job: &'a Job,
+    pub(super) end: &'a invokeai_client::Result<Finished>,
+    /// Its number among the items of the run, from 1.
+    pub(super) index: Option<usize>,
+    /// What the batch put into it.
+    pub(super) values: &'a Map<String, Value>,
+    pub(super) outputs: Option<&'a Outputs>,
+    /// The results that are on this machine.
+    pub(super) here: &'a HashMap<String, Here>,
+}
+
+impl Ended<'_> {
+    fn status(&self) -> ItemStatus {
+        self.job.status().unwrap_or_else(|| ItemStatus::from("gone"))
+    }
+
+    /// The line for programs. `trouble` is what went wrong with the results.
+    pub(super) fn json(&self, trouble: &[String]) -> Value {
+        let error = self.end.as_ref().err().map(|error| with_causes(error));
+        Told {
+            item_id: self.job.item_id(),
+            batch_id: self.job.submission().batch_id(),
+            index: self.index,
+            status: &self.status(),
+            error: error.or_else(|| (!trouble.is_empty()).then(|| trouble.join("; "))),
+            values: self.values.clone(),
+            outputs: self.outputs.map(|found| outputs(found, self.here)).unwrap_or_default(),
+            files: self.outputs.map(|found| files(found, self.here)).unwrap_or_default().into(),
+        }
+        .json()
+    }
+}
+
+/// The files of the results, in their order.
+fn files(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Value> {
+    let results = outputs.final_images().into_iter().chain(outputs.final_videos());
+    results.filter_map(|file| here.get(&file.name)).map(|here| json!(here.path)).collect()
+}
+
 /// What the batch put into an item, by the names of the inputs.
 pub(super) fn values(workflow: &Workflow, values: &[FieldValue]) -> Map<String, Value> {
     let named = values.iter().map(|value| {
@@ -103,35 +144,35 @@ pub(super) fn outputs(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Va
     lines
 }
 
-/// The same for people. Where no picture came of it, what did.
-pub(super) fn lines(
-    job: &Job,
-    status: &ItemStatus,
-    end: &invokeai_client::Result<Finished>,
-    outputs: Option<&Outputs>,
-    here: &HashMap<String, Here>,
-) -> Vec<Text> {
-    let first = match end {
-        Ok(_) => Text::from(format!("item {} ", job.item_id())).then(paint(style::of_status(status.as_str()), status)),
-        Err(error) => with_causes(error).into(),
-    };
-    let mut lines = vec![first];
-    let Some(outputs) = outputs else { return lines };
-    let results: Vec<&OutputFile> = outputs.final_images().into_iter().chain(outputs.final_videos()).collect();
-    for file in &results {
-        lines.push(match here.get(&file.name) {
-            Some(Here { path, existed: false }) => format!("  {}", path.display()).into(),
-            Some(Here { path, existed: true }) => format!("  {} (was there already)", path.display()).into(),
-            None => format!("  {}", file.name).into(),
-        });
-    }
-    if results.is_empty() {
-        for node in outputs.nodes() {
-            let members = node.raw().as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
-            for (field, value) in members.filter(|(_, value)| !value.is_object()) {
-                lines.push(format!("  {}, {field}: {value}", node.node_title).into());
+impl Ended<'_> {
+    /// The lines for people. Where no picture came of it, what did.
+    pub(super) fn lines(&self) -> Vec<Text> {
+        let Self { job, end, outputs, here, .. } = self;
+        let status = self.status();
+        let first = match end {
+            Ok(_) => {
+                Text::from(format!("item {} ", job.item_id())).then(paint(style::of_status(status.as_str()), status))
+            }
+            Err(error) => with_causes(error).into(),
+        };
+        let mut lines = vec![first];
+        let Some(outputs) = *outputs else { return lines };
+        let results: Vec<&OutputFile> = outputs.final_images().into_iter().chain(outputs.final_videos()).collect();
+        for file in &results {
+            lines.push(match here.get(&file.name) {
+                Some(Here { path, existed: false }) => format!("  {}", path.display()).into(),
+                Some(Here { path, existed: true }) => format!("  {} (was there already)", path.display()).into(),
+                None => format!("  {}", file.name).into(),
+            });
+        }
+        if results.is_empty() {
+            for node in outputs.nodes() {
+                let members = node.raw().as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
+                for (field, value) in members.filter(|(_, value)| !value.is_object()) {
+                    lines.push(format!("  {}, {field}: {value}", node.node_title).into());
+                }
             }
         }
+        lines
     }
-    lines
 }

@@ -159,7 +159,9 @@ impl Run<'_> {
     async fn work(&mut self) -> Result<(), Failure> {
         let ready = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
         if let Some(path) = &self.args.resume {
-            self.ticket = Some(Ticket::open(path, &ready.filled)?);
+            let mut ticket = Ticket::open(path, &ready.filled)?;
+            follow::catch_up_lines(&mut ticket).await?;
+            self.ticket = Some(ticket);
         }
         self.workflow = Some(ready.filled.workflow.clone());
         let (left, mut complete) = self.catch_up().await?;

@@ -4,13 +4,14 @@
 //! thing that a sudden end can cost.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{failure::Failure, given::Filled};
 
@@ -24,10 +25,12 @@ enum Step {
     Upload { file: PathBuf, image: String },
     /// Rows that are about to be enqueued as this batch, in this order.
     Batch { id: String, queue: String, rows: Vec<usize> },
-    /// A row that is done, with its results here if they were asked for.
-    Done { row: usize },
+    /// A row that is done, with its results here if they were asked for; and what is to be printed of it.
+    Done { row: usize, line: Option<Value> },
     /// A row that failed.
-    Failed { row: usize },
+    Failed { row: usize, line: Option<Value> },
+    /// A row whose line was printed.
+    Printed { row: usize },
 }
 
 /// A batch of an earlier try.
@@ -48,6 +51,8 @@ pub(super) struct Ticket {
     pub(super) batches: Vec<Batch>,
     pub(super) done: BTreeSet<usize>,
     pub(super) failed: BTreeSet<usize>,
+    /// Lines of rows that ended, which a sudden end may have kept from being printed.
+    pub(super) unprinted: BTreeMap<usize, Value>,
 }
 
 impl Ticket {
@@ -87,6 +92,7 @@ impl Ticket {
             batches: Vec::new(),
             done: BTreeSet::new(),
             failed: BTreeSet::new(),
+            unprinted: BTreeMap::new(),
         };
         if steps.is_empty() {
             ticket.write(&begun)?;
@@ -102,11 +108,16 @@ impl Ticket {
             Step::Run { .. } => {}
             Step::Upload { file, image } => drop(self.uploads.insert(file, image)),
             Step::Batch { id, queue, rows } => self.batches.push(Batch { id, queue, rows }),
-            Step::Done { row } => {
+            Step::Done { row, line } => {
                 self.failed.remove(&row);
                 self.done.insert(row);
+                self.unprinted.extend(line.map(|line| (row, line)));
             }
-            Step::Failed { row } => drop(self.failed.insert(row)),
+            Step::Failed { row, line } => {
+                self.failed.insert(row);
+                self.unprinted.extend(line.map(|line| (row, line)));
+            }
+            Step::Printed { row } => drop(self.unprinted.remove(&row)),
         }
     }
 
@@ -130,12 +141,17 @@ impl Ticket {
         self.step(Step::Batch { id: id.to_owned(), queue: queue.to_owned(), rows: rows.to_vec() })
     }
 
-    pub(super) fn done(&mut self, row: usize) -> Result<(), Failure> {
-        self.step(Step::Done { row })
+    pub(super) fn done(&mut self, row: usize, line: Option<Value>) -> Result<(), Failure> {
+        self.step(Step::Done { row, line })
     }
 
-    pub(super) fn failed(&mut self, row: usize) -> Result<(), Failure> {
-        self.step(Step::Failed { row })
+    pub(super) fn failed(&mut self, row: usize, line: Option<Value>) -> Result<(), Failure> {
+        self.step(Step::Failed { row, line })
+    }
+
+    /// The line of a row was printed. Nothing is written of rows that have none.
+    pub(super) fn printed(&mut self, row: usize) -> Result<(), Failure> {
+        if self.unprinted.contains_key(&row) { self.step(Step::Printed { row }) } else { Ok(()) }
     }
 
     /// The rows that nothing is known of: neither done nor failed, nor among these.
