@@ -17,7 +17,7 @@ use crate::{
     compatibility::{Compatibility, OLDEST_RUNNING},
     deadline::bounded,
     error::{Error, Result},
-    schema::NodeCatalogue,
+    schema::{CatalogueError, NodeCatalogue},
     transport::{ExtraHeaders, Token, Transport, TransportOptions, base_url, http_builders, shown},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
@@ -166,14 +166,17 @@ impl Client {
     /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
     ///
     /// # Errors
-    /// Any error of a call; [`Error::Decode`] if the document describes no nodes.
+    /// Any error of a call; [`Error::Decode`] if the document describes no nodes; [`Error::Body`] if it would take far more
+    /// memory than its length.
     pub async fn catalogue(&self) -> Result<Arc<NodeCatalogue>> {
         if let Some(catalogue) = self.inner.catalogue.get() {
             return Ok(Arc::clone(catalogue));
         }
         let document = runtime::openapi(self.api()).await?;
-        let catalogue = NodeCatalogue::from_openapi_text(&document)
-            .map_err(|error| runtime::not_a_document(&error, document.as_bytes()))?;
+        let catalogue = NodeCatalogue::from_openapi_text(&document).map_err(|error| match error {
+            CatalogueError::TooCostly { .. } => runtime::costly_document(&error),
+            error => runtime::not_a_document(&error, document.as_bytes()),
+        })?;
         _ = self.note_version().await;
         Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
     }

@@ -14,7 +14,7 @@ use super::{Client, Operation, operations};
 pub(super) use crate::transport::not_a_request;
 use crate::{
     compatibility::Compatibility,
-    error::{Detail, Error, Result},
+    error::{BodyFault, Detail, Error, Result},
     lenient,
     page::too_costly,
     transport::body,
@@ -146,6 +146,11 @@ pub(crate) async fn openapi(client: &Client) -> Result<String> {
 }
 
 const DOCUMENT: Operation = Operation { id: "openapi", method: "GET", path: "/openapi.json" };
+
+/// The server's OpenAPI document would take too much memory.
+pub(crate) fn costly_document(problem: &dyn std::error::Error) -> Error {
+    Error::body(DOCUMENT.id, BodyFault::TooLarge, problem.to_string())
+}
 
 /// The server's OpenAPI document is none.
 pub(crate) fn not_a_document(problem: &dyn std::error::Error, document: &[u8]) -> Error {

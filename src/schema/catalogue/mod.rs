@@ -57,9 +57,16 @@ pub struct UnreadableSchema {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
-    /// The document is no JSON, or would take far more memory than its length.
+    /// The document is not JSON.
     #[error("not JSON that can be read: {0}")]
     NotJson(String),
+    /// The document is of such a shape that it would take far more memory than its length.
+    #[error("the document would take more than {limit} bytes of memory")]
+    #[non_exhaustive]
+    TooCostly {
+        /// Most memory that is taken, in bytes.
+        limit: usize,
+    },
     /// The document is no OpenAPI document.
     #[error("not an OpenAPI document: `components.schemas` is not an object")]
     NotOpenApi,
@@ -90,7 +97,11 @@ impl NodeCatalogue {
             return Ok(NodeCatalogue(Source::Described(Arc::new(described))));
         }
         let not_json = |error: serde_json::Error| CatalogueError::NotJson(error.to_string());
-        weight::weigh(text, &Meter::of(text.len(), weight::ALWAYS)).map_err(not_json)?;
+        let meter = Meter::of(text.len(), weight::ALWAYS);
+        weight::weigh(text, &meter).map_err(|error| match meter.is_exceeded() {
+            true => CatalogueError::TooCostly { limit: meter.limit() },
+            false => not_json(error),
+        })?;
         Self::from_openapi(&serde_json::from_str(text).map_err(not_json)?)
     }
 
