@@ -102,7 +102,8 @@ impl Constraints {
         found
     }
 
-    fn declared(schema: &Map<String, Value>) -> Self {
+    /// Those that a schema declares itself, by the names of JSON Schema.
+    pub(crate) fn declared(schema: &Map<String, Value>) -> Self {
         let number = |key: &str| schema.get(key).and_then(Value::as_f64);
         let count = |key: &str| schema.get(key).and_then(Value::as_u64);
         Constraints {

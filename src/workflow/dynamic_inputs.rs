@@ -38,7 +38,7 @@ fn parse_template(at: &At<'_>) -> Fit<InputTemplate> {
         return at.need("input")?.expected("\"connection\" for a type without direct values");
     }
     let members = at.object()?;
-    let constraints = constraints(members);
+    let constraints = Constraints::declared(members);
     let labels = members.get("ui_choice_labels").and_then(Value::as_object);
     let options = members.get("options").and_then(Value::as_array).into_iter().flatten().map(|value| {
         let label = labels.and_then(|labels| labels.get(value.as_str()?)?.as_str()).map(str::to_owned);
@@ -83,22 +83,6 @@ fn one_of<'a>(at: &'a At<'a>, name: &'a str, words: &[&str]) -> Fit<&'a str> {
     let found = at.need(name)?;
     let word = found.string()?;
     if words.contains(&word) { Ok(word) } else { found.expected(&format!("one of {}", words.join(", "))) }
-}
-
-fn constraints(members: &Map<String, Value>) -> Constraints {
-    let number = |name: &str| members.get(name).and_then(Value::as_f64);
-    let count = |name: &str| members.get(name).and_then(Value::as_u64);
-    Constraints {
-        minimum: number("minimum"),
-        maximum: number("maximum"),
-        exclusive_minimum: number("exclusiveMinimum"),
-        exclusive_maximum: number("exclusiveMaximum"),
-        multiple_of: number("multipleOf"),
-        min_items: count("minItems"),
-        max_items: count("maxItems"),
-        min_length: count("minLength"),
-        max_length: count("maxLength"),
-    }
 }
 
 fn model_filter(members: &Map<String, Value>) -> ModelFilter {

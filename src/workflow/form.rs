@@ -133,9 +133,10 @@ impl Form {
     /// Reads a form of the right shape, or gives an empty one.
     pub(super) fn parse(at: Option<At<'_>>) -> Self {
         let form = at.and_then(|at| Self::parse_shape(&at).ok()).unwrap_or_else(Self::empty);
-        // What a kind of a newer release means for the structure is not known.
-        let is_odd = form.unknown_elements().next().is_some() && form.structural_fault().is_some();
-        if is_odd { Self::empty() } else { form }
+        // What a kind of a newer release means for the structure is not known. Where nothing is left without it, this is
+        // what the editor does, too: it drops a form that it cannot read.
+        let is_odd = || form.structural_fault().is_some() || !form.has_content();
+        if form.unknown_elements().next().is_some() && is_odd() { Self::empty() } else { form }
     }
 
     fn parse_shape(at: &At<'_>) -> Fit<Self> {
@@ -250,6 +251,13 @@ impl Form {
         // Sound structures name every element but the root, nearly all of them once: then there is nothing to unfold.
         let named: usize = self.elements.values().map(|element| element.children().len()).sum();
         (named < self.elements.len() && named < limit) || self.fields(limit).is_some()
+    }
+
+    /// Whether there is something to show: more than containers, and elements of unknown kinds.
+    fn has_content(&self) -> bool {
+        let is_content =
+            |kind: &ElementKind| !matches!(kind, ElementKind::Container { .. } | ElementKind::Other { .. });
+        self.elements.values().any(|element| is_content(&element.kind))
     }
 
     /// Id and kind of the elements that this release does not know.

@@ -77,7 +77,10 @@ fn read_input(name: &str, value: &Value) -> Option<InputTemplate> {
             all.into_iter().find(|kind| Some(kind.as_str()) == word)?
         }
     };
-    let bounds = value.get("bounds").map_or(Some(Constraints::default()), read_bounds)?;
+    let bounds = match value.get("bounds") {
+        None => Constraints::default(),
+        Some(bounds) => Constraints::declared(bounds.as_object()?),
+    };
     let options = value.get("options").and_then(Value::as_array).into_iter().flatten();
     let list = |name: &str| -> Vec<String> {
         let list = value.get("models").and_then(|models| models.get(name)?.as_array()).into_iter().flatten();
@@ -98,22 +101,6 @@ fn read_input(name: &str, value: &Value) -> Option<InputTemplate> {
         options: options.map(|value| EnumOption { value: value.clone(), label: None }).collect(),
         model_filter: ModelFilter { base, model_type, variant, format, provider_id },
         ui: UiHints::default(),
-    })
-}
-
-fn read_bounds(value: &Value) -> Option<Constraints> {
-    let number = |key: &str| value.get(key).and_then(Value::as_f64);
-    let count = |key: &str| value.get(key).and_then(Value::as_u64);
-    value.is_object().then(|| Constraints {
-        minimum: number("minimum"),
-        maximum: number("maximum"),
-        exclusive_minimum: number("exclusiveMinimum"),
-        exclusive_maximum: number("exclusiveMaximum"),
-        multiple_of: number("multipleOf"),
-        min_items: count("minItems"),
-        max_items: count("maxItems"),
-        min_length: count("minLength"),
-        max_length: count("maxLength"),
     })
 }
 
