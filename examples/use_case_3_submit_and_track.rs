@@ -24,12 +24,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .board(OutputBoard::named_or_new("samples"))
         .on_invocation_started(|event| {
             if let Some(node) = event.invocation() {
-                println!("Node started: {} ({})", node.source_id, node.node_type);
+                println!("Node started: {} ({})", node.id, node.node_type);
             }
         })
         .on_invocation_complete(|event| {
             if let Some(node) = event.invocation() {
-                println!("Node complete: {}", node.source_id);
+                println!("Node complete: {}", node.id);
             }
         })
         .await?;

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let outputs = finished.outputs().await?;
     for image in outputs.final_images() {
         let size = format!("{}x{}", image.width.unwrap_or(0), image.height.unwrap_or(0));
-        println!("Found image: {} ({size}) from {}, board {:?}", image.name, image.node_title, image.board_id);
+        println!("Found image: {} ({size}) from {}, board {:?}", image.name, image.node.name(), image.board_id);
     }
     for node in outputs.nodes() {
         match &node.value {

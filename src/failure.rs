@@ -1,10 +1,12 @@
-//! Why a job failed, as data. What reads it from a queue item is in [`job`](crate::job).
+//! Why a job failed, as data. What reads it from a queue item is in [`job`](crate::job), from events in
+//! [`progress`](crate::progress).
 
 use std::fmt::{self, Write as _};
 
-use crate::one_line::OneLine;
+use crate::{node_ref::NodeRef, one_line::OneLine};
 
-/// Why a job failed: the node, and the server's words. In [`Error::JobFailed`](crate::Error::JobFailed).
+/// Why a job failed: the node, and the server's words. In [`Error::JobFailed`](crate::Error::JobFailed) and in
+/// [`Progress`](crate::progress::Progress).
 ///
 /// ```no_run
 /// # async fn example(job: invokeai_client::Job) -> invokeai_client::Result<()> {
@@ -25,26 +27,14 @@ use crate::one_line::OneLine;
 pub struct JobFailure {
     /// The queue item.
     pub item_id: i64,
-    /// The node that failed, if a node did.
-    pub node: Option<FailedNode>,
-    /// Class of the server's exception, for example `OutOfMemoryError`.
+    /// The node that failed, if a node did. The server names it a moment after it says that the item failed.
+    pub node: Option<NodeRef>,
+    /// Class of the server's exception, for example `OutOfMemoryError`; `Error` if it does not say.
     pub error_type: String,
     /// Text of the exception.
     pub message: String,
     /// Python traceback, with paths of the server. Not part of the message.
     pub traceback: Option<String>,
-}
-
-/// A node that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FailedNode {
-    /// Id in the workflow.
-    pub id: String,
-    /// Title in the workflow, if the user gave it one.
-    pub title: Option<String>,
-    /// Type, for example `denoise_latents`.
-    pub node_type: String,
 }
 
 impl fmt::Display for JobFailure {
@@ -53,8 +43,7 @@ impl fmt::Display for JobFailure {
         let Self { item_id, node, error_type, message, .. } = self;
         write!(f, "item {item_id} failed")?;
         if let Some(node) = node {
-            let name = node.title.as_deref().unwrap_or(&node.node_type);
-            write!(f, " in node {name} ({}, {})", node.node_type, node.id)?;
+            write!(f, " in node {node}")?;
         }
         write!(f, ": {error_type}: {message}")
     }

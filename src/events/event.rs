@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::head::{self, Head};
 use super::payload::EventPayload;
 use super::preview::{PreviewError, PreviewImage};
+use crate::node_ref::NodeRef;
 
 /// An event of the server, as it was received.
 ///
@@ -37,19 +38,6 @@ struct Inner {
     head: Head,
     data: OnceLock<Value>,
     payload: OnceLock<EventPayload>,
-}
-
-/// The node an `invocation_*` event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InvocationRef<'a> {
-    /// Id of the node in the submitted graph (`invocation_source_id`), which is its id in the workflow. A node inside
-    /// an iteration is executed several times under one source id.
-    pub source_id: &'a str,
-    /// Id of this execution (`invocation.id`), unique in the session.
-    pub prepared_id: &'a str,
-    /// The node's type, such as `denoise_latents` (`invocation.type`).
-    pub node_type: &'a str,
 }
 
 impl Event {
@@ -165,14 +153,11 @@ impl Event {
         self.inner.head.status_sequence
     }
 
-    /// The node an `invocation_*` event is about.
-    pub fn invocation(&self) -> Option<InvocationRef<'_>> {
+    /// The node an `invocation_*` event is about, by its id in the submitted graph (`invocation_source_id`), which is
+    /// that in the workflow, and the id of its execution (`invocation.id`). Events do not say titles.
+    pub fn invocation(&self) -> Option<NodeRef> {
         let Head { source_id, invocation: (id, kind), .. } = &self.inner.head;
-        Some(InvocationRef {
-            source_id: source_id.as_deref()?,
-            prepared_id: id.as_deref()?,
-            node_type: kind.as_deref()?,
-        })
+        Some(NodeRef::new(source_id.as_deref()?, kind.as_deref()?, None).prepared(id.as_deref()?))
     }
 
     /// How far the node or the task is, from 0 to 1, in an event about progress.
@@ -226,7 +211,7 @@ impl fmt::Debug for Event {
             out.field("item_id", &id);
         }
         if let Some(node) = self.invocation() {
-            out.field("node", &node.source_id);
+            out.field("node", &node.id);
         }
         out.finish_non_exhaustive()
     }

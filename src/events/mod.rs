@@ -54,7 +54,7 @@ mod socket;
 #[cfg(feature = "events")]
 mod stream;
 
-pub use event::{Event, InvocationRef};
+pub use event::Event;
 pub use payload::{EventPayload, PayloadError};
 pub use preview::{PreviewError, PreviewImage};
 

@@ -2,12 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
-    failure::{FailedNode, JobFailure},
-    progress::NodeFailure,
-    queue::QueueItem,
-    run::state::Labels,
-};
+use crate::{failure::JobFailure, node_ref::NodeRef, queue::QueueItem, run::state::Labels};
 
 impl JobFailure {
     /// Reads it from a failed item. The session says which execution failed, and of which node.
@@ -19,7 +14,7 @@ impl JobFailure {
             let nodes = member("graph")?.get("nodes")?;
             let node_type = nodes.get(id)?.get("type")?.as_str()?.to_owned();
             let title = labels.iter().find(|(known, _)| known == id).and_then(|(_, title)| title.clone());
-            Some(FailedNode { id: id.to_owned(), title, node_type })
+            Some(NodeRef::new(id, node_type, title).prepared(prepared))
         });
         Self {
             item_id: item.item_id,
@@ -31,13 +26,8 @@ impl JobFailure {
     }
 
     /// What the events said, where the item cannot be read any more.
-    pub(super) fn seen(item_id: i64, seen: Option<NodeFailure>, unreadable: String) -> Self {
-        let (node, error_type, message) = match seen {
-            Some(NodeFailure { node, error_type, message }) => (node, error_type, message),
-            None => (None, String::new(), unreadable),
-        };
-        let node = node.map(|node| FailedNode { id: node.id, title: node.title, node_type: node.node_type });
-        let error_type = if error_type.is_empty() { "Error".into() } else { error_type };
-        Self { item_id, node, error_type, message, traceback: None }
+    pub(super) fn seen(item_id: i64, seen: Option<Self>, unreadable: String) -> Self {
+        let unknown = || Self { item_id, node: None, error_type: "Error".into(), message: unreadable, traceback: None };
+        seen.unwrap_or_else(unknown)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures::Stream;
 
-pub use crate::failure::{FailedNode, JobFailure};
+pub use crate::failure::JobFailure;
 pub use wait::Wait;
 
 #[cfg(feature = "events")]

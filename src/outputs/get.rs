@@ -14,6 +14,7 @@ use crate::{
     Client, Finished, Job,
     error::{Error, Result},
     media::scan,
+    node_ref::NodeRef,
     queue::QueueItem,
     schema::NodeCatalogue,
     workflow::{Workflow, WorkflowDefinition, labels_of},
@@ -116,10 +117,7 @@ fn nodes_of(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -> Resu
         let title = labels.get(node_id).cloned().flatten();
         let title = title.or_else(|| Some(catalogue.get(node_type)?.title.clone()));
         NodeOutput {
-            node_id: node_id.to_owned(),
-            node_title: title.unwrap_or_else(|| node_type.to_owned()),
-            node_type: node_type.to_owned(),
-            prepared_id: prepared_id.to_owned(),
+            node: NodeRef::new(node_id, node_type, title).prepared(prepared_id),
             iteration: session.iteration(prepared_id),
             item_id: item.item_id,
             exposed: exposed.iter().any(|id| id == node_id),
@@ -129,7 +127,7 @@ fn nodes_of(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -> Resu
     };
     let mut nodes: Vec<NodeOutput> = session.executions().into_iter().map(node).collect();
     // Stable: what is equal keeps its order.
-    nodes.sort_by_key(|node| exposed.iter().position(|id| *id == node.node_id).unwrap_or(usize::MAX));
+    nodes.sort_by_key(|node| exposed.iter().position(|id| *id == node.node.id).unwrap_or(usize::MAX));
     Ok(nodes)
 }
 
@@ -189,12 +187,11 @@ async fn files_of(
             Some(_) if given.contains(name) => FileSource::Input,
             Some(_) => FileSource::EarlierRun,
         };
-        let made_here = makers.get(&(kind, name)).is_some_and(|maker| *maker == node.prepared_id);
+        let made_here = makers.get(&(kind, name)).is_some_and(|maker| Some(*maker) == node.node.prepared_id.as_deref());
         OutputFile {
             kind,
             name: name.to_owned(),
-            node_id: node.node_id.clone(),
-            node_title: node.node_title.clone(),
+            node: node.node.clone(),
             field,
             iteration: node.iteration.clone(),
             item_id: node.item_id,
@@ -226,7 +223,7 @@ fn makers<'a>(
         let maker = known.get(&(*kind, (*name).to_owned())).and_then(|known| known.node_id.as_deref());
         let candidate = match maker {
             Some(maker) if ended.contains_key(maker) => maker,
-            _ => node.prepared_id.as_str(),
+            _ => node.node.prepared_id.as_deref().unwrap_or_default(),
         };
         let first = makers.entry((*kind, *name)).or_insert(candidate);
         if ended.get(candidate) < ended.get(*first) {

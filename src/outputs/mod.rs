@@ -8,7 +8,7 @@
 //! let finished = job.wait().await?;
 //! let outputs = finished.outputs().await?;
 //! for image in outputs.final_images() {
-//!     println!("{} from {}: {:?} x {:?}", image.name, image.node_title, image.width, image.height);
+//!     println!("{} from {}: {:?} x {:?}", image.name, image.node.name(), image.width, image.height);
 //! }
 //! outputs.download_to("pictures").await?;
 //! # Ok(())
@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Client, queue::FieldValue, workflow::field::InputValue};
+use crate::{Client, node_ref::NodeRef, queue::FieldValue, workflow::field::InputValue};
 
 /// What the nodes of a queue item gave, from [`Job::outputs`](crate::Job::outputs).
 ///
@@ -51,14 +51,8 @@ pub struct Outputs {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NodeOutput {
-    /// Id of the node in the workflow.
-    pub node_id: String,
-    /// The node's label, else the title of its type.
-    pub node_title: String,
-    /// Type of the node, for example `denoise_latents`.
-    pub node_type: String,
-    /// Id of the execution. Random.
-    pub prepared_id: String,
+    /// The node, and which execution of it.
+    pub node: NodeRef,
     /// Indices of the iterations that it belongs to, outermost first. Empty without iterations, and before 6.14.
     pub iteration: Vec<u64>,
     /// The queue item: that of a called workflow, if the node is in it.
@@ -99,10 +93,8 @@ pub struct OutputFile {
     pub kind: FileKind,
     /// Name on the server.
     pub name: String,
-    /// Id of the node in the workflow.
-    pub node_id: String,
-    /// The node's label, else the title of its type.
-    pub node_title: String,
+    /// The node that gave it, and which execution of it.
+    pub node: NodeRef,
     /// Place in the node's output, for example `image` or `collection[2]`.
     pub field: String,
     /// Indices of the iterations that it belongs to, outermost first. Empty without iterations, and before 6.14.
@@ -186,7 +178,7 @@ impl Outputs {
 
     /// What a node of the workflow gave: several results if it ran in iterations.
     pub fn of_node(&self, node_id: &str) -> impl Iterator<Item = &NodeOutput> {
-        self.nodes.iter().filter(move |output| output.node_id == node_id)
+        self.nodes.iter().filter(move |output| output.node.id == node_id)
     }
 
     /// Every image and video in every output. One that several nodes give is there several times.

@@ -6,9 +6,9 @@ pub use submission::SubmissionProgress;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::events::{Event, InvocationRef};
 pub use crate::events::{PreviewError, PreviewImage};
 pub use crate::queue::ItemStatus;
+use crate::{events::Event, failure::JobFailure, node_ref::NodeRef};
 
 /// How far a queue item is.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Progress {
     /// How many executions have finished. Exceeds `nodes_done` where nodes are iterated.
     pub executions_done: usize,
     /// The node that runs now.
-    pub node: Option<RunningNode>,
+    pub node: Option<NodeRef>,
     /// How far that node is, from 0 to 1, if it tells.
     pub percentage: Option<f64>,
     /// What that node says it does, such as `Denoising`.
@@ -31,33 +31,7 @@ pub struct Progress {
     /// The last preview of the item.
     pub preview: Option<PreviewImage>,
     /// What went wrong, if the item failed.
-    pub failure: Option<NodeFailure>,
-}
-
-/// A node being executed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunningNode {
-    /// Id of the node in the workflow.
-    pub id: String,
-    /// Id of this execution of it.
-    pub prepared_id: String,
-    /// Type of the node, such as `denoise_latents`.
-    pub node_type: String,
-    /// The title the user gave the node, if any.
-    pub title: Option<String>,
-}
-
-/// Why an item failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NodeFailure {
-    /// The node that failed. The server names it a moment after it says that the item failed.
-    pub node: Option<RunningNode>,
-    /// Class name of the server's exception, such as `OutOfMemoryError`.
-    pub error_type: String,
-    /// The exception's text.
-    pub message: String,
+    pub failure: Option<JobFailure>,
 }
 
 /// Folds events into a [`Progress`].
@@ -194,28 +168,28 @@ impl ProgressTracker {
         let Some(status) = event.status() else { return false };
         let changed = self.set_status(status.into(), event.status_sequence());
         if changed && self.progress.status == ItemStatus::Failed && self.progress.failure.is_none() {
-            self.progress.failure = failure(event, None);
+            self.progress.failure = self.failure(event, None);
         }
         changed
     }
 
     /// Comes after the item's status, so it counts even then.
-    fn failed(&mut self, event: &Event, node: InvocationRef<'_>) -> bool {
+    fn failed(&mut self, event: &Event, node: NodeRef) -> bool {
         let known = self.progress.failure.as_ref().is_some_and(|failure| failure.node.is_some());
         if known || (self.progress.is_finished() && self.progress.status != ItemStatus::Failed) {
             return false;
         }
-        self.progress.failure = failure(event, Some(self.running(node)));
+        self.progress.failure = self.failure(event, Some(self.titled(node)));
         self.leave_node();
         true
     }
 
-    fn started(&mut self, node: InvocationRef<'_>) -> bool {
-        !self.executed.contains(node.prepared_id) && self.enter_node(node)
+    fn started(&mut self, node: NodeRef) -> bool {
+        !self.is_executed(&node) && self.enter_node(node)
     }
 
-    fn progressed(&mut self, event: &Event, node: InvocationRef<'_>) -> bool {
-        if self.executed.contains(node.prepared_id) {
+    fn progressed(&mut self, event: &Event, node: NodeRef) -> bool {
+        if self.is_executed(&node) {
             return false;
         }
         self.enter_node(node);
@@ -229,22 +203,24 @@ impl ProgressTracker {
         true
     }
 
-    fn completed(&mut self, node: InvocationRef<'_>) -> bool {
-        if !self.executed.insert(node.prepared_id.to_owned()) {
+    fn completed(&mut self, node: NodeRef) -> bool {
+        if self.is_executed(&node) {
             return false;
         }
-        self.nodes.insert(node.source_id.to_owned());
+        let is_running = self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id);
+        self.executed.extend(node.prepared_id);
+        self.nodes.insert(node.id);
         self.progress.executions_done = self.executed.len();
         self.progress.nodes_total = self.progress.nodes_total.max(self.nodes.len());
         self.progress.nodes_done = self.nodes_done();
-        if self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id) {
+        if is_running {
             self.leave_node();
         }
         true
     }
 
     /// Makes a node the running one; answers whether it was not.
-    fn enter_node(&mut self, node: InvocationRef<'_>) -> bool {
+    fn enter_node(&mut self, node: NodeRef) -> bool {
         if self.progress.status == ItemStatus::Pending {
             // Its status event is on the way.
             self.progress.status = ItemStatus::InProgress;
@@ -253,7 +229,7 @@ impl ProgressTracker {
             return false;
         }
         self.leave_node();
-        self.progress.node = Some(self.running(node));
+        self.progress.node = Some(self.titled(node));
         true
     }
 
@@ -261,20 +237,26 @@ impl ProgressTracker {
         (self.progress.node, self.progress.percentage, self.progress.message) = (None, None, None);
     }
 
-    fn running(&self, node: InvocationRef<'_>) -> RunningNode {
-        RunningNode {
-            id: node.source_id.to_owned(),
-            prepared_id: node.prepared_id.to_owned(),
-            node_type: node.node_type.to_owned(),
-            title: self.titles.get(node.source_id).cloned(),
-        }
+    fn is_executed(&self, node: &NodeRef) -> bool {
+        node.prepared_id.as_ref().is_some_and(|id| self.executed.contains(id))
     }
-}
 
-fn failure(event: &Event, node: Option<RunningNode>) -> Option<NodeFailure> {
-    let (error_type, message) = (event.text("error_type"), event.text("error_message"));
-    if error_type.is_none() && message.is_none() && node.is_none() {
-        return None;
+    /// Events name nodes without their titles.
+    fn titled(&self, node: NodeRef) -> NodeRef {
+        NodeRef { title: self.titles.get(&node.id).cloned(), ..node }
     }
-    Some(NodeFailure { node, error_type: error_type.unwrap_or_default(), message: message.unwrap_or_default() })
+
+    fn failure(&self, event: &Event, node: Option<NodeRef>) -> Option<JobFailure> {
+        let (error_type, message) = (event.text("error_type"), event.text("error_message"));
+        if error_type.is_none() && message.is_none() && node.is_none() {
+            return None;
+        }
+        Some(JobFailure {
+            item_id: self.item_id,
+            node,
+            error_type: error_type.unwrap_or_else(|| "Error".into()),
+            message: message.unwrap_or_else(|| "the server gave no reason".into()),
+            traceback: event.text("error_traceback"),
+        })
+    }
 }

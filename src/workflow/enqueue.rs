@@ -1,12 +1,13 @@
 //! The request body that runs a workflow: graph, batch data and embedded workflow.
 
-use super::batch::{self, BatchFault};
+use super::batch::{self, Batch, BatchFault};
 use super::document::Document;
 use super::generator::ServerRequest;
 use super::graph::Graph;
 use super::table::Set;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
+use crate::node_ref::NodeRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -135,7 +136,7 @@ pub enum EnqueueError {
     #[error("{message}")]
     UnresolvedBatch {
         /// The batch node.
-        node_id: String,
+        node: NodeRef,
         /// Why, in words.
         message: String,
     },
@@ -234,7 +235,7 @@ impl Workflow {
         for batch in &batches {
             if let Err(fault) = &batch.items {
                 let title = batch.invocation.title(self.catalogue().get(&batch.invocation.node_type));
-                return Err(EnqueueError::of(fault, &batch.node.id, title));
+                return Err(EnqueueError::of(fault, batch, title));
             }
         }
         // No fault is left, so this is never empty for want of items.
@@ -277,12 +278,15 @@ impl Workflow {
 }
 
 impl EnqueueError {
-    fn of(fault: &BatchFault, node_id: &str, title: &str) -> Self {
+    fn of(fault: &BatchFault, batch: &Batch<'_>, title: &str) -> Self {
         match fault {
             BatchFault::NeedsServer { generator, request } => {
                 EnqueueError::NeedsServer { generator: generator.clone(), request: request.clone() }
             }
-            fault => EnqueueError::UnresolvedBatch { node_id: node_id.to_owned(), message: fault.message(title) },
+            fault => EnqueueError::UnresolvedBatch {
+                node: NodeRef::new(batch.node.id.as_str(), batch.invocation.node_type.as_str(), Some(title.to_owned())),
+                message: fault.message(title),
+            },
         }
     }
 }

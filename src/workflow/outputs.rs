@@ -4,6 +4,7 @@ use super::batch::is_executable;
 use super::enqueue::EnqueueOptions;
 use super::graph;
 use super::working_copy::Workflow;
+use crate::node_ref::NodeRef;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -15,12 +16,8 @@ const PASS_ON: [&str; 5] = ["image", "image_collection", "load_image", "show_ima
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OutputNode {
-    /// Id of the node.
-    pub node_id: String,
-    /// Type of the node, for example `flux_vae_decode`.
-    pub node_type: String,
-    /// The node's label, else the title of its type.
-    pub title: String,
+    /// The node, by its label or the title of its type.
+    pub node: NodeRef,
     /// Output fields that hold what is saved.
     pub fields: Vec<String>,
     /// Whether these are videos.
@@ -60,9 +57,11 @@ impl Workflow {
             });
             let board_input = board.map(|input| format!("{}.{}", node.id, input.name));
             Some(OutputNode {
-                node_id: node.id.to_string(),
-                node_type: invocation.node_type.to_string(),
-                title: invocation.title(Some(template)).to_owned(),
+                node: NodeRef::new(
+                    node.id.as_str(),
+                    invocation.node_type.as_str(),
+                    Some(invocation.title(Some(template)).to_owned()),
+                ),
                 is_video: saved.clone().any(|output| output.field_type.name == "VideoField"),
                 fields,
                 board_id,

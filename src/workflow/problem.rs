@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::node_ref::NodeRef;
+
 /// One reason why a workflow should not be run as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -11,7 +13,7 @@ pub struct Problem {
     /// Who would refuse: the web editor too, or only this crate because the server would fail later.
     pub source: ProblemSource,
     /// The node concerned, if there is one.
-    pub node_id: Option<String>,
+    pub node: Option<NodeRef>,
     /// The field of the node, if there is one.
     pub field: Option<String>,
     /// The reason in words: `Noise -> Width: 7 is not a multiple of 8`.

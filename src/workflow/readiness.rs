@@ -12,6 +12,7 @@ use super::table::Set;
 use super::value::accepts_extra_inputs;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
+use crate::node_ref::NodeRef;
 use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalogue, NodeTemplate};
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -48,8 +49,8 @@ impl Workflow {
     pub fn validate_inputs(&self) -> IndexMap<&str, Vec<String>> {
         let mut found: IndexMap<(String, String), Vec<String>> = IndexMap::new();
         for problem in self.problems() {
-            if let (Some(node), Some(field)) = (problem.node_id, problem.field) {
-                found.entry((node, field)).or_default().push(problem.message);
+            if let (Some(node), Some(field)) = (problem.node, problem.field) {
+                found.entry((node.id, field)).or_default().push(problem.message);
             }
         }
         let inputs = self.inputs_by_system_name().into_iter();
@@ -130,8 +131,14 @@ impl<'a> Check<'a> {
         field: Option<&str>,
         message: String,
     ) {
-        let (node_id, field) = (node.map(str::to_owned), field.map(str::to_owned));
-        self.problems.push(Problem { kind, source, node_id, field, message });
+        let node = node.map(|id| {
+            let known = self.wiring.place(id).and_then(|place| self.wiring.node(place)?.invocation());
+            match known {
+                Some(node) => NodeRef::new(id, node.node_type.as_str(), Some(self.title(node).to_owned())),
+                None => NodeRef::new(id, "", None),
+            }
+        });
+        self.problems.push(Problem { kind, source, node, field: field.map(str::to_owned), message });
     }
 
     fn title(&self, node: &'a Invocation) -> &'a str {

@@ -190,10 +190,10 @@ async fn run(client: &Client) {
     assert_eq!((width, height), (48, 32));
     assert_eq!(raw("measure")["verdict"], "light");
     assert_eq!(raw("collage")["captions"], json!(["left", "right"]));
-    assert_eq!(outputs.of_node("collage").next().unwrap().node_type, COLLAGE);
+    assert_eq!(outputs.of_node("collage").next().unwrap().node.node_type, COLLAGE);
 
     // Pictures are found wherever they are in an output, and known by where they came from.
-    let mut files: Vec<_> = outputs.files().iter().map(|file| (&*file.node_id, &*file.field, file.passed_on)).collect();
+    let mut files: Vec<_> = outputs.files().iter().map(|file| (&*file.node.id, &*file.field, file.passed_on)).collect();
     files.sort_unstable();
     assert_eq!(
         files,

@@ -123,7 +123,7 @@ async fn from_a_cold_start_every_event_of_a_job_arrives_in_order() {
             .iter()
             .map(|event| match (event.status(), event.invocation()) {
                 (Some(status), _) => status.to_owned(),
-                (_, Some(node)) => format!("{} {}", event.name(), node.source_id),
+                (_, Some(node)) => format!("{} {}", event.name(), node.id),
                 _ => event.name().to_owned(),
             })
             .collect();

@@ -63,7 +63,7 @@ async fn a_cold_start_loses_no_event_and_the_result_is_right() {
         let note = |what: &'static str| {
             let told = Arc::clone(&told);
             move |event: &invokeai_client::events::Event| {
-                let node = event.invocation().map(|node| node.source_id.to_owned()).unwrap_or_default();
+                let node = event.invocation().map(|node| node.id).unwrap_or_default();
                 told.lock().unwrap().push(format!("{what} {}", event.status().unwrap_or(&node)));
             }
         };

@@ -159,11 +159,11 @@ async fn a_run_is_told_in_full_and_leaves_nothing() {
         let outputs = finished.outputs().await.unwrap();
 
         // The form shows the board of `save`, which ends last.
-        let order: Vec<&str> = outputs.nodes().iter().map(|node| node.node_id.as_str()).collect();
+        let order: Vec<&str> = outputs.nodes().iter().map(|node| node.node.id.as_str()).collect();
         assert_eq!(order, ["save", "source", "resize", "blur"]);
         let [save, source, resize, blur] = outputs.files() else { panic!("{:?}", outputs.files()) };
-        assert_eq!((save.node_title.as_str(), save.field.as_str()), ("Result", "image"));
-        assert_eq!(resize.node_title, "Resize Image");
+        assert_eq!((save.node.name(), save.field.as_str()), ("Result", "image"));
+        assert_eq!(resize.node.name(), "Resize Image");
         assert_eq!((save.width, save.height, source.width, source.height), (Some(96), Some(64), Some(40), Some(30)));
         let board_id = client.assets().boards[0].clone();
         assert_eq!(save.board_id.as_ref(), Some(&board_id));
@@ -350,13 +350,13 @@ async fn outputs_of_called_workflows_are_told_on_request() {
 
         let outputs = job.outputs().await.unwrap();
         let [file] = outputs.files() else { panic!("{:?}", outputs.files()) };
-        assert_eq!((file.node_id.as_str(), file.source, file.passed_on), ("call", FileSource::ThisRun, false));
+        assert_eq!((file.node.id.as_str(), file.source, file.passed_on), ("call", FileSource::ThisRun, false));
         assert!(file.field.contains("picture"), "{}", file.field);
         let all = job.outputs().include_children(true).await.unwrap();
         let blank = all.of_node("blank").next().unwrap();
         assert_ne!(blank.item_id, job.item_id());
         let made: Vec<&str> =
-            all.files().iter().filter(|file| !file.passed_on).map(|file| file.node_id.as_str()).collect();
+            all.files().iter().filter(|file| !file.passed_on).map(|file| file.node.id.as_str()).collect();
         assert_eq!(made, ["blank"]);
         let report = submission.cleanup().everything().await.unwrap();
         clean(&report);
@@ -374,7 +374,7 @@ async fn what_the_cache_shares_is_told_and_kept() {
         let (first, _) = stage.run(&client, &workflow).await;
         let (second, finished) = stage.run(&client, &workflow).await;
         let outputs = finished.outputs().await.unwrap();
-        let of = |node: &str| outputs.files().iter().find(|file| file.node_id == node).unwrap();
+        let of = |node: &str| outputs.files().iter().find(|file| file.node.id == node).unwrap();
         // The file says `useCache` of all of them, also of `save_image`, which is not cached where it says nothing.
         let nodes = ["resize", "blur", "save"];
         for node in nodes {

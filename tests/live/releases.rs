@@ -247,7 +247,7 @@ fn fill(workflow: &mut Workflow, base: &str, models: &[ModelRecord], picture: &s
         }
     }
     for problem in workflow.problems().iter().filter(|problem| problem.kind == ProblemKind::MissingInput) {
-        let (node, field) = (problem.node_id.as_deref().unwrap(), problem.field.as_deref().unwrap());
+        let (node, field) = (&*problem.node.as_ref().unwrap().id, problem.field.as_deref().unwrap());
         let value = match workflow.node_field(node, field).unwrap() {
             InkField::Image(_) => picture,
             InkField::String(_) => "a lighthouse at dusk",

@@ -236,7 +236,7 @@ fn fill(workflow: &mut Workflow, materials: &Materials) -> Result<(), Lack> {
     let tiled = node_types(workflow).iter().any(|node_type| node_type.contains("_tiles"));
     let image = if tiled { &materials.large_image } else { &materials.small_image };
     for problem in workflow.problems().iter().filter(|problem| problem.kind == ProblemKind::MissingInput) {
-        let (node, field) = (problem.node_id.as_deref().unwrap(), problem.field.as_deref().unwrap());
+        let (node, field) = (&*problem.node.as_ref().unwrap().id, problem.field.as_deref().unwrap());
         let value = match workflow.node_field(node, field).unwrap() {
             InkField::Image(_) => image,
             InkField::Video(_) => materials.video.as_ref().ok_or(Lack::Video)?,

@@ -195,10 +195,8 @@ fn item_of(events: &[Event]) -> i64 {
 }
 
 fn nodes_of(recording: &str) -> Vec<(String, Option<String>)> {
-    let nodes: BTreeMap<_, _> = events(recording)
-        .iter()
-        .filter_map(|event| event.invocation().map(|node| (node.source_id.to_owned(), node.node_type.to_owned())))
-        .collect();
+    let nodes: BTreeMap<_, _> =
+        events(recording).iter().filter_map(|event| event.invocation().map(|node| (node.id, node.node_type))).collect();
     nodes.into_iter().map(|(id, node_type)| (id, Some(format!("my {node_type}")))).collect()
 }
 

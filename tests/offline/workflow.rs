@@ -249,7 +249,7 @@ fn problems_are_collected_in_words() {
         workflow.problems().into_iter().any(|problem| {
             problem.source == ProblemSource::Client
                 && problem.kind == ProblemKind::InvalidValue
-                && (problem.node_id.as_deref(), problem.field.as_deref()) == (Some(node), Some(field))
+                && (problem.node.as_ref().map(|node| &*node.id), problem.field.as_deref()) == (Some(node), Some(field))
         })
     };
     assert!(hidden("c", "x"), "a bound that only the server knows: {found:#?}");
@@ -363,7 +363,7 @@ fn outputs_are_known_beforehand() {
     let outputs = workflow.output_nodes(&EnqueueOptions::default().auto_add_board("mine"));
     let found: Vec<_> = outputs
         .iter()
-        .map(|output| (output.node_id.as_str(), output.board_id.as_deref(), output.exposed, output.is_intermediate))
+        .map(|output| (output.node.id.as_str(), output.board_id.as_deref(), output.exposed, output.is_intermediate))
         .collect();
     let expected = [("auto", Some("mine"), false, true), ("save", Some("b"), true, false), ("none", None, false, true)];
     assert_eq!(found, expected);

@@ -140,8 +140,8 @@ fn input_json(input: &Input, models: Option<&[ModelRecord]>) -> Value {
 
 fn output_json(output: &OutputNode) -> Value {
     let mut members = json!({
-        "node_id": output.node_id,
-        "node_type": output.node_type,
+        "node_id": output.node.id,
+        "node_type": output.node.node_type,
         "fields": output.fields,
         "intermediate": output.is_intermediate,
         "exposed": output.exposed,
@@ -156,7 +156,7 @@ fn problem_json(workflow: &Workflow, problem: &Problem) -> Value {
     let mut members = Map::new();
     members.insert("kind".into(), problem.kind.as_str().into());
     members.insert("source".into(), problem.source.as_str().into());
-    for (name, value) in [("node_id", &problem.node_id), ("field", &problem.field)] {
+    for (name, value) in [("node_id", problem.node.as_ref().map(|node| &node.id)), ("field", problem.field.as_ref())] {
         if let Some(value) = value {
             members.insert(name.into(), value.as_str().into());
         }
@@ -195,7 +195,7 @@ fn print(inspected: &Inspected, outputs: &[OutputNode], out: &mut Out<'_>) -> io
     for output in outputs {
         let board = output.board_id.as_deref().map_or("no board".to_owned(), |board| format!("board {board}"));
         let intermediate = if output.is_intermediate { ", intermediate" } else { "" };
-        out.line(format!("  {} ({}): {board}{intermediate}", output.title, output.node_type))?;
+        out.line(format!("  {} ({}): {board}{intermediate}", output.node.name(), output.node.node_type))?;
     }
 
     let said: Vec<String> = problems.iter().map(|problem| ready::said(workflow, problem)).collect();

@@ -58,9 +58,8 @@ async fn watch(args: WatchArgs, client: &Client) -> Result<Exit, Failure> {
             }
             Some(Ok(EventItem::Event(event))) => {
                 let item = event.item_id().map_or(String::new(), |id| format!(" item {id}"));
-                let node = event
-                    .invocation()
-                    .map_or(String::new(), |node| format!(" {} ({})", node.node_type, node.source_id));
+                let node =
+                    event.invocation().map_or(String::new(), |node| format!(" {} ({})", node.node_type, node.id));
                 let part = event.percentage();
                 let part = part.map_or(String::new(), |part| format!(" {:.0} %", part * 100.0));
                 let said = event.status().map(str::to_owned).or_else(|| event.message());

@@ -67,7 +67,7 @@ impl Display {
         if progress.is_finished() || !event.is_progress() && event.invocation().is_none() && event.status().is_none() {
             return;
         }
-        let node = progress.node.as_ref().map(|node| node.title.as_deref().unwrap_or(&node.node_type).to_owned());
+        let node = progress.node.as_ref().map(|node| node.name().to_owned());
         let doing = node.unwrap_or_else(|| progress.status.to_string());
         if self.lines {
             let line = format!("item {id}: {}/{} {doing}", progress.nodes_done, progress.nodes_total);
