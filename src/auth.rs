@@ -23,7 +23,8 @@ use crate::{
     Client, Timestamp,
     error::Result,
     page::{RawList, elements, found},
-    transport::Token,
+    secrets::Token,
+    transport::bearer,
 };
 
 /// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
@@ -205,7 +206,7 @@ impl Auth {
 
     fn keep(&self, token: &str) -> Result<()> {
         // A token that no header can carry would fail every later call.
-        Token::new(token).header()?;
+        bearer(&Token::new(token))?;
         self.client.set_token(Some(token));
         Ok(())
     }

@@ -18,7 +18,8 @@ use crate::{
     deadline::bounded,
     error::{Error, Result},
     schema::{CatalogueError, NodeCatalogue},
-    transport::{ExtraHeaders, Token, Transport, TransportOptions, base_url, http_builders, shown},
+    secrets::{self, Token},
+    transport::{ExtraHeaders, Transport, TransportOptions, base_url, bearer, http_builders},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
 
@@ -360,7 +361,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let base = base_url(&self.url)?;
         if let Some(token) = &self.token {
-            token.header()?;
+            bearer(token)?;
         }
         let headers = self.headers.into_map(self.http.is_none())?;
         let made = |builder: reqwest::ClientBuilder| {
@@ -411,7 +412,7 @@ impl fmt::Debug for ClientBuilder {
         let Self { url, token, headers, options, ledger, .. } = self;
         let ledger = &ledger.as_ref().map(|ledger| &ledger.path);
         let mut out = f.debug_struct("ClientBuilder");
-        out.field("url", &shown(url))
+        out.field("url", &secrets::address_text(url))
             .field("token", token)
             .field("headers", headers)
             .field("options", options)

@@ -1,4 +1,56 @@
-//! What no message and no log may show.
+//! What no message and no log may show: tokens, passwords, keys, and what of an address may hold them.
+
+use std::{fmt, sync::Arc};
+
+use reqwest::header::{HeaderValue, InvalidHeaderValue};
+use url::Url;
+
+/// A token. Its `Debug` says only that there is one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(Arc<str>);
+
+impl Token {
+    pub(crate) fn new(token: impl Into<Arc<str>>) -> Self {
+        Self(token.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The value of an `Authorization` header, which does not show itself either.
+    pub(crate) fn header(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// An address for messages: no user, no password, no query, no fragment.
+pub(crate) fn address(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot have a user, which then have none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// The same of a text that should be an address. One that is not may still hold a password before an `@`, or a secret
+/// after a `?`.
+pub(crate) fn address_text(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => address(&url),
+        _ => text.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned(),
+    }
+}
 
 /// Members of answers whose values no message may show. The server repeats what it was given, access tokens included.
 const SECRETS: &[&str] = &["access_token", "api_key", "current_password", "new_password", "password", "token"];
@@ -55,6 +107,18 @@ pub(crate) fn excerpt(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_what_may_be_secret() {
+        for (text, shown) in [
+            ("http://user:hush@a:9090/path?key=hush#hush", "http://a:9090/path"),
+            ("user:hush@a b", "a b"),
+            ("a b?hush", "a b"),
+            ("", ""),
+        ] {
+            assert_eq!(address_text(text), shown);
+        }
+    }
 
     #[test]
     fn secrets_are_left_out_of_json_whole_or_cut() {

@@ -120,17 +120,17 @@ fn outputs(workflow: &Workflow) -> TokenStream {
         return TokenStream::new();
     }
     let called: Vec<Called<'_>> =
-        nodes.iter().map(|node| Called { label: &node.title, field: &node.node_type, node: "" }).collect();
+        nodes.iter().map(|node| Called { label: node.node.name(), field: &node.node.node_type, node: "" }).collect();
     let names = names::distinct(&called).into_iter().map(|(name, _)| format_ident!("{name}"));
     let names: Vec<Ident> = names.collect();
     let fields = names.iter().zip(&nodes).map(|(name, node)| {
-        let OutputNode { title, is_video, is_intermediate, .. } = node;
+        let OutputNode { node, is_video, is_intermediate, .. } = node;
         let what = if *is_video { "Videos" } else { "Images" };
         let passing = if *is_intermediate { " They are passing results." } else { "" };
-        let docs = docs::attributes(&[format!("{what} of the node {}.{passing}", docs::quoted(title))]);
+        let docs = docs::attributes(&[format!("{what} of the node {}.{passing}", docs::quoted(node.name()))]);
         quote!(#docs pub #name: Vec<::invokeai_client::outputs::OutputFile>,)
     });
-    let ids = nodes.iter().map(|node| node.node_id.as_str());
+    let ids = nodes.iter().map(|node| node.node.id.as_str());
     quote! {
         /// The images and videos that a run of the workflow gives, by the node that makes them. In the order of
         /// iterations, where a node runs in several.
@@ -141,7 +141,7 @@ fn outputs(workflow: &Workflow) -> TokenStream {
 
         impl From<&::invokeai_client::outputs::Outputs> for Outputs {
             fn from(outputs: &::invokeai_client::outputs::Outputs) -> Self {
-                let of_node = |id: &str| outputs.files().iter().filter(|file| file.node_id == id).cloned().collect();
+                let of_node = |id: &str| outputs.files().iter().filter(|file| file.node.id == id).cloned().collect();
                 Outputs { #(#names: of_node(#ids)),* }
             }
         }

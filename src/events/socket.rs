@@ -28,9 +28,12 @@ use url::Url;
 use super::codec::{self, Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket};
 use super::paced::{Paced, TURN};
 use super::{Event, EventError, EventsOptions};
-use crate::transport::{
-    ClearText, add_headers,
-    redirect::{Step, Trail},
+use crate::{
+    secrets,
+    transport::{
+        ClearText, add_headers,
+        redirect::{Step, Trail},
+    },
 };
 
 /// Longest time a small packet may take to leave; more means that the connection is dead.
@@ -64,7 +67,7 @@ impl EventEndpoint {
     ///
     /// [`EventError::InvalidUrl`] if it is not an absolute `http` or `https` URL.
     pub fn new(http: reqwest::Client, base_url: &str) -> Result<Self, EventError> {
-        let invalid = |reason: String| EventError::InvalidUrl { url: without_user_info(base_url), reason };
+        let invalid = |reason: String| EventError::InvalidUrl { url: secrets::address_text(base_url), reason };
         let mut url = Url::parse(base_url).map_err(|error| invalid(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid(format!("the scheme is `{}`, not http or https", url.scheme())));
@@ -98,9 +101,9 @@ impl EventEndpoint {
         self.token.as_ref().and_then(|source| source())
     }
 
-    /// The address for people to read: without user name and password.
+    /// The address for people to read.
     fn shown(&self) -> String {
-        without_user_info(self.url.as_str())
+        secrets::address(&self.url)
     }
 
     /// Connects, and stays within the time allowed for it.
@@ -160,17 +163,6 @@ impl EventEndpoint {
 impl fmt::Debug for EventEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventEndpoint").field("url", &self.shown()).field("has_token", &self.token.is_some()).finish()
-    }
-}
-
-/// Works on texts that are no URL, too, because they are shown in errors.
-fn without_user_info(url: &str) -> String {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let (scheme, rest) = url.split_at(start);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rfind('@') {
-        Some(at) => format!("{scheme}{}", rest.split_at(at + 1).1),
-        None => url.to_owned(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     open_enum::open_enum,
     page::{RawList, elements},
-    transport::{Token, without_secrets},
+    secrets::{self, Token},
 };
 
 /// How often a running installation is asked after. The server tells progress about once per percent.
@@ -93,10 +93,7 @@ impl ModelSource {
     /// Without user, password and query: addresses of downloads carry keys there.
     fn shown(&self) -> String {
         match self {
-            Self::Url(text) => match url::Url::parse(text) {
-                Ok(url) if url.has_host() => without_secrets(&url),
-                _ => text.rsplit('@').next().and_then(|text| text.split('?').next()).unwrap_or_default().to_owned(),
-            },
+            Self::Url(text) => secrets::address_text(text),
             other => other.text().to_owned(),
         }
     }

@@ -2,8 +2,10 @@
 
 use url::{Host, Url};
 
-use super::without_secrets;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    secrets,
+};
 
 /// The last part of pages that FastAPI and InvokeAI serve beside the API (`invokeai/app/api_app.py`), and of the web
 /// interface's own addresses. People copy them from the address bar.
@@ -17,7 +19,7 @@ const ROOTS: [[&str; 2]; 2] = [["api", "v1"], ["ws", "socket.io"]];
 /// A path that is not InvokeAI's own is the prefix of a proxy, and stays.
 pub(crate) fn base_url(text: &str) -> Result<Url> {
     let invalid = |url: String, problem: &str| Error::InvalidUrl { url, problem: problem.into() };
-    let given = shown(text);
+    let given = secrets::address_text(text);
     let mut url = match Url::parse(&with_scheme(text.trim())) {
         Ok(url) => url,
         Err(error) => return Err(invalid(given, &format!("{error}; expected http://host:port"))),
@@ -25,7 +27,7 @@ pub(crate) fn base_url(text: &str) -> Result<Url> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(invalid(given, "expected http://host:port or https://host"));
     }
-    let given = without_secrets(&url);
+    let given = secrets::address(&url);
     if !url.username().is_empty() || url.password().is_some() {
         let advice = "user name and password do not belong in the address: those of a proxy are set on their own (basic \
                       auth), those of InvokeAI are for logging in";
@@ -46,12 +48,6 @@ pub(crate) fn base_url(text: &str) -> Result<Url> {
         url.set_host(Some(here)).map_err(|error| invalid(given, &error.to_string()))?;
     }
     Ok(url)
-}
-
-/// An address for messages. One that is not a web address may still hold a password before an `@`, or a secret after a
-/// `?`.
-pub(crate) fn shown(url: &str) -> String {
-    url.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned()
 }
 
 /// `localhost:9090` is read by [`Url`] as the scheme `localhost`.

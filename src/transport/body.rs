@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use tokio::time::timeout_at;
 
-use super::{Transport, without_secrets};
+use super::Transport;
 use crate::{
     deadline,
     error::{BodyFault, Error, Result, reason},
     operation::Operation,
+    secrets,
 };
 
 /// Memory for an answer's body before any of it has come.
@@ -39,7 +40,7 @@ pub(super) async fn body_within(
     if expected > limit as u64 {
         return Err(too_long());
     }
-    let url = without_secrets(response.url());
+    let url = secrets::address(response.url());
     // The announced length is the server's word; memory is taken as bytes come.
     let mut whole = BytesMut::with_capacity((expected as usize).min(FIRST_CAPACITY));
     let end = deadline::after(time);

@@ -8,16 +8,14 @@ mod headers;
 mod options;
 pub(crate) mod redirect;
 mod tls;
-mod token;
 
-pub(crate) use address::{base_url, shown};
+pub(crate) use address::base_url;
 pub(crate) use body::body;
 use body::body_within;
 pub(crate) use clear_text::ClearText;
 pub(crate) use headers::{ExtraHeaders, add as add_headers};
 pub use options::TransportOptions;
 pub(crate) use tls::http_builders;
-pub(crate) use token::Token;
 
 use std::{
     collections::HashSet,
@@ -29,7 +27,7 @@ use http_body_util::BodyExt as _;
 use rand::RngExt as _;
 use reqwest::{
     Body, Request, Response, StatusCode,
-    header::{self, HeaderMap},
+    header::{self, HeaderMap, HeaderValue},
 };
 use tokio::sync::Notify;
 use tracing::Instrument as _;
@@ -41,6 +39,7 @@ use crate::{
     deadline,
     error::{Error, Refusal, Result},
     operation::Operation,
+    secrets::{self, Token},
 };
 
 /// Sends requests: authentication, retries of reads, tracing, and errors in one shape.
@@ -207,7 +206,7 @@ impl Transport {
             if self.headers.contains_key(header::AUTHORIZATION) {
                 return Err(Error::invalid("token", TWO_LOGINS));
             }
-            request.headers_mut().insert(header::AUTHORIZATION, token.header()?);
+            request.headers_mut().insert(header::AUTHORIZATION, bearer(&token)?);
         }
         add_headers(&self.headers, &mut request);
         self.clear_text.notice(&request);
@@ -223,7 +222,7 @@ impl Transport {
     }
 
     async fn deliver(&self, operation: &Operation, mut request: Request, trail: &Trail) -> Result<Response> {
-        let url = without_secrets(request.url());
+        let url = secrets::address(request.url());
         let is_streamed = request.body().is_some_and(|body| body.as_bytes().is_none());
         match &self.uploads {
             Some(uploads) if is_streamed => self.upload(uploads, operation, request, url).await,
@@ -347,6 +346,11 @@ pub(crate) fn not_a_request(error: reqwest::Error) -> Error {
     Error::invalid("request", error.without_url().to_string())
 }
 
+/// The header that carries a token.
+pub(crate) fn bearer(token: &Token) -> Result<HeaderValue> {
+    token.header().map_err(|_| Error::invalid("token", "has characters that no HTTP header may have"))
+}
+
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
 }
@@ -354,15 +358,4 @@ fn is_passing(status: StatusCode) -> bool {
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// An address for messages: no user, no password, no query, no fragment.
-pub(crate) fn without_secrets(url: &url::Url) -> String {
-    let mut url = url.clone();
-    // Both fail only for addresses that cannot have a user, which then have none.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
 }

@@ -17,8 +17,7 @@ use reqwest::{
     header::{self, HeaderValue},
 };
 
-use super::without_secrets;
-use crate::{error::Error, operation::Operation};
+use crate::{error::Error, operation::Operation, secrets};
 
 /// Longest chain of redirects, the limit of reqwest and of browsers alike.
 const LONGEST: usize = 10;
@@ -161,7 +160,7 @@ impl Trail {
 
 /// An address for messages. The other side may send one of hundreds of kilobytes.
 fn shown(url: &Url) -> String {
-    let text = without_secrets(url);
+    let text = secrets::address(url);
     if text.len() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
 }
 

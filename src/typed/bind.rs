@@ -8,7 +8,7 @@ use crate::schema::ModelRecord;
 use crate::submission::Submit;
 use crate::workflow::{Difference, DifferenceKind, InputError, ProblemKind, Workflow};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 impl Client {
     /// Makes a workflow of a generated struct, with the nodes of this server. Models that are only named are looked up.
@@ -72,15 +72,14 @@ fn refuse_differences<W: TypedWorkflow>(workflow: &Workflow, changed: &[(InputIn
     }
     let set: HashSet<&str> =
         changed.iter().filter_map(|(info, value)| value.as_ref().map(|_| info.system_name())).collect();
-    let types: HashMap<&str, &str> = workflow.node_types().collect();
     let problems = workflow.problems();
     let is_missing = |difference: &Difference| {
         problems.iter().any(|problem| {
-            let (Some(node), Some(field)) = (&problem.node_id, &problem.field) else { return false };
+            let (Some(node), Some(field)) = (&problem.node, &problem.field) else { return false };
             problem.kind == ProblemKind::MissingInput
                 && difference.field.as_ref() == Some(field)
-                && types.get(node.as_str()) == Some(&difference.node_type.as_str())
-                && !set.contains(format!("{node}.{field}").as_str())
+                && node.node_type == difference.node_type
+                && !set.contains(format!("{}.{field}", node.id).as_str())
         })
     };
     let matters = |difference: &Difference| {

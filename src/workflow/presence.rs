@@ -13,9 +13,10 @@ impl Workflow {
     /// `installed` are the server's models (`GET /api/v2/models/`). `is_there` is asked about images, videos and boards.
     pub fn problems_on(&self, installed: &[ModelRecord], mut is_there: impl FnMut(&Reference) -> bool) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut push = |kind, node_id: String, field: String, message| {
-            let (node_id, field) = (Some(node_id), Some(field));
-            problems.push(Problem { kind, source: ProblemSource::Client, node_id, field, message });
+        let wiring = self.wiring();
+        let mut push = |kind, node_id: &str, field: String, message| {
+            let node = Some(wiring.node_ref(node_id, self.catalogue()));
+            problems.push(Problem { kind, source: ProblemSource::Client, node, field: Some(field), message });
         };
         for missing in self.resolve_models(installed).missing {
             let Some(wanted) = missing.usage.wanted else { continue };
@@ -28,9 +29,8 @@ impl Workflow {
                 _ => format!("these would fit: {}", fitting.join(", ")),
             };
             let message = format!("{title}: the model {name} is not on this server; {instead}");
-            push(ProblemKind::MissingModel, missing.usage.node_id, missing.usage.field, message);
+            push(ProblemKind::MissingModel, &missing.usage.node_id, missing.usage.field, message);
         }
-        let wiring = self.wiring();
         for referring in self.referring() {
             let place = wiring.place(&referring.node_id);
             if place.is_some_and(|place| wiring.is_connected(place, &referring.field)) {
@@ -48,7 +48,7 @@ impl Workflow {
                 }
                 let title = self.title_of(&referring.node_id, &referring.field);
                 let message = format!("{title}: the {reference} is not on this server");
-                push(kind, referring.node_id.clone(), referring.field.clone(), message);
+                push(kind, &referring.node_id, referring.field.clone(), message);
             }
         }
         problems

@@ -12,7 +12,6 @@ use super::table::Set;
 use super::value::accepts_extra_inputs;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
-use crate::node_ref::NodeRef;
 use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalogue, NodeTemplate};
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -131,13 +130,7 @@ impl<'a> Check<'a> {
         field: Option<&str>,
         message: String,
     ) {
-        let node = node.map(|id| {
-            let known = self.wiring.place(id).and_then(|place| self.wiring.node(place)?.invocation());
-            match known {
-                Some(node) => NodeRef::new(id, node.node_type.as_str(), Some(self.title(node).to_owned())),
-                None => NodeRef::new(id, "", None),
-            }
-        });
+        let node = node.map(|id| self.wiring.node_ref(id, self.catalogue));
         self.problems.push(Problem { kind, source, node, field: field.map(str::to_owned), message });
     }
 

@@ -2,6 +2,7 @@
 
 use super::document::{Edge, Node};
 use super::table::{Map, Set};
+use crate::{node_ref::NodeRef, schema::NodeCatalogue};
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -94,6 +95,17 @@ impl<'a> Wiring<'a> {
 
     pub(super) fn node(&self, place: usize) -> Option<&'a Node> {
         self.nodes.get(place).map(|node| &**node)
+    }
+
+    /// What to call a node: by its label, or the title of its type.
+    pub(super) fn node_ref(&self, id: &str, catalogue: &NodeCatalogue) -> NodeRef {
+        match self.place(id).and_then(|place| self.node(place)?.invocation()) {
+            Some(node) => {
+                let title = node.title(catalogue.get(&node.node_type)).to_owned();
+                NodeRef::new(id, node.node_type.as_str(), Some(title))
+            }
+            None => NodeRef::new(id, "", None),
+        }
     }
 
     /// An edge with its nodes looked up; `None` if one is missing.

@@ -219,7 +219,7 @@ async fn answers_that_are_no_websocket_are_told_apart() {
     assert_eq!(
         error.to_string(),
         format!(
-            "no event socket at {}/ws/socket.io/?EIO=4&transport=websocket: the answer was HTTP 200 (text/html); \
+            "no event socket at {}/ws/socket.io/: the answer was HTTP 200 (text/html); \
              check the address, its path prefix, and that proxies pass websockets on",
             server.url()
         )

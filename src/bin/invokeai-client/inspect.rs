@@ -161,8 +161,8 @@ fn problem_json(workflow: &Workflow, problem: &Problem) -> Value {
             members.insert(name.into(), value.as_str().into());
         }
     }
-    if let (Some(node), Some(field)) = (&problem.node_id, &problem.field) {
-        members.insert("name".into(), workflow.name_of_field(node, field).into());
+    if let (Some(node), Some(field)) = (&problem.node, &problem.field) {
+        members.insert("name".into(), workflow.name_of_field(&node.id, field).into());
     }
     members.insert("message".into(), problem.message.as_str().into());
     members.into()

@@ -86,8 +86,8 @@ impl Ready {
 /// A problem in words, with what helps against it.
 pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
     let message = &problem.message;
-    let (Some(node), Some(field)) = (&problem.node_id, &problem.field) else { return message.clone() };
-    let name = workflow.name_of_field(node, field);
+    let (Some(node), Some(field)) = (&problem.node, &problem.field) else { return message.clone() };
+    let name = workflow.name_of_field(&node.id, field);
     let quoted = if name.contains(char::is_whitespace) { format!("\"{name}=…\"") } else { format!("{name}=…") };
     match problem.kind {
         ProblemKind::MissingModel => format!("{message} (--set {quoted}, or --force to run it anyway)"),
@@ -99,7 +99,7 @@ pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
         }
         ProblemKind::MissingInput => format!("{message} (--set {quoted})"),
         ProblemKind::MissingFieldTemplate | ProblemKind::MissingNodeTemplate => {
-            match workflow.warnings().iter().any(|warning| warning.node_id.as_deref() == Some(node)) {
+            match workflow.warnings().iter().any(|warning| warning.node_id.as_deref() == Some(node.id.as_str())) {
                 true => format!("{message} (--update-nodes brings nodes to the server's versions)"),
                 false => message.clone(),
             }

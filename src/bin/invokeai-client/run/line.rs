@@ -109,13 +109,13 @@ pub(super) fn outputs(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Va
                 let rest = file.field.strip_prefix(field.as_str());
                 let is_part = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
                 is_part
-                    && (&file.node_id, &file.iteration, file.item_id) == (&node.node_id, &node.iteration, node.item_id)
+                    && (&file.node.id, &file.iteration, file.item_id) == (&node.node.id, &node.iteration, node.item_id)
             };
             let files: Vec<&OutputFile> = outputs.files().iter().filter(is_in).collect();
             let head = |field: &str| {
                 json!({
-                    "node_id": node.node_id,
-                    "label": node.node_title,
+                    "node_id": node.node.id,
+                    "label": node.node.name(),
                     "type": output_type,
                     "field": field,
                 })
@@ -169,7 +169,7 @@ impl Ended<'_> {
             for node in outputs.nodes() {
                 let members = node.raw().as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
                 for (field, value) in members.filter(|(_, value)| !value.is_object()) {
-                    lines.push(format!("  {}, {field}: {value}", node.node_title).into());
+                    lines.push(format!("  {}, {field}: {value}", node.node.name()).into());
                 }
             }
         }

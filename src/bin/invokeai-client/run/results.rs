@@ -126,7 +126,7 @@ impl About<'_> {
             "batch" => self.batch_id.to_owned(),
             "date" => now.chars().take(10).collect(),
             "time" => now.chars().skip(11).take(8).map(|c| if c == ':' { '-' } else { c }).collect(),
-            "node" => file.node_title.clone(),
+            "node" => file.node.name().to_owned(),
             "name" => file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem).to_owned(),
             "number" => number.to_string(),
             key => self.value(key),
