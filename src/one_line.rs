@@ -22,6 +22,15 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
+/// A text on one line.
+#[cfg(feature = "events")]
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    // Writing to a string never fails.
+    let _ = OneLine(&mut line).write_str(text);
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

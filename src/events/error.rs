@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{error::reason, transport::redirect::Redirect};
+use crate::{error::reason, one_line::one_line, transport::redirect::Redirect};
 
 /// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages say the cause, as those of
 /// [`Error`](crate::Error) do.
@@ -21,7 +21,7 @@ pub enum EventError {
         reason: String,
     },
     /// The server could not be reached, or the connection broke during the HTTP part of the handshake.
-    #[error("cannot reach the event socket at {url}: {}", reason(.cause))]
+    #[error("cannot reach the event socket at {url}: {}", one_line(&reason(.cause)))]
     Connect {
         /// The socket's address.
         url: String,
@@ -54,7 +54,7 @@ pub enum EventError {
         problem: String,
     },
     /// The server refused this client: the token is missing, wrong or expired.
-    #[error("the server refused the event connection: {message}")]
+    #[error("the server refused the event connection: {}", one_line(.message))]
     Refused {
         /// The server's words.
         message: String,
@@ -68,19 +68,19 @@ pub enum EventError {
         after: Duration,
     },
     /// The server closed the connection.
-    #[error("the server closed the event connection{}", .reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+    #[error("the server closed the event connection{}", .reason.as_ref().map(|text| format!(": {}", one_line(text))).unwrap_or_default())]
     Closed {
         /// The close code and text, or what else is known.
         reason: Option<String>,
     },
     /// The server broke the protocol.
-    #[error("the server broke the event protocol: {detail}")]
+    #[error("the server broke the event protocol: {}", one_line(.detail))]
     Protocol {
         /// How.
         detail: String,
     },
     /// The connection broke.
-    #[error("the event connection broke: {}", reason(.cause))]
+    #[error("the event connection broke: {}", one_line(&reason(.cause)))]
     Broken {
         /// The cause.
         cause: Cause,
