@@ -14,6 +14,7 @@ pub mod cleanup;
 mod client;
 pub mod compatibility;
 mod deadline;
+mod debug;
 pub mod download;
 mod error;
 pub mod events;

@@ -38,7 +38,7 @@ use crate::{Client, node_ref::NodeRef, queue::FieldValue, workflow::field::Input
 ///
 /// Order: first the nodes whose board is an input of the workflow's form, in the form's order; then all others in the
 /// order in which they first gave something. Several results of one node (iterations) are in the order of iterations.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outputs {
     client: Client,
     item_id: i64,
@@ -47,8 +47,10 @@ pub struct Outputs {
     files: Vec<OutputFile>,
 }
 
+crate::debug::short_debug! { Outputs { item_id, field_values, files, nodes } }
+
 /// What one execution of a node gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NodeOutput {
     /// The node, and which execution of it.
@@ -63,6 +65,8 @@ pub struct NodeOutput {
     pub value: OutputValue,
     raw: Value,
 }
+
+crate::debug::short_debug! { NodeOutput { node_id, node_title, node_type, iteration, item_id, value } }
 
 impl NodeOutput {
     /// What it gave, as the server sent it.

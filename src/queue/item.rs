@@ -35,7 +35,7 @@ impl ItemStatus {
 /// One queue item in full: `GET /api/v1/queue/{queue_id}/i/{item_id}`.
 ///
 /// The server leaves out members that are null. Servers before 6.13 lack some.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueueItem {
     /// Id of the item, rising with each item the server ever made.
@@ -100,6 +100,8 @@ pub struct QueueItem {
     pub workflow: Option<Value>,
 }
 
+crate::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id } }
+
 impl QueueItem {
     /// From start to end, by the server's clock. Includes the pause of about half a second that InvokeAI takes before
     /// each item.
@@ -143,7 +145,7 @@ pub struct ItemSummary {
 }
 
 /// One value that a batch put into the graph.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct FieldValue {
     /// The node.
@@ -154,6 +156,8 @@ pub struct FieldValue {
     #[serde(default)]
     pub value: Value,
 }
+
+crate::debug::short_debug! { FieldValue { node_path, field_name, value } }
 
 /// How many items are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]

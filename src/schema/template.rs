@@ -14,7 +14,7 @@ use std::fmt;
 /// assert_eq!(denoise.inputs["num_steps"].field_type.name, "IntegerField");
 /// assert_eq!(denoise.outputs["latents"].field_type.name, "LatentsField");
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NodeTemplate {
     /// Invocation type, for example `flux_denoise`.
@@ -42,6 +42,8 @@ pub struct NodeTemplate {
     /// Output fields by name, in the order of the document.
     pub outputs: Fields<OutputTemplate>,
 }
+
+crate::debug::short_debug! { NodeTemplate { node_type, version, title } }
 
 impl NodeTemplate {
     /// The visible inputs in the order the editor draws them: those without `ui_order` first, then by `ui_order`

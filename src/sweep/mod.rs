@@ -35,11 +35,13 @@ use table::Table;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Sweep {
     groups: Vec<Vec<BatchDatum>>,
     seeds: Vec<(String, String)>,
 }
+
+crate::debug::short_debug! { Sweep { groups, seeds } }
 
 impl Sweep {
     /// A sweep over nothing: one item.

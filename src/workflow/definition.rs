@@ -6,6 +6,7 @@ use super::table::Set;
 use super::text::{Source, Text};
 use super::wrapped::{self, Found};
 use super::{json, migrate, png_text, read};
+use crate::debug::Short;
 use crate::local_file;
 use crate::schema::NodeCatalogue;
 use serde::{Serialize, Serializer};
@@ -36,11 +37,23 @@ use std::sync::{Arc, OnceLock};
 /// assert_eq!(definition.tags().collect::<Vec<_>>(), ["math", "demo"]);
 /// # Ok::<(), invokeai_client::workflow::DefinitionError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct WorkflowDefinition {
     original: Original,
     meta_version: Text,
     document: Document,
+}
+
+/// Names it: a workflow may be a megabyte.
+impl fmt::Debug for WorkflowDefinition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkflowDefinition")
+            .field("name", &Short(&self.name()))
+            .field("meta_version", &Short(&self.meta_version))
+            .field("nodes", &self.document.nodes.len())
+            .field("edges", &self.document.edges.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The JSON as it was read.
@@ -64,12 +77,6 @@ impl Original {
 impl PartialEq for Original {
     fn eq(&self, other: &Self) -> bool {
         self.tree() == other.tree()
-    }
-}
-
-impl fmt::Debug for Original {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tree().fmt(f)
     }
 }
 

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 /// let options = EnqueueOptions::default().runs(3).auto_add_board("2f0b…");
 /// assert_eq!(options.runs, 3);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EnqueueOptions {
     /// Board for the images of nodes whose board is `auto` or unset; without one they stay uncategorised. In the editor
@@ -44,8 +44,10 @@ pub struct EnqueueOptions {
     pub generated: HashMap<String, Vec<Value>>,
 }
 
+crate::debug::short_debug! { EnqueueOptions { auto_add_board, runs, prepend, origin, destination, batch_id, extra_data } }
+
 /// Items that one field of one node takes, run by run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct BatchDatum {
     /// The node.
     pub node_id: String,
@@ -54,6 +56,8 @@ pub struct BatchDatum {
     /// One item for each run.
     pub items: Vec<Value>,
 }
+
+crate::debug::short_debug! { BatchDatum { node_id, field, items } }
 
 impl Default for EnqueueOptions {
     fn default() -> Self {

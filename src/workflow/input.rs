@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// A form may show a field more than once; then there are several inputs with the same system name, which share one
 /// value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Input {
     /// Place among the inputs, from 0.
@@ -46,6 +46,8 @@ pub struct Input {
     /// The value, typed by the catalogue.
     pub field: InkField,
 }
+
+crate::debug::short_debug! { Input { system_name, user_name, required, connected, field } }
 
 impl Input {
     /// Type of the field; `None` if the catalogue does not have it.

@@ -71,7 +71,7 @@ pub struct ResolvedModel {
 }
 
 /// A model that the server does not have, or that is not chosen although a run needs one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MissingModel {
     /// Where it is used.
@@ -79,6 +79,8 @@ pub struct MissingModel {
     /// Installed models that the editor would offer instead.
     pub fitting: Vec<ModelRecord>,
 }
+
+crate::debug::short_debug! { MissingModel { usage, fitting } }
 
 /// The models of a workflow, looked up on a server.
 ///
@@ -94,7 +96,7 @@ pub struct MissingModel {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct ModelReport {
     /// Models that were found.
@@ -102,6 +104,8 @@ pub struct ModelReport {
     /// Models that were not.
     pub missing: Vec<MissingModel>,
 }
+
+crate::debug::short_debug! { ModelReport { missing, resolved } }
 
 /// One line for each place that names a model, missing ones first.
 impl fmt::Display for ModelReport {

@@ -79,6 +79,8 @@ impl WorkflowOptions {
     }
 }
 
+crate::debug::short_debug! { Workflow { definition, inputs, warnings } }
+
 /// A workflow with its inputs, ready to be filled in and run.
 ///
 /// Made from a definition and the node catalogue of a server. Setting inputs changes this copy only, never the
@@ -108,7 +110,7 @@ impl WorkflowOptions {
 /// assert_eq!(nodes["9c773392-5647-4f2b-958e-9da1707b6e6a"]["num_steps"], 30);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Workflow {
     definition: Arc<WorkflowDefinition>,
     catalogue: SharedCatalogue,

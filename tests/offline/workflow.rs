@@ -5,6 +5,7 @@ use invokeai_client::workflow::{
     BatchDatum, DefinitionError, EnqueueError, EnqueueOptions, InputError, MatchedBy, ProblemKind, ProblemSource,
     Reference, WarningKind, Workflow, WorkflowDefinition, WorkflowOptions,
 };
+use invokeai_client::{Sweep, queue::QueueItem};
 use serde_json::{Map, Value, json};
 
 const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
@@ -506,4 +507,30 @@ fn a_report_of_models_reads_as_text() {
     assert!(text.contains(" is not on the server; no installed model fits"), "{text}");
     let wanted = report.missing.iter().find_map(|missing| missing.usage.wanted.clone()).unwrap();
     assert!(text.contains(&wanted.name) && !wanted.name.is_empty(), "{text}");
+}
+
+/// What may be a megabyte is shown in a few hundred characters.
+#[test]
+fn what_is_large_is_shown_short() {
+    let short = |what: &str, shown: String| assert!(shown.chars().count() < 1000, "{what}: {shown}");
+    let mut workflow = flux();
+    let report = workflow.use_models(&vec![ModelRecord::new("key", "name", "flux", "main"); 500]);
+    let items = vec![json!("x".repeat(1000)); 1000];
+    let datum = BatchDatum { node_id: "n".into(), field: "f".into(), items };
+    let prompts = (0..1000).map(|number| format!("{number} {}", "long ".repeat(100)));
+    let sweep = Sweep::new().product(&workflow, "prompt", prompts).unwrap();
+    let item = json!({"item_id": 1, "status": "failed", "batch_id": "b", "error_message": "x".repeat(5000),
+        "session": {"results": vec![json!({"type": "x"}); 1000]}});
+    let item: QueueItem = serde_json::from_value(item).unwrap();
+    short("catalogue", format!("{:?}", NodeCatalogue::embedded()));
+    short("template", format!("{:?}", NodeCatalogue::embedded().get("flux_denoise").unwrap()));
+    short("definition", format!("{:?}", workflow.definition()));
+    short("input", format!("{:?}", workflow.inputs()[0]));
+    short("report", format!("{report:?}"));
+    short("datum", format!("{datum:?}"));
+    short("options", format!("{:?}", EnqueueOptions::default().batch([datum])));
+    short("sweep", format!("{sweep:?}"));
+    short("item", format!("{item:?}"));
+    short("workflow", format!("{workflow:?}"));
+    assert!(format!("{workflow:?}").contains("WorkflowDefinition"), "{workflow:?}");
 }

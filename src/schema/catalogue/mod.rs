@@ -5,6 +5,7 @@ use super::described::Described;
 use super::embedded;
 use super::read::read_node;
 use crate::weight::{self, Meter};
+use crate::debug::Short;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -165,10 +166,14 @@ impl PartialEq for NodeCatalogue {
     }
 }
 
+/// Counts its nodes, of which a server has hundreds.
 impl fmt::Debug for NodeCatalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Nodes { templates, unreadable } = self.all();
-        f.debug_struct("NodeCatalogue").field("templates", templates).field("unreadable", unreadable).finish()
+        f.debug_struct("NodeCatalogue")
+            .field("nodes", &templates.len())
+            .field("unreadable", &Short(unreadable))
+            .finish()
     }
 }
 
