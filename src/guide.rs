@@ -5,7 +5,7 @@
 use crate::testing::{Faults, TestServer};
 #[cfg(doc)]
 use crate::{
-    BatchOutcome, Client, Error, Finished, Job, OutputBoard, Page, Refusal, Submission, Sweep, Ticket,
+    BulkOutcome, Client, Error, FinishedJob, Job, OutputBoard, Page, Refusal, Submission, Sweep, Ticket,
     TransportOptions, Upload, WhenFull,
     auth::Auth,
     boards::{BoardHandle, Boards},

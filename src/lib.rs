@@ -1,15 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 pub mod api;
-pub mod app;
 pub mod assets;
 pub mod auth;
-mod batch;
 #[cfg(feature = "bindings")]
 pub mod bindings;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 pub mod boards;
+mod bulk;
 pub mod cleanup;
 mod client;
 pub mod compatibility;
@@ -44,6 +43,7 @@ mod raw;
 mod run;
 pub mod schema;
 mod secrets;
+pub mod server;
 mod similar;
 pub mod style_presets;
 pub mod submission;
@@ -62,11 +62,11 @@ pub mod workflow;
 /// What reads this crate's streams (`futures::StreamExt`), so that a program needs no dependency of its own for that.
 pub use futures;
 
-pub use batch::{BatchFailure, BatchOutcome};
+pub use bulk::{BulkFailure, BulkOutcome};
 pub use client::{Client, ClientBuilder};
 pub use error::{BodyFault, Detail, Error, FieldProblem, Refusal, Result};
 pub use failure::JobFailure;
-pub use job::{Finished, Job};
+pub use job::{FinishedJob, Job};
 pub use node_ref::NodeRef;
 pub use page::{Direction, Page};
 pub use raw::{RawAnswer, RawRequest};

@@ -4,7 +4,7 @@
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
 //! let prompt = client.system_prompts().create("Terse", "Answer in ten words.").await?;
-//! client.system_prompt(&prompt.id).share(true).await?;
+//! client.system_prompt(&prompt.id).set_public(true).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -130,7 +130,7 @@ impl SystemPromptHandle {
     ///
     /// # Errors
     /// As [`rename`](Self::rename).
-    pub async fn share(&self, is_public: bool) -> Result<SystemPrompt> {
+    pub async fn set_public(&self, is_public: bool) -> Result<SystemPrompt> {
         self.change(json!({ "is_public": is_public })).await
     }
 

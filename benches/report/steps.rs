@@ -28,7 +28,7 @@ const SIZES: [usize; 5] = [5, 50, 500, 5_000, 50_000];
 
 /// Reads a workflow from a file and lists its inputs: how many there are.
 pub(crate) fn load_and_list(file: &Path) -> Result<usize> {
-    Ok(Workflow::new(WorkflowDefinition::from_path(file)?, NodeCatalogue::embedded()).list_inputs().len())
+    Ok(Workflow::new(WorkflowDefinition::from_path(file)?, NodeCatalogue::embedded()).inputs().len())
 }
 
 pub(crate) fn report(page: &mut Page, folder: &Path) -> Result {
@@ -83,7 +83,7 @@ fn medians(home: &Path) -> Result<BTreeMap<String, [f64; 3]>> {
         b.iter(|| text.parse::<WorkflowDefinition>().expect("a workflow"));
     });
     criterion.bench_function("workflow: open and list inputs", |b| {
-        b.iter(|| Workflow::new(definition.clone(), NodeCatalogue::embedded()).list_inputs());
+        b.iter(|| Workflow::new(definition.clone(), NodeCatalogue::embedded()).inputs().to_vec());
     });
     criterion.bench_function("workflow: graph", |b| b.iter(|| workflow.graph(&EnqueueOptions::default())));
     let mut group = criterion.benchmark_group("recorded frames, all");

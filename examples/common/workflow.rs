@@ -3,7 +3,7 @@
 use std::{error::Error, io, path::PathBuf};
 
 use invokeai_client::{
-    Client, Finished, Upload,
+    Client, FinishedJob, Upload,
     cleanup::CleanupReport,
     download::SavedFile,
     workflow::{Input, Workflow, WorkflowDefinition},
@@ -54,7 +54,7 @@ pub(crate) async fn choose_models(client: &Client, workflow: &mut Workflow) -> R
 /// The results of a run that has ended, downloaded. Fails if one of them could not be, or if there are none.
 #[allow(dead_code, reason = "not every example takes it")]
 pub(crate) async fn fetch(
-    end: invokeai_client::Result<Finished>,
+    end: invokeai_client::Result<FinishedJob>,
     folder: impl Into<PathBuf>,
 ) -> Result<Vec<SavedFile>, Box<dyn Error>> {
     let report = end?.outputs().await?.download_to(folder).await?;

@@ -1,7 +1,10 @@
 //! Stored values as Rust code.
 
 use super::inputs::{Count, Holds, Typed};
-use crate::workflow::field::{Color, FieldKind, Integer};
+use crate::workflow::field::{
+    FieldKind,
+    kind::{Color, Integer},
+};
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 use serde_json::Value;

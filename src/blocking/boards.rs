@@ -8,7 +8,7 @@ use super::{
     mirror::{Mirror as _, mirror},
 };
 use crate::{
-    BatchOutcome, Direction, Page, Upload,
+    BulkOutcome, Direction, Page, Upload,
     boards::{self, Board, BoardOrder, BoardVisibility, DeletedBoard},
     error::Result,
     images::ImageCategory,
@@ -42,10 +42,8 @@ mirror! {
     call fn find(&self) -> Result<Option<Board>>;
     /// Gives it another name.
     call fn rename(&self, name: impl Into<String>) -> Result<Board>;
-    /// Leaves it out of lists from now on. Its contents stay.
-    call fn archive(&self) -> Result<Board>;
-    /// Shows it in lists again.
-    call fn unarchive(&self) -> Result<Board>;
+    /// Leaves it out of lists from now on, or shows it in them again. Its contents stay.
+    call fn set_archived(&self, archived: bool) -> Result<Board>;
     /// Sets the image that stands for it. InvokeAI 6.14.2 stores this, and shows the newest of the starred images,
     /// or of all, even so (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
     call fn set_cover(&self, image_name: impl Into<String>) -> Result<Board>;
@@ -66,16 +64,16 @@ mirror! {
     /// Lists its videos, as [`Videos::list`](super::Videos::list) does. An unknown board gives an empty list.
     open fn videos(&self) -> ListVideos;
     /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does
-    /// not have are in [`BatchOutcome::skipped`].
-    call fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    /// not have are in [`BulkOutcome::skipped`].
+    call fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Takes images off it, if they are on it: an image on another board is left alone, and is in
-    /// [`BatchOutcome::skipped`]. Goes on after failures.
-    call fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome>;
+    /// [`BulkOutcome::skipped`]. Goes on after failures.
+    call fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BulkOutcome>;
     /// Puts videos onto it, one by one: the server has no call for many. Those on another board are moved. Goes on
     /// after failures.
-    call fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Takes videos off it, if they are on it, as [`remove`](Self::remove) does with images.
-    call fn remove_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome>;
+    call fn remove_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> Result<BulkOutcome>;
     /// Uploads an image onto it, as [`Images::upload`](super::Images::upload) does.
     open fn upload(&self, file: impl Into<Upload>) -> UploadImage;
     /// Uploads a video onto it, as [`Videos::upload`](super::Videos::upload) does.

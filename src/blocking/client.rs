@@ -6,9 +6,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    App, Auth, BoardHandle, Boards, Cleanup, ImageHandle, Images, Library, ModelHandle, Models, Queue,
-    SavedWorkflowHandle, StylePresetHandle, StylePresets, Submission, Submit, SystemPromptHandle, SystemPrompts,
-    UserHandle, VideoHandle, Videos,
+    Auth, BoardHandle, Boards, Cleanup, ImageHandle, Images, Library, ModelHandle, Models, Queue, SavedWorkflowHandle,
+    Server, StylePresetHandle, StylePresets, Submission, Submit, SystemPromptHandle, SystemPrompts, UserHandle,
+    VideoHandle, Videos,
     mirror::{Mirror as _, mirror},
     runtime::Runtime,
 };
@@ -35,7 +35,7 @@ mirror! {
     pub struct Client = client::Client;
 
     /// The server itself.
-    open fn app(&self) -> App;
+    open fn server(&self) -> Server;
     /// What this client has put onto the server and not cleaned up yet; with a
     /// [ledger](ClientBuilder::ledger), also what earlier processes have.
     get fn assets(&self) -> Assets;

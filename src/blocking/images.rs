@@ -14,7 +14,7 @@ use super::{
     mirror::{Mirror as _, mirror},
 };
 use crate::{
-    BatchOutcome, Direction, Page, Upload,
+    BulkOutcome, Direction, Page, Upload,
     download::{Collision, SavedFile},
     error::Result,
     images::{self, Embedded, Image, ImageCategory, ImageNames, ImageOrigin},
@@ -33,13 +33,13 @@ mirror! {
     /// an error in its place.
     call fn get_many(&self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Result<Image>>>;
     /// Deletes images. Goes on after failures: where the server fails for many names at once, each is tried alone.
-    call fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Stars images. Goes on after failures.
-    call fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Takes the stars off images. Goes on after failures.
-    call fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Takes images off whatever boards they are on. Goes on after failures. Images on no board count as done.
-    call fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Downloads these images into a directory; what is there already stays.
     open fn download(
         &self,
@@ -53,7 +53,7 @@ mirror! {
     /// Deletes **all** intermediate images of the server, whoever made them. Says how many.
     call fn clear_intermediates(&self) -> Result<u64>;
     /// Deletes **all** images that are on no board.
-    call fn delete_uncategorized(&self) -> Result<BatchOutcome>;
+    call fn delete_uncategorized(&self) -> Result<BulkOutcome>;
 }
 
 mirror! {
@@ -76,10 +76,8 @@ mirror! {
     call fn metadata(&self) -> Result<Option<Map<String, Value>>>;
     /// Workflow and graph that it carries.
     call fn embedded(&self) -> Result<Embedded>;
-    /// Stars it.
-    call fn star(&self) -> Result<Image>;
-    /// Takes its star off.
-    call fn unstar(&self) -> Result<Image>;
+    /// Stars it, or takes its star off.
+    call fn set_starred(&self, starred: bool) -> Result<Image>;
     /// Says what it is for.
     call fn set_category(&self, category: ImageCategory) -> Result<Image>;
     /// Says whether it is a passing result, which the gallery does not show.

@@ -70,13 +70,13 @@ mirror! {
     /// Calls back with each change of progress. Changes that follow each other quickly may be told as one.
     set fn on_progress(self, call: impl FnMut(&Progress) + Send + 'a) -> Self;
     /// Carries it out.
-    finish_open fn call(self) -> Result<Finished>;
+    finish_open fn call(self) -> Result<FinishedJob>;
 }
 
 mirror! {
     /// A job that has completed.
     #[derive(Clone)]
-    pub struct Finished = job::Finished;
+    pub struct FinishedJob = job::FinishedJob;
 
     /// The job.
     open fn job(&self) -> Job;

@@ -64,7 +64,7 @@ mirror! {
     /// Deletes the workflow and its thumbnail.
     call fn delete(&self) -> Result<()>;
     /// Shows it to all users, or only to its owner. Since 6.13.
-    call fn share(&self, is_public: bool) -> Result<SavedWorkflow>;
+    call fn set_public(&self, is_public: bool) -> Result<SavedWorkflow>;
     /// Records that it was opened just now, as the editor does after loading it. Reading alone records nothing.
     call fn mark_opened(&self) -> Result<()>;
     /// Its thumbnail, a WebP image of 256 pixels. The server labels it PNG.

@@ -50,7 +50,6 @@
 //! process, so clients can be made and dropped anywhere. Callbacks of a wait run on the thread that waits; those of a
 //! submission on one of the shared threads, and may themselves make blocking calls.
 
-mod app;
 mod auth;
 mod boards;
 mod cleanup;
@@ -67,13 +66,13 @@ mod models;
 mod outputs;
 mod queue;
 mod runtime;
+mod server;
 mod style_presets;
 mod submission;
 mod system_prompts;
 mod upload;
 mod videos;
 
-pub use app::App;
 pub use auth::{Auth, UserHandle};
 pub use boards::{BoardHandle, Boards, ListBoards};
 pub use cleanup::Cleanup;
@@ -83,11 +82,12 @@ pub use download::{Download, DownloadMany};
 pub use events::{EventHub, EventStream};
 pub use images::{ImageHandle, Images, ListImages, UploadImage, ZipDownload};
 pub use iter::Iter;
-pub use job::{Finished, Job, Wait};
+pub use job::{FinishedJob, Job, Wait};
 pub use library::{Library, ListWorkflows, SavedWorkflowHandle};
 pub use models::{Install, InstallModel, ListModels, ModelHandle, Models};
 pub use outputs::{DownloadOutputs, GetOutputs, Outputs};
 pub use queue::Queue;
+pub use server::Server;
 pub use style_presets::{ListStylePresets, StylePresetHandle, StylePresets};
 pub use submission::{Submission, Submit, WaitAll};
 pub use system_prompts::{ListSystemPrompts, SystemPromptHandle, SystemPrompts};

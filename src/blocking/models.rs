@@ -8,7 +8,7 @@ use super::{
     mirror::{Mirror as _, mirror},
 };
 use crate::{
-    BatchOutcome, Direction, Page, Upload,
+    BulkOutcome, Direction, Page, Upload,
     error::Result,
     models::{
         self, DeletedOrphans, FoundModel, HuggingFaceToken, InstallJob, InstallOutcome, ModelCacheStats, ModelOrder,
@@ -42,9 +42,9 @@ mirror! {
     /// Models whose files are gone. Since 6.13.
     call fn missing(&self) -> Result<Page<ModelRecord>>;
     /// Deletes models with their files (those installed in place keep theirs). Goes on after failures.
-    call fn delete(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn delete(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Looks anew at what kind of models these are. Goes on after failures. Since 6.13.
-    call fn reidentify(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn reidentify(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Keys of models that users related to one of these.
     call fn related(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<String>>;
     /// What InvokeAI proposes to begin with. Install them by [`install`](Self::install), dependencies each by
@@ -163,7 +163,7 @@ mirror! {
     iter fn progress(&self) -> Iter<Result<InstallJob>>;
     /// Waits until it ends, however long that takes.
     call fn wait(&self) -> Result<InstallOutcome>;
-    /// Cancels it. One that has ended is left alone: the server would call it cancelled while the model stays.
+    /// Cancels it. One that has ended is left alone: the server would call it canceled while the model stays.
     call fn cancel(&self) -> Result<()>;
     /// Pauses its downloads. Since 6.13.
     call fn pause(&self) -> Result<InstallJob>;

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[cfg(feature = "events")]
 use super::EventStream;
 use super::{
-    Cleanup, Client, Finished, Job, Queue,
+    Cleanup, Client, FinishedJob, Job, Queue,
     iter::Iter,
     mirror::{Mirror as _, mirror},
 };
@@ -107,7 +107,7 @@ mirror! {
     call fn status(&self) -> Result<BatchStatus>;
     /// Every item with its end, in the order in which they end (items that end together: in the order in which they
     /// run). Ends itself after the last.
-    iter_open fn ends(&self) -> Iter<Result<(Job, Result<Finished>)>>;
+    iter_open fn ends(&self) -> Iter<Result<(Job, Result<FinishedJob>)>>;
     /// Waits for all items. All are waited for, also after one has failed, or after the rest of a large batch could not
     /// be enqueued. See [`WaitAll`] for time limits and the like.
     open fn wait_all(&self) -> WaitAll<'_>;
@@ -134,7 +134,7 @@ mirror! {
     /// reported as one; the last one, before the wait ends, never is left out.
     set fn on_progress(self, call: impl FnMut(&SubmissionProgress) + Send + 'a) -> Self;
     /// Carries it out.
-    finish_open fn call(self) -> Result<Vec<Finished>>;
+    finish_open fn call(self) -> Result<Vec<FinishedJob>>;
 }
 
 impl Submission {

@@ -37,7 +37,7 @@ mirror! {
     /// Replaces its instructions.
     call fn set_content(&self, content: &str) -> Result<SystemPrompt>;
     /// Shows it to all users, or only to its owner.
-    call fn share(&self, is_public: bool) -> Result<SystemPrompt>;
+    call fn set_public(&self, is_public: bool) -> Result<SystemPrompt>;
     /// Deletes it.
     call fn delete(&self) -> Result<()>;
 }

@@ -10,7 +10,7 @@ use super::{
     mirror::{Mirror as _, mirror},
 };
 use crate::{
-    BatchOutcome, Direction, Page, Upload,
+    BulkOutcome, Direction, Page, Upload,
     error::Result,
     images::{Embedded, ImageCategory, ImageOrigin},
     videos::{self, Video, VideoNames},
@@ -26,19 +26,19 @@ mirror! {
     /// Uploads an MP4 file of at most 1 GiB. Without more settings it becomes an asset on no board.
     open fn upload(&self, file: impl Into<Upload>) -> UploadVideo;
     /// Deletes videos. Goes on after failures: where the server fails for many names at once, each is tried alone.
-    call fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Stars videos. Goes on after failures.
-    call fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Takes the stars off videos. Goes on after failures.
-    call fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Descriptions of these videos, asked for one by one: the server has no call for many. Those that it does not have
     /// are left out; one that cannot be read is an error in its place.
     call fn get_many(&self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Result<Video>>>;
     /// Takes videos off whatever boards they are on, one by one: the server has no call for many. Goes on after
     /// failures. Videos on no board count as done.
-    call fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome;
+    call fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome;
     /// Deletes **all** videos that are on no board.
-    call fn delete_uncategorized(&self) -> Result<BatchOutcome>;
+    call fn delete_uncategorized(&self) -> Result<BulkOutcome>;
     /// Downloads these videos into a directory; what is there already stays.
     open fn download(
         &self,

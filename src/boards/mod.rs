@@ -8,7 +8,7 @@
 //! let samples = client.board(&board.board_id);
 //! samples.upload("photo.jpg").await?;
 //! samples.download_all("samples").await?;
-//! samples.archive().await?;
+//! samples.set_archived(true).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::{
     Client, Timestamp, Upload,
     api::enums,
-    batch::{BatchOutcome, distinct, in_chunks, one_by_one},
+    bulk::{BulkOutcome, distinct, in_chunks, one_by_one},
     download::DownloadMany,
     error::{Error, Result},
     images::{self, Added, ImageCategory, ListImages, UploadImage, ZipDownload},
@@ -201,20 +201,12 @@ impl BoardHandle {
         self.change(json!({ "board_name": name.into() })).await
     }
 
-    /// Leaves it out of lists from now on. Its contents stay.
+    /// Leaves it out of lists from now on, or shows it in them again. Its contents stay.
     ///
     /// # Errors
     /// As [`rename`](Self::rename).
-    pub async fn archive(&self) -> Result<Board> {
-        self.change(json!({ "archived": true })).await
-    }
-
-    /// Shows it in lists again.
-    ///
-    /// # Errors
-    /// As [`rename`](Self::rename).
-    pub async fn unarchive(&self) -> Result<Board> {
-        self.change(json!({ "archived": false })).await
+    pub async fn set_archived(&self, archived: bool) -> Result<Board> {
+        self.change(json!({ "archived": archived })).await
     }
 
     /// Sets the image that stands for it. InvokeAI 6.14.2 stores this, and shows the newest of the starred images, or of
@@ -310,8 +302,8 @@ impl BoardHandle {
     }
 
     /// Puts images onto it; those on another board are moved. Goes on after failures. Images that the server does not
-    /// have are in [`BatchOutcome::skipped`].
-    pub async fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    /// have are in [`BulkOutcome::skipped`].
+    pub async fn add(&self, images: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(images, |names| async move {
             self.is_a_board()?;
             let api = self.client.api();
@@ -322,13 +314,13 @@ impl BoardHandle {
     }
 
     /// Takes images off it, if they are on it: an image on another board is left alone, and is in
-    /// [`BatchOutcome::skipped`]. Goes on after failures.
+    /// [`BulkOutcome::skipped`]. Goes on after failures.
     ///
     /// The server's own call takes images off whatever board they are on; this asks for the board's images first.
     ///
     /// # Errors
     /// Any error of asking for the board's images.
-    pub async fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome> {
+    pub async fn remove(&self, images: impl IntoIterator<Item = impl Into<String>>) -> Result<BulkOutcome> {
         let on_it: BTreeSet<String> = self.image_names().await?.into_iter().collect();
         let (here, elsewhere): (Vec<String>, Vec<String>) =
             distinct(images).into_iter().partition(|name| on_it.contains(name));
@@ -339,7 +331,7 @@ impl BoardHandle {
 
     /// Puts videos onto it, one by one: the server has no call for many. Those on another board are moved. Goes on after
     /// failures.
-    pub async fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         one_by_one(videos, |name| async move {
             self.is_a_board()?;
             let api = self.client.api();
@@ -353,7 +345,7 @@ impl BoardHandle {
     ///
     /// # Errors
     /// Any error of asking for the board's videos.
-    pub async fn remove_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> Result<BatchOutcome> {
+    pub async fn remove_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> Result<BulkOutcome> {
         let on_it: BTreeSet<String> = self.videos().names().await?.video_names.into_iter().collect();
         let (here, elsewhere): (Vec<String>, Vec<String>) =
             distinct(videos).into_iter().partition(|name| on_it.contains(name));

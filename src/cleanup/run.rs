@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::{
-    BatchOutcome,
+    BulkOutcome,
     assets::{Asset, Assets, Settled, record::Record},
     error::{Error, Result},
     media::FileKind,
@@ -214,7 +214,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn settle_files(&mut self, outcome: BatchOutcome, kind: FileKind) -> Result<()> {
+    async fn settle_files(&mut self, outcome: BulkOutcome, kind: FileKind) -> Result<()> {
         for name in outcome.done {
             self.deleted(Asset::file(kind, name)).await?;
         }

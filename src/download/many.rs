@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{Collision, Download, DownloadProgress, Options, SavedFile, Source};
 use crate::{
     Client,
-    batch::{BatchFailure, distinct},
+    bulk::{BulkFailure, distinct},
     error::{Error, Result},
 };
 
@@ -50,7 +50,7 @@ pub struct DownloadReport {
     /// Files that were there before.
     pub kept: Vec<SavedFile>,
     /// Files that could not be downloaded, and why. Nothing of them is on disk but what was there before.
-    pub failed: Vec<BatchFailure>,
+    pub failed: Vec<BulkFailure>,
 }
 
 impl DownloadReport {
@@ -148,7 +148,7 @@ impl DownloadMany {
             match result {
                 Ok(saved) if saved.kept => report.kept.push(saved),
                 Ok(saved) => report.saved.push(saved),
-                Err(error) => report.failed.push(BatchFailure { name, error: Some(error) }),
+                Err(error) => report.failed.push(BulkFailure { name, error: Some(error) }),
             }
         }
         Ok(report)

@@ -67,7 +67,7 @@ payloads! {
     BulkDownloadError(BulkDownloadErrorEvent) = "bulk_download_error",
     /// A zip of images is being made.
     BulkDownloadStarted(BulkDownloadStartedEvent) = "bulk_download_started",
-    /// A download was cancelled.
+    /// A download was canceled.
     DownloadCancelled(DownloadCancelledEvent) = "download_cancelled",
     /// A download is complete.
     DownloadComplete(DownloadCompleteEvent) = "download_complete",
@@ -93,7 +93,7 @@ payloads! {
     LlmTaskError(LlmTaskErrorEvent) = "llm_task_error",
     /// A language model reports progress.
     LlmTaskProgress(LlmTaskProgressEvent) = "llm_task_progress",
-    /// The installation of a model was cancelled.
+    /// The installation of a model was canceled.
     ModelInstallCancelled(ModelInstallCancelledEvent) = "model_install_cancelled",
     /// A model is installed.
     ModelInstallComplete(ModelInstallCompleteEvent) = "model_install_complete",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Added, Deleted, Embedded, Image, ImageCategory, must_be_a_board};
 use crate::{
     Client,
-    batch::{Answer, BatchOutcome},
+    bulk::{Answer, BulkOutcome},
     download::{Download, Source},
     error::{Error, Result},
     page::found,
@@ -74,26 +74,18 @@ impl ImageHandle {
         api.get_image_workflow().image_name(&self.name).send_as().await
     }
 
-    /// Stars it.
+    /// Stars it, or takes its star off.
     ///
     /// # Errors
     /// [`Error::NotAccepted`] if it does not exist (the server answers 400); any error of a call.
-    pub async fn star(&self) -> Result<Image> {
-        self.change(json!({ "starred": true })).await
-    }
-
-    /// Takes its star off.
-    ///
-    /// # Errors
-    /// As [`star`](Self::star).
-    pub async fn unstar(&self) -> Result<Image> {
-        self.change(json!({ "starred": false })).await
+    pub async fn set_starred(&self, starred: bool) -> Result<Image> {
+        self.change(json!({ "starred": starred })).await
     }
 
     /// Says what it is for.
     ///
     /// # Errors
-    /// As [`star`](Self::star).
+    /// As [`set_starred`](Self::set_starred).
     pub async fn set_category(&self, category: ImageCategory) -> Result<Image> {
         self.change(json!({ "image_category": category })).await
     }
@@ -101,7 +93,7 @@ impl ImageHandle {
     /// Says whether it is a passing result, which the gallery does not show.
     ///
     /// # Errors
-    /// As [`star`](Self::star).
+    /// As [`set_starred`](Self::set_starred).
     pub async fn set_intermediate(&self, is_intermediate: bool) -> Result<Image> {
         self.change(json!({ "is_intermediate": is_intermediate })).await
     }
@@ -118,7 +110,7 @@ impl ImageHandle {
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
         let answer: Answer = api.delete_image().image_name(&self.name).send_as::<Deleted>().await?.into();
-        BatchOutcome::of(answer).into_result().map(drop)
+        BulkOutcome::of(answer).into_result().map(drop)
     }
 
     /// Puts it onto a board; if it is on another one, it is moved.
@@ -131,7 +123,7 @@ impl ImageHandle {
         let api = self.client.api();
         let body = json!({ "board_id": board_id, "image_names": [&self.name] });
         let answer: Answer = api.add_images_to_board().send_json_as::<Added>(&body).await?.into();
-        match BatchOutcome::of(answer).into_result()?.done.is_empty() {
+        match BulkOutcome::of(answer).into_result()?.done.is_empty() {
             false => Ok(()),
             true => Err(Error::no_such("image", &self.name, Vec::new())),
         }

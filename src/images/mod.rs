@@ -7,7 +7,7 @@
 //! use futures::TryStreamExt as _;
 //!
 //! let uploaded = client.images().upload("photo.jpg").await?;
-//! client.image(&uploaded.image_name).star().await?;
+//! client.image(&uploaded.image_name).set_starred(true).await?;
 //! client.image(&uploaded.image_name).download().to_file("copy.png").await?;
 //!
 //! let mut starred = std::pin::pin!(client.images().list().search("portrait").stream());
@@ -37,7 +37,7 @@ use serde_json::json;
 
 use crate::{
     Client, Timestamp, Upload,
-    batch::{self, BatchOutcome, chunks, distinct, in_chunks, in_chunks_then_single},
+    bulk::{self, BulkOutcome, chunks, distinct, in_chunks, in_chunks_then_single},
     download::DownloadMany,
     error::{Error, Result},
     open_enum::open_enum,
@@ -135,11 +135,11 @@ pub(crate) fn must_be_a_board(board_id: &str) -> Result<()> {
     }
 }
 
-batch::answer!(Added { "added_images", "failed_images" });
-batch::answer!(Deleted { "deleted_images", "failed_images" });
-batch::answer!(Starred { "starred_images", "failed_images" });
-batch::answer!(Unstarred { "unstarred_images", "failed_images" });
-batch::answer!(Removed { "removed_images", "failed_images" });
+bulk::answer!(Added { "added_images", "failed_images" });
+bulk::answer!(Deleted { "deleted_images", "failed_images" });
+bulk::answer!(Starred { "starred_images", "failed_images" });
+bulk::answer!(Unstarred { "unstarred_images", "failed_images" });
+bulk::answer!(Removed { "removed_images", "failed_images" });
 
 impl Images {
     /// Lists images: `.await` gives a page, [`ListImages::stream`] all of them, [`ListImages::names`] their names.
@@ -171,7 +171,7 @@ impl Images {
     }
 
     /// Deletes images. Goes on after failures: where the server fails for many names at once, each is tried alone.
-    pub async fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks_then_single(
             names,
             |names| async move {
@@ -188,7 +188,7 @@ impl Images {
     }
 
     /// Stars images. Goes on after failures.
-    pub async fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
@@ -198,7 +198,7 @@ impl Images {
     }
 
     /// Takes the stars off images. Goes on after failures.
-    pub async fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
@@ -208,7 +208,7 @@ impl Images {
     }
 
     /// Takes images off whatever boards they are on. Goes on after failures. Images on no board count as done.
-    pub async fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "image_names": names });
@@ -253,9 +253,9 @@ impl Images {
     ///
     /// # Errors
     /// Any error of a call.
-    pub async fn delete_uncategorized(&self) -> Result<BatchOutcome> {
+    pub async fn delete_uncategorized(&self) -> Result<BulkOutcome> {
         let api = self.client.api();
         let answer = api.delete_uncategorized_images().send_as::<Deleted>().await?;
-        Ok(BatchOutcome::of(answer.into()))
+        Ok(BulkOutcome::of(answer.into()))
     }
 }

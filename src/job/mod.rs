@@ -49,18 +49,18 @@ pub struct Job {
 /// A job that has completed, from [`Job::wait`].
 ///
 /// ```no_run
-/// # async fn example(finished: invokeai_client::Finished) -> invokeai_client::Result<()> {
+/// # async fn example(finished: invokeai_client::FinishedJob) -> invokeai_client::Result<()> {
 /// let outputs = finished.outputs().await?;
 /// println!("{} images after {:?}", outputs.final_images().len(), finished.item().await?.elapsed());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Finished {
+pub struct FinishedJob {
     job: Job,
 }
 
-impl Finished {
+impl FinishedJob {
     /// The job.
     pub fn job(&self) -> &Job {
         &self.job

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{Finished, Job, JobFailure};
+use super::{FinishedJob, Job, JobFailure};
 use crate::{
     deadline,
     error::{Error, Result},
@@ -91,7 +91,7 @@ impl<'a> Wait<'a> {
         self
     }
 
-    async fn run(mut self) -> Result<Finished> {
+    async fn run(mut self) -> Result<FinishedJob> {
         let end = self.timeout.map(deadline::after);
         let run = &self.job.run;
         let (state, item_id) = (run.state(), self.job.item_id());
@@ -132,7 +132,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    async fn timed_out(self) -> Result<Finished> {
+    async fn timed_out(self) -> Result<FinishedJob> {
         let status = match self.job.run.state().standing(self.job.item_id()) {
             Standing::Running(status) | Standing::Ended(status) => status,
             Standing::Gone => ItemStatus::Unknown("gone".into()),
@@ -169,9 +169,9 @@ pub(crate) async fn until(time: Option<Instant>) {
 
 impl Job {
     /// What an end means for those who wait until `end`.
-    async fn ended(&self, status: ItemStatus, end: Option<Instant>) -> Result<Finished> {
+    async fn ended(&self, status: ItemStatus, end: Option<Instant>) -> Result<FinishedJob> {
         match status {
-            ItemStatus::Completed => Ok(Finished { job: self.clone() }),
+            ItemStatus::Completed => Ok(FinishedJob { job: self.clone() }),
             ItemStatus::Canceled => Err(Error::JobCanceled { item_id: self.item_id }),
             _ => Err(Error::JobFailed(Box::new(self.failure(end).await))),
         }
@@ -196,7 +196,7 @@ impl Job {
 }
 
 impl<'a> IntoFuture for Wait<'a> {
-    type Output = Result<Finished>;
+    type Output = Result<FinishedJob>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -8,7 +8,7 @@
 //!
 //! let definition = WorkflowDefinition::from_path("portrait.json")?;
 //! let saved = client.library().create(&definition).await?;
-//! client.saved_workflow(&saved.workflow_id).share(true).await?;
+//! client.saved_workflow(&saved.workflow_id).set_public(true).await?;
 //!
 //! let portrait = client.library().find("Portrait").await?;
 //! # Ok(())
@@ -327,7 +327,7 @@ impl SavedWorkflowHandle {
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
-    pub async fn share(&self, is_public: bool) -> Result<SavedWorkflow> {
+    pub async fn set_public(&self, is_public: bool) -> Result<SavedWorkflow> {
         self.can_be_changed()?;
         let api = self.client.api();
         let body = json!({ "is_public": is_public });

@@ -137,15 +137,15 @@ open_enum! {
         Completed = "completed",
         /// It failed.
         Error = "error",
-        /// It was cancelled.
-        Cancelled = "cancelled",
+        /// It was canceled.
+        Canceled = "cancelled",
     }
 }
 
 impl InstallStatus {
     /// Whether nothing more will happen.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Completed | Self::Error | Self::Cancelled)
+        matches!(self, Self::Completed | Self::Error | Self::Canceled)
     }
 }
 
@@ -209,7 +209,7 @@ impl InstallJob {
         let message = || self.error.clone().unwrap_or_default();
         Some(match (&self.status, self.model()) {
             // Cancelling a completed one only changes its state.
-            (InstallStatus::Completed | InstallStatus::Cancelled, Some(model)) => match model.model_type == UNKNOWN {
+            (InstallStatus::Completed | InstallStatus::Canceled, Some(model)) => match model.model_type == UNKNOWN {
                 true => InstallOutcome::UnknownType(model),
                 false => InstallOutcome::Installed(model),
             },
@@ -217,7 +217,7 @@ impl InstallJob {
                 reason: "unreadable record".into(),
                 message: "the server says it installed the model, and gave no record that can be read".into(),
             },
-            (InstallStatus::Cancelled, None) => InstallOutcome::Cancelled,
+            (InstallStatus::Canceled, None) => InstallOutcome::Canceled,
             (InstallStatus::Error, _) if reason() == "DuplicateModelException" => {
                 InstallOutcome::Duplicate { message: message() }
             }
@@ -247,8 +247,8 @@ pub enum InstallOutcome {
         /// What went wrong.
         message: String,
     },
-    /// It was cancelled.
-    Cancelled,
+    /// It was canceled.
+    Canceled,
 }
 
 /// An installation under construction, from [`Models::install`]; `.await` starts it.
@@ -414,7 +414,7 @@ impl Install {
         Err(Error::decode("get_model_install_job", "status", problem, ""))
     }
 
-    /// Cancels it. One that has ended is left alone: the server would call it cancelled while the model stays.
+    /// Cancels it. One that has ended is left alone: the server would call it canceled while the model stays.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the server does not know it; any error of a call.

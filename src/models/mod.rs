@@ -42,7 +42,7 @@ use serde_json::json;
 pub use crate::schema::ModelRecord;
 use crate::{
     Client,
-    batch::{BatchFailure, BatchOutcome, chunks, distinct},
+    bulk::{BulkFailure, BulkOutcome, chunks, distinct},
     error::{Error, Result},
     page::{Page, RawList, elements, found},
 };
@@ -133,27 +133,27 @@ impl Models {
 }
 
 #[derive(Deserialize)]
-struct BulkResult {
+struct KeysDone {
     deleted: Vec<String>,
     #[serde(default)]
-    failed: Vec<BulkFailure>,
+    failed: Vec<FailedKey>,
 }
 
 #[derive(Deserialize)]
 struct Reidentified {
     succeeded: Vec<String>,
     #[serde(default)]
-    failed: Vec<BulkFailure>,
+    failed: Vec<FailedKey>,
 }
 
-impl From<Reidentified> for BulkResult {
+impl From<Reidentified> for KeysDone {
     fn from(Reidentified { succeeded, failed }: Reidentified) -> Self {
         Self { deleted: succeeded, failed }
     }
 }
 
 #[derive(Deserialize)]
-struct BulkFailure {
+struct FailedKey {
     #[serde(default)]
     key: String,
     error: Option<String>,
@@ -162,9 +162,9 @@ struct BulkFailure {
 /// Changing many.
 impl Models {
     /// Deletes models with their files (those installed in place keep theirs). Goes on after failures.
-    pub async fn delete(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn delete(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         let keys = distinct(keys);
-        let mut outcome = BatchOutcome::default();
+        let mut outcome = BulkOutcome::default();
         for chunk in chunks(&keys) {
             match self.bulk_delete(chunk).await {
                 Ok(result) => result.add_to(&mut outcome),
@@ -176,13 +176,13 @@ impl Models {
         outcome
     }
 
-    async fn bulk_delete(&self, keys: &[String]) -> Result<BulkResult> {
+    async fn bulk_delete(&self, keys: &[String]) -> Result<KeysDone> {
         let api = self.client.api();
         let body = json!({ "keys": keys });
         api.bulk_delete_models().send_json_as(&body).await
     }
 
-    async fn delete_singly(&self, keys: &[String], outcome: &mut BatchOutcome) {
+    async fn delete_singly(&self, keys: &[String], outcome: &mut BulkOutcome) {
         for key in keys {
             match self.client.model(key).delete().await {
                 Ok(()) => outcome.done.push(key.clone()),
@@ -193,9 +193,9 @@ impl Models {
     }
 
     /// Looks anew at what kind of models these are. Goes on after failures. Since 6.13.
-    pub async fn reidentify(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn reidentify(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         let keys = distinct(keys);
-        let mut outcome = BatchOutcome::default();
+        let mut outcome = BulkOutcome::default();
         for chunk in chunks(&keys) {
             match self.bulk_reidentify(chunk).await {
                 Ok(result) => result.add_to(&mut outcome),
@@ -205,7 +205,7 @@ impl Models {
         outcome
     }
 
-    async fn bulk_reidentify(&self, keys: &[String]) -> Result<BulkResult> {
+    async fn bulk_reidentify(&self, keys: &[String]) -> Result<KeysDone> {
         let api = self.client.api();
         let body = json!({ "keys": keys });
         Ok(api.bulk_reidentify_models().send_json_as::<Reidentified>(&body).await?.into())
@@ -222,12 +222,12 @@ impl Models {
     }
 }
 
-impl BulkResult {
-    fn add_to(self, outcome: &mut BatchOutcome) {
+impl KeysDone {
+    fn add_to(self, outcome: &mut BulkOutcome) {
         outcome.done.extend(self.deleted);
-        for BulkFailure { key, error } in self.failed {
+        for FailedKey { key, error } in self.failed {
             let error = error.map(|reason| Error::refused(format!("to change model {key}"), Some(reason)));
-            outcome.failed.push(BatchFailure { name: key, error });
+            outcome.failed.push(BulkFailure { name: key, error });
         }
     }
 }

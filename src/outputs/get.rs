@@ -11,7 +11,7 @@ use super::{
     session::{Execution, Session},
 };
 use crate::{
-    Client, Finished, Job,
+    Client, FinishedJob, Job,
     error::{Error, Result},
     media::scan,
     node_ref::NodeRef,
@@ -42,7 +42,7 @@ impl Job {
     }
 }
 
-impl Finished {
+impl FinishedJob {
     /// What the nodes gave. See [`Job::outputs`].
     ///
     /// # Errors (when awaited)
@@ -258,7 +258,7 @@ async fn known_files(
         }
     }
     // There is no call for many videos.
-    for name in crate::batch::distinct(videos.into_iter().map(|(_, name)| name)) {
+    for name in crate::bulk::distinct(videos.into_iter().map(|(_, name)| name)) {
         if let Some(video) = client.video(&name).find().await? {
             known.insert(
                 (FileKind::Video, name),

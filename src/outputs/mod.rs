@@ -66,7 +66,7 @@ pub struct NodeOutput {
     raw: Value,
 }
 
-crate::debug::short_debug! { NodeOutput { node_id, node_title, node_type, iteration, item_id, value } }
+crate::debug::short_debug! { NodeOutput { node, iteration, item_id, value } }
 
 impl NodeOutput {
     /// What it gave, as the server sent it.

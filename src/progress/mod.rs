@@ -25,7 +25,7 @@ pub struct Progress {
     /// The node that runs now.
     pub node: Option<NodeRef>,
     /// How far that node is, from 0 to 1, if it tells.
-    pub percentage: Option<f64>,
+    pub node_fraction: Option<f64>,
     /// What that node says it does, such as `Denoising`.
     pub message: Option<String>,
     /// The last preview of the item.
@@ -73,7 +73,7 @@ impl Progress {
         if self.status == ItemStatus::Completed {
             return 1.0;
         }
-        let done = self.nodes_done as f64 + self.percentage.unwrap_or(0.0);
+        let done = self.nodes_done as f64 + self.node_fraction.unwrap_or(0.0);
         if self.nodes_total == 0 { 0.0 } else { (done / self.nodes_total as f64).clamp(0.0, 1.0) }
     }
 
@@ -105,7 +105,7 @@ impl ProgressTracker {
                 nodes_total,
                 executions_done: 0,
                 node: None,
-                percentage: None,
+                node_fraction: None,
                 message: None,
                 preview: None,
                 failure: None,
@@ -193,7 +193,7 @@ impl ProgressTracker {
             return false;
         }
         self.enter_node(node);
-        self.progress.percentage = event.percentage().map(|part| part.clamp(0.0, 1.0));
+        self.progress.node_fraction = event.percentage().map(|part| part.clamp(0.0, 1.0));
         self.progress.message = event.message();
         match event.preview() {
             Ok(Some(preview)) => self.progress.preview = Some(preview),
@@ -234,7 +234,7 @@ impl ProgressTracker {
     }
 
     fn leave_node(&mut self) {
-        (self.progress.node, self.progress.percentage, self.progress.message) = (None, None, None);
+        (self.progress.node, self.progress.node_fraction, self.progress.message) = (None, None, None);
     }
 
     fn is_executed(&self, node: &NodeRef) -> bool {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Submission;
 use crate::{
     error::{Error, Result},
-    job::{Finished, Job, wait::until},
+    job::{FinishedJob, Job, wait::until},
     run::state::News,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) fn ends(
     submission: Submission,
     unreachable: Duration,
-) -> impl Stream<Item = Result<(Job, Result<Finished>)>> + Send + use<> {
+) -> impl Stream<Item = Result<(Job, Result<FinishedJob>)>> + Send + use<> {
     let changes = submission.run.state().changes();
     let (ready, given_up) = (VecDeque::new(), BTreeSet::new());
     let ends = Ends { submission, unreachable, changes, known: 0, given_up, ready, is_over: false };
@@ -42,7 +42,7 @@ struct Ends {
 }
 
 impl Ends {
-    async fn next(&mut self) -> Option<Result<(Job, Result<Finished>)>> {
+    async fn next(&mut self) -> Option<Result<(Job, Result<FinishedJob>)>> {
         loop {
             if let Some((id, trouble)) = self.ready.pop_front() {
                 let job = Job::new(Arc::clone(&self.submission.run), id);

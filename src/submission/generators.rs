@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     workflow::{
         Workflow,
-        generator::{ImageCategory, ServerRequest},
+        generator::{BoardSection, ServerRequest},
     },
 };
 
@@ -49,10 +49,10 @@ async fn dynamic_prompts(
     Ok(call.await?.prompts)
 }
 
-async fn board_images(client: &Client, board_id: String, category: ImageCategory) -> Result<Vec<Value>> {
+async fn board_images(client: &Client, board_id: String, category: BoardSection) -> Result<Vec<Value>> {
     let categories: &[&str] = match category {
-        ImageCategory::Images => &["general"],
-        ImageCategory::Assets => &["control", "mask", "user", "other"],
+        BoardSection::Images => &["general"],
+        BoardSection::Assets => &["control", "mask", "user", "other"],
     };
     let categories: Vec<_> = categories.iter().map(|name| crate::api::enums::ImageCategory::from(*name)).collect();
     let api = client.api();

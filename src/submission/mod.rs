@@ -23,7 +23,7 @@ use crate::events::{EventFilter, EventStream};
 use crate::{
     Client,
     error::{Error, Result},
-    job::{Finished, Job, wait::UNREACHABLE},
+    job::{FinishedJob, Job, wait::UNREACHABLE},
     progress::SubmissionProgress,
     queue::{BatchStatus, Queue},
     run::{Run, callbacks::Callbacks, follow::Events, state::State},
@@ -189,7 +189,7 @@ impl Submission {
     /// large batch could not be enqueued ([`feed_error`](Self::feed_error)).
     ///
     /// Dropping the stream stops the waiting and nothing else.
-    pub fn ends(&self) -> impl Stream<Item = Result<(Job, Result<Finished>)>> + Send + use<> {
+    pub fn ends(&self) -> impl Stream<Item = Result<(Job, Result<FinishedJob>)>> + Send + use<> {
         ends::ends(self.clone(), UNREACHABLE)
     }
 

@@ -16,7 +16,7 @@ use crate::{
     deadline,
     error::Result,
     job::{
-        Finished, Job,
+        FinishedJob, Job,
         wait::{UNREACHABLE, out_of_time, until},
     },
     progress::SubmissionProgress,
@@ -106,11 +106,11 @@ impl<'a> WaitAll<'a> {
         self
     }
 
-    async fn run(self) -> Result<Vec<Finished>> {
+    async fn run(self) -> Result<Vec<FinishedJob>> {
         let Self { submission, timeout, cancel_on_timeout, unreachable, poll_interval, on_progress } = self;
         let limit = timeout.unwrap_or(Duration::MAX);
         let all = async {
-            let mut told: Vec<(Job, Result<Finished>)> = Vec::new();
+            let mut told: Vec<(Job, Result<FinishedJob>)> = Vec::new();
             let mut ends = std::pin::pin!(ends(submission.clone(), unreachable));
             while let Some(end) = ends.next().await {
                 told.push(end?);
@@ -178,7 +178,7 @@ impl Watch<'_> {
 }
 
 impl<'a> IntoFuture for WaitAll<'a> {
-    type Output = Result<Vec<Finished>>;
+    type Output = Result<Vec<FinishedJob>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {

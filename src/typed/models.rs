@@ -2,7 +2,7 @@
 
 use super::value::InputType;
 use crate::schema::ModelRecord;
-use crate::workflow::field::{FieldKind, InputValue, Model};
+use crate::workflow::field::{FieldKind, InputValue, kind::Model};
 use serde_json::{Value, json};
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,7 +1,7 @@
 //! Things on a server that inputs name.
 
 use super::value::InputType;
-use crate::workflow::field::{Board, Image, SavedWorkflow, StylePreset, SystemPrompt, Video};
+use crate::workflow::field::kind::{Board, Image, SavedWorkflow, StylePreset, SystemPrompt, Video};
 use crate::workflow::field::{BoardChoice, FieldKind, InputValue};
 use serde_json::{Value, json};
 use std::fmt;

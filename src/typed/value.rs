@@ -1,6 +1,9 @@
 //! What inputs hold, as Rust types.
 
-use crate::workflow::field::{Color, ColorChannels, FieldKind, Integer};
+use crate::workflow::field::{
+    ColorChannels, FieldKind,
+    kind::{Color, Integer},
+};
 use crate::workflow::generator::{Generator, GeneratorKind};
 use serde_json::Value;
 

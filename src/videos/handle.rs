@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Deleted, Video};
 use crate::{
     Client,
-    batch::{Answer, BatchOutcome},
+    bulk::{Answer, BulkOutcome},
     download::{Download, Source},
     error::Result,
     images::{Embedded, ImageCategory},
@@ -110,7 +110,7 @@ impl VideoHandle {
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
         let answer: Answer = api.delete_video().video_name(&self.name).send_as::<Deleted>().await?.into();
-        BatchOutcome::of(answer).into_result().map(drop)
+        BulkOutcome::of(answer).into_result().map(drop)
     }
 
     /// Puts it onto a board; if it is on another one, it is moved.

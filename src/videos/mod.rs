@@ -28,7 +28,7 @@ use serde_json::json;
 
 use crate::{
     Client, Timestamp, Upload,
-    batch::{self, BatchOutcome, distinct, in_chunks, in_chunks_then_single, one_by_one},
+    bulk::{self, BulkOutcome, distinct, in_chunks, in_chunks_then_single, one_by_one},
     download::DownloadMany,
     error::{Error, Result},
     images::{ImageCategory, ImageOrigin},
@@ -85,11 +85,11 @@ pub struct Videos {
     client: Client,
 }
 
-batch::answer!(AddedVideos { "added_videos", "failed_videos" });
-batch::answer!(Deleted { "deleted_videos", "failed_videos" });
-batch::answer!(Starred { "starred_videos", "failed_videos" });
-batch::answer!(Removed { "removed_videos", "failed_videos" });
-batch::answer!(Unstarred { "unstarred_videos", "failed_videos" });
+bulk::answer!(AddedVideos { "added_videos", "failed_videos" });
+bulk::answer!(Deleted { "deleted_videos", "failed_videos" });
+bulk::answer!(Starred { "starred_videos", "failed_videos" });
+bulk::answer!(Removed { "removed_videos", "failed_videos" });
+bulk::answer!(Unstarred { "unstarred_videos", "failed_videos" });
 
 impl Client {
     /// The videos of the server.
@@ -141,7 +141,7 @@ impl Videos {
     }
 
     /// Deletes videos. Goes on after failures: where the server fails for many names at once, each is tried alone.
-    pub async fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn delete(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks_then_single(
             names,
             |names| async move {
@@ -158,7 +158,7 @@ impl Videos {
     }
 
     /// Stars videos. Goes on after failures.
-    pub async fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn star(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "video_names": names });
@@ -168,7 +168,7 @@ impl Videos {
     }
 
     /// Takes the stars off videos. Goes on after failures.
-    pub async fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
             let body = json!({ "video_names": names });
@@ -179,7 +179,7 @@ impl Videos {
 
     /// Takes videos off whatever boards they are on, one by one: the server has no call for many. Goes on after failures.
     /// Videos on no board count as done.
-    pub async fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BatchOutcome {
+    pub async fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         one_by_one(names, |name| async move {
             let api = self.client.api();
             let body = json!({ "video_name": name });
@@ -192,10 +192,10 @@ impl Videos {
     ///
     /// # Errors
     /// Any error of a call.
-    pub async fn delete_uncategorized(&self) -> Result<BatchOutcome> {
+    pub async fn delete_uncategorized(&self) -> Result<BulkOutcome> {
         let api = self.client.api();
         let answer = api.delete_uncategorized_videos().send_as::<Deleted>().await?;
-        Ok(BatchOutcome::of(answer.into()))
+        Ok(BulkOutcome::of(answer.into()))
     }
 
     /// Downloads these videos into a directory; what is there already stays.

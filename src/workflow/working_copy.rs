@@ -194,11 +194,6 @@ impl Workflow {
         &self.inputs
     }
 
-    /// All inputs, in the order of the form; the same as [`inputs`](Self::inputs), as an owned list.
-    pub fn list_inputs(&self) -> Vec<Input> {
-        self.inputs.clone()
-    }
-
     /// The inputs by system name. A field that the form shows twice is there once.
     pub fn inputs_by_system_name(&self) -> IndexMap<&str, &Input> {
         let mut inputs = IndexMap::with_capacity(self.inputs.len());

@@ -136,7 +136,7 @@ fn lists_and_settings_can_be_read() {
     let version = client.server_version().unwrap();
     assert_eq!(client.block_on(client.api().app_version().send()).unwrap().into_inner().version, version);
     assert_eq!(client.models().list().call().unwrap().items.len(), client.models().records().unwrap().len());
-    assert!(!client.app().dependencies().unwrap().is_empty());
+    assert!(!client.server().dependencies().unwrap().is_empty());
     client.library().list().call().unwrap();
     client.style_presets().list().call().unwrap();
     client.auth().status().unwrap();

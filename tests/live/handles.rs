@@ -5,11 +5,11 @@ use std::{fs, path::Path, time::Duration};
 use futures::TryStreamExt as _;
 use invokeai_client::{
     Client, Direction, Error, Upload,
-    app::LogLevel,
     boards::Board,
     images::{ImageCategory, ImageOrigin},
     library::{WorkflowCategory, WorkflowOrder},
     models::{InstallOutcome, ModelSource},
+    server::LogLevel,
     style_presets::StylePresetData,
     workflow::WorkflowDefinition,
 };
@@ -101,7 +101,7 @@ async fn a_board_and_its_images() {
     assert_eq!(many.len(), 2);
 
     // Changes.
-    assert!(image.star().await.unwrap().starred && !image.unstar().await.unwrap().starred);
+    assert!(image.set_starred(true).await.unwrap().starred && !image.set_starred(false).await.unwrap().starred);
     let starred = client.images().star([&*plain.image_name, "no such.png"]).await;
     assert_eq!((starred.done, starred.skipped), (vec![plain.image_name.clone()], vec!["no such.png".to_owned()]));
     assert!(client.images().unstar([&plain.image_name]).await.is_success());
@@ -134,15 +134,15 @@ async fn a_board_and_its_images() {
     // The server keeps the cover, and goes on showing the newest of the starred images.
     handle.set_cover(&plain.image_name).await.unwrap();
     assert!(matches!(handle.set_cover("no such.png").await, Err(Error::Server(_))));
-    client.image(&plain.image_name).star().await.unwrap();
+    client.image(&plain.image_name).set_starred(true).await.unwrap();
     assert_eq!(handle.get().await.unwrap().cover_image_name, Some(plain.image_name.clone()));
     let renamed = format!("{name} again");
     assert_eq!(handle.rename(&renamed).await.unwrap().board_name, renamed);
-    assert!(handle.archive().await.unwrap().archived);
+    assert!(handle.set_archived(true).await.unwrap().archived);
     let shown: Vec<_> = client.boards().list().stream().try_collect::<Vec<_>>().await.unwrap();
     assert!(shown.iter().all(|other| other.board_id != board.board_id), "archived boards are not listed");
     assert_eq!(client.boards().find(&renamed).await.unwrap().unwrap().board_id, board.board_id);
-    assert!(!handle.unarchive().await.unwrap().archived);
+    assert!(!handle.set_archived(false).await.unwrap().archived);
 
     client.image(&passing.image_name).delete().await.unwrap();
     assert!(client.image(&passing.image_name).delete().await.unwrap_err().is_not_found());
@@ -240,7 +240,7 @@ async fn a_saved_workflow() {
 
     handle.mark_opened().await.unwrap();
     assert!(handle.get().await.unwrap().opened_at.is_some());
-    assert_eq!(handle.share(true).await.unwrap().is_public, Some(true));
+    assert_eq!(handle.set_public(true).await.unwrap().is_public, Some(true));
     handle.set_thumbnail(Upload::bytes("t.png", picture(300, 300, 4))).await.unwrap();
     assert!(handle.get().await.unwrap().thumbnail_url.is_some());
     assert!(handle.thumbnail().bytes().await.unwrap().starts_with(b"RIFF"));
@@ -341,13 +341,13 @@ async fn presets_prompts_and_the_server_itself() {
             let handle = client.system_prompt(&prompt.id);
             assert!(prompt.created_at.unwrap().unix_millis().is_some());
             assert_eq!(handle.set_content("Be briefer.").await.unwrap().content, "Be briefer.");
-            assert!(handle.share(true).await.unwrap().is_public);
+            assert!(handle.set_public(true).await.unwrap().is_public);
             handle.delete().await.unwrap();
             assert_eq!(handle.find().await.unwrap(), None);
         }
     }
 
-    let app = client.app();
+    let app = client.server();
     assert!(app.dependencies().await.unwrap().contains_key("torch"));
     assert!(app.config().await.unwrap().config.contains_key("host"));
     let level = app.log_level().await.unwrap();

@@ -1,4 +1,4 @@
-//! Jobs on a real server: real denoising with tiny models, waiting, cancelling, resuming, sweeping.
+//! Jobs on a real server: real denoising with tiny models, waiting, canceling, resuming, sweeping.
 
 use std::{
     sync::{Arc, Mutex},
@@ -186,7 +186,7 @@ async fn flux_image_to_image_shows_steps_and_previews() {
         let mut updates = std::pin::pin!(job.progress_updates());
         let (mut percentages, mut previews) = (Vec::new(), 0);
         while let Some(progress) = updates.next().await {
-            percentages.extend(progress.percentage);
+            percentages.extend(progress.node_fraction);
             previews += usize::from(progress.preview.is_some());
         }
         job.wait().await.unwrap();

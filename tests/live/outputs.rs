@@ -13,7 +13,7 @@ use std::{
 
 use futures::TryStreamExt as _;
 use invokeai_client::{
-    Client, Error, Finished, OutputBoard, Submission, Upload,
+    Client, Error, FinishedJob, OutputBoard, Submission, Upload,
     assets::Asset,
     cleanup::{CleanupReport, KeptBecause},
     outputs::{FileSource, OutputValue},
@@ -100,7 +100,7 @@ impl Stage {
         workflow
     }
 
-    async fn run(&self, client: &Client, workflow: &Workflow) -> (Submission, Finished) {
+    async fn run(&self, client: &Client, workflow: &Workflow) -> (Submission, FinishedJob) {
         let submission = workflow.submit(client).queue(&self.queue).await.unwrap();
         let finished = submission.job().unwrap().wait().timeout(DEADLINE).await.unwrap();
         (submission, finished)
@@ -415,13 +415,13 @@ async fn what_is_starred_stays() {
         let (submission, finished) = stage.run(&client, &workflow).await;
         let name = finished.outputs().await.unwrap().final_images()[0].name.clone();
         for name in [&name, &input] {
-            client.image(name).star().await.unwrap();
+            client.image(name).set_starred(true).await.unwrap();
         }
         let report = submission.cleanup().everything().await.unwrap();
         clean(&report);
         for name in [&name, &input] {
             assert_eq!(report.why_kept(&Asset::Image(name.clone())), Some(&KeptBecause::Starred), "{report}");
-            client.image(name).unstar().await.unwrap();
+            client.image(name).set_starred(false).await.unwrap();
         }
         let report = client.cleanup().everything().await.unwrap();
         assert_eq!((images(&report), report.is_success()), (2, true), "{report}");

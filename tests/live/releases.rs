@@ -11,7 +11,7 @@ use std::{
 
 use futures::TryStreamExt as _;
 use invokeai_client::{
-    Client, Error, Finished, OutputBoard, Submission, Upload,
+    Client, Error, FinishedJob, OutputBoard, Submission, Upload,
     events::Event,
     schema::ModelRecord,
     workflow::{ProblemKind, Workflow, WorkflowDefinition, field::InkField},
@@ -258,7 +258,7 @@ fn fill(workflow: &mut Workflow, base: &str, models: &[ModelRecord], picture: &s
     assert_eq!(workflow.problems(), []);
 }
 
-async fn wait(submission: &Submission) -> Finished {
+async fn wait(submission: &Submission) -> FinishedJob {
     submission.job().unwrap().wait().timeout(DEADLINE).cancel_on_timeout(true).await.unwrap()
 }
 

@@ -285,7 +285,7 @@ fn percentages_messages_and_previews_of_denoising() {
         let progress = tracker.progress();
         let Some(node) = &progress.node else { continue };
         if let (Some(part), "denoise_latents", "invocation_progress") =
-            (progress.percentage, &*node.node_type, event.name())
+            (progress.node_fraction, &*node.node_type, event.name())
         {
             percentages.push(part);
             previews.extend(event.preview().unwrap());

@@ -12,7 +12,7 @@ use std::{
 use document::{Document, Latitude};
 use futures::future::BoxFuture;
 use invokeai_client::{
-    BatchOutcome, Client, Error, Page, Upload, boards::BoardVisibility, images::ImageCategory, models::ModelSource,
+    BulkOutcome, Client, Error, Page, Upload, boards::BoardVisibility, images::ImageCategory, models::ModelSource,
     style_presets::StylePresetData, workflow::WorkflowDefinition,
 };
 use mutation::*;
@@ -52,7 +52,7 @@ impl<T: Debug> Gathered for Page<T> {
     }
 }
 
-impl Gathered for BatchOutcome {
+impl Gathered for BulkOutcome {
     fn gather(self) -> (String, Vec<Error>) {
         let text = format!("{:?} {:?} {:?}", self.done, self.skipped, self.affected_boards);
         (
@@ -89,10 +89,10 @@ fn upload(name: &str) -> Upload {
 
 readers! {
     app_version => whole, |c| c.server_version();
-    get_app_deps => whole, |c| c.app().dependencies();
-    get_runtime_config => whole, |c| c.app().config();
-    get_log_level => whole, |c| c.app().log_level();
-    get_invocation_cache_status => whole, |c| c.app().invocation_cache();
+    get_app_deps => whole, |c| c.server().dependencies();
+    get_runtime_config => whole, |c| c.server().config();
+    get_log_level => whole, |c| c.server().log_level();
+    get_invocation_cache_status => whole, |c| c.server().invocation_cache();
     upload_image => whole, |c| c.images().upload(upload("a.png"));
     get_image_dto => whole, |c| c.image("a.png").get();
     get_image_metadata => whole, |c| c.image("a.png").metadata();
@@ -103,12 +103,12 @@ readers! {
     get_images_by_names => parts, |c| c.images().get_many(["a.png", "b.png"]);
     get_intermediates_count => whole, |c| c.images().count_intermediates();
     clear_intermediates => whole, |c| c.images().clear_intermediates();
-    star_images_in_list => BatchOutcome::gather, |c| sure(c.images().star(["a.png"]));
-    unstar_images_in_list => BatchOutcome::gather, |c| sure(c.images().unstar(["a.png"]));
-    remove_images_from_board => BatchOutcome::gather, |c| sure(c.images().remove_from_boards(["a.png"]));
-    delete_images_from_list => BatchOutcome::gather, |c| sure(c.images().delete(["a.png"]));
+    star_images_in_list => BulkOutcome::gather, |c| sure(c.images().star(["a.png"]));
+    unstar_images_in_list => BulkOutcome::gather, |c| sure(c.images().unstar(["a.png"]));
+    remove_images_from_board => BulkOutcome::gather, |c| sure(c.images().remove_from_boards(["a.png"]));
+    delete_images_from_list => BulkOutcome::gather, |c| sure(c.images().delete(["a.png"]));
     delete_image => whole, |c| c.image("a.png").delete();
-    delete_uncategorized_images => BatchOutcome::gather, |c| c.images().delete_uncategorized();
+    delete_uncategorized_images => BulkOutcome::gather, |c| c.images().delete_uncategorized();
     upload_video => whole, |c| c.videos().upload(upload("a.mp4"));
     get_video_dto => whole, |c| c.video("a.mp4").get();
     get_video_metadata => whole, |c| c.video("a.mp4").metadata();
@@ -116,22 +116,22 @@ readers! {
     update_video => whole, |c| c.video("a.mp4").set_starred(true);
     list_video_dtos => Page::gather, |c| c.videos().list();
     get_video_names => whole, |c| c.videos().list().names();
-    add_video_to_board => BatchOutcome::gather, |c| sure(c.board("b").add_videos(["a.mp4"]));
-    remove_video_from_board => BatchOutcome::gather, |c| sure(c.videos().remove_from_boards(["a.mp4"]));
-    star_videos_in_list => BatchOutcome::gather, |c| sure(c.videos().star(["a.mp4"]));
-    unstar_videos_in_list => BatchOutcome::gather, |c| sure(c.videos().unstar(["a.mp4"]));
-    delete_videos_from_list => BatchOutcome::gather, |c| sure(c.videos().delete(["a.mp4"]));
+    add_video_to_board => BulkOutcome::gather, |c| sure(c.board("b").add_videos(["a.mp4"]));
+    remove_video_from_board => BulkOutcome::gather, |c| sure(c.videos().remove_from_boards(["a.mp4"]));
+    star_videos_in_list => BulkOutcome::gather, |c| sure(c.videos().star(["a.mp4"]));
+    unstar_videos_in_list => BulkOutcome::gather, |c| sure(c.videos().unstar(["a.mp4"]));
+    delete_videos_from_list => BulkOutcome::gather, |c| sure(c.videos().delete(["a.mp4"]));
     create_board => whole, |c| c.boards().create("b");
     get_board => whole, |c| c.board("b").get();
     update_board => whole, |c| c.board("b").set_visibility(BoardVisibility::Shared);
     list_boards => Page::gather, |c| c.boards().list();
     list_all_board_image_names => whole, |c| c.board("b").image_names();
-    add_images_to_board => BatchOutcome::gather, |c| sure(c.board("b").add(["a.png"]));
+    add_images_to_board => BulkOutcome::gather, |c| sure(c.board("b").add(["a.png"]));
     delete_board => whole, |c| c.board("b").delete();
     create_workflow => whole, |c| c.library().create(&definition());
     get_workflow => whole, |c| c.saved_workflow("w").get();
     update_workflow => whole, |c| c.saved_workflow("w").update(&definition());
-    update_workflow_is_public => whole, |c| c.saved_workflow("w").share(true);
+    update_workflow_is_public => whole, |c| c.saved_workflow("w").set_public(true);
     list_workflows => Page::gather, |c| c.library().list();
     get_all_tags => whole, |c| c.library().tags(&[]);
     get_counts_by_tag => whole, |c| c.library().count_by_tag(["forward"], &[]);
@@ -159,8 +159,8 @@ readers! {
     get_stats => whole, |c| c.models().cache_stats();
     install_model => whole, |c| c.models().install(ModelSource::local_in_place("/srv/x"));
     list_model_installs => parts, |c| c.models().install_jobs();
-    bulk_delete_models => BatchOutcome::gather, |c| sure(c.models().delete(["k"]));
-    bulk_reidentify_models => BatchOutcome::gather, |c| sure(c.models().reidentify(["k"]));
+    bulk_delete_models => BulkOutcome::gather, |c| sure(c.models().delete(["k"]));
+    bulk_reidentify_models => BulkOutcome::gather, |c| sure(c.models().reidentify(["k"]));
     get_queue_item => whole, |c| c.queue("default").item(1);
     get_queue_item_summaries_by_ids => parts, |c| c.queue("default").summaries(&[1, 2, 3]);
     get_queue_item_ids => whole, |c| c.queue("default").item_ids();
@@ -467,8 +467,8 @@ async fn what_is_written_back_keeps_what_is_unknown() {
     // Settings of the server.
     let config = with_new_members(&recorded["get_runtime_config"], &|_| false);
     *parrot.0.lock().unwrap() = config.to_string();
-    let known = client.app().config().await.unwrap();
-    client.app().update_config(known.config.clone()).await.unwrap();
+    let known = client.server().config().await.unwrap();
+    client.server().update_config(known.config.clone()).await.unwrap();
     assert_eq!(sent().await.to_string(), config["config"].to_string());
 
     // Metadata of an image, kept and uploaded with another.

@@ -431,7 +431,7 @@ async fn shipped_workflows_are_not_touched() {
     for error in [
         workflow.delete().await.unwrap_err(),
         workflow.update(&definition).await.unwrap_err(),
-        workflow.share(true).await.unwrap_err(),
+        workflow.set_public(true).await.unwrap_err(),
         workflow.set_thumbnail("x.png").await.unwrap_err(),
         workflow.delete_thumbnail().await.unwrap_err(),
     ] {
@@ -456,7 +456,7 @@ async fn an_installation_ends_in_what_really_happened() {
         (job("completed", model("unknown")), InstallOutcome::UnknownType(record("unknown"))),
         // Somebody cancelled it after it was done: the model stays.
         (job("cancelled", model("main")), InstallOutcome::Installed(record("main"))),
-        (job("cancelled", nothing.clone()), InstallOutcome::Cancelled),
+        (job("cancelled", nothing.clone()), InstallOutcome::Canceled),
         (
             job("error", json!({ "error_reason": "DuplicateModelException", "error": "have it" })),
             InstallOutcome::Duplicate { message: "have it".into() },

@@ -27,7 +27,7 @@ fn step(name: &str, times: usize) {
         match name {
             "read" => drop(black_box(FLUX.parse::<WorkflowDefinition>().unwrap())),
             "open" => drop(black_box(Workflow::new(definition.clone(), NodeCatalogue::embedded()))),
-            "list" => drop(black_box(workflow.list_inputs())),
+            "list" => drop(black_box(workflow.inputs())),
             "check" => drop(black_box(workflow.problems())),
             "request" => drop(black_box(workflow.enqueue_bytes(&options).unwrap())),
             INDEX => {
@@ -48,7 +48,7 @@ fn the_steps_give_what_they_should() {
     let workflow = Workflow::new(FLUX.parse::<WorkflowDefinition>().unwrap(), NodeCatalogue::embedded());
     let bytes = workflow.enqueue_bytes(&EnqueueOptions::default()).unwrap();
     let body: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((workflow.list_inputs().len(), body["batch"]["graph"]["nodes"].as_object().unwrap().len()), (8, 7));
+    assert_eq!((workflow.inputs().len(), body["batch"]["graph"]["nodes"].as_object().unwrap().len()), (8, 7));
     CEILINGS.iter().for_each(|(name, _)| step(name, 1));
 }
 

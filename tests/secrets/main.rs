@@ -90,7 +90,7 @@ async fn show_everything(client: &Client) -> BTreeSet<String> {
         Client::builder(with_user("http://127.0.0.1:1")).token(secret("token")).ledger("/ledger"),
         client,
         client.api(),
-        client.app(),
+        client.server(),
         client.auth(),
         client.user("u"),
         client.assets(),
@@ -174,7 +174,7 @@ fn reachable() -> BTreeSet<String> {
 }
 
 /// What holds nothing of a client: records of the server, and plain values.
-const DATA: &[&str] = &["Assets", "BatchOutcome", "Ticket", "Progress", "QueueItem"];
+const DATA: &[&str] = &["Assets", "BulkOutcome", "Ticket", "Progress", "QueueItem"];
 
 #[tokio::test]
 async fn nothing_that_holds_a_client_shows_a_secret() {

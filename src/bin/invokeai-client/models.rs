@@ -84,7 +84,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                 InstallOutcome::Failed { reason, message } => {
                     return Err(Failure::other(format!("not installed: {reason}: {message}")));
                 }
-                // Cancelled, or an outcome of a later version.
+                // Canceled, or an outcome of a later version.
                 other => return Err(Failure::other(format!("not installed: {other:?}"))),
             }
         }

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     Client,
     assets::Asset,
-    batch::chunks,
+    bulk::chunks,
     error::{Error, Result},
     images::ImageOrigin,
     media::FileKind,

@@ -1,4 +1,4 @@
-//! Queues: cancelling, retrying, deleting, pausing.
+//! Queues: canceling, retrying, deleting, pausing.
 
 use super::{
     Answer, Call, Outcome,

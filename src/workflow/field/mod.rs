@@ -38,24 +38,36 @@ mod reference;
 mod structured;
 mod typed;
 
-pub use choice::{Boolean, Choice, SavedWorkflow, Scheduler, Text};
 pub use from_field::FromField;
 pub(crate) use input_value::settable;
 pub use input_value::{InputValue, ValueError};
-pub use list::Many;
 pub use model::{
     InkClipEmbedField, InkClipVisionField, InkControlLoraField, InkControlNetField, InkExternalImageGeneratorField,
     InkFluxReduxField, InkGemma2EncoderField, InkIpAdapterField, InkLlavaOnevisionField, InkLoraModelField,
     InkMainModelField, InkMistralEncoderField, InkPidDecoderField, InkQwen3EncoderField, InkQwen3VlEncoderField,
     InkQwenVlEncoderField, InkSigLipField, InkSpandrelImageToImageField, InkT2iAdapterField, InkT5EncoderField,
-    InkTextLlmField, InkVaeModelField, InkWanT5EncoderField, LoraWeight, Loras, Model,
+    InkTextLlmField, InkVaeModelField, InkWanT5EncoderField, LoraWeight,
 };
-pub use number::{Float, Integer};
-pub use reference::{Board, BoardChoice, Image, StylePreset, SystemPrompt, Video};
-pub use structured::{
-    Color, ColorChannels, FloatGenerator, ImageGenerator, IntegerGenerator, Metadata, Opaque, StringGenerator,
-};
+pub use reference::BoardChoice;
+pub use structured::ColorChannels;
 pub use typed::{FieldKind, TypedField};
+
+/// What a [`TypedField`] holds: markers, which have no values. They are named as the things that fields hold.
+pub mod kind {
+    pub use super::choice::{Boolean, Choice, SavedWorkflow, Scheduler, Text};
+    pub use super::list::Many;
+    pub use super::model::{Loras, Model};
+    pub use super::number::{Float, Integer};
+    pub use super::reference::{Board, Image, StylePreset, SystemPrompt, Video};
+    pub use super::structured::{
+        Color, FloatGenerator, ImageGenerator, IntegerGenerator, Metadata, Opaque, StringGenerator,
+    };
+}
+
+use kind::{
+    Board, Boolean, Choice, Color, Float, FloatGenerator, Image, ImageGenerator, Integer, IntegerGenerator, Loras,
+    Many, Metadata, Model, Opaque, SavedWorkflow, Scheduler, StringGenerator, StylePreset, SystemPrompt, Text, Video,
+};
 
 use crate::schema::{Cardinality, InputTemplate, ModelFilter};
 use input_value::Refused;

@@ -123,13 +123,13 @@ pub enum Rule {
         /// The board; without one there are no images.
         board_id: Option<String>,
         /// Which of its images.
-        category: ImageCategory,
+        category: BoardSection,
     },
 }
 
 /// Which images of a board a generator takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ImageCategory {
+pub enum BoardSection {
     /// The gallery's images: server category `general`.
     Images,
     /// The gallery's assets: server categories `control`, `mask`, `user` and `other`.
@@ -166,7 +166,7 @@ pub enum ServerRequest {
         /// The board.
         board_id: String,
         /// Which of its images.
-        category: ImageCategory,
+        category: BoardSection,
     },
 }
 

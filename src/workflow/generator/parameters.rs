@@ -1,6 +1,6 @@
 //! How workflows store generators: an object with a `type` and the parameters of that rule.
 
-use super::{Generator, GeneratorKind, ImageCategory, Rule};
+use super::{BoardSection, Generator, GeneratorKind, Rule};
 use crate::schema::json_number;
 use serde_json::{Map, Value};
 
@@ -86,7 +86,7 @@ pub(super) fn write(generator: &Generator) -> Value {
         }
         Rule::ImagesFromBoard { board_id, category } => vec![
             ("board_id", board_id.as_deref().map(Value::from)),
-            ("category", Some(if *category == ImageCategory::Assets { "assets" } else { "images" }.into())),
+            ("category", Some(if *category == BoardSection::Assets { "assets" } else { "images" }.into())),
         ],
     };
     let values = generator.values.as_ref().map(|values| values.iter().copied().map(json_number).collect());
@@ -192,8 +192,8 @@ fn images_from_board(p: &Parameters<'_>) -> Option<Rule> {
         Some(id) => Some(id.as_str().map(str::trim).filter(|id| !id.is_empty())?.to_owned()),
     };
     let category = match p.text_or("category", "images")?.as_str() {
-        "images" => ImageCategory::Images,
-        "assets" => ImageCategory::Assets,
+        "images" => BoardSection::Images,
+        "assets" => BoardSection::Assets,
         _ => return None,
     };
     Some(Rule::ImagesFromBoard { board_id, category })

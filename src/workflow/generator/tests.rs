@@ -69,7 +69,7 @@ fn prompts_and_boards_need_a_server() {
     assert_eq!(values(GeneratorKind::Image, json!({})), [0; 0]);
     let stored = json!({"board_id": "b", "category": "assets"});
     let generator = Generator::from_json(GeneratorKind::Image, &stored).expect("it fits");
-    let request = ServerRequest::BoardImages { board_id: "b".into(), category: ImageCategory::Assets };
+    let request = ServerRequest::BoardImages { board_id: "b".into(), category: BoardSection::Assets };
     assert_eq!(generator.generate(), Ok(Generated::NeedsServer(request)));
 }
 
@@ -86,7 +86,7 @@ fn what_does_not_fit_is_refused() {
     ] {
         assert_eq!(Generator::from_json(kind, &stored), None, "{stored}");
     }
-    let rule = Rule::ImagesFromBoard { board_id: None, category: ImageCategory::Images };
+    let rule = Rule::ImagesFromBoard { board_id: None, category: BoardSection::Images };
     assert_eq!(Generator::new(GeneratorKind::Float, rule), None);
 }
 

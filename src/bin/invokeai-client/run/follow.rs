@@ -7,7 +7,7 @@ use std::{
 
 use futures::StreamExt as _;
 use invokeai_client::{
-    Client, Error, Finished, Job, Submission, Ticket, outputs::Outputs, queue::FieldValue, workflow::Workflow,
+    Client, Error, FinishedJob, Job, Submission, Ticket, outputs::Outputs, queue::FieldValue, workflow::Workflow,
 };
 use serde_json::{Map, Value, json};
 
@@ -179,7 +179,7 @@ impl Follower<'_> {
         &mut self,
         display: &Display,
         job: &Job,
-        end: &invokeai_client::Result<Finished>,
+        end: &invokeai_client::Result<FinishedJob>,
     ) -> Result<bool, Failure> {
         let id = job.item_id();
         let tries_again = self.count(id, end);
@@ -242,7 +242,7 @@ impl Follower<'_> {
     }
 
     /// Counts how it ended. Answers whether it is to be run once more.
-    fn count(&mut self, id: i64, end: &invokeai_client::Result<Finished>) -> bool {
+    fn count(&mut self, id: i64, end: &invokeai_client::Result<FinishedJob>) -> bool {
         let exit = match end {
             Ok(_) => {
                 self.tally.done += 1;

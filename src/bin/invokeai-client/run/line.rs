@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use invokeai_client::{
-    Finished, Job,
+    FinishedJob, Job,
     outputs::{OutputFile, Outputs},
     queue::{FieldValue, ItemStatus},
     workflow::Workflow,
@@ -49,7 +49,7 @@ impl Told<'_> {
 /// An item that has ended, and what came of it.
 pub(super) struct Ended<'a> {
     pub(super) job: &'a Job,
-    pub(super) end: &'a invokeai_client::Result<Finished>,
+    pub(super) end: &'a invokeai_client::Result<FinishedJob>,
     /// Its number among the items of the run, from 1.
     pub(super) index: Option<usize>,
     /// What the batch put into it.

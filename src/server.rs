@@ -2,9 +2,9 @@
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
-//! let app = client.app();
-//! println!("InvokeAI {} with torch {:?}", client.server_version().await?, app.dependencies().await?.get("torch"));
-//! let cache = app.invocation_cache().await?;
+//! let server = client.server();
+//! println!("InvokeAI {} with torch {:?}", client.server_version().await?, server.dependencies().await?.get("torch"));
+//! let cache = server.invocation_cache().await?;
 //! println!("{} of {} results kept, {} hits", cache.size, cache.max_size, cache.hits);
 //! # Ok(())
 //! # }
@@ -15,16 +15,16 @@ use serde_json::{Map, Value};
 
 use crate::{Client, error::Result};
 
-/// The server itself, from [`Client::app`].
+/// The server itself, from [`Client::server`].
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct Server {
     client: Client,
 }
 
 impl Client {
     /// The server itself.
-    pub fn app(&self) -> App {
-        App { client: self.clone() }
+    pub fn server(&self) -> Server {
+        Server { client: self.clone() }
     }
 }
 
@@ -93,7 +93,7 @@ impl LogLevel {
     }
 }
 
-impl App {
+impl Server {
     /// Versions of what the server is made of, by name of the package. A missing one has no value.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl App {
     ///
     /// # Errors
     /// As [`config`](Self::config).
-    pub async fn enable_invocation_cache(&self, enabled: bool) -> Result<()> {
+    pub async fn set_invocation_cache_enabled(&self, enabled: bool) -> Result<()> {
         let api = self.client.api();
         match enabled {
             true => api.enable_invocation_cache().send().await.map(drop),

@@ -26,13 +26,13 @@ const NAMES_AT_ONCE: usize = 1000;
 /// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct BatchOutcome {
+pub struct BulkOutcome {
     /// Names for which it was done.
     pub done: Vec<String>,
     /// Names that the server passed over, as it does with those it does not have.
     pub skipped: Vec<String>,
     /// Names for which it failed.
-    pub failed: Vec<BatchFailure>,
+    pub failed: Vec<BulkFailure>,
     /// Boards whose contents changed; `none` for images on no board.
     pub affected_boards: BTreeSet<String>,
 }
@@ -40,14 +40,14 @@ pub struct BatchOutcome {
 /// A name for which a call for many failed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct BatchFailure {
+pub struct BulkFailure {
     /// The name.
     pub name: String,
     /// Why; `None` if the server said no more than that.
     pub error: Option<Error>,
 }
 
-impl BatchOutcome {
+impl BulkOutcome {
     /// Whether nothing failed. Skipped names do not count as failures.
     pub fn is_success(&self) -> bool {
         self.failed.is_empty()
@@ -60,14 +60,14 @@ impl BatchOutcome {
     pub fn into_result(self) -> Result<Self> {
         match self.failed.first() {
             None => Ok(self),
-            Some(BatchFailure { error: Some(error), .. }) => Err(error.clone()),
-            Some(BatchFailure { name, error: None }) => Err(Error::refused(format!("to change `{name}`"), None)),
+            Some(BulkFailure { error: Some(error), .. }) => Err(error.clone()),
+            Some(BulkFailure { name, error: None }) => Err(Error::refused(format!("to change `{name}`"), None)),
         }
     }
 
     /// Records names that all failed for one reason.
     pub(crate) fn fail(&mut self, names: impl IntoIterator<Item = String>, error: Option<&Error>) {
-        self.failed.extend(names.into_iter().map(|name| BatchFailure { name, error: error.cloned() }));
+        self.failed.extend(names.into_iter().map(|name| BulkFailure { name, error: error.cloned() }));
     }
 
     /// Of a call that names nothing beforehand.
@@ -107,7 +107,7 @@ macro_rules! answer {
             affected_boards: Vec<String>,
         }
 
-        impl From<$name> for $crate::batch::Answer {
+        impl From<$name> for $crate::bulk::Answer {
             fn from($name { done, failed, affected_boards }: $name) -> Self {
                 Self { done, failed, affected_boards }
             }
@@ -120,8 +120,8 @@ pub(crate) use answer;
 pub(crate) async fn in_chunks<F: Future<Output = Result<Answer>>>(
     names: impl IntoIterator<Item = impl Into<String>>,
     call: impl Fn(Vec<String>) -> F,
-) -> BatchOutcome {
-    let mut outcome = BatchOutcome::default();
+) -> BulkOutcome {
+    let mut outcome = BulkOutcome::default();
     for chunk in distinct(names).chunks(NAMES_AT_ONCE) {
         match call(chunk.to_vec()).await {
             Ok(answer) => outcome.add(chunk, answer),
@@ -137,12 +137,12 @@ pub(crate) async fn in_chunks_then_single<F, G>(
     names: impl IntoIterator<Item = impl Into<String>>,
     call: impl Fn(Vec<String>) -> F,
     single: impl Fn(String) -> G,
-) -> BatchOutcome
+) -> BulkOutcome
 where
     F: Future<Output = Result<Answer>>,
     G: Future<Output = Result<Answer>>,
 {
-    let mut outcome = BatchOutcome::default();
+    let mut outcome = BulkOutcome::default();
     for chunk in distinct(names).chunks(NAMES_AT_ONCE) {
         match call(chunk.to_vec()).await {
             Ok(answer) => outcome.add(chunk, answer),
@@ -168,8 +168,8 @@ where
 pub(crate) async fn one_by_one<F: Future<Output = Result<Answer>>>(
     names: impl IntoIterator<Item = impl Into<String>>,
     call: impl Fn(String) -> F,
-) -> BatchOutcome {
-    let mut outcome = BatchOutcome::default();
+) -> BulkOutcome {
+    let mut outcome = BulkOutcome::default();
     for name in distinct(names) {
         match call(name.clone()).await {
             Ok(answer) => outcome.add(std::slice::from_ref(&name), answer),

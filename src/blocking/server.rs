@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 
 use super::mirror::mirror;
 use crate::{
-    app::{self, InvocationCache, LogLevel, RuntimeConfig},
     error::Result,
+    server::{self, InvocationCache, LogLevel, RuntimeConfig},
 };
 
 mirror! {
-    /// The server itself, from [`Client::app`](super::Client::app).
+    /// The server itself, from [`Client::server`](super::Client::server).
     #[derive(Clone)]
-    pub struct App = app::App;
+    pub struct Server = server::Server;
 
     /// Versions of what the server is made of, by name of the package. A missing one has no value.
     call fn dependencies(&self) -> Result<Map<String, Value>>;
@@ -29,5 +29,5 @@ mirror! {
     /// Forgets all results, so that every node runs again.
     call fn clear_invocation_cache(&self) -> Result<()>;
     /// Uses the invocation cache, or not.
-    call fn enable_invocation_cache(&self, enabled: bool) -> Result<()>;
+    call fn set_invocation_cache_enabled(&self, enabled: bool) -> Result<()>;
 }
