@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let picture = client.images().upload(Upload::bytes("slope.png", slope()?)).call()?;
     workflow.set_input("source.image", picture.image_name)?;
 
-    let submission = workflow.submit_blocking(&client).board(OutputBoard::named_or_new("samples")).call()?;
+    let submission = client.submit(&workflow).board(OutputBoard::named_or_new("samples")).call()?;
     println!("Batch submitted: {}", submission.batch_id());
     println!("Items enqueued: {}/{}", submission.enqueued(), submission.requested());
 

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut upload = None;
     if batches.is_empty() {
         let client = Client::new(&server.url)?;
-        let submission = workflow::ready(&client).await?.submit(&client).await?;
+        let submission = client.submit(&workflow::ready(&client).await?).await?;
         submission.wait_all().await?;
         upload = client.uploaded_assets().pop();
         batches.push(submission.batch_id().to_owned());

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let table = server.arguments.first().map_or(PROMPTS, String::as_str);
     let sweep = Sweep::new().csv(&picture, File::open(table)?)?;
-    let submission = picture.submit(&client).sweep(sweep).await?;
+    let submission = client.submit(&picture).sweep(sweep).await?;
     println!("{} runs, batch {}", submission.requested(), submission.batch_id());
 
     let sheet = contact_sheet(&client, &submission).await;

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     picture.set_inputs([("Steps", 12), ("Width", 256), ("Height", 256)])?;
     picture.set_input("Prompt", server.arguments.first().map_or("a lighthouse at dusk", String::as_str))?;
 
-    let submission = picture.submit(&client).await?;
+    let submission = client.submit(&picture).await?;
     let mut screen = Screen::default();
     let mut shown = None;
     let job = submission.job()?;

@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("  {:<17} {:<20} {}", input.user_name, input.field.ink_type(), value.unwrap_or_default());
     }
 
-    let submission = flux.submit(&client).board(OutputBoard::named_or_new("quickstart")).await?;
+    let submission = client.submit(&flux).board(OutputBoard::named_or_new("quickstart")).await?;
     println!("\nSubmitted batch {}, item {:?}", submission.batch_id(), submission.item_ids());
 
     let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}")?);

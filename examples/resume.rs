@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn submit_and_die(url: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(url).ledger(folder.join("ledger")).build()?;
-    let submission = workflow::ready(&client).await?.submit(&client).await?;
+    let submission = client.submit(&workflow::ready(&client).await?).await?;
     fs::write(folder.join("ticket.json"), serde_json::to_string(&submission.ticket())?)?;
     println!("Submitted item {:?}; dying now", submission.item_ids());
     std::process::abort()

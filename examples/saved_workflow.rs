@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn run(client: &Client, name_or_id: &str, inputs: Value) -> Result<(), Box<dyn Error>> {
     // Fails before anything is sent if an input is not there, does not fit or is missing.
-    let submission = client.run_saved_workflow(name_or_id, inputs).await?;
+    let submission = client.submit_saved_workflow(name_or_id, inputs).await?;
     let pictures = workflow::fetch(submission.job()?.wait().await, env::temp_dir().join("invokeai-saved")).await;
     let cleaned = workflow::cleaned(&submission.cleanup().everything().outputs(pictures.is_ok()).await?);
     for file in pictures? {

@@ -19,8 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::new(&server.url)?;
     let workflow = workflow::ready(&client).await?;
 
-    let submission = workflow
-        .submit(&client)
+    let submission = client
+        .submit(&workflow)
         .board(OutputBoard::named_or_new("samples"))
         .on_invocation_started(|event| {
             if let Some(node) = event.invocation() {

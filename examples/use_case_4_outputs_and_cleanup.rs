@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::new(&server.url)?;
     let workflow = workflow::ready(&client).await?;
     let board = OutputBoard::named_or_new("use case 4");
-    let submission = workflow.submit(&client).board(board).await?;
+    let submission = client.submit(&workflow).board(board).await?;
     let finished = match submission.job()?.wait().await {
         Ok(finished) => finished,
         Err(error) => {

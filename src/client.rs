@@ -219,6 +219,17 @@ impl Client {
         Ok(Workflow::with_options(definition, self.catalogue().await?, &options))
     }
 
+    /// The nodes of this server, if a workflow may have been read with others. `None` if it was not, and if it was read
+    /// with those of this crate while those of the server are not known: that is no other server's.
+    pub(crate) async fn other_nodes(&self, workflow: &Workflow) -> Result<Option<Arc<NodeCatalogue>>> {
+        let own = workflow.catalogue();
+        match self.inner.catalogue.get() {
+            Some(known) if own.is(known) => Ok(None),
+            None if own.is_embedded() => Ok(None),
+            _ => self.catalogue().await.map(Some),
+        }
+    }
+
     /// Uses another bearer token from now on, in all clones; `None` for none.
     pub fn set_token(&self, token: Option<&str>) {
         self.transport().set_token(token.map(Token::new));

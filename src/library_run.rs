@@ -1,4 +1,4 @@
-//! Running saved workflows.
+//! Submitting saved workflows.
 
 use serde_json::Value;
 
@@ -9,19 +9,19 @@ use crate::{
 };
 
 impl Client {
-    /// Runs a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it to the
+    /// Submits a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it to the
     /// queue `default`.
     ///
     /// The members of the object are names of inputs: the label in the form, where only one has it, or
     /// `{node_id}.{field_name}`. Inputs that are not named keep the saved value. For other settings take
-    /// [`open_saved_workflow`](Self::open_saved_workflow) and [`Workflow::submit`].
+    /// [`open_saved_workflow`](Self::open_saved_workflow) and [`submit`](Self::submit).
     ///
     /// ```no_run
     /// # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
     /// use serde_json::json;
     ///
     /// let inputs = json!({"prompt": "a lighthouse at dusk", "num_steps": 30});
-    /// let submission = client.run_saved_workflow("FLUX Image to Image", inputs).await?;
+    /// let submission = client.submit_saved_workflow("FLUX Image to Image", inputs).await?;
     /// let finished = submission.job()?.wait().await?;
     /// finished.outputs().await?.download_to("pictures").await?;
     /// # Ok(())
@@ -34,17 +34,17 @@ impl Client {
     /// missing: nothing has been submitted then; any error of a call.
     ///
     /// # Cancel safety
-    /// As [`Workflow::submit`]: dropped late, it may leave items on the queue. Clean-up finds them.
-    pub async fn run_saved_workflow(&self, name_or_id: &str, inputs: impl Into<Value>) -> Result<Submission> {
+    /// As [`submit`](Self::submit): dropped late, it may leave items on the queue. Clean-up finds them.
+    pub async fn submit_saved_workflow(&self, name_or_id: &str, inputs: impl Into<Value>) -> Result<Submission> {
         let mut workflow = self.open_saved_workflow(name_or_id).await?;
         workflow.set_inputs_json(&inputs.into())?;
-        workflow.submit(self).await
+        self.submit(&workflow).await
     }
 
     /// Loads a workflow of the library by its name or id, to set inputs and submit it.
     ///
     /// # Errors
-    /// As [`run_saved_workflow`](Self::run_saved_workflow), as far as loading goes; [`Error::Decode`] if the editor
+    /// As [`submit_saved_workflow`](Self::submit_saved_workflow), as far as loading goes; [`Error::Decode`] if the editor
     /// would not load what is stored.
     pub async fn open_saved_workflow(&self, name_or_id: &str) -> Result<Workflow> {
         let library = self.library();

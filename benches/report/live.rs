@@ -48,7 +48,7 @@ pub(crate) async fn report(page: &mut Page, url: &str, python: Option<&Python>) 
 
 async fn our_run(client: &Client, workflow: &Workflow, queue: &str) -> Result<f64> {
     let began = Instant::now();
-    workflow.submit(client).queue(queue).await?.job()?.wait().await?;
+    client.submit(workflow).queue(queue).await?.job()?.wait().await?;
     Ok(began.elapsed().as_secs_f64())
 }
 
@@ -123,7 +123,7 @@ async fn latency(page: &mut Page, client: &Client, workflow: &Workflow, queue: &
     });
     let mut taken = Vec::new();
     for _ in 0..RUNS {
-        let job = workflow.submit(client).queue(queue).await?.job()?;
+        let job = client.submit(workflow).queue(queue).await?.job()?;
         job.wait().await?;
         let returned = Instant::now();
         while let Some((item, arrival)) = arrivals.recv().await {
@@ -275,11 +275,11 @@ pub(crate) async fn batch(url: &str, items: u64) -> Result {
     let workflow = client.workflow(WorkflowDefinition::from_value(workflows::additions())?).await?;
     let queue = format!("bench {}", uuid::Uuid::new_v4());
     // Connections, the reading of answers and the socket are there before.
-    workflow.submit(&client).queue(&queue).await?.job()?.wait().await?;
+    client.submit(&workflow).queue(&queue).await?.job()?.wait().await?;
     let (before, _, processor_before) = usage()?;
     let began = Instant::now();
     let sweep = Sweep::new().product(&workflow, "first a", 0..items as i64)?;
-    let batch = workflow.submit(&client).queue(&queue).sweep(sweep).when_full(WhenFull::Feed).await?;
+    let batch = client.submit(&workflow).queue(&queue).sweep(sweep).when_full(WhenFull::Feed).await?;
     while batch.is_feeding() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -3,7 +3,7 @@
 //! Recorded are images and videos uploaded with [`Images::upload`](crate::images::Images::upload) and its like, boards
 //! made with [`Boards::create`](crate::boards::Boards::create) or
 //! [`OutputBoard::named_or_new`](crate::OutputBoard::named_or_new), and batches submitted with
-//! [`Workflow::submit`](crate::workflow::Workflow::submit). What runs leave behind is found through their batches. The
+//! [`Client::submit`](crate::Client::submit). What runs leave behind is found through their batches. The
 //! calls of [`api`](crate::api) record nothing.
 //!
 //! "Assets" here are things on the server that this client made. The gallery's assets are something else: images that are

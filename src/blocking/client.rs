@@ -7,8 +7,8 @@ use url::Url;
 
 use super::{
     Auth, BoardHandle, Boards, Cleanup, ImageHandle, Images, Library, ModelHandle, Models, Queue, SavedWorkflowHandle,
-    Server, StylePresetHandle, StylePresets, Submission, Submit, SystemPromptHandle, SystemPrompts, UserHandle,
-    VideoHandle, Videos,
+    Server, StylePresetHandle, StylePresets, Submission, SystemPromptHandle, SystemPrompts, UserHandle, VideoHandle,
+    Videos,
     mirror::{Mirror as _, mirror},
     runtime::Runtime,
 };
@@ -74,8 +74,6 @@ mirror! {
     ) -> Result<Workflow>;
     /// Makes a workflow of a generated struct, with the nodes of this server. Models that are only named are looked up.
     call fn bind(&self, typed: &impl TypedWorkflow) -> Result<Workflow>;
-    /// Submits a generated struct, as [`Workflow::submit_blocking`] submits a workflow.
-    open fn submit(&self, typed: &impl TypedWorkflow) -> Submit<'static>;
     /// Uses another bearer token from now on, in all clones; `None` for none.
     get fn set_token(&self, token: Option<&str>);
     /// Everything the server announces from now on. See [`events`](crate::events).
@@ -92,9 +90,9 @@ mirror! {
     open fn library(&self) -> Library;
     /// The saved workflow of this id. Asks nothing yet.
     open fn saved_workflow(&self, workflow_id: impl Into<String>) -> SavedWorkflowHandle;
-    /// Runs a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it
+    /// Submits a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it
     /// to the queue `default`.
-    call_open fn run_saved_workflow(&self, name_or_id: &str, inputs: impl Into<Value>) -> Result<Submission>;
+    call_open fn submit_saved_workflow(&self, name_or_id: &str, inputs: impl Into<Value>) -> Result<Submission>;
     /// Loads a workflow of the library by its name or id, to set inputs and submit it.
     call fn open_saved_workflow(&self, name_or_id: &str) -> Result<Workflow>;
     /// The models of the server.

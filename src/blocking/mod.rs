@@ -7,8 +7,7 @@
 //!   gives a future; not `wait`, which jobs have.)
 //! - Streams are iterators, [`Iter`] and [`EventStream`]. Besides `next` they have `next_timeout`, which waits no longer
 //!   than you say.
-//! - A [`Workflow`](crate::workflow::Workflow), which is data, is the same; it is submitted by
-//!   [`submit_blocking`](crate::workflow::Workflow::submit_blocking).
+//! - A [`Workflow`](crate::workflow::Workflow), which is data, is the same for both.
 //!
 //! Endpoints of the REST API, and any other future, are for [`Client::block_on`].
 //!
@@ -22,7 +21,7 @@
 //! let mut workflow = client.workflow(WorkflowDefinition::from_path("resize-and-blur.json")?)?;
 //! let picture = client.images().upload("photo.jpg").call()?;
 //! workflow.set_input("Picture", picture.image_name.as_str())?;
-//! let job = workflow.submit_blocking(&client).call()?.job()?;
+//! let job = client.submit(&workflow).call()?.job()?;
 //! let finished = job
 //!     .wait()
 //!     .timeout(Duration::from_secs(60))

@@ -18,12 +18,11 @@ use crate::{
     events::Event,
     progress::SubmissionProgress,
     queue::BatchStatus,
-    submission,
-    workflow::Workflow,
+    submission::{self, Submittable},
 };
 
 mirror! {
-    /// A submission under construction, from [`Workflow::submit_blocking`].
+    /// A submission under construction, from [`Client::submit`].
     #[must_use = "nothing is sent before `call`"]
     pub struct Submit<'a> = submission::Submit;
 
@@ -147,23 +146,23 @@ impl Submission {
     }
 }
 
-impl Workflow {
-    /// Submits the workflow as it is now, with the blocking client.
+impl Client {
+    /// Submits a workflow, or a generated struct, as it is now.
     ///
-    /// Blocking form of [`submit`](Self::submit), where its errors are told.
+    /// Blocking form of [`Client::submit`](crate::Client::submit), where its errors are told.
     ///
     /// ```no_run
     /// # fn example(client: invokeai_client::blocking::Client, workflow: invokeai_client::workflow::Workflow)
     /// # -> invokeai_client::Result<()> {
     /// use std::time::Duration;
     ///
-    /// let submission = workflow.submit_blocking(&client).call()?;
+    /// let submission = client.submit(&workflow).call()?;
     /// let finished = submission.job()?.wait().timeout(Duration::from_secs(60)).call()?;
     /// println!("{:?}", finished.item()?.elapsed());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn submit_blocking(&self, client: &Client) -> Submit<'_> {
-        self.submit(&client.inner).mirror(client.runtime)
+    pub fn submit<'a>(&self, workflow: &'a (impl Submittable + ?Sized)) -> Submit<'a> {
+        self.inner.submit(workflow).mirror(self.runtime)
     }
 }

@@ -53,7 +53,9 @@ impl Error {
                 "check the versions: this crate may be too old for the server, or the data is damaged"
             }
             Self::NotReady(_) => "set or connect the inputs that the message names",
-            Self::NodesDiffer(_) => "make the code anew with the nodes of this server",
+            Self::NodesDiffer(_) => {
+                "open the workflow with this server; make code of it anew with the nodes of this server"
+            }
             Self::Definition(error) => error.hint(),
             Self::Input(error) => error.hint(),
             Self::Enqueue(_) => "give the batch node what the message asks for",

@@ -92,7 +92,7 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
         Error::NotReady(problems) => write!(f, "the workflow is not ready: {}", in_words(problems)),
         Error::NodesDiffer(differences) => {
             let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
-            write!(f, "the nodes of the server are not those that the code was made for: {}", list(&differences))
+            write!(f, "the nodes of the server are not those that the workflow was made with: {}", list(&differences))
         }
         Error::Definition(error) => write!(f, "{error}"),
         Error::Input(error) => write!(f, "{error}"),

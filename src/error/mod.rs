@@ -281,8 +281,8 @@ pub enum Error {
     /// A workflow has problems that keep it from running.
     NotReady(Vec<Problem>),
 
-    /// The nodes of the server are not those that the code of a generated struct was made for; nothing was sent. Holds
-    /// every difference, those that alone would do no harm as well.
+    /// The nodes of the server are not those that the workflow was opened with, or that the code of a generated struct
+    /// was made for; nothing was sent. Holds every difference, those that alone would do no harm as well.
     NodesDiffer(Vec<Difference>),
 
     /// A workflow file cannot be read.

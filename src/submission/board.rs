@@ -17,7 +17,7 @@ use crate::{
 /// # -> invokeai_client::Result<()> {
 /// use invokeai_client::OutputBoard;
 ///
-/// let submission = workflow.submit(&client).board(OutputBoard::named_or_new("samples")).await?;
+/// let submission = client.submit(&workflow).board(OutputBoard::named_or_new("samples")).await?;
 /// # drop(submission);
 /// # Ok(())
 /// # }

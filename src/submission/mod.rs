@@ -14,7 +14,7 @@ use futures::Stream;
 
 pub use crate::run::feed::WhenFull;
 pub use board::OutputBoard;
-pub use submit::Submit;
+pub use submit::{Submit, Submittable};
 pub use ticket::Ticket;
 pub use wait_all::WaitAll;
 

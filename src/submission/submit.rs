@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
 };
 
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Submission, WhenFull, board::OutputBoard, generators};
@@ -26,10 +27,10 @@ use crate::{
         state::{Labels, State},
     },
     sweep::Sweep,
-    workflow::{BatchDatum, EnqueueOptions, Workflow},
+    workflow::{BatchDatum, Difference, DifferenceKind, EnqueueOptions, Workflow},
 };
 
-/// A submission under construction, from [`Workflow::submit`]. Await it.
+/// A submission under construction, from [`Client::submit`]. Await it.
 ///
 /// Cancel safety: dropping it before it has ended may leave items on the queue, if the request was on its way. They
 /// have the batch id that [`batch_id`](Self::batch_id) set.
@@ -55,7 +56,16 @@ enum Source<'a> {
     Later(Bind),
 }
 
-type Bind = Box<dyn FnOnce(Client) -> Pin<Box<dyn Future<Output = Result<Workflow>> + Send>> + Send + Sync>;
+type Bind = Box<dyn Fn(Client) -> BoxFuture<'static, Result<Workflow>> + Send + Sync>;
+
+impl<'a> Source<'a> {
+    async fn workflow(&self, client: &Client) -> Result<Cow<'a, Workflow>> {
+        match self {
+            Source::Now(workflow) => Ok(Cow::Borrowed(workflow)),
+            Source::Later(bind) => bind(client.clone()).await.map(Cow::Owned),
+        }
+    }
+}
 
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,15 +76,34 @@ impl fmt::Debug for Source<'_> {
     }
 }
 
-impl Workflow {
-    /// Submits the workflow as it is now.
+/// What [`Client::submit`] takes: a [`Workflow`], or a generated struct ([`TypedWorkflow`](crate::typed::TypedWorkflow)).
+///
+/// Nobody implements this but for the latter.
+pub trait Submittable {
+    /// Starts a submission. Called by [`Client::submit`].
+    #[doc(hidden)]
+    fn submit_with(&self, client: &Client) -> Submit<'_>;
+}
+
+impl Submittable for Workflow {
+    fn submit_with(&self, client: &Client) -> Submit<'_> {
+        Submit::new(Source::Now(self), client)
+    }
+}
+
+impl Client {
+    /// Submits a workflow, or a generated struct, as it is now.
+    ///
+    /// A workflow that was opened with the nodes of another server is compared with those of this one, and refused if it
+    /// does not fit them, unless [`validate`](Submit::validate) says otherwise. Where it was read with the nodes of this
+    /// crate, differences that are known are logged as warnings. A struct is [bound](Client::bind) first.
     ///
     /// ```no_run
     /// # async fn example(client: invokeai_client::Client, workflow: invokeai_client::workflow::Workflow)
     /// # -> invokeai_client::Result<()> {
     /// use invokeai_client::OutputBoard;
     ///
-    /// let submission = workflow.submit(&client).board(OutputBoard::named_or_new("samples")).await?;
+    /// let submission = client.submit(&workflow).board(OutputBoard::named_or_new("samples")).await?;
     /// let finished = submission.job()?.wait().await?;
     /// println!("{:?}", finished.item().await?.elapsed());
     /// # Ok(())
@@ -82,11 +111,12 @@ impl Workflow {
     /// ```
     ///
     /// # Errors (when awaited)
-    /// [`Error::NotReady`] if the workflow has problems, [`Error::QueueFull`] if the queue has no room for all items
-    /// ([`Error::NotTakenBack`] if those that it took cannot be canceled),
-    /// [`Error::TooOld`] before InvokeAI 6.0, any error of a call. An answer that is lost is no error as long as the batch can be found on the server.
-    pub fn submit(&self, client: &Client) -> Submit<'_> {
-        Submit::new(Source::Now(self), client)
+    /// [`Error::NotReady`] if the workflow has problems, [`Error::NodesDiffer`] if the server has other nodes than it was
+    /// opened or its code was made with, [`Error::QueueFull`] if the queue has no room for all items
+    /// ([`Error::NotTakenBack`] if those that it took cannot be canceled), [`Error::TooOld`] before InvokeAI 6.0, any
+    /// error of a call. An answer that is lost is no error as long as the batch can be found on the server.
+    pub fn submit<'a>(&self, workflow: &'a (impl Submittable + ?Sized)) -> Submit<'a> {
+        workflow.submit_with(self)
     }
 }
 
@@ -94,7 +124,7 @@ impl<'a> Submit<'a> {
     /// Submits what this makes of the client, when awaited.
     pub(crate) fn later(
         client: &Client,
-        bind: impl FnOnce(Client) -> Pin<Box<dyn Future<Output = Result<Workflow>> + Send>> + Send + Sync + 'static,
+        bind: impl Fn(Client) -> BoxFuture<'static, Result<Workflow>> + Send + Sync + 'static,
     ) -> Self {
         Submit::new(Source::Later(Box::new(bind)), client)
     }
@@ -219,16 +249,11 @@ impl Submit<'_> {
     /// made is not made, and left out.
     ///
     /// # Errors
-    /// As for submitting, as far as it goes. [`Error::InvalidInput`] for a generated struct: [bind](Client::bind) it first.
+    /// As for submitting, as far as it goes.
     pub async fn body(&self) -> Result<Value> {
-        let Source::Now(workflow) = &self.workflow else {
-            return Err(Error::invalid(
-                "workflow",
-                "is made only when it is submitted: bind the struct, and submit that",
-            ));
-        };
+        let workflow = self.workflow.workflow(&self.client).await?;
         let seeds = seeds_of(self.sweep.as_ref());
-        let workflow = supplied(workflow, &seeds);
+        let workflow = supplied(&workflow, &seeds);
         let options = self.options.clone();
         let mut options = checked(&workflow, &self.client, options, self.sweep.as_ref(), self.validate).await?;
         options.batch_id = Some(self.batch_id.clone());
@@ -244,10 +269,7 @@ impl Submit<'_> {
     async fn run(self) -> Result<Submission> {
         let Self { workflow, client, queue_id, options, batch_id, .. } = self;
         client.must_run().await?;
-        let workflow = match workflow {
-            Source::Now(workflow) => Cow::Borrowed(workflow),
-            Source::Later(bind) => Cow::Owned(bind(client.clone()).await?),
-        };
+        let workflow = workflow.workflow(&client).await?;
         let seeds = seeds_of(self.sweep.as_ref());
         let supplied = supplied(&workflow, &seeds);
         let workflow = &*supplied;
@@ -330,8 +352,23 @@ async fn checked(
         if !problems.is_empty() {
             return Err(Error::NotReady(problems));
         }
+        fits_nodes_of(client, workflow).await?;
     }
     Ok(options)
+}
+
+/// Refuses a workflow that was opened with the nodes of another server and does not fit those of this one.
+async fn fits_nodes_of(client: &Client, workflow: &Workflow) -> Result<()> {
+    let Some(nodes) = client.other_nodes(workflow).await? else { return Ok(()) };
+    let differences = workflow.differences(&nodes);
+    let matters = |difference: &Difference| difference.is_breaking() || difference.kind == DifferenceKind::Version;
+    if !workflow.catalogue().is_embedded() && differences.iter().any(matters) {
+        return Err(Error::NodesDiffer(differences));
+    }
+    for difference in differences {
+        tracing::warn!(%difference, "the workflow was read with other nodes than those of the server");
+    }
+    Ok(())
 }
 
 /// Node ids with the labels users gave them.

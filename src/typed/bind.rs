@@ -5,7 +5,7 @@ use super::{InputInfo, TypedWorkflow};
 use crate::Client;
 use crate::error::{Error, Result};
 use crate::schema::ModelRecord;
-use crate::submission::Submit;
+use crate::submission::{Submit, Submittable};
 use crate::workflow::{Difference, DifferenceKind, InputError, ProblemKind, Workflow};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -28,11 +28,16 @@ impl Client {
     pub async fn bind(&self, typed: &impl TypedWorkflow) -> Result<Workflow> {
         bind(self, typed).await
     }
+}
 
-    /// Submits a generated struct, as [`Workflow::submit`] submits a workflow: [`bind`](Self::bind) and submit in one.
-    pub fn submit(&self, typed: &impl TypedWorkflow) -> Submit<'static> {
-        let typed = typed.clone();
-        Submit::later(self, move |client| Box::pin(async move { client.bind(&typed).await }))
+/// [`bind`](Client::bind) and submit in one.
+impl<W: TypedWorkflow> Submittable for W {
+    fn submit_with(&self, client: &Client) -> Submit<'_> {
+        let typed = self.clone();
+        Submit::later(client, move |client| {
+            let typed = typed.clone();
+            Box::pin(async move { client.bind(&typed).await })
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 //! A [`WorkflowDefinition`] is the exported JSON, kept whole. With a node catalogue it becomes a [`Workflow`], whose
 //! [`Input`]s can be listed, set and checked. [`Workflow::enqueue_body`] builds what the editor itself would send.
 //!
-//! Data flows one way: definition -> inputs -> graph. Nothing here talks to a server but [`Workflow::submit`].
+//! Data flows one way: definition -> inputs -> graph. Nothing here talks to a server; [`Client::submit`] does.
+//!
+//! [`Client::submit`]: crate::Client::submit
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> Result<(), Box<dyn std::error::Error>> {

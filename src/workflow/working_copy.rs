@@ -23,6 +23,18 @@ enum Held {
     Shared(Arc<NodeCatalogue>),
 }
 
+impl SharedCatalogue {
+    /// Whether it is this very catalogue.
+    pub(crate) fn is(&self, other: &Arc<NodeCatalogue>) -> bool {
+        matches!(&self.0, Held::Shared(own) if Arc::ptr_eq(own, other))
+    }
+
+    /// Whether it is one of this crate, and of no server.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.0, Held::Static(_))
+    }
+}
+
 impl Deref for SharedCatalogue {
     type Target = NodeCatalogue;
 

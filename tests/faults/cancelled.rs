@@ -61,7 +61,7 @@ async fn a_submission_dropped_anywhere_is_enqueued_at_most_once_and_known() {
             let ledger = folder.path().join("ledger");
             let client = builder(&server.url).ledger(&ledger).build().unwrap();
             let workflow = workflow();
-            let end = polled(polls, hold, workflow.submit(&client).subscribe_events(events).into_future()).await;
+            let end = polled(polls, hold, client.submit(&workflow).subscribe_events(events).into_future()).await;
             settle().await;
             let what = format!("{polls} polls, events {events}, {answer:?}");
             let enqueues = server.world().enqueues;
@@ -76,7 +76,7 @@ async fn a_submission_dropped_anywhere_is_enqueued_at_most_once_and_known() {
                 break;
             }
             dropped_after_sending += enqueues;
-            let again = workflow.submit(&client).subscribe_events(events).await.unwrap();
+            let again = client.submit(&workflow).subscribe_events(events).await.unwrap();
             assert_eq!(server.world().enqueues, enqueues + 1, "{what}");
             assert!(!there.contains(again.batch_id()), "{what}: another batch");
         }
@@ -95,7 +95,7 @@ async fn a_submission_to_a_full_queue_dropped_anywhere_is_known() {
         let client = builder(&server.url).ledger(&ledger).build().unwrap();
         let workflow = workflow();
         let end =
-            polled(polls, HOLDS[polls % 2], workflow.submit(&client).runs(3).subscribe_events(false).into_future())
+            polled(polls, HOLDS[polls % 2], client.submit(&workflow).runs(3).subscribe_events(false).into_future())
                 .await;
         settle().await;
         assert!(server.world().enqueues <= 1, "{polls} polls");
@@ -116,7 +116,7 @@ async fn a_wait_dropped_anywhere_changes_nothing() {
         assert!(polls < MANY, "it ends");
         let server = FakeInvokeAi::start().await;
         let client = builder(&server.url).build().unwrap();
-        let job = workflow().submit(&client).await.unwrap().job().unwrap();
+        let job = client.submit(&workflow()).await.unwrap().job().unwrap();
         let changes = async {
             for (status, node) in [("in_progress", "first"), ("completed", "second")] {
                 settle().await;

@@ -32,7 +32,7 @@ fn client(server: &FakeGallery) -> Client {
 }
 
 async fn submit(client: &Client, batch_id: &str) -> Submission {
-    workflow().submit(client).batch_id(batch_id).subscribe_events(false).await.unwrap()
+    client.submit(&workflow()).batch_id(batch_id).subscribe_events(false).await.unwrap()
 }
 
 async fn upload(client: &Client) -> String {
@@ -84,8 +84,8 @@ async fn an_upload_that_an_item_of_another_queue_reads_is_kept() {
     let (one, other) = (client(&server), client(&server));
     let names = [upload(&one).await, upload(&one).await, upload(&one).await, upload(&one).await, upload(&one).await];
     // On another queue: a batch of this client, one of another client of this process, and one of another program.
-    workflow().submit(&one).batch_id("own").queue("q2").subscribe_events(false).await.unwrap();
-    workflow().submit(&other).batch_id("other").queue("q3").subscribe_events(false).await.unwrap();
+    one.submit(&workflow()).batch_id("own").queue("q2").subscribe_events(false).await.unwrap();
+    other.submit(&workflow()).batch_id("other").queue("q3").subscribe_events(false).await.unwrap();
     let statuses = ["pending", "in_progress", "waiting"];
     for ((batch, name), status) in ["own", "other"].into_iter().zip(&names).zip(statuses) {
         let mut world = server.world();
@@ -117,7 +117,7 @@ async fn an_upload_that_is_about_to_be_read_is_kept() {
     // The server takes its time, and shows no item yet.
     server.world().lose.push_back(("POST", "queue/default/enqueue_batch", Lost::Late(Duration::from_millis(500))));
     let other = client.clone();
-    let submission = tokio::spawn(async move { workflow.submit(&other).batch_id("b").subscribe_events(false).await });
+    let submission = tokio::spawn(async move { other.submit(&workflow).batch_id("b").subscribe_events(false).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
     let report = client.cleanup().everything().await.unwrap();
     let needed = KeptBecause::NeededBy(Asset::Batch("b".into()));
@@ -134,7 +134,7 @@ async fn a_batch_that_is_still_being_enqueued_is_not_forgotten() {
     let client = client(&server);
     server.world().room = Some(1);
     let workflow = workflow();
-    let submit = workflow.submit(&client).batch_id("b").runs(3).subscribe_events(false);
+    let submit = client.submit(&workflow).batch_id("b").runs(3).subscribe_events(false);
     let submission = submit.when_full(WhenFull::Feed).await.unwrap();
     client.cleanup().everything().await.unwrap();
     end(&server, "b", "completed");
@@ -376,7 +376,7 @@ async fn a_batch_that_arrives_late_is_waited_for() {
     {
         // Given up while the request is on its way.
         let submission = workflow();
-        let submission = submission.submit(&client).batch_id("b").subscribe_events(false);
+        let submission = client.submit(&submission).batch_id("b").subscribe_events(false);
         tokio::time::timeout(Duration::from_millis(150), submission.into_future()).await.unwrap_err();
     }
     let report = client.cleanup().everything().await.unwrap();
@@ -409,7 +409,7 @@ async fn items_that_others_deleted_are_reported() {
     let server = FakeGallery::start().await;
     let folder = tempfile::tempdir().unwrap();
     let client = Client::builder(server.url()).ledger(folder.path().join("ledger")).build().unwrap();
-    workflow().submit(&client).batch_id("b").runs(3).subscribe_events(false).await.unwrap();
+    client.submit(&workflow()).batch_id("b").runs(3).subscribe_events(false).await.unwrap();
     let ids = end(&server, "b", "completed");
     for id in &ids {
         server.world().made_by(*id, &format!("of {id}"));
@@ -427,7 +427,7 @@ async fn items_that_others_deleted_are_reported() {
     clean(&client.cleanup().everything().await.unwrap());
 
     // Those that clean-up itself deleted are not missed.
-    workflow().submit(&client).batch_id("c").runs(2).subscribe_events(false).await.unwrap();
+    client.submit(&workflow()).batch_id("c").runs(2).subscribe_events(false).await.unwrap();
     let ids = end(&server, "c", "completed");
     server.world().made_by(ids[0], "kept");
     server.world().items.get_mut(&ids[0]).unwrap().results = vec!["kept".into()];
@@ -469,8 +469,8 @@ async fn a_refused_part_of_a_batch_does_not_make_the_rest_forgotten() {
     let client = Client::builder(server.url()).ledger(&ledger).build().unwrap();
     submit(&client, "b").await;
     server.world().refuse = Some("POST queue/default/enqueue_batch");
-    workflow().submit(&client).batch_id("b").subscribe_events(false).await.unwrap_err();
-    workflow().submit(&client).batch_id("never enqueued").subscribe_events(false).await.unwrap_err();
+    client.submit(&workflow()).batch_id("b").subscribe_events(false).await.unwrap_err();
+    client.submit(&workflow()).batch_id("never enqueued").subscribe_events(false).await.unwrap_err();
     let ids =
         |client: &Client| -> Vec<String> { client.assets().batches.into_iter().map(|one| one.batch_id).collect() };
     assert_eq!(ids(&client), ["b"]);

@@ -117,7 +117,7 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     let workflow = workflow();
     let mut submitted = 0;
     let error = loop {
-        match workflow.submit(&client).subscribe_events(false).await {
+        match client.submit(&workflow).subscribe_events(false).await {
             Ok(_) => submitted += 1,
             Err(error) => break error,
         }
@@ -131,7 +131,7 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     assert_eq!(known().batches.len(), submitted, "a full disk keeps nobody from reading the ledger");
 
     make_room();
-    let last = workflow.submit(&client).subscribe_events(false).await.unwrap();
+    let last = client.submit(&workflow).subscribe_events(false).await.unwrap();
     assert_eq!(known().batches.len(), submitted + 1, "the torn line swallowed none");
     assert!(known().batches.iter().any(|batch| batch.batch_id == last.batch_id()));
 }

@@ -49,7 +49,7 @@ async fn a_lost_enqueue_is_looked_for_by_its_batch_and_not_in_the_whole_queue() 
         }
         server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_millis(1000)));
         let (client, workflow) = (client(&server), workflow());
-        let submission = within("a submission", async { workflow.submit(&client).runs(3).await }).await.unwrap();
+        let submission = within("a submission", async { client.submit(&workflow).runs(3).await }).await.unwrap();
         assert_eq!(submission.item_ids().len(), 3);
         let world = server.world();
         assert_eq!(world.enqueues, 1);
@@ -69,7 +69,7 @@ async fn a_batch_that_is_partly_there_is_waited_for_and_not_enqueued_again() {
         server.world().on_enqueue.push_back(OnEnqueue::AcceptPiecemeal(Duration::from_millis(200)));
         let (client, workflow) = (client(&server), workflow());
         let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
-        let submitting = async { workflow.submit(&client).sweep(sweep).when_full(mode).await };
+        let submitting = async { client.submit(&workflow).sweep(sweep).when_full(mode).await };
         let submission = within("a submission", submitting).await.unwrap();
         assert_eq!(submission.item_ids(), Vec::from_iter(42..47), "{mode:?}");
         assert_eq!((server.world().enqueues, submission.enqueued()), (2, 5), "{mode:?}");
@@ -83,7 +83,7 @@ async fn items_that_an_answer_does_not_name_are_found() {
         submit(&server).await.unwrap();
         server.world().on_enqueue.push_back(OnEnqueue::AcceptNaming(named));
         let (client, workflow) = (client(&server), workflow());
-        let submitting = async { workflow.submit(&client).runs(3).when_full(mode).await };
+        let submitting = async { client.submit(&workflow).runs(3).when_full(mode).await };
         let submission = within("a submission", submitting).await.unwrap();
         assert_eq!(submission.item_ids(), [42, 43, 44], "{mode:?}, {named} named");
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -101,7 +101,7 @@ async fn items_that_cannot_be_found_are_not_enqueued_again() {
             let server = FakeInvokeAi::start().await;
             server.world().on_enqueue.extend(vec![OnEnqueue::Pretend(enqueued); 20]);
             let (client, workflow) = (client(&server), workflow());
-            let submitting = async { workflow.submit(&client).runs(3).when_full(mode).await };
+            let submitting = async { client.submit(&workflow).runs(3).when_full(mode).await };
             let error = within("a submission", submitting).await.unwrap_err();
             assert!(error.may_have_been_sent() && error.to_string().contains("0 of batch"), "{mode:?}: {error}");
             assert_eq!(server.world().enqueues, 1, "{mode:?}, {enqueued} enqueued");
@@ -111,7 +111,7 @@ async fn items_that_cannot_be_found_are_not_enqueued_again() {
     let server = FakeInvokeAi::start().await;
     server.world().room = 2;
     let (client, workflow) = (client(&server), workflow());
-    let submission = workflow.submit(&client).runs(5).when_full(WhenFull::Feed).await.unwrap();
+    let submission = client.submit(&workflow).runs(5).when_full(WhenFull::Feed).await.unwrap();
     server.world().on_enqueue.extend(vec![OnEnqueue::Pretend(1); 20]);
     let error = within("all", async {
         until("a rest is enqueued", || server.world().on_enqueue.len() < 20).await;
@@ -136,7 +136,7 @@ async fn an_enqueue_that_never_turns_up_says_that_it_may_have_been_sent() {
     let mut server = FakeInvokeAi::start().await;
     server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_secs(60)));
     let client = client(&server);
-    let submitting = tokio::spawn(async move { workflow().submit(&client).await });
+    let submitting = tokio::spawn(async move { client.submit(&workflow()).await });
     until("the request", || server.world().enqueues == 1).await;
     server.stop().await;
     let error = within("an answer", submitting).await.unwrap().unwrap_err();
@@ -158,7 +158,7 @@ async fn a_rest_that_may_have_been_sent_is_not_sent_again() {
     server.world().room = 2;
     let (client, workflow) = (client(&server), workflow());
     let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
-    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+    let submission = client.submit(&workflow).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
     server.world().on_enqueue.push_back(OnEnqueue::Lose);
     submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
     let error = within("the end", submission.wait_all().into_future()).await.unwrap_err();
@@ -174,7 +174,7 @@ async fn what_is_on_its_way_while_all_is_canceled_is_canceled_too() {
     server.world().room = 2;
     let (client, workflow) = (client(&server), workflow());
     let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
-    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+    let submission = client.submit(&workflow).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
     server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::from_millis(400)));
     submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
     until("a piece is on its way", || server.world().on_enqueue.is_empty()).await;
@@ -191,7 +191,7 @@ async fn a_full_queue_fails_keeps_or_feeds() {
     let sweep = || Sweep::new().product(&workflow, "first a", 0..7).unwrap();
     let submit = async |server: &FakeInvokeAi, mode| {
         let client = client(server);
-        within("a submission", async { workflow.submit(&client).sweep(sweep()).when_full(mode).await }).await
+        within("a submission", async { client.submit(&workflow).sweep(sweep()).when_full(mode).await }).await
     };
     let values = |server: &FakeInvokeAi| {
         let world = server.world();
@@ -263,7 +263,7 @@ async fn three(server: &FakeInvokeAi, mode: WhenFull, answer: Answer) -> Result<
     server.world().on_enqueue.extend(vec![OnEnqueue::AcceptSaying(answer); 20]);
     let (client, workflow) = (client(server), workflow());
     let sweep = Sweep::new().product(&workflow, "first a", 0..3).unwrap();
-    within("a submission", async { workflow.submit(&client).sweep(sweep).when_full(mode).await }).await
+    within("a submission", async { client.submit(&workflow).sweep(sweep).when_full(mode).await }).await
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn children_of_called_workflows_are_not_taken_for_new_items() {
     server.world().room = 3;
     let (client, workflow) = (client(&server), workflow());
     let sweep = Sweep::new().product(&workflow, "first a", 0..6).unwrap();
-    let submission = workflow.submit(&client).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
+    let submission = client.submit(&workflow).sweep(sweep).when_full(WhenFull::Feed).await.unwrap();
     assert_eq!(submission.item_ids(), [41, 42, 43]);
     // The first two call a workflow; its items are of the same batch.
     for parent in [41, 42] {
@@ -343,7 +343,7 @@ async fn items_that_cannot_be_taken_back_are_told() {
     server.world().room = 2;
     server.world().on_path.push(("cancel_by_batch_ids", OnPath::Refuse("503 Service Unavailable")));
     let (client, workflow) = (client(&server), workflow());
-    let error = within("a submission", async { workflow.submit(&client).runs(5).await }).await.unwrap_err();
+    let error = within("a submission", async { client.submit(&workflow).runs(5).await }).await.unwrap_err();
     let Error::NotTakenBack { enqueued: 2, requested: 5, cause, .. } = &error else { panic!("{error:?}") };
     assert!(cause.status() == Some(503) && !cause.may_have_been_sent());
     assert!(error.may_have_been_sent() && !error.is_retryable(), "whoever tries again has them twice: {error}");

@@ -179,7 +179,7 @@ async fn try_with(seed: u64) {
 
     let workflow = workflow();
     let sweep = Sweep::new().product(&workflow, "first a", 0..items).unwrap();
-    let submit = workflow.submit(&client).sweep(sweep).when_full(mode).batch_id(&batch_id).into_future();
+    let submit = client.submit(&workflow).sweep(sweep).when_full(mode).batch_id(&batch_id).into_future();
     // The version, the events, the enqueue, the search, and the cancellation.
     let submitting = by(format!("{what}: a submission"), READ * 10 + PATIENCE + LAST, submit);
     let testing = async {

@@ -31,7 +31,7 @@ pub(crate) fn client(server: &FakeInvokeAi) -> Client {
 }
 
 pub(crate) async fn submit(server: &FakeInvokeAi) -> Result<Submission, Error> {
-    within("a submission", async { workflow().submit(&client(server)).await }).await
+    within("a submission", async { client(server).submit(&workflow()).await }).await
 }
 
 /// A job that the server has begun.
@@ -91,7 +91,7 @@ async fn without_websockets_polling_gives_the_same() {
 async fn events_may_come_late_twice_out_of_order_and_spoilt() {
     let server = FakeInvokeAi::start().await;
     let client = client(&server);
-    let submission = within("a submission", async { workflow().submit(&client).runs(3).await }).await.unwrap();
+    let submission = within("a submission", async { client.submit(&workflow()).runs(3).await }).await.unwrap();
     let ids = submission.item_ids();
     let ends =
         tokio::spawn(submission.ends().map_ok(|(job, end)| (job.item_id(), end.is_ok())).try_collect::<Vec<_>>());
@@ -211,7 +211,7 @@ async fn an_item_that_vanishes_is_gone() {
 async fn an_item_that_the_server_cannot_read_is_an_error() {
     let server = FakeInvokeAi::start().await;
     let client = client(&server);
-    let submission = within("a submission", async { workflow().submit(&client).runs(3).await }).await.unwrap();
+    let submission = within("a submission", async { client.submit(&workflow()).runs(3).await }).await.unwrap();
     let [poisoned, vanished, good] = &submission.jobs()[..] else { panic!("three items") };
     server.world().items.get_mut(&poisoned.item_id()).unwrap().poisoned = true;
     server.world().items.remove(&vanished.item_id());
@@ -237,7 +237,7 @@ async fn a_server_that_has_gone_ends_the_wait() {
         let mut server = FakeInvokeAi::start().await;
         let client = client(&server);
         let workflow = workflow();
-        let submitting = async { workflow.submit(&client).subscribe_events(events).await };
+        let submitting = async { client.submit(&workflow).subscribe_events(events).await };
         let job = within("a submission", submitting).await.unwrap().job().unwrap();
         server.stop().await;
         let began = Instant::now();

@@ -55,7 +55,7 @@ async fn meet(operation: &'static str, server: Result<Act, String>) -> Outcome {
     let carried_out = async {
         match operation {
             "read" => client.server_version().await.map(drop),
-            "submit" => workflow().submit(&client).subscribe_events(false).await.map(drop),
+            "submit" => client.submit(&workflow()).subscribe_events(false).await.map(drop),
             "upload" => client.images().upload(Upload::bytes("a.png", &b"\x89PNG"[..])).await.map(drop),
             "download" => client.image("a.png").download().to_directory(&pictures).await.map(drop),
             _ => client.image("a.png").delete().await.map(drop),
@@ -215,7 +215,7 @@ async fn a_web_page_for_a_write_does_not_say_that_the_server_lacks_the_operation
     .await;
     let client = builder(&server.at(HERE)).build().unwrap();
     for error in [
-        workflow().submit(&client).subscribe_events(false).await.unwrap_err(),
+        client.submit(&workflow()).subscribe_events(false).await.unwrap_err(),
         client.images().upload(Upload::bytes("a.png", &b"\x89PNG"[..])).await.unwrap_err(),
         client.image("a.png").delete().await.unwrap_err(),
     ] {
@@ -294,7 +294,7 @@ async fn no_limit_is_too_long() {
     options.connect_timeout = Duration::MAX;
     let client = Client::builder(&server.url).transport(options).build().unwrap();
     server.world().on_enqueue.push_back(OnEnqueue::AcceptBehindGateway("504 Gateway Timeout"));
-    let job = workflow().submit(&client).await.unwrap().job().unwrap();
+    let job = client.submit(&workflow()).await.unwrap().job().unwrap();
     server.change(job.item_id(), "completed");
     let wait = job.wait().timeout(Duration::MAX).poll_interval(Duration::MAX).unreachable_limit(Duration::MAX);
     tokio::time::timeout(Duration::from_secs(20), wait.into_future()).await.expect("it ends").unwrap();

@@ -34,7 +34,7 @@ async fn carry_out(client: &Client, operation: &str) -> Result<(), Error> {
             "read" => client.auth().me().await.map(drop),
             "download" => client.image("a.png").download().bytes().await.map(drop),
             "login" => client.auth().login("a@example.org", PASSWORD, false).await.map(drop),
-            "submit" => submission.submit(client).subscribe_events(false).await.map(drop),
+            "submit" => client.submit(&submission).subscribe_events(false).await.map(drop),
             "upload" => client.images().upload(Upload::bytes("a.png", PICTURE)).await.map(drop),
             "delete" => client.image("a.png").delete().await.map(drop),
             _ => client.board("b").rename("c").await.map(drop),

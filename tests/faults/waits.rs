@@ -41,7 +41,7 @@ fn client(server: &FakeInvokeAi) -> Client {
 async fn submit(server: &FakeInvokeAi, items: i64, when_full: WhenFull) -> Submission {
     let (client, workflow) = (client(server), workflow());
     let sweep = Sweep::new().product(&workflow, "first a", 0..items).unwrap();
-    within("a submission", async { workflow.submit(&client).sweep(sweep).when_full(when_full).await }).await.unwrap()
+    within("a submission", async { client.submit(&workflow).sweep(sweep).when_full(when_full).await }).await.unwrap()
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {
@@ -169,7 +169,7 @@ async fn a_server_that_has_gone_ends_the_wait_for_all() {
     for events in [true, false] {
         let mut server = FakeInvokeAi::start().await;
         let (client, workflow) = (client(&server), workflow());
-        let submitting = async { workflow.submit(&client).runs(3).subscribe_events(events).await };
+        let submitting = async { client.submit(&workflow).runs(3).subscribe_events(events).await };
         let submission = within("a submission", submitting).await.unwrap();
         server.change(submission.item_ids()[1], "completed");
         let second = submission.jobs()[1].clone();
@@ -263,7 +263,7 @@ async fn a_callback_that_panics_ends_no_wait() {
     let server = FakeInvokeAi::start().await;
     let (client, workflow) = (client(&server), workflow());
     let calls = Arc::new(AtomicUsize::new(0));
-    let submit = workflow.submit(&client).on_status_changed({
+    let submit = client.submit(&workflow).on_status_changed({
         let calls = Arc::clone(&calls);
         move |_| {
             calls.fetch_add(1, Ordering::SeqCst);

@@ -63,7 +63,7 @@ fn the_whole_loop() {
     // Submit, follow, wait.
     let mut events = client.events();
     events.connected().unwrap();
-    let submit = workflow.submit_blocking(&client).queue(&queue).board(OutputBoard::named_or_new(&board));
+    let submit = client.submit(&workflow).queue(&queue).board(OutputBoard::named_or_new(&board));
     let submission = submit.call().unwrap();
     let job = submission.job().unwrap();
     let mut told = Vec::new();
@@ -113,7 +113,7 @@ fn a_sweep_a_refusal_and_a_time_limit() {
     let mut workflow = workflow(&client);
     workflow.set_input("source.image", picture.image_name.as_str()).unwrap();
     let sweep = Sweep::new().product(&workflow, "Width", [24, 40]).unwrap();
-    let submission = workflow.submit_blocking(&client).queue(&queue).sweep(sweep).call().unwrap();
+    let submission = client.submit(&workflow).queue(&queue).sweep(sweep).call().unwrap();
     let error = submission.jobs()[1].wait().timeout(Duration::ZERO).call().unwrap_err();
     assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
     let widths: BTreeSet<Option<u64>> = submission

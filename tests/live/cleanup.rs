@@ -34,7 +34,7 @@ async fn files_that_no_result_names_are_found() {
     on_stage(async |stage, client| {
         for (seconds, fails) in [(0.0, false), (0.0, true), (6.0, false)] {
             let Some(workflow) = hoard(&client, seconds, fails).await else { return };
-            let submission = workflow.submit(&client).queue(&stage.queue).await.unwrap();
+            let submission = client.submit(&workflow).queue(&stage.queue).await.unwrap();
             let job = submission.job().unwrap();
             if seconds > 0.0 {
                 while job.status() != Some(ItemStatus::InProgress) {
@@ -64,7 +64,7 @@ async fn an_upload_stays_until_the_items_of_other_queues_have_read_it() {
         let other = Client::new(client.base_url().as_str()).unwrap();
         let queue = format!("{}-other", stage.queue);
         client.queue("default").pause().await.unwrap();
-        let submission = workflow.submit(&other).queue(&queue).await.unwrap();
+        let submission = other.submit(&workflow).queue(&queue).await.unwrap();
         let report = client.cleanup().everything().await.unwrap();
         client.queue("default").resume().await.unwrap();
         let item = Asset::Item { queue_id: queue, item_id: submission.item_ids()[0] };

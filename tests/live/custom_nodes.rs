@@ -146,7 +146,7 @@ async fn values_are_checked_before_they_are_sent() {
         let problems = changed.problems();
         assert!(refused || !problems.is_empty(), "{input} = {wrong} is accepted");
         if !refused {
-            let error = changed.submit(&client).await.unwrap_err();
+            let error = client.submit(&changed).await.unwrap_err();
             assert!(matches!(error, Error::NotReady(_)), "{input} = {wrong}: {error:?}");
         }
     }
@@ -180,7 +180,7 @@ async fn run(client: &Client) {
     ] {
         workflow.set_input(input, value).unwrap_or_else(|error| panic!("{input}: {error}"));
     }
-    let job = workflow.submit(client).queue(&queue).await.unwrap().job().unwrap();
+    let job = client.submit(&workflow).queue(&queue).await.unwrap().job().unwrap();
     let outputs = job.wait().timeout(DEADLINE).await.unwrap().outputs().await.unwrap();
 
     let raw = |node: &str| outputs.of_node(node).next().unwrap_or_else(|| panic!("{node}")).raw().clone();
@@ -217,7 +217,7 @@ async fn run(client: &Client) {
 
     // What the node itself refuses is its error, with the node named.
     workflow.set_input("collage layout", json!("pile")).unwrap();
-    let failing = workflow.submit(client).queue(&queue).await.unwrap().job().unwrap();
+    let failing = client.submit(&workflow).queue(&queue).await.unwrap().job().unwrap();
     let error = failing.wait().timeout(DEADLINE).await.unwrap_err();
     let Error::JobFailed(failure) = &error else { panic!("{error:?}") };
     assert!(failure.to_string().contains("pictures in a pile cannot be seen"), "{failure}");

@@ -67,8 +67,8 @@ async fn a_cold_start_loses_no_event_and_the_result_is_right() {
                 told.lock().unwrap().push(format!("{what} {}", event.status().unwrap_or(&node)));
             }
         };
-        let submission = workflow
-            .submit(&client)
+        let submission = client
+            .submit(&workflow)
             .queue("live-jobs")
             .on_status_changed(note("status"))
             .on_invocation_started(note("started"))
@@ -117,7 +117,7 @@ async fn a_cold_start_loses_no_event_and_the_result_is_right() {
 async fn polling_alone_gives_the_same() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
-        let submission = workflow.submit(&client).queue("live-jobs").subscribe_events(false).await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").subscribe_events(false).await.unwrap();
         let job = submission.job().unwrap();
         let mut told = Vec::new();
         job.wait()
@@ -135,7 +135,7 @@ async fn polling_alone_gives_the_same() {
 async fn a_failure_names_its_node() {
     on_server(async |client| {
         let workflow = workflow(&client, failing()).await;
-        let submission = workflow.submit(&client).queue("live-jobs").await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").await.unwrap();
         let job = submission.job().unwrap();
         let error = job.wait().await.unwrap_err();
         let Error::JobFailed(failure) = &error else { panic!("{error:?}") };
@@ -181,7 +181,7 @@ async fn flux_image_to_image_shows_steps_and_previews() {
         workflow.set_input("num_steps", 6).unwrap();
 
         let started = std::time::Instant::now();
-        let submission = workflow.submit(&client).queue("live-jobs").await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").await.unwrap();
         let job = submission.job().unwrap();
         let mut updates = std::pin::pin!(job.progress_updates());
         let (mut percentages, mut previews) = (Vec::new(), 0);
@@ -210,7 +210,7 @@ async fn flux_image_to_image_shows_steps_and_previews() {
 async fn cancelling_before_and_after_the_end() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
-        let submission = workflow.submit(&client).queue("live-jobs").runs(20).await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").runs(20).await.unwrap();
         let last = submission.jobs().pop().unwrap();
         assert_eq!(last.cancel().await.unwrap(), ItemStatus::Canceled);
         assert!(matches!(last.wait().await.unwrap_err(), Error::JobCanceled { .. }));
@@ -229,7 +229,7 @@ async fn cancelling_before_and_after_the_end() {
 async fn a_wait_can_time_out_and_cancel() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
-        let submission = workflow.submit(&client).queue("live-jobs").runs(30).await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").runs(30).await.unwrap();
         let last = submission.jobs().pop().unwrap();
         let error = last.wait().timeout(Duration::from_millis(50)).cancel_on_timeout(true).await.unwrap_err();
         assert!(matches!(&error, Error::WaitTimeout { .. }), "{error}");
@@ -247,7 +247,7 @@ async fn a_sweep_runs_every_combination_with_seeds_of_its_own() {
         let sweep = Sweep::new().product(&workflow, "first a", [1, 2, 3]).unwrap();
         let sweep = sweep.random_seeds(&workflow, "first b");
         // `add.b` takes any integer, so it can stand for a seed.
-        let submission = workflow.submit(&client).queue("live-jobs").sweep(sweep.unwrap()).runs(2).await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").sweep(sweep.unwrap()).runs(2).await.unwrap();
         assert_eq!(submission.enqueued(), 6);
         submission.wait_all().await.unwrap();
         let mut seeds = std::collections::BTreeSet::new();
@@ -281,7 +281,7 @@ async fn a_sweep_over_images_needs_no_other_value_and_results_say_their_row() {
         workflow.clear_input("Picture").unwrap();
         assert!(!workflow.problems().is_empty());
         let sweep = Sweep::new().product(&workflow, "Picture", &uploads).unwrap();
-        let submission = workflow.submit(&client).queue("live-jobs").sweep(sweep).await.unwrap();
+        let submission = client.submit(&workflow).queue("live-jobs").sweep(sweep).await.unwrap();
         let mut seen = Vec::new();
         let wait = submission.wait_all().timeout(DEADLINE).on_progress(|all| seen.push(all.fraction()));
         let finished = wait.await.unwrap();
@@ -305,8 +305,8 @@ async fn a_thousand_items_are_all_accounted_for() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
         let sweep = Sweep::new().product(&workflow, "first a", 0..1000).unwrap();
-        let submission = workflow
-            .submit(&client)
+        let submission = client
+            .submit(&workflow)
             .queue(live::unique("thousand"))
             .sweep(sweep)
             .when_full(WhenFull::Feed)
@@ -336,7 +336,7 @@ async fn fifty_submissions_at_once() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
         let queue = live::unique("fifty");
-        let submissions = (0..50).map(|_| async { workflow.submit(&client).queue(&queue).await.unwrap() });
+        let submissions = (0..50).map(|_| async { client.submit(&workflow).queue(&queue).await.unwrap() });
         let submissions = futures::future::join_all(submissions).await;
         let waits = submissions.iter().map(|submission| async { submission.wait_all().await.unwrap().len() });
         let done: usize = futures::future::join_all(waits).await.into_iter().sum();

@@ -101,7 +101,7 @@ impl Stage {
     }
 
     async fn run(&self, client: &Client, workflow: &Workflow) -> (Submission, FinishedJob) {
-        let submission = workflow.submit(client).queue(&self.queue).await.unwrap();
+        let submission = client.submit(workflow).queue(&self.queue).await.unwrap();
         let finished = submission.job().unwrap().wait().timeout(DEADLINE).await.unwrap();
         (submission, finished)
     }
@@ -151,7 +151,7 @@ async fn a_run_is_told_in_full_and_leaves_nothing() {
         let input = stage.upload(&client).await;
         let workflow = stage.workflow(&client, &input).await;
         let board = OutputBoard::named_or_new(live::unique("outputs"));
-        let submission = workflow.submit(&client).queue(&stage.queue).board(board).await.unwrap();
+        let submission = client.submit(&workflow).queue(&stage.queue).board(board).await.unwrap();
         let job = submission.job().unwrap();
         let early = job.outputs().await;
         assert!(matches!(&early, Err(Error::WrongState { needed, .. }) if needed.contains("has ended")), "{early:?}");
@@ -216,7 +216,7 @@ async fn without_a_choice_results_stay_and_can_be_cleaned_up_later() {
         let input = stage.upload(&client).await;
         let workflow = stage.workflow(&client, &input).await;
         let board = OutputBoard::named_or_new(live::unique("outputs"));
-        let submission = workflow.submit(&client).queue(&stage.queue).board(board).await.unwrap();
+        let submission = client.submit(&workflow).queue(&stage.queue).board(board).await.unwrap();
         let finished = submission.job().unwrap().wait().timeout(DEADLINE).await.unwrap();
         let result = finished.outputs().await.unwrap().final_images()[0].clone();
         let report = submission.cleanup().await.unwrap();
@@ -343,7 +343,7 @@ async fn outputs_of_called_workflows_are_told_on_request() {
             json!([]),
         );
         let workflow = client.workflow(WorkflowDefinition::from_value(caller).unwrap()).await.unwrap();
-        let submission = workflow.submit(&client).queue(&stage.queue).await.unwrap();
+        let submission = client.submit(&workflow).queue(&stage.queue).await.unwrap();
         let end = submission.job().unwrap().wait().timeout(DEADLINE).await;
         client.saved_workflow(&saved.workflow_id).delete().await.unwrap();
         let job = end.unwrap().job().clone();
@@ -434,7 +434,7 @@ async fn a_batch_that_still_runs_is_canceled_and_cleaned_up() {
     on_stage(async |stage, client| {
         let input = stage.upload(&client).await;
         let workflow = stage.workflow(&client, &input).await;
-        let submission = workflow.submit(&client).queue(&stage.queue).runs(12).await.unwrap();
+        let submission = client.submit(&workflow).queue(&stage.queue).runs(12).await.unwrap();
         submission.jobs()[0].wait().timeout(DEADLINE).await.unwrap();
         let held = submission.cleanup().everything().cancel(false).boards(false).await.unwrap();
         let unended = held.kept.iter().filter(|kept| kept.because == KeptBecause::NotEnded).count();
@@ -459,21 +459,21 @@ async fn a_saved_workflow_runs_by_name_or_id() {
         let definition = WorkflowDefinition::from_value(document).unwrap();
         let input = stage.upload(&client).await;
         let inputs = json!({"source.image": input, "width": 48});
-        let none = client.run_saved_workflow(&name, inputs.clone()).await.unwrap_err();
+        let none = client.submit_saved_workflow(&name, inputs.clone()).await.unwrap_err();
         assert!(none.to_string().contains("no saved workflow"), "{none}");
 
         let saved = client.library().create(&definition).await.unwrap();
         let outcome = async {
-            let submission = client.run_saved_workflow(&name, inputs.clone()).await?;
+            let submission = client.submit_saved_workflow(&name, inputs.clone()).await?;
             let finished = submission.job()?.wait().timeout(DEADLINE).await?;
             let outputs = finished.outputs().await?;
             assert_eq!(outputs.final_images()[0].width, Some(48));
-            let refused = client.run_saved_workflow(&name, json!({"no such": 1})).await.unwrap_err();
+            let refused = client.submit_saved_workflow(&name, json!({"no such": 1})).await.unwrap_err();
             assert!(matches!(refused, Error::Input(_)), "{refused:?}");
 
             let twin = client.library().create(&definition).await?;
-            let ambiguous = client.run_saved_workflow(&name, inputs.clone()).await;
-            let by_id = client.run_saved_workflow(&twin.workflow_id, inputs.clone()).await;
+            let ambiguous = client.submit_saved_workflow(&name, inputs.clone()).await;
+            let by_id = client.submit_saved_workflow(&twin.workflow_id, inputs.clone()).await;
             client.saved_workflow(&twin.workflow_id).delete().await?;
             let ambiguous = ambiguous.unwrap_err().to_string();
             assert!(ambiguous.contains(&saved.workflow_id) && ambiguous.contains(&twin.workflow_id), "{ambiguous}");
@@ -504,7 +504,7 @@ async fn after_a_crash_the_ledger_leads_to_everything() {
             if steps >= 3 {
                 let workflow = stage.workflow(&client, &input).await;
                 let board = OutputBoard::named_or_new(live::unique("outputs"));
-                let submission = workflow.submit(&client).queue(&stage.queue).runs(2).board(board).await.unwrap();
+                let submission = client.submit(&workflow).queue(&stage.queue).runs(2).board(board).await.unwrap();
                 if steps == 4 {
                     submission.wait_all().await.unwrap();
                 }
@@ -538,7 +538,7 @@ async fn crash_child() {
     println!("\nSTEP uploaded");
     let workflow = stage.workflow(&client, &input).await;
     let board = OutputBoard::named_or_new(live::unique("outputs"));
-    let submission = workflow.submit(&client).queue(queue).runs(3).board(board).await.unwrap();
+    let submission = client.submit(&workflow).queue(queue).runs(3).board(board).await.unwrap();
     println!("\nSTEP enqueued");
     submission.wait_all().await.unwrap();
     println!("\nSTEP finished");

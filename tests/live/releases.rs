@@ -132,8 +132,8 @@ async fn a_workflow_without_models_from_upload_to_clean_up() {
             move |event: &Event| _ = told.lock().unwrap().insert(event.name().to_owned())
         };
         let board = live::unique("board");
-        let submission = workflow
-            .submit(&client)
+        let submission = client
+            .submit(&workflow)
             .queue(&queue)
             .board(OutputBoard::named_or_new(&board))
             .on_status_changed(note())
@@ -172,7 +172,7 @@ async fn canceling_and_deleting() {
         let picture = artifacts::picture(&client, 64).await;
         workflow.set_input("Picture", picture.as_str()).unwrap();
         let queue = live::unique("releases");
-        let submission = workflow.submit(&client).queue(&queue).runs(20).await.unwrap();
+        let submission = client.submit(&workflow).queue(&queue).runs(20).await.unwrap();
         let last = submission.jobs().pop().unwrap();
         last.cancel().await.unwrap();
         assert!(matches!(last.wait().await.unwrap_err(), Error::JobCanceled { .. }));
@@ -210,7 +210,7 @@ async fn workflows_with_models() {
         for (mut workflow, base) in [(flux, "flux"), (sd1, "sd-1")] {
             fill(&mut workflow, base, &models, &picture.image_name);
             let began = std::time::Instant::now();
-            let submission = workflow.submit(&client).queue(&queue).await.unwrap();
+            let submission = client.submit(&workflow).queue(&queue).await.unwrap();
             let finished = wait(&submission).await;
             let images = artifacts::results(&finished.item().await.unwrap(), "image_name");
             eprintln!("{base}: {:?}, {} images", began.elapsed(), images.len());
@@ -272,7 +272,7 @@ async fn servers_that_are_too_old_are_refused_before_anything_happens() {
     let workflow = client.workflow(WorkflowDefinition::from_path(RESIZE).unwrap()).await.unwrap();
     let queue = live::unique("releases");
     let board = live::unique("board");
-    let submit = workflow.submit(&client).queue(&queue).board(OutputBoard::named_or_new(&board)).validate(false);
+    let submit = client.submit(&workflow).queue(&queue).board(OutputBoard::named_or_new(&board)).validate(false);
     let error = submit.await.unwrap_err();
     assert!(matches!(error, Error::TooOld { .. }), "{error:?}");
     assert!(error.to_string().contains(&version), "{error}");

@@ -164,8 +164,8 @@ impl Run {
             move |_: &Event| _ = events.fetch_add(1, Ordering::Relaxed)
         };
         let began = Instant::now();
-        let submission = workflow
-            .submit(client)
+        let submission = client
+            .submit(workflow)
             .queue(queue)
             .validate(!workflow.problems().iter().any(is_leftover))
             .on_status_changed(count())

@@ -279,7 +279,7 @@ fn a_reader_is_uploaded_whole() {
 /// A submission of additions to a fake server, whose one item has begun.
 fn begun() -> (FakeInvokeAi, Job) {
     let server = started(FakeInvokeAi::start());
-    let job = workflow().submit_blocking(&Client::new(&server.url).unwrap()).call().unwrap().job().unwrap();
+    let job = Client::new(&server.url).unwrap().submit(&workflow()).call().unwrap().job().unwrap();
     server.change(job.item_id(), "in_progress");
     // Told to those who listen now, so that it is not told to those who listen later.
     assert!(job.progress_updates().any(|progress| progress.status == ItemStatus::InProgress));
@@ -371,8 +371,8 @@ fn callbacks_may_block() {
             .map(|_| {
                 let calls = Arc::clone(&calls);
                 let queue = client.queue("default");
-                let submission = workflow()
-                    .submit_blocking(&client)
+                let submission = client
+                    .submit(&workflow())
                     .on_status_changed(move |event| {
                         let item = queue.item(event.item_id().unwrap()).unwrap();
                         assert_eq!(item.queue_id, "default");
@@ -420,7 +420,7 @@ fn a_sweep_gives_one_end_for_each_item() {
         let workflow = workflow();
         let sweep = Sweep::new().product(&workflow, "first a", [1, 2, 3]).unwrap();
         let client = Client::new(&server.url).unwrap();
-        let submission = workflow.submit_blocking(&client).sweep(sweep).call().unwrap();
+        let submission = client.submit(&workflow).sweep(sweep).call().unwrap();
         assert_eq!(submission.jobs().iter().map(Job::item_id).collect::<Vec<_>>(), [41, 42, 43]);
         for id in [42, 41, 43] {
             server.change(id, "completed");

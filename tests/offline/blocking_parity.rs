@@ -7,10 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const LISTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/public-api.txt");
 
 /// What goes by another name, and why.
-const ELSEWHERE: [(&str, &str, &str); 2] = [
-    ("Workflow::submit", "workflow::Workflow::submit_blocking", "a workflow is data, the same for both"),
-    ("Upload::reader", "Upload::blocking_reader", "an upload is data, the same for both"),
-];
+const ELSEWHERE: [(&str, &str, &str); 1] =
+    [("Upload::reader", "Upload::blocking_reader", "an upload is data, the same for both")];
 
 /// What has another signature, and why.
 const DIFFERENT: [(&str, &str); 1] = [("EventHub::new", "starts threads, which can fail")];

@@ -33,7 +33,7 @@ async fn a_whole_run_leaves_a_picture_here_and_nothing_there() {
     let server = TestServer::start().unwrap();
     let client = server.client().unwrap();
     let workflow = ready(&client).await;
-    let job = workflow.submit(&client).await.unwrap().job().unwrap();
+    let job = client.submit(&workflow).await.unwrap().job().unwrap();
     let finished = job.wait().timeout(Duration::from_secs(60)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let saved = finished.outputs().await.unwrap().download_to(folder.path()).await.unwrap().saved;
@@ -49,7 +49,7 @@ async fn a_lost_answer_is_not_sent_twice_and_the_job_is_found() {
     let client = server.client().unwrap();
     let workflow = ready(&client).await;
     server.faults().add("enqueue_batch", Fault::LostAnswer, 1);
-    let job = workflow.submit(&client).await.unwrap().job().unwrap();
+    let job = client.submit(&workflow).await.unwrap().job().unwrap();
     job.wait().timeout(Duration::from_secs(60)).await.unwrap();
     assert_eq!((server.faults().outstanding(), server.faults().calls("enqueue_batch")), (0, 1));
     assert_eq!(client.api().get_queue_item_ids().queue_id("default").send().await.unwrap().total_count, 1);

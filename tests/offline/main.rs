@@ -58,6 +58,7 @@ mod instructions;
 mod lowering;
 mod operations;
 mod other_document;
+mod other_nodes;
 mod public_api;
 mod reference_files;
 mod rest_requests;

@@ -133,7 +133,7 @@ async fn show_everything(client: &Client) -> BTreeSet<String> {
         client.event_hub(),
         client.event_hub().state(),
         client.event_hub().subscribe(EventFilter::all()),
-        workflow().submit(client),
+        client.submit(&workflow()),
         ModelSource::url(with_user("https://example.org")),
         StylePresetData::new("n", "p", ""),
     );
@@ -317,7 +317,7 @@ async fn calls(client: &Client) -> Vec<(&'static str, Result<String, Error>)> {
         ),
         ("upload", client.images().upload(Upload::bytes("x.png", &b"x"[..])).await.map(text)),
         ("download", client.image("x.png").download().bytes().await.map(text)),
-        ("enqueue", workflow().submit(client).validate(false).subscribe_events(false).await.map(text)),
+        ("enqueue", client.submit(&workflow()).validate(false).subscribe_events(false).await.map(text)),
         ("boards", client.boards().find("b").await.map(text)),
     ]
 }
@@ -416,7 +416,7 @@ async fn the_ledger_holds_no_secret() {
     let client = Client::builder(server.uri()).token(secret("token")).ledger(&path).build().unwrap();
     let _ = client.boards().create("b").await;
     let _ = client.images().upload(Upload::bytes("x.png", &b"x"[..])).await;
-    let _ = workflow().submit(&client).validate(false).subscribe_events(false).await;
+    let _ = client.submit(&workflow()).validate(false).subscribe_events(false).await;
     drop(client);
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

@@ -6,7 +6,7 @@ mod text;
 pub use difference::{Difference, DifferenceKind};
 
 use super::working_copy::Workflow;
-use crate::schema::{InputTemplate, NodeTemplate};
+use crate::schema::{InputTemplate, NodeCatalogue, NodeTemplate};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::fmt;
@@ -43,10 +43,24 @@ impl Workflow {
     /// What the nodes of this workflow take, by the catalogue that it was read with. Types that the catalogue does not
     /// have are left out.
     pub fn interface(&self) -> Interface {
+        self.interface_by(self.catalogue())
+    }
+
+    /// What is different in the nodes of another catalogue, from how this workflow was read: nodes that it lacks, has in
+    /// another version, or with other inputs. Nodes that both lack are a [problem](Self::problems) of the workflow.
+    ///
+    /// Reading a workflow brings it to the nodes of one catalogue. A server with other nodes may refuse it, or take its
+    /// values for something else. So [`Client::submit`](crate::Client::submit) looks at this, where the nodes are those
+    /// of another server.
+    pub fn differences(&self, catalogue: &NodeCatalogue) -> Vec<Difference> {
+        self.interface().differences(&self.interface_by(catalogue))
+    }
+
+    fn interface_by(&self, catalogue: &NodeCatalogue) -> Interface {
         let mut interface = Interface::default();
         let invocations = self.document().nodes.iter().filter_map(|node| node.invocation());
         for invocation in invocations {
-            let Some(template) = self.catalogue().get(&invocation.node_type) else { continue };
+            let Some(template) = catalogue.get(&invocation.node_type) else { continue };
             let node = interface.nodes.entry(invocation.node_type.to_string());
             let node = node.or_insert_with(|| NodeInterface::of(template));
             // Inputs of a called workflow belong to one node; their names tell which.

@@ -137,7 +137,7 @@ pub(super) async fn strangers(server: &Server) {
     client.boards().create("strange").await.unwrap();
     for queue in ["default", "drops"] {
         let workflow = workflow(&client, saving(None)).await;
-        workflow.submit(&client).queue(queue).await.unwrap().job().unwrap().wait().await.unwrap();
+        client.submit(&workflow).queue(queue).await.unwrap().job().unwrap().wait().await.unwrap();
     }
 }
 
@@ -161,7 +161,7 @@ async fn submit(ground: &Ground) {
         let workflow = workflow(client, workflows::additions()).await;
         let numbers = [2 * i as i64, 2 * i as i64 + 1];
         let sweep = Sweep::new().product(&workflow, "first a", numbers).unwrap();
-        let mut submit = workflow.submit(client).queue("drops").sweep(sweep).subscribe_events(i.is_multiple_of(2));
+        let mut submit = client.submit(&workflow).queue("drops").sweep(sweep).subscribe_events(i.is_multiple_of(2));
         if i.is_multiple_of(4) {
             submit = submit.board(OutputBoard::named_or_new(format!("board {i}")));
         }
@@ -198,7 +198,7 @@ async fn feed(ground: &Ground) {
         let workflow = workflow(client, workflows::additions()).await;
         let numbers = FED * i as i64..FED * (i as i64 + 1);
         let sweep = Sweep::new().product(&workflow, "first a", numbers).unwrap();
-        let submission = workflow.submit(client).queue("drops").sweep(sweep).when_full(WhenFull::Feed).await?;
+        let submission = client.submit(&workflow).queue("drops").sweep(sweep).when_full(WhenFull::Feed).await?;
         submission.wait_all().await
     };
     let client = ground.server.client(&ground.ledger("feed", 0));
@@ -298,7 +298,7 @@ async fn clean_up(ground: &Ground) {
         let workflow = workflow(&client, saving(Some(&upload.image_name))).await;
         let board = OutputBoard::named_or_new(format!("board {i}"));
         // A queue for each: what others have on the same queue is looked at, which takes time.
-        let submission = workflow.submit(&client).queue(format!("drops {i}")).board(board).await.unwrap();
+        let submission = client.submit(&workflow).queue(format!("drops {i}")).board(board).await.unwrap();
         submission.job().unwrap().wait().await.unwrap();
     };
     prepare(0).await;

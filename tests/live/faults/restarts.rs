@@ -38,7 +38,7 @@ async fn nothing_is_lost() {
 async fn child_that_submits() {
     let Some(path) = env::var_os(TICKET).map(PathBuf::from) else { return };
     let client = Client::new(env::var("INVOKEAI_TEST_URL").unwrap()).unwrap();
-    let submission = slow(&client).await.submit(&client).runs(3).await.unwrap();
+    let submission = client.submit(&slow(&client).await).runs(3).await.unwrap();
     let ticket = serde_json::to_string(&submission.ticket()).unwrap();
     fs::write(path.with_extension("part"), ticket).unwrap();
     fs::rename(path.with_extension("part"), path).unwrap();
@@ -57,12 +57,12 @@ async fn feed(client: &Client) {
     const ITEMS: i64 = 40;
     let workflow = workflow(client, workflows::additions()).await;
     let sweep = || Sweep::new().product(&workflow, "first a", 0..ITEMS).unwrap();
-    let error = workflow.submit(client).queue("full").sweep(sweep()).await.unwrap_err();
+    let error = client.submit(&workflow).queue("full").sweep(sweep()).await.unwrap_err();
     assert!(matches!(error, Error::QueueFull { enqueued: ROOM, requested: 40, .. }), "{error:?}");
     let counts = client.queue("full").status().await.unwrap().queue.counts;
     assert_eq!((counts.pending, counts.in_progress, counts.waiting), (0, 0, 0), "{counts:?}");
 
-    let submission = workflow.submit(client).sweep(sweep()).when_full(WhenFull::Feed).await.unwrap();
+    let submission = client.submit(&workflow).sweep(sweep()).when_full(WhenFull::Feed).await.unwrap();
     assert_eq!((submission.enqueued(), submission.requested()), (ROOM, ITEMS as u64));
     assert_eq!(submission.wait_all().await.unwrap().len(), ITEMS as usize);
     let items = submission.queue().summaries(&submission.item_ids()).await.unwrap();
@@ -75,7 +75,7 @@ async fn feed(client: &Client) {
 async fn cancel(client: &Client) {
     let canceled = |end: Result<_, Error>| assert!(matches!(end, Err(Error::JobCanceled { .. })), "{end:?}");
     let slow = slow(client).await;
-    let [running, waiting] = &slow.submit(client).runs(2).await.unwrap().jobs()[..] else { panic!("two jobs") };
+    let [running, waiting] = &client.submit(&slow).runs(2).await.unwrap().jobs()[..] else { panic!("two jobs") };
     assert_eq!(waiting.cancel().await.unwrap(), ItemStatus::Canceled);
     canceled(waiting.wait().await);
     until_it_runs(running).await;
@@ -85,18 +85,18 @@ async fn cancel(client: &Client) {
     // Again, and after other ends.
     assert_eq!(running.cancel().await.unwrap(), ItemStatus::Canceled);
 
-    let completed = workflow(client, workflows::additions()).await.submit(client).await.unwrap().job().unwrap();
+    let completed = client.submit(&workflow(client, workflows::additions()).await).await.unwrap().job().unwrap();
     completed.wait().await.unwrap();
     assert_eq!(completed.cancel().await.unwrap(), ItemStatus::Completed);
     completed.wait().await.unwrap();
 
     let failed =
-        workflow(client, blurs(1, Some("no-such-image.png"))).await.submit(client).await.unwrap().job().unwrap();
+        client.submit(&workflow(client, blurs(1, Some("no-such-image.png"))).await).await.unwrap().job().unwrap();
     assert!(matches!(failed.wait().await, Err(Error::JobFailed(_))));
     assert_eq!(failed.cancel().await.unwrap(), ItemStatus::Failed);
 
     // All of a submission: one runs, the others wait.
-    let submission = slow.submit(client).runs(3).await.unwrap();
+    let submission = client.submit(&slow).runs(3).await.unwrap();
     until_it_runs(&submission.jobs()[0]).await;
     assert_eq!(submission.cancel().await.unwrap(), 3);
     for job in submission.jobs() {
@@ -137,7 +137,7 @@ async fn resume(client: &Client, server: &Server) {
 }
 
 async fn restart(client: &Client, server: &mut Server) {
-    let submission = slow(client).await.submit(client).runs(3).await.unwrap();
+    let submission = client.submit(&slow(client).await).runs(3).await.unwrap();
     let jobs = submission.jobs();
     until_it_runs(&jobs[0]).await;
     server.kill();

@@ -245,7 +245,7 @@ async fn run(ledger: &Path, items: u64) -> Result<()> {
     if !numbers.is_empty() {
         let workflow = workflow(&client, crops(&image)).await;
         let sweep = Sweep::new().product(&workflow, "number", numbers)?;
-        submissions.push(workflow.submit(&client).queue(QUEUE).sweep(sweep).when_full(WhenFull::Feed).await?);
+        submissions.push(client.submit(&workflow).queue(QUEUE).sweep(sweep).when_full(WhenFull::Feed).await?);
     }
     let folder = ledger.with_extension("pictures");
     for submission in &submissions {

@@ -54,7 +54,7 @@ impl Batch {
 
 /// The submission of a workflow with all that was given.
 pub(super) fn submit<'w>(args: &RunArgs, client: &Client, filled: &'w Filled) -> Submit<'w> {
-    let mut submit = filled.workflow.submit(client).queue(&args.queue).runs(args.runs).prepend(args.prepend);
+    let mut submit = client.submit(&filled.workflow).queue(&args.queue).runs(args.runs).prepend(args.prepend);
     if let Some(sweep) = &filled.sweep {
         submit = submit.sweep(sweep.clone());
     }
