@@ -28,6 +28,7 @@ mod lenient;
 pub mod library;
 mod library_run;
 mod local_file;
+mod local_folder;
 mod media;
 mod member;
 pub mod models;

@@ -1,9 +1,9 @@
-//! Files of this machine: how they are opened, and how they are kept.
+//! Files of this machine that are read.
 
 use std::{
     fs::{self, File, FileType},
     io::{self, ErrorKind},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// Opens a file to read it.
@@ -39,23 +39,4 @@ fn described(kind: FileType) -> &'static str {
 #[cfg(not(unix))]
 fn described(kind: FileType) -> &'static str {
     if kind.is_dir() { "a directory" } else { "something else" }
-}
-
-/// The folder of a file.
-pub(crate) fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// A new name is safe only when its directory is.
-#[cfg(unix)]
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    local_file::{parent, sync_directory},
+    local_folder::{parent, sync_directory},
 };
 
 /// The first line of a ledger holds an address; no address is longer.

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use super::{Collision, content::Watch};
 use crate::{
     error::{Error, Result},
-    local_file::{self, parent, sync_directory},
+    local_file,
+    local_folder::{parent, sync_directory},
 };
 
 /// So many chunks wait for the disk at most.

@@ -18,8 +18,7 @@ mod graph;
 mod hint;
 mod images;
 mod inspect;
-// A file of the library, of which the command uses a part.
-#[allow(dead_code)]
+// A file of the library.
 #[path = "../../local_file.rs"]
 mod local_file;
 mod logging;
