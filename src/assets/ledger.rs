@@ -1,6 +1,7 @@
 //! The ledger: a file of records that survives a crash.
 
 use std::{
+    fmt::Debug,
     fs::File,
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
@@ -9,7 +10,6 @@ use std::{
 
 use super::{
     Assets,
-    open::Place,
     record::{EDITION, Record},
 };
 use crate::{
@@ -27,12 +27,16 @@ pub(crate) struct Ledger {
     lines: Arc<Mutex<Lines>>,
 }
 
+/// The right to be the only one in this process that uses a file.
+pub(super) type Place = Box<dyn Debug + Send>;
+
 #[derive(Debug)]
 struct Lines {
     // Closed, and so unlocked, before its place is given up.
     file: File,
     /// Whether the last line may lack its end, and would swallow the next.
     torn: bool,
+    /// Given up when dropped.
     _place: Place,
 }
 

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::{
     Asset, Assets,
     ledger::{self, Ledger},
-    open::{self, Access, LedgerFile},
     queues,
     record::Record,
 };
@@ -121,21 +120,19 @@ pub(crate) struct Settled {
 }
 
 impl AssetLog {
-    /// A log in memory, or with a ledger in addition.
-    pub(crate) fn open(ledger: Option<&LedgerFile>, server: &str, wait: Duration) -> Result<Arc<Self>> {
-        match ledger {
-            None => Ok(Arc::new(Self::new(server, Kept::Nowhere, Assets::default()))),
-            Some(LedgerFile { path, access: Access::ReadOnly }) => {
-                let assets = open::read_only(path, server)?;
-                Ok(Arc::new(Self::new(server, Kept::ReadFrom(path.clone()), assets)))
-            }
-            Some(LedgerFile { path, access }) => open::open(path, *access == Access::Create, server, wait),
-        }
-    }
-
     /// A log with a ledger about this server.
     pub(super) fn with(ledger: Ledger, assets: Assets, server: &str) -> Self {
         Self::new(server, Kept::In(ledger), assets)
+    }
+
+    /// A log in memory.
+    pub(super) fn in_memory(server: &str) -> Self {
+        Self::new(server, Kept::Nowhere, Assets::default())
+    }
+
+    /// A log of what a ledger has that is only read.
+    pub(super) fn read_from(path: &Path, assets: Assets, server: &str) -> Self {
+        Self::new(server, Kept::ReadFrom(path.to_owned()), assets)
     }
 
     fn new(server: &str, kept: Kept, assets: Assets) -> Self {

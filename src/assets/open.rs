@@ -89,6 +89,20 @@ fn take_turn(file: &Identity) -> Turn {
     }
 }
 
+impl AssetLog {
+    /// A log in memory, or with a ledger in addition.
+    pub(crate) fn open(ledger: Option<&LedgerFile>, server: &str, wait: Duration) -> Result<Arc<Self>> {
+        match ledger {
+            None => Ok(Arc::new(Self::in_memory(server))),
+            Some(LedgerFile { path, access: Access::ReadOnly }) => {
+                let assets = read_only(path, server)?;
+                Ok(Arc::new(Self::read_from(path, assets, server)))
+            }
+            Some(LedgerFile { path, access }) => open(path, *access == Access::Create, server, wait),
+        }
+    }
+}
+
 /// Opens a ledger for writing. Blocks the thread while another program uses it, for at most `wait`.
 pub(super) fn open(path: &Path, create: bool, server: &str, wait: Duration) -> Result<Arc<AssetLog>> {
     let failed = |error| Error::io("open the ledger", path, error);
@@ -118,7 +132,7 @@ pub(super) fn open(path: &Path, create: bool, server: &str, wait: Duration) -> R
             continue;
         }
         make_private(&file, path);
-        let (ledger, assets) = Ledger::take_over(file, path, server, place)?;
+        let (ledger, assets) = Ledger::take_over(file, path, server, Box::new(place))?;
         let log = Arc::new(AssetLog::with(ledger, assets, server));
         if let Some(entry) = used().iter_mut().find(|other| other.file == identity) {
             entry.log = Arc::downgrade(&log);

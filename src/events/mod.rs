@@ -35,8 +35,6 @@ mod payload;
 mod preview;
 
 #[cfg(feature = "events")]
-mod buffer;
-#[cfg(feature = "events")]
 #[doc(hidden)]
 pub mod codec;
 #[cfg(feature = "events")]
@@ -51,8 +49,6 @@ mod options;
 mod paced;
 #[cfg(feature = "events")]
 mod socket;
-#[cfg(feature = "events")]
-mod stream;
 
 pub use event::Event;
 pub use payload::{EventPayload, PayloadError};
@@ -62,8 +58,7 @@ pub use preview::{PreviewError, PreviewImage};
 pub use {
     error::EventError,
     filter::EventFilter,
-    hub::{ConnectionState, EventHub},
+    hub::{ConnectionState, EventHub, EventItem, EventStream, Gap},
     options::EventsOptions,
     socket::EventEndpoint,
-    stream::{EventItem, EventStream, Gap},
 };

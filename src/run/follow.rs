@@ -11,21 +11,15 @@ use tokio::{
 
 use super::{
     callbacks::Callbacks,
-    read::{Alone, Reader},
+    read::{Alone, POLL, POLL_IN_TROUBLE, Reader},
     state::{State, Trouble},
 };
 use crate::Client;
 #[cfg(feature = "events")]
 use crate::events::{EventFilter, EventItem, EventStream, Gap};
 
-/// How often to read while no events arrive.
-pub(super) const POLL: Duration = Duration::from_millis(500);
-
 /// How often to read although events arrive: a safety net.
 const POLL_WITH_EVENTS: Duration = Duration::from_secs(15);
-
-/// Longest pause between reads of a server that does not answer.
-pub(super) const POLL_IN_TROUBLE: Duration = Duration::from_secs(5);
 
 /// Shortest pause between two reads, whatever asks for them: a server may send events that ask as fast as it can.
 const SHORTEST: Duration = Duration::from_millis(50);

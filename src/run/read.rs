@@ -9,14 +9,17 @@ use std::{
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    follow::{POLL, POLL_IN_TROUBLE},
-    state::State,
-};
+use super::state::State;
 use crate::{
     error::{Error, Result},
     queue::{IDS_AT_ONCE, ItemSummary, Queue},
 };
+
+/// How often to read while no events arrive.
+pub(super) const POLL: Duration = Duration::from_millis(500);
+
+/// Longest pause between reads of a server that does not answer.
+pub(super) const POLL_IN_TROUBLE: Duration = Duration::from_secs(5);
 
 /// How many items are read alone at the same time.
 const AT_ONCE: usize = 8;

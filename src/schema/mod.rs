@@ -20,7 +20,6 @@
 mod catalogue;
 mod constraints;
 mod described;
-mod embedded;
 mod field_type;
 mod fields;
 mod model;

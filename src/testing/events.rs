@@ -1,29 +1,11 @@
 //! What the server announces: the events, with the members that InvokeAI gives them, and who hears them.
 
 use super::{
+    outgoing::{Announcement, Outgoing},
     store::{Store, now_in_seconds, queue::Item},
     world::World,
 };
 use serde_json::{Map, Value, json};
-
-/// What is to happen to sockets.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    Event(Announcement),
-    /// The user's tokens are no longer good.
-    Disconnect(String),
-}
-
-/// An event on its way to sockets.
-#[derive(Debug, Clone)]
-pub(crate) struct Announcement {
-    pub(crate) name: &'static str,
-    pub(crate) data: Value,
-    /// Sockets in any of these rooms hear it.
-    pub(crate) rooms: Vec<String>,
-    /// But not those in any of these.
-    pub(crate) except: Vec<String>,
-}
 
 /// The room of a user's sockets.
 pub(crate) fn user_room(user_id: &str) -> String {

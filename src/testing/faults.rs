@@ -1,10 +1,10 @@
 //! Scripted faults: what goes wrong, where, and how often.
 
-use super::{connection::Connections, operations::Document, world::World};
+use super::{connection::Connections, operations::Document};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -58,8 +58,8 @@ pub struct Faults {
     scripted: Mutex<Vec<Scripted>>,
     calls: Mutex<HashMap<String, usize>>,
     connections: Connections,
-    /// For those that need the whole server.
-    world: Mutex<std::sync::Weak<World>>,
+    /// What the whole server does at a restart.
+    restart: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct Scripted {
@@ -70,11 +70,12 @@ struct Scripted {
 
 impl Faults {
     pub(crate) fn new(connections: Connections) -> Self {
-        Self { scripted: Mutex::default(), calls: Mutex::default(), connections, world: Mutex::default() }
+        Self { scripted: Mutex::default(), calls: Mutex::default(), connections, restart: OnceLock::new() }
     }
 
-    pub(crate) fn attach(&self, world: &Arc<World>) {
-        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(world);
+    /// Says once what the whole server does at a restart.
+    pub(crate) fn on_restart(&self, restart: impl Fn() + Send + Sync + 'static) {
+        _ = self.restart.set(Box::new(restart));
     }
 
     /// Scripts a fault for the next `times` requests to `target`: an `operationId`, or a path that starts with `/`.
@@ -124,9 +125,8 @@ impl Faults {
     /// What a crash and a new start do: every connection is cut, what was in progress is canceled and nobody is told,
     /// the invocation cache and the list of installations are empty. Records, images and what waits in queues stay.
     pub fn restart(&self) {
-        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-        if let Some(world) = world {
-            world.restart();
+        if let Some(restart) = self.restart.get() {
+            restart();
         }
         self.connections.cut_all();
     }

@@ -2,8 +2,9 @@
 
 use super::{
     connection::ConnectionHandle,
-    events::{ADMINS, Announcement, Outgoing, SHARED_WORKFLOWS, user_room},
+    events::{ADMINS, SHARED_WORKFLOWS, user_room},
     http::Caller,
+    outgoing::{Announcement, Outgoing},
     world::World,
 };
 use axum::extract::ConnectInfo;

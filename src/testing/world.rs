@@ -2,8 +2,8 @@
 
 use super::{
     connection::Connections,
-    events::Outgoing,
     faults::Faults,
+    outgoing::Outgoing,
     store::{Store, users::Grant},
 };
 use std::{
@@ -51,7 +51,8 @@ impl World {
             connections,
             settings,
         });
-        world.faults.attach(&world);
+        let server = Arc::downgrade(&world);
+        world.faults.on_restart(move || _ = server.upgrade().map(|world| world.restart()));
         world
     }
 

@@ -1,6 +1,7 @@
 //! A workflow in the editor's current form, version 4.0.0: what every older version is migrated to, what is edited,
 //! and what is embedded into images (`features/nodes/types/workflow.ts`).
 
+pub(super) use super::field_identifier::FieldIdentifier;
 use super::form::Form;
 use super::table::Ordered;
 use super::text::Text;
@@ -99,13 +100,6 @@ pub(super) struct FieldInstance {
 pub(super) struct DynamicInput {
     pub(super) template: Arc<InputTemplate>,
     pub(super) json: Value,
-}
-
-/// One input of one node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct FieldIdentifier {
-    pub(super) node_id: Text,
-    pub(super) field_name: Text,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 //! Shape and structure are judged separately (`features/nodes/types/workflow.ts`): a form of the wrong shape is
 //! silently replaced by an empty one, a form of the right shape but broken structure makes the workflow unreadable.
 
-use super::document::FieldIdentifier;
+use super::field_identifier::FieldIdentifier;
 use super::json::{At, Fit};
 use super::shape::{Member, Presence, Shape};
 use super::table::{Ordered, Set};
@@ -381,11 +381,5 @@ impl NodeField {
             None => None,
         };
         Ok(NodeField { field: FieldIdentifier::parse(&at.need("fieldIdentifier")?)?, show_description, settings })
-    }
-}
-
-impl FieldIdentifier {
-    pub(super) fn parse(at: &At<'_>) -> Fit<Self> {
-        Ok(FieldIdentifier { node_id: at.need_word("nodeId")?, field_name: at.need_word("fieldName")? })
     }
 }

@@ -3,7 +3,7 @@
 use super::document::{Edge, FieldIdentifier, FieldInstance, Invocation};
 use super::field::{InkField, ValueError};
 use super::form::{Form, MAX_ELEMENTS, NodeField};
-use super::load::{ById, connected_inputs};
+use super::table::{Map, Set};
 use crate::schema::{Constraints, FieldType, InputKind, InputTemplate, NodeTemplate, UiHints};
 use crate::similar;
 use serde_json::Value;
@@ -69,6 +69,14 @@ impl Input {
     pub fn value(&self) -> Option<&Value> {
         self.field.value()
     }
+}
+
+/// The nodes that can have inputs, with the templates of their types.
+pub(super) type ById<'a> = Map<&'a str, (&'a Invocation, Option<&'a NodeTemplate>)>;
+
+/// The inputs that have an edge: node and field.
+pub(super) fn connected_inputs(edges: &[Edge]) -> Set<(&str, &str)> {
+    edges.iter().filter_map(|edge| Some((&*edge.target, &*edge.handles.as_ref()?.target))).collect()
 }
 
 /// The inputs of a loaded document, in form order.

@@ -1,7 +1,7 @@
 //! Reading JSON with limits, with a path for errors, and with JavaScript's notion of blank and number where the editor's
 //! schema depends on it.
 
-use super::definition::DefinitionError;
+use super::definition_error::DefinitionError;
 use super::text::Text;
 use crate::weight::{Meter, weigh};
 use serde_json::{Map, Number, Value};

@@ -3,10 +3,9 @@
 
 use super::connection::EdgeJudge;
 use super::definition::WorkflowDefinition;
-use super::document::{Document, Edge, FieldIdentifier, Invocation, Node, OWN_NODE_PACK};
+use super::document::{Document, FieldIdentifier, Node, OWN_NODE_PACK};
 use super::form::Form;
-use super::input::{self, Input};
-use super::table::{Map, Set};
+use super::input::{self, ById, Input, connected_inputs};
 use super::text::Text;
 use super::value::{self, Loaded, accepts_extra_inputs};
 use super::working_copy::WorkflowOptions;
@@ -249,11 +248,6 @@ fn describe_update(title: &str, from: &str, template: &NodeTemplate, had: &[Text
     )
 }
 
-/// The inputs that have an edge: node and field.
-pub(super) fn connected_inputs(edges: &[Edge]) -> Set<(&str, &str)> {
-    edges.iter().filter_map(|edge| Some((&*edge.target, &*edge.handles.as_ref()?.target))).collect()
-}
-
 fn fix_form(
     by_id: &ById<'_>,
     exposed_fields: &mut Arc<Vec<FieldIdentifier>>,
@@ -313,9 +307,6 @@ fn fix_form(
         warnings.push(Warning::new(WarningKind::FormFieldRemoved, &gone.node_id, Some(&gone.field_name), message));
     }
 }
-
-/// The nodes that can have inputs, with the templates of their types.
-pub(super) type ById<'a> = Map<&'a str, (&'a Invocation, Option<&'a NodeTemplate>)>;
 
 /// If several nodes have one id, the first counts.
 fn invocations_by_id<'a>(nodes: &'a [Arc<Node>], templates: &[Option<&'a NodeTemplate>]) -> ById<'a> {

@@ -2,10 +2,10 @@
 
 use std::{fs, io, path::PathBuf};
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{arguments::Cli, failure::Failure, print::Out};
+use crate::{failure::Failure, print::Out};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -29,20 +29,22 @@ pub(crate) struct ManArgs {
     out: Option<PathBuf>,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs, out: &mut Out<'_>) -> Result<(), Failure> {
+/// `command` is this command as a whole.
+pub(crate) fn completions(args: &CompletionsArgs, mut command: Command, out: &mut Out<'_>) -> Result<(), Failure> {
     // The generator panics where it cannot write; a pipe may be closed.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+    clap_complete::generate(args.shell, &mut command, env!("CARGO_PKG_NAME"), &mut script);
     Ok(out.own_bytes(&script)?)
 }
 
-pub(crate) fn man(args: &ManArgs, out: &mut Out<'_>) -> Result<(), Failure> {
+/// `command` is this command as a whole.
+pub(crate) fn man(args: &ManArgs, command: Command, out: &mut Out<'_>) -> Result<(), Failure> {
     let Some(folder) = &args.out else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        clap_mangen::Man::new(command).render(&mut page)?;
         return Ok(out.own_bytes(&page)?);
     };
     let failed = |error: io::Error| Failure::other(format!("cannot write into {}: {error}", folder.display()));
     fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)
+    clap_mangen::generate_to(command, folder).map_err(failed)
 }

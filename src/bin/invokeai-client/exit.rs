@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use crate::stop::Why;
-
 /// How this program ends, from good to bad: of two, the later one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -55,17 +53,6 @@ impl Exit {
             Self::HangUp => 129,
             Self::Interrupt => 130,
             Self::Terminate => 143,
-        }
-    }
-}
-
-impl From<Why> for Exit {
-    fn from(why: Why) -> Self {
-        match why {
-            Why::TimeUp => Self::Canceled,
-            Why::HangUp => Self::HangUp,
-            Why::Interrupt => Self::Interrupt,
-            Why::Terminate => Self::Terminate,
         }
     }
 }

@@ -15,7 +15,6 @@ mod failure;
 mod folder;
 mod given;
 mod graph;
-mod hint;
 mod images;
 mod inspect;
 // A file of the library.
@@ -45,7 +44,7 @@ mod workflows;
 use std::process::ExitCode;
 
 use arguments::{Cli, Command};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use exit::Exit;
 use failure::Failure;
 use print::Out;
@@ -125,7 +124,7 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
         }
         Command::Nodes { args, source } => nodes::print(&*source.load(&server)?, &args, &mut out),
         Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
-        Command::Completions { args } => completions::completions(&args, &mut out).map(|()| Exit::Done),
-        Command::Man { args } => completions::man(&args, &mut out).map(|()| Exit::Done),
+        Command::Completions { args } => completions::completions(&args, Cli::command(), &mut out).map(|()| Exit::Done),
+        Command::Man { args } => completions::man(&args, Cli::command(), &mut out).map(|()| Exit::Done),
     }
 }

@@ -50,6 +50,17 @@ pub(crate) enum Why {
     TimeUp,
 }
 
+impl From<Why> for Exit {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::TimeUp => Self::Canceled,
+            Why::HangUp => Self::HangUp,
+            Why::Interrupt => Self::Interrupt,
+            Why::Terminate => Self::Terminate,
+        }
+    }
+}
+
 /// What was asked for so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {

@@ -1,8 +1,9 @@
 //! The catalogue itself.
 
+mod embedded;
+
 use super::NodeTemplate;
 use super::described::Described;
-use super::embedded;
 use super::read::read_node;
 use crate::debug::Short;
 use crate::weight::{self, Meter};

@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Fields of an output.
 pub(super) type Fields = Result<Map<String, Value>, NodeError>;
 
+/// Runs a node and gives the fields of its output.
+pub(super) type Run = fn(&mut Call<'_>) -> Fields;
+
 /// The fields of an output, written as a JSON object.
 pub(super) fn fields(object: Value) -> Fields {
     match object {

@@ -11,7 +11,6 @@
 mod call;
 mod context;
 mod digest;
-mod error;
 mod images;
 mod models;
 mod registry;
@@ -20,11 +19,11 @@ mod values;
 
 #[allow(unused_imports, reason = "the server gives some of them")]
 pub(crate) use context::{Context, NewImage, Preview, SavedImage};
-pub(crate) use error::NodeError;
 pub(crate) use tensors::Tensors;
 #[allow(unused_imports, reason = "for the server's utilities")]
 pub(crate) use values::prompts::dynamic_prompts;
 
+pub(crate) use super::node_error::NodeError;
 use super::session::Prepared;
 use super::session::class::class;
 use call::Call;

@@ -2,7 +2,7 @@
 
 use super::types::Type;
 use super::values::{self, Texts, model};
-use super::{Problem, rules};
+use super::{Problem, node_rules};
 use crate::testing::openapi::schemas;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
@@ -59,9 +59,9 @@ impl Class {
 
     /// A node of this class as the server keeps it: defaults filled in, values converted, unknown members dropped.
     fn read(&self, node: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Problem>> {
-        let node = rules::before(&self.node_type, node);
+        let node = node_rules::before(&self.node_type, node);
         let read = model(self.schema, &node, Texts::OrNumbers)?;
-        rules::fields(&self.node_type, &read)?;
+        node_rules::fields(&self.node_type, &read)?;
         Ok(read)
     }
 
@@ -73,7 +73,7 @@ impl Class {
         if let Some(schema) = self.properties.get(field) {
             let value = values::check(schema, value, Texts::OrNumbers).map_err(|problems| dotted(field, &problems))?;
             node.insert(field.to_owned(), value);
-            rules::fields(&self.node_type, node).map_err(|_| field.to_owned())?;
+            node_rules::fields(&self.node_type, node).map_err(|_| field.to_owned())?;
         }
         Ok(())
     }

@@ -25,16 +25,16 @@ pub(crate) mod class;
 mod collect;
 mod execution;
 mod graph;
+mod node_rules;
 mod prepare;
 mod problem;
-mod rules;
 mod schedule;
 mod types;
 mod values;
 
 pub(crate) use problem::Problem;
 
-use super::nodes::NodeError;
+use super::node_error::NodeError;
 use execution::{Execution, State};
 use graph::Graph;
 use indexmap::{IndexMap, IndexSet};

@@ -3,7 +3,7 @@
 use super::bounds::{admits_count, describe_count, in_force};
 use super::input_value::Refused;
 use super::json_schema;
-use super::typed::{FieldKind, sealed::Rules};
+use super::rules::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use serde_json::{Value, json};
 

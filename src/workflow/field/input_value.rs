@@ -1,7 +1,5 @@
 //! Values on their way into a field, and what becomes of those that are refused.
 
-use super::model::LoraWeight;
-use super::structured::ColorChannels;
 use crate::schema::ModelRecord;
 use crate::workflow::generator::Generator;
 use serde_json::Value;
@@ -16,7 +14,7 @@ use serde_json::Value;
 /// assert_eq!(InputValue::from(vec![1, 2]), InputValue::from(serde_json::json!([1, 2])));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct InputValue(Value);
+pub struct InputValue(pub(super) Value);
 
 impl InputValue {
     /// The JSON form.
@@ -82,18 +80,6 @@ impl From<&ModelRecord> for InputValue {
 impl From<ModelRecord> for InputValue {
     fn from(model: ModelRecord) -> Self {
         (&model).into()
-    }
-}
-
-impl From<LoraWeight> for InputValue {
-    fn from(lora: LoraWeight) -> Self {
-        InputValue(serde_json::json!({"lora": lora.lora.to_json(), "weight": lora.weight}))
-    }
-}
-
-impl From<ColorChannels> for InputValue {
-    fn from(color: ColorChannels) -> Self {
-        InputValue(color.to_json())
     }
 }
 

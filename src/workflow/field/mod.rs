@@ -35,6 +35,7 @@ mod list;
 mod model;
 mod number;
 mod reference;
+mod rules;
 mod structured;
 mod typed;
 
@@ -49,8 +50,9 @@ pub use model::{
     InkTextLlmField, InkVaeModelField, InkWanT5EncoderField, LoraWeight,
 };
 pub use reference::BoardChoice;
+pub use rules::FieldKind;
 pub use structured::ColorChannels;
-pub use typed::{FieldKind, TypedField};
+pub use typed::TypedField;
 
 /// What a [`TypedField`] holds: markers, which have no values. They are named as the things that fields hold.
 pub mod kind {

@@ -1,10 +1,11 @@
 //! Models and lists of LoRAs.
 
 use super::bounds::{admits_count, describe_count, in_force};
-use super::input_value::Refused;
+use super::input_value::{InputValue, Refused};
 use super::json_schema;
 use super::list::convert_items;
-use super::typed::{FieldKind, TypedField, sealed::Rules};
+use super::rules::{FieldKind, sealed::Rules};
+use super::typed::TypedField;
 use crate::schema::{InputTemplate, ModelFilter, ModelRecord};
 use serde_json::{Map, Value, json};
 
@@ -27,6 +28,12 @@ pub struct LoraWeight {
     pub lora: ModelRecord,
     /// Its weight; 1 is full strength, and negative weights are allowed.
     pub weight: f64,
+}
+
+impl From<LoraWeight> for InputValue {
+    fn from(lora: LoraWeight) -> Self {
+        InputValue(json!({"lora": lora.lora.to_json(), "weight": lora.weight}))
+    }
 }
 
 /// Declares the names of model fields whose filter asks for one model type.

@@ -2,7 +2,7 @@
 
 use super::input_value::Refused;
 use super::json_schema;
-use super::typed::{FieldKind, sealed::Rules};
+use super::rules::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
 //! Colours, generators, metadata, and fields that take no value.
 
-use super::input_value::Refused;
+use super::input_value::{InputValue, Refused};
 use super::json_schema;
-use super::typed::{FieldKind, sealed::Rules};
+use super::rules::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use crate::workflow::generator::{Generator, GeneratorKind};
 use serde_json::{Value, json};
@@ -22,6 +22,12 @@ pub struct ColorChannels {
     pub b: u8,
     /// Opacity; 255 is opaque.
     pub a: u8,
+}
+
+impl From<ColorChannels> for InputValue {
+    fn from(color: ColorChannels) -> Self {
+        InputValue(color.to_json())
+    }
 }
 
 impl ColorChannels {

@@ -2,42 +2,12 @@
 
 use super::input_value::{InputValue, Refused, ValueError};
 use super::list::Many;
-use crate::schema::{Cardinality, InputTemplate};
-use sealed::Rules as _;
+use super::rules::{FieldKind, sealed::Rules as _};
+use crate::schema::InputTemplate;
 use serde_json::{Value, json};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// What a field holds. The kinds of this module are all there are; the trait cannot be implemented elsewhere.
-pub trait FieldKind: sealed::Rules {
-    /// The value as a Rust type.
-    type Typed<'a>;
-
-    /// Reads a JSON value; `None` if it has another shape.
-    fn read(value: &Value) -> Option<Self::Typed<'_>>;
-}
-
-pub(super) mod sealed {
-    use super::{Cardinality, InputTemplate, Refused, Value};
-
-    /// The rules of a kind, which only this crate calls.
-    pub trait Rules {
-        /// What is accepted, in words that follow "it accepts".
-        fn accepts(template: &InputTemplate) -> String;
-        /// Checks a value and gives it the form that is stored.
-        fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused>;
-        /// The JSON schema of what is accepted, texts that spell a value of another type left out.
-        fn schema(template: &InputTemplate) -> Value;
-        /// Whether a list may stand in for the one value. The editor has no widget for that, but keeps and sends it.
-        /// Where such a field has bounds, the server fails on lists: it compares the list itself with the bound.
-        fn takes_list(template: &InputTemplate) -> bool {
-            let bounds = &template.server_constraints;
-            let limits = [bounds.minimum, bounds.maximum, bounds.exclusive_minimum, bounds.exclusive_maximum];
-            template.field_type.cardinality == Cardinality::SingleOrCollection && limits.iter().all(Option::is_none)
-        }
-    }
-}
 
 /// A field whose values are of one kind: see the `Ink…Field` types.
 pub struct TypedField<K> {

@@ -10,8 +10,7 @@ pub(super) mod pixels;
 pub(super) mod resample;
 mod tensor_masks;
 
-use super::call::{Call, Fields, fields, pixels as side};
-use super::registry::Run;
+use super::call::{Call, Fields, Run, fields, pixels as side};
 use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::json;
 

@@ -12,7 +12,7 @@ mod loras;
 mod picture;
 mod upscale;
 
-use super::registry::Run;
+use super::call::Run;
 
 pub(super) fn implementation(node_type: &str) -> Option<Run> {
     let run: Run = match node_type {

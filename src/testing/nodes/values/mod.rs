@@ -8,8 +8,7 @@ pub(super) mod prompts;
 mod strings;
 mod tiles;
 
-use super::call::{Call, Fields};
-use super::registry::Run;
+use super::call::{Call, Fields, Run};
 use serde_json::Map;
 
 pub(super) fn implementation(node_type: &str) -> Option<Run> {

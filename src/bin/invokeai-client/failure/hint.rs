@@ -7,7 +7,7 @@ use invokeai_client::{
     workflow::{DefinitionError, InputError},
 };
 
-use crate::failure::Failure;
+use super::Failure;
 
 const INPUTS: &str = "`invokeai-client inspect WORKFLOW` lists the inputs and what they take";
 const NOT_READY: &str = "`invokeai-client inspect WORKFLOW` shows the workflow; --set fills it in";
@@ -15,7 +15,7 @@ const LOOK_FIRST: &str =
     "the server may have done it all the same: look before trying again (`invokeai-client queue list`)";
 
 /// The next step after an error, if there is one that usually helps. Looks through the error's causes.
-pub(crate) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(super) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         // A transparent error is not among the causes of what stands for it.

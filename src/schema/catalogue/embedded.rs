@@ -3,8 +3,8 @@
 //! A program uses a dozen of some hundreds of nodes; to read them all takes longer than anything else that the program
 //! does before it sends a request.
 
-use super::NodeTemplate;
-use super::catalogue::Nodes;
+use super::Nodes;
+use crate::schema::NodeTemplate;
 use std::{
     collections::HashMap,
     sync::{LazyLock, OnceLock},

@@ -1,5 +1,7 @@
 //! Why a command failed, and how that is told.
 
+mod hint;
+
 use std::{error::Error as AnyError, io};
 
 use invokeai_client::Error;
@@ -7,7 +9,6 @@ use serde_json::json;
 
 use crate::{
     exit::Exit,
-    hint,
     print::{self, note, paint},
     stop::Why,
     style,

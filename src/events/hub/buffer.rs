@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
-use super::{EventError, EventItem, EventsOptions, Gap};
+use super::{EventItem, Gap};
+use crate::events::{EventError, EventsOptions};
 
 #[derive(Debug)]
 pub(super) struct Buffer {

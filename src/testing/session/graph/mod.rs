@@ -1,7 +1,9 @@
 //! A graph as sent, read and checked.
 
+mod rules;
+
 use super::class::{self, Class, class};
-use super::{Problem, rules, values};
+use super::{Problem, values};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;

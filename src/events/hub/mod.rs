@@ -1,5 +1,8 @@
 //! One connection for all subscribers: opened by the first, kept alive, closed after the last.
 
+mod buffer;
+mod stream;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::pending;
@@ -14,11 +17,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::buffer::Buffer;
 use super::filter::Room;
 use super::socket::{Connection, Incoming};
-use super::{Event, EventEndpoint, EventError, EventFilter, EventItem, EventStream, EventsOptions, Gap};
+use super::{Event, EventEndpoint, EventError, EventFilter, EventsOptions};
 use crate::deadline;
+use buffer::Buffer;
+pub use stream::{EventItem, EventStream, Gap};
 
 /// A connection that lasted this long was a good one: its loss starts the pauses anew.
 const STABLE: Duration = Duration::from_secs(5);
@@ -291,7 +295,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Subscriber {
-    pub(super) fn buffer(&self) -> MutexGuard<'_, Buffer> {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
         lock(&self.buffer)
     }
 

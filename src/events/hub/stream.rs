@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use futures::Stream;
 use tokio::task::consume_budget;
 
-use super::hub::{ConnectionState, Link, Shared, Subscriber};
-use super::{Event, EventError, EventFilter};
+use super::{ConnectionState, Link, Shared, Subscriber};
+use crate::events::{Event, EventError, EventFilter};
 
 /// What an [`EventStream`] yields.
 #[derive(Clone, Debug)]
@@ -55,10 +55,10 @@ impl fmt::Display for Gap {
     }
 }
 
-/// A stream of the server's events, from [`EventHub::subscribe`](super::EventHub::subscribe).
+/// A stream of the server's events, from [`EventHub::subscribe`](crate::events::EventHub::subscribe).
 ///
 /// It ends only with an error: when the server refuses the connection for good, or when the attempts allowed by
-/// [`EventsOptions::max_attempts`](super::EventsOptions::max_attempts) are used up. Short of that it reconnects, and
+/// [`EventsOptions::max_attempts`](crate::events::EventsOptions::max_attempts) are used up. Short of that it reconnects, and
 /// yields [`EventItem::Disconnected`] and [`EventItem::Gap`] as it does.
 ///
 /// Events arrive in the server's order. The order is customary, not guaranteed: the server sends each event on its
@@ -80,8 +80,8 @@ impl EventStream {
     /// happens is seen: await this before you enqueue something whose events you want all of.
     ///
     /// Takes at most as long as one attempt to connect and subscribe may take
-    /// ([`connect_timeout`](super::EventsOptions::connect_timeout) and
-    /// [`ack_timeout`](super::EventsOptions::ack_timeout)). Cancel safe.
+    /// ([`connect_timeout`](crate::events::EventsOptions::connect_timeout) and
+    /// [`ack_timeout`](crate::events::EventsOptions::ack_timeout)). Cancel safe.
     ///
     /// # Errors
     ///

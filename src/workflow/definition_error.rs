@@ -1,0 +1,88 @@
+//! Why a workflow cannot be read.
+
+use super::json::Misfit;
+
+/// Why a workflow could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefinitionError {
+    /// The file or stream could not be read.
+    #[error("the workflow could not be read: {0}")]
+    Io(std::io::Error),
+    /// The text is larger than is sensible for a workflow.
+    #[error("the workflow is larger than {limit} bytes")]
+    TooLarge {
+        /// Largest size accepted, in bytes.
+        limit: usize,
+    },
+    /// The text is of such a shape that it would take much more memory than any workflow.
+    #[error("the workflow would take more than {limit} bytes of memory")]
+    TooCostly {
+        /// Most memory that is taken, in bytes.
+        limit: usize,
+    },
+    /// The JSON is nested deeper than any workflow.
+    #[error("the workflow is nested deeper than {limit} levels")]
+    TooDeep {
+        /// Deepest nesting accepted.
+        limit: usize,
+    },
+    /// The text is not JSON.
+    #[error("the workflow is not JSON: {message}")]
+    Json {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// `meta.version` is missing or is not `major.minor.patch`.
+    #[error("the workflow does not say which schema version it has: meta.version must be like 4.0.0, got {found}")]
+    NoVersion {
+        /// What is there instead.
+        found: String,
+    },
+    /// Something the editor's schema does not allow.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// Where: `nodes[3].data.inputs.steps.value`. Empty paths are shown as `workflow`.
+        path: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The file holds a graph and no workflow, and there is no node catalogue to make one of it.
+    #[error("there is a graph and no workflow: a node catalogue is needed to make a workflow of it")]
+    OnlyGraph,
+    /// A file of another program.
+    #[error("this is a file of {program}, and not a workflow of InvokeAI")]
+    Foreign {
+        /// The program.
+        program: &'static str,
+    },
+    /// A PNG file without a workflow, or no PNG file.
+    #[error("no workflow in the image: {message}")]
+    NoWorkflowInImage {
+        /// What was found.
+        message: String,
+    },
+}
+
+impl DefinitionError {
+    /// What usually helps, in a few words for a person.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "check that the path exists and that it may be read",
+            _ => "give a file from the editor's \"Save workflow to file\", or a PNG image made by InvokeAI",
+        }
+    }
+}
+
+impl From<std::io::Error> for DefinitionError {
+    fn from(error: std::io::Error) -> Self {
+        DefinitionError::Io(error)
+    }
+}
+
+impl From<Misfit> for DefinitionError {
+    fn from(Misfit { path, message }: Misfit) -> Self {
+        let path = if path.is_empty() { "workflow".to_owned() } else { path };
+        DefinitionError::Invalid { path, message }
+    }
+}
