@@ -1,64 +1,99 @@
 #![doc = include_str!("../README.md")]
 
-pub mod api;
+// The modules by layer, from the lowest to the highest. Each may use what is in the layers above its own in this list, and
+// nothing else: `tests/offline/layers.rs` reads this list. ARCHITECTURE.md says what the layers are for.
+
+// Layer: what knows nothing of InvokeAI.
+mod deadline;
+mod debug;
+mod local_folder;
+mod member;
+mod one_line;
+mod open_enum;
+mod similar;
+mod timestamp;
+mod weight;
+
+// Layer: plain data.
+pub mod compatibility;
+mod local_file;
+mod media;
+mod node_ref;
+mod operation;
+pub mod schema;
+mod secrets;
+
+// Layer: why jobs fail, reading JSON leniently, and workflows as data.
+mod failure;
+mod lenient;
+pub mod workflow;
+
+// Layer: the one error.
+mod error;
+
+// Layer: the way to a server, what was left there, and lists.
 pub mod assets;
+mod bulk;
+mod page;
+pub mod sweep;
+mod transport;
+
+// Layer: what is generated from the OpenAPI document.
+pub mod api;
+mod upload;
+
+// Layer: events of a server.
+pub mod events;
+
+// Layer: the client, which has one of each.
+mod client;
+
+// Layer: how lists are asked for.
+mod lists;
+
+// Layer: things of a server that need no others.
 pub mod auth;
+pub mod download;
+pub mod queue;
+mod raw;
+pub mod server;
+pub mod system_prompts;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+// Layer: things that can be downloaded, and what events say of queue items.
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod images;
+pub mod library;
+pub mod models;
+pub mod progress;
+pub mod style_presets;
+
+// Layer: batches that run, and videos, which are described as images are.
+mod run;
+pub mod videos;
+
+// Layer: one item of a batch, and what has images and videos.
+pub mod boards;
+pub mod job;
+
+// Layer: whole batches, and what items gave.
+pub mod outputs;
+pub mod submission;
+
+// Layer: what needs all of these.
+pub mod cleanup;
+mod library_run;
+pub mod typed;
+
+// Layer: what is made of these: code of workflows, the same without async, and the guide.
 #[cfg(feature = "bindings")]
 pub mod bindings;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-pub mod boards;
-mod bulk;
-pub mod cleanup;
-mod client;
-pub mod compatibility;
-mod deadline;
-mod debug;
-pub mod download;
-mod error;
-pub mod events;
-mod failure;
-#[doc(hidden)]
-pub mod fuzzing;
 #[cfg(all(any(doc, doctest), feature = "events"))]
 pub mod guide;
-pub mod images;
-pub mod job;
-mod lenient;
-pub mod library;
-mod library_run;
-mod local_file;
-mod local_folder;
-mod media;
-mod member;
-pub mod models;
-mod node_ref;
-mod one_line;
-mod open_enum;
-mod operation;
-pub mod outputs;
-mod page;
-pub mod progress;
-pub mod queue;
-mod raw;
-mod run;
-pub mod schema;
-mod secrets;
-pub mod server;
-mod similar;
-pub mod style_presets;
-pub mod submission;
-pub mod sweep;
-pub mod system_prompts;
-#[cfg(feature = "testing")]
-pub mod testing;
-mod timestamp;
-mod transport;
-pub mod typed;
-mod upload;
-pub mod videos;
-mod weight;
-pub mod workflow;
 
 /// What reads this crate's streams (`futures::StreamExt`), so that a program needs no dependency of its own for that.
 pub use futures;

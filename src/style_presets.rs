@@ -19,8 +19,9 @@ use crate::{
     Client, Upload,
     download::{Download, Source},
     error::Result,
+    lists::whole_list,
     open_enum::open_enum,
-    page::{found, whole_list},
+    page::found,
 };
 
 open_enum! {

@@ -12,11 +12,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    Client, Timestamp,
-    error::Result,
-    page::{found, whole_list},
-};
+use crate::{Client, Timestamp, error::Result, lists::whole_list, page::found};
 
 /// A system prompt, as `GET /api/v1/system_prompts/i/{id}` describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

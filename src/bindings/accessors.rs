@@ -1,8 +1,7 @@
 //! The struct, its accessors, and its traits.
 
-use super::code::input_docs;
 use super::docs;
-use super::inputs::{Count, Holds, Typed};
+use super::inputs::{Count, Holds, Typed, input_docs};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 

@@ -1,12 +1,13 @@
 //! For build scripts.
 
 use super::code::{self, Code};
+use super::error::BindingsError;
 use crate::schema::NodeCatalogue;
-use crate::workflow::{DefinitionError, SharedCatalogue, Workflow, WorkflowDefinition};
+use crate::workflow::{SharedCatalogue, Workflow, WorkflowDefinition};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, fs};
 
 /// Makes code of workflow files in a build script. See [`bindings`](crate::bindings).
 #[derive(Debug, Clone)]
@@ -16,53 +17,6 @@ pub struct Builder {
     out_dir: Option<PathBuf>,
     catalogue: SharedCatalogue,
     outputs: bool,
-}
-
-/// Why no code is made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindingsError {
-    /// A workflow cannot be read.
-    #[error("cannot read the workflow {path}: {reason}", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: DefinitionError,
-    },
-    /// The file's name has no ASCII letter or digit, of which the name of a struct could be made.
-    #[error("no struct can be named after {name:?}: it has no ASCII letter or digit")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// Two workflows would be written to the same file.
-    #[error("{first} and {second} would both become {name}.rs", first = first.display(), second = second.display())]
-    SameName {
-        /// What both are called.
-        name: String,
-        /// One.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
-    /// No directory is given, and this is no build script, for which cargo sets `OUT_DIR`.
-    #[error("no directory for the code: call `out_dir`, or run this in a build script")]
-    NoOutDir,
-    /// The code cannot be written.
-    #[error("cannot write {path}: {reason}", path = path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
-    /// What was made is no Rust: a fault of this crate.
-    #[error("the generated code is no Rust, which is a fault of invokeai-client: {message}")]
-    Syntax {
-        /// What the parser says.
-        message: String,
-    },
 }
 
 impl Default for Builder {

@@ -1,9 +1,9 @@
 //! The code of one workflow.
 
-use super::build::BindingsError;
-use super::inputs::{Holds, Typed};
+use super::error::BindingsError;
+use super::inputs::Typed;
 use super::names::{self, Called, Reason};
-use super::{accessors, docs};
+use super::{accessors, docs, literals};
 use crate::workflow::{Difference, EnqueueOptions, Interface, OutputNode, Workflow};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -76,10 +76,11 @@ fn inputs<'a>(workflow: &'a Workflow, struct_name: &str) -> Inputs<'a> {
         if choice == struct_name {
             choice.push_str("Choice");
         }
-        let Some(typed) = Typed::new(input, name, choice) else {
+        let Some(mut typed) = Typed::new(input, name, choice) else {
             left_out.push(input.system_name.clone());
             continue;
         };
+        typed.literal = input.value().and_then(|value| literals::of(&typed, value));
         let reason = reason.map(Reason::words);
         renamed.extend(reason.map(|reason| Renamed {
             name: typed.name.clone(),
@@ -198,26 +199,6 @@ fn raw(text: &str) -> TokenStream {
     }
     let hashes = "#".repeat(longest.max(1));
     format!("r{hashes}\"{text}\"{hashes}").parse().unwrap_or_default()
-}
-
-/// Documentation of one input: its label, what the author says, what it takes.
-pub(super) fn input_docs(typed: &Typed<'_>) -> Vec<String> {
-    let input = typed.input;
-    let label = format!("{} of the node {}.", docs::quoted(&input.user_name), docs::quoted(&input.node_title));
-    let accepts = match &typed.holds {
-        // The enum lists them.
-        Holds::Choice(_) => "Accepts one of the choices.".to_owned(),
-        _ => format!("Accepts {}.", docs::plain(&input.field.accepts())),
-    };
-    let default = input.value().map(|value| {
-        let text = value.to_string();
-        let cut: String = text.chars().take(200).collect();
-        let more = if cut.len() < text.len() { "…" } else { "" };
-        format!("In the file: {}{more}.", docs::plain(&cut).replace('\n', " "))
-    });
-    let edge = "An edge brings the value; one that is set here counts for nothing.";
-    let edge = if input.connected { edge.to_owned() } else { String::new() };
-    vec![label, docs::plain(&input.description), accepts, default.unwrap_or_default(), edge]
 }
 
 impl Code {

@@ -1,7 +1,7 @@
 //! The Rust type of an input.
 
 use super::choices::Choices;
-use super::literals;
+use super::docs;
 use crate::schema::Cardinality;
 use crate::workflow::Input;
 use crate::workflow::field::InkField;
@@ -42,7 +42,7 @@ pub(super) struct Typed<'a> {
     pub(super) name: String,
     pub(super) holds: Holds,
     pub(super) count: Count,
-    /// The stored value as Rust.
+    /// The stored value as Rust, if it has been made.
     pub(super) literal: Option<TokenStream>,
 }
 
@@ -101,9 +101,7 @@ impl<'a> Typed<'a> {
             (false, true, Holds::Opaque(_)) | (false, false, _) => Count::One,
             (false, true, _) => Count::OneOrMany,
         };
-        let mut typed = Typed { input, name, holds, count, literal: None };
-        typed.literal = input.value().and_then(|value| literals::of(&typed, value));
-        Some(typed)
+        Some(Typed { input, name, holds, count, literal: None })
     }
 
     /// Whether the struct holds an `Option`. What has no literal has no default either.
@@ -181,4 +179,24 @@ fn is_natural(input: &Input) -> bool {
     let one = schema.get("anyOf").and_then(|any| any.get(0)).unwrap_or(&schema);
     let one = one.get("items").unwrap_or(one);
     is(one, "minimum", 0.0) || is(one, "exclusiveMinimum", -1.0)
+}
+
+/// Documentation of one input: its label, what the author says, what it takes.
+pub(super) fn input_docs(typed: &Typed<'_>) -> Vec<String> {
+    let input = typed.input;
+    let label = format!("{} of the node {}.", docs::quoted(&input.user_name), docs::quoted(&input.node_title));
+    let accepts = match &typed.holds {
+        // The enum lists them.
+        Holds::Choice(_) => "Accepts one of the choices.".to_owned(),
+        _ => format!("Accepts {}.", docs::plain(&input.field.accepts())),
+    };
+    let default = input.value().map(|value| {
+        let text = value.to_string();
+        let cut: String = text.chars().take(200).collect();
+        let more = if cut.len() < text.len() { "…" } else { "" };
+        format!("In the file: {}{more}.", docs::plain(&cut).replace('\n', " "))
+    });
+    let edge = "An edge brings the value; one that is set here counts for nothing.";
+    let edge = if input.connected { edge.to_owned() } else { String::new() };
+    vec![label, docs::plain(&input.description), accepts, default.unwrap_or_default(), edge]
 }

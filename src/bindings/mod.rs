@@ -33,12 +33,14 @@ mod build;
 mod choices;
 mod code;
 mod docs;
+mod error;
 mod inputs;
 mod literals;
 mod names;
 
-pub use build::{BindingsError, Builder};
+pub use build::Builder;
 pub use code::{Code, Renamed};
+pub use error::BindingsError;
 
 use crate::workflow::Workflow;
 

@@ -6,7 +6,8 @@ use super::Board;
 use crate::{
     Client,
     error::Result,
-    page::{self, Direction, Page, RawList, RawPage, paged},
+    lists::paged,
+    page::{self, Direction, Page, RawList, RawPage},
 };
 
 /// By what boards are ordered.

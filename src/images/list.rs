@@ -7,7 +7,8 @@ use crate::{
     Client,
     api::enums,
     error::Result,
-    page::{Direction, Page, RawPage, paged},
+    lists::paged,
+    page::{Direction, Page, RawPage},
 };
 
 /// A list of images under construction, from [`Images::list`](super::Images::list).

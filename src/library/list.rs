@@ -4,7 +4,8 @@ use super::{SavedWorkflow, WorkflowCategory, to_sent};
 use crate::{
     Client,
     error::Result,
-    page::{Direction, Page, RawPage, paged},
+    lists::paged,
+    page::{Direction, Page, RawPage},
 };
 
 /// By what saved workflows are ordered.

@@ -5,7 +5,8 @@ use crate::{
     Client,
     api::enums,
     error::Result,
-    page::{self, Direction, Page, paged},
+    lists::paged,
+    page::{self, Direction, Page},
 };
 
 /// By what models are ordered.

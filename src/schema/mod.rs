@@ -19,7 +19,6 @@
 
 mod catalogue;
 mod constraints;
-mod described;
 mod field_type;
 mod fields;
 mod model;

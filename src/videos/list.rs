@@ -8,7 +8,8 @@ use crate::{
     api::enums,
     error::Result,
     images::{ImageCategory, ImageOrigin},
-    page::{Direction, Page, RawPage, paged},
+    lists::paged,
+    page::{Direction, Page, RawPage},
 };
 
 /// A list of videos under construction, from [`Videos::list`](super::Videos::list). Newest first, intermediate ones included.

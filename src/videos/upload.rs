@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Video;
-use crate::{Client, Upload, error::Result, images::ImageCategory, media::FileKind, page::awaits};
+use crate::{Client, Upload, error::Result, images::ImageCategory, lists::awaits, media::FileKind};
 
 /// An upload under construction, from [`Videos::upload`](super::Videos::upload); `.await` sends it.
 #[derive(Debug)]

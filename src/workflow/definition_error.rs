@@ -1,7 +1,5 @@
 //! Why a workflow cannot be read.
 
-use super::json::Misfit;
-
 /// Why a workflow could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -77,12 +75,5 @@ impl DefinitionError {
 impl From<std::io::Error> for DefinitionError {
     fn from(error: std::io::Error) -> Self {
         DefinitionError::Io(error)
-    }
-}
-
-impl From<Misfit> for DefinitionError {
-    fn from(Misfit { path, message }: Misfit) -> Self {
-        let path = if path.is_empty() { "workflow".to_owned() } else { path };
-        DefinitionError::Invalid { path, message }
     }
 }

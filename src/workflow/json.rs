@@ -55,6 +55,13 @@ pub(super) struct Misfit {
     pub(super) message: String,
 }
 
+impl From<Misfit> for DefinitionError {
+    fn from(Misfit { path, message }: Misfit) -> Self {
+        let path = if path.is_empty() { "workflow".to_owned() } else { path };
+        DefinitionError::Invalid { path, message }
+    }
+}
+
 pub(super) type Fit<T> = Result<T, Misfit>;
 
 impl<'a> At<'a> {

@@ -5,11 +5,11 @@ use super::document::{Document, FieldInstance, Invocation};
 use super::field::{FromField, InkField, InputValue, ValueError};
 use super::input::{self, Input, InputError, InputKey};
 use super::load::{self, Warning};
+use super::options::WorkflowOptions;
 use super::text::Text;
 use crate::schema::NodeCatalogue;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -67,27 +67,6 @@ impl From<NodeCatalogue> for SharedCatalogue {
 impl From<&SharedCatalogue> for SharedCatalogue {
     fn from(catalogue: &SharedCatalogue) -> Self {
         catalogue.clone()
-    }
-}
-
-/// What loading a workflow may need beyond the definition and the catalogue.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct WorkflowOptions {
-    /// Definitions of the workflows that `call_saved_workflow` nodes call, by library id. Without them those nodes keep
-    /// the inputs of their last save. [`WorkflowDefinition::called_workflow_ids`] lists the ids.
-    pub saved_workflows: HashMap<String, WorkflowDefinition>,
-    /// Whether to bring nodes of another major version to the server's, which the editor refuses. What that changed is
-    /// told by [`WarningKind::NodeUpdated`](super::WarningKind::NodeUpdated) and
-    /// [`WarningKind::ValueLost`](super::WarningKind::ValueLost).
-    pub update_nodes: bool,
-}
-
-impl WorkflowOptions {
-    /// Sets [`update_nodes`](Self::update_nodes).
-    pub fn update_nodes(mut self, update: bool) -> Self {
-        self.update_nodes = update;
-        self
     }
 }
 

@@ -55,6 +55,7 @@ mod forward_openapi;
 mod fuzz_corpus;
 mod handles;
 mod instructions;
+mod layers;
 mod lowering;
 mod operations;
 mod other_document;

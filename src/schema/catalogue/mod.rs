@@ -1,12 +1,13 @@
 //! The catalogue itself.
 
+mod described;
 mod embedded;
 
 use super::NodeTemplate;
-use super::described::Described;
 use super::read::read_node;
 use crate::debug::Short;
 use crate::weight::{self, Meter};
+use described::Described;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::borrow::Cow;

@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Run,
-    follow::Tally,
     line::{self, Told},
+    tally::Tally,
 };
 use crate::{
     cleanup,

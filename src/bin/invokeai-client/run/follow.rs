@@ -1,9 +1,6 @@
 //! Following every item to its end, and bringing its results home.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    pin::pin,
-};
+use std::{collections::HashMap, pin::pin};
 
 use futures::StreamExt as _;
 use invokeai_client::{
@@ -16,7 +13,7 @@ use super::{
     display::Display,
     line::{self, Ended},
     results::{self, About, Results},
-    sheet::Sheet,
+    tally::Tally,
     ticket,
 };
 use crate::{
@@ -25,50 +22,6 @@ use crate::{
     print::{Out, apart, paint},
     style,
 };
-
-/// What became of the items so far.
-pub(super) struct Tally {
-    /// The worst of them.
-    pub(super) worst: Exit,
-    /// Whether all results of all items were downloaded.
-    pub(super) everything_is_here: bool,
-    /// Names of the results that this run has downloaded. Items may share one: InvokeAI caches what nodes give.
-    pub(super) downloaded: BTreeSet<String>,
-    /// Those images among them that this run made, and not an earlier one.
-    pub(super) own: BTreeSet<String>,
-    /// Items of which was told how they ended.
-    pub(super) told: BTreeSet<i64>,
-    pub(super) done: u64,
-    pub(super) failed: u64,
-    pub(super) canceled: u64,
-    pub(super) sheet: Sheet,
-    /// Items that are to be run once more.
-    again: Vec<i64>,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            worst: Exit::Done,
-            everything_is_here: false,
-            downloaded: BTreeSet::new(),
-            own: BTreeSet::new(),
-            told: BTreeSet::new(),
-            done: 0,
-            failed: 0,
-            canceled: 0,
-            sheet: Sheet::default(),
-            again: Vec::new(),
-        }
-    }
-}
-
-impl Tally {
-    /// Names of the downloaded images that this run made.
-    pub(super) fn own_results(&self) -> Vec<String> {
-        self.own.iter().cloned().collect()
-    }
-}
 
 /// Which rows of the run the items of a batch are.
 #[derive(Debug, Default)]

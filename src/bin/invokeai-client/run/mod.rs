@@ -12,6 +12,7 @@ mod name;
 mod results;
 mod send;
 mod sheet;
+mod tally;
 mod ticket;
 
 use std::{path::PathBuf, time::Duration};
@@ -118,7 +119,7 @@ pub(crate) fn run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<
             client,
             stop,
             batch: send::Batch::new(),
-            tally: follow::Tally::default(),
+            tally: tally::Tally::default(),
             workflow: None,
             ticket: None,
             rows: Rows::default(),
@@ -145,7 +146,7 @@ struct Run<'a> {
     client: &'a Client,
     stop: &'a Stop,
     batch: send::Batch,
-    tally: follow::Tally,
+    tally: tally::Tally,
     /// As it was sent.
     workflow: Option<Workflow>,
     /// With `--resume`.

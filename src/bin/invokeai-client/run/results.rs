@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::{
     RunArgs,
-    follow::Tally,
     name::{self, Template},
+    tally::Tally,
 };
 use crate::{failure::with_causes, picture, print};
 

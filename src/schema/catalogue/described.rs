@@ -3,8 +3,7 @@
 //! The document has 1.8 MB. A tree of all of it takes ten times as long as to see where its schemas are, and a program
 //! uses a dozen of the hundreds of nodes.
 
-use super::NodeTemplate;
-use super::catalogue::{Nodes, UnreadableSchema};
+use super::{NodeTemplate, Nodes, UnreadableSchema};
 use crate::member::member;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
