@@ -73,7 +73,7 @@ impl Server {
         let root = self.root.path().to_owned();
         let before = self.url.clone();
         // InvokeAI itself sometimes fails to start after a kill: "cannot VACUUM - SQL statements in progress".
-        for tries_left in (0..3).rev() {
+        for tries_left in (0..10).rev() {
             let (root, port) = (root.clone(), port.clone());
             match tokio::task::spawn_blocking(move || run(&root, &["--port", &port])).await {
                 Ok(again) => {
