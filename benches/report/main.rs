@@ -5,6 +5,7 @@
 //! within one run, because seconds differ from machine to machine. Nothing here fails for being slow: the report says
 //! of each promise whether it holds.
 
+mod instructions;
 mod live;
 mod page;
 mod python;
@@ -39,6 +40,7 @@ fn main() -> Result {
             return Ok(());
         }
         ["body", nodes, times] => return steps::build_bodies(nodes.parse()?, times.parse()?),
+        ["step", name, times] => return instructions::step(name, times.parse()?),
         ["batch", url, items] => return runtime()?.block_on(live::batch(url, items.parse()?)),
         _ => {}
     }
@@ -48,6 +50,7 @@ fn main() -> Result {
     std::fs::create_dir_all(&folder)?;
     let mut page = page::Page::new();
     steps::report(&mut page, &folder)?;
+    instructions::report(&mut page)?;
     let runtime = runtime()?;
     runtime.block_on(transfers::report(&mut page))?;
     let python = python::Python::install(&mut page)?;

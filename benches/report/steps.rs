@@ -1,6 +1,6 @@
 //! What needs no server: reading, listing, building, decoding.
 
-use std::{collections::BTreeMap, env, fs, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput};
 use invokeai_client::{
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     FLUX, Result,
+    instructions::count,
     page::Page,
     statistics::{exponent, seconds, time},
 };
@@ -199,23 +200,13 @@ pub(crate) fn build_bodies(nodes: usize, times: usize) -> Result {
     Ok(())
 }
 
-/// Instructions that it takes to build the body, by number of nodes: the same on every run, unlike times. `None` where
-/// there is nothing to count them with.
+/// Instructions that it takes to build the body, by number of nodes. `None` where there is nothing to count them with.
 fn instructions() -> Result<Option<Vec<(f64, f64)>>> {
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        return Ok(None);
-    }
     let mut points = Vec::new();
     for nodes in &SIZES[2..] {
-        let count = |times: &str| -> Result<f64> {
-            let mut valgrind = Command::new("valgrind");
-            valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
-            let output = valgrind.args(["body", &nodes.to_string(), times]).output()?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            let count = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-            Ok(count.ok_or_else(|| format!("valgrind: {said}"))?)
-        };
-        points.push((*nodes as f64, count("1")? - count("0")?));
+        let taken = |times| count(&["body", &nodes.to_string(), times]);
+        let (Some(once), Some(start)) = (taken("1")?, taken("0")?) else { return Ok(None) };
+        points.push((*nodes as f64, once - start));
     }
     Ok(Some(points))
 }

@@ -22,12 +22,15 @@ mod list;
 
 pub use list::{ListWorkflows, WorkflowOrder};
 
-use std::path::{Path, PathBuf};
+use std::{
+    marker::PhantomData,
+    path::{Path, PathBuf},
+};
 
 use futures::StreamExt as _;
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     Client, Timestamp, Upload,
@@ -35,6 +38,7 @@ use crate::{
     download::{Download, Source},
     error::{Error, Result},
     lenient,
+    member::member,
     open_enum::open_enum,
     page::{self, found},
     workflow::{DefinitionError, WorkflowDefinition},
@@ -278,10 +282,14 @@ impl SavedWorkflowHandle {
     /// [`Error::NotFound`] if it does not exist; [`Error::Decode`] if the editor would not load what is stored (the
     /// server checks little of it); any error of a call.
     pub async fn definition(&self) -> Result<WorkflowDefinition> {
-        let record = self.record().await?;
-        let shown = record.to_string();
-        WorkflowDefinition::from_value(record)
-            .map_err(|error| Error::decode("get_workflow", "workflow", error.to_string(), &shown))
+        let api = self.client.api();
+        let record = api.get_workflow().workflow_id(&self.id).send_as::<Box<RawValue>>().await?;
+        // The content is read straight from its text; a record in which it is anything else, as any other record is.
+        let content = member(record.get(), &["workflow"], PhantomData::<&RawValue>).map(RawValue::get);
+        let text = content.ok().filter(|content| content.starts_with('{')).unwrap_or(record.get());
+        text.parse().map_err(|error: DefinitionError| {
+            Error::decode("get_workflow", "workflow", error.to_string(), record.get())
+        })
     }
 
     async fn record(&self) -> Result<Value> {

@@ -247,6 +247,10 @@ pub(super) fn is_integer(value: &Value) -> bool {
 
 /// `Number(text)` for the parts of a version; `None` is NaN.
 fn js_number(text: &str) -> Option<f64> {
+    // Nearly all are a digit or two.
+    if (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse::<u32>().ok().map(f64::from);
+    }
     let text = trim(text);
     let radix = |digits: &str, radix| {
         let valid = !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));

@@ -304,7 +304,7 @@ impl Odd for AnyElement {
                 ElementKind::NodeField(NodeField {
                     field: Identifier::accept(field?)?,
                     show_description: show_description.is_none_or(|Flag(shown)| shown),
-                    settings: if_there(settings, |Tree(settings)| SETTINGS.fit(&settings))?,
+                    settings: if_there(settings, |Tree(settings)| SETTINGS.fit_own(settings))?,
                 })
             }
             ("heading", Some(data)) => ElementKind::Heading(data.content?),

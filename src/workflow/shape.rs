@@ -87,21 +87,10 @@ impl Shape {
     /// The cleaned value, if it has this shape.
     pub(super) fn fit(&self, value: &Value) -> Option<Value> {
         match (self, value) {
-            (Shape::Any, _) => Some(value.clone()),
-            (Shape::Boolean, Value::Bool(_))
-            | (Shape::Number, Value::Number(_))
-            | (Shape::String, Value::String(_)) => Some(value.clone()),
-            (Shape::Integer, _) => is_integer(value).then(|| value.clone()),
-            (Shape::IntegerIn(low, high), _) => integer_between(value, *low as f64, *high as f64),
-            (Shape::StringFrom(least), Value::String(text)) => {
-                (text.encode_utf16().count() >= *least).then(|| value.clone())
-            }
             (Shape::Word, Value::String(text)) => {
                 let word = trim(text);
                 (!word.is_empty()).then(|| Value::from(word))
             }
-            (Shape::Literal(word), Value::String(text)) => (text == word).then(|| value.clone()),
-            (Shape::OneOf(words), Value::String(text)) => words.contains(&text.as_str()).then(|| value.clone()),
             (Shape::List(item), Value::Array(items)) => {
                 items.iter().map(|value| item.fit(value)).collect::<Option<Vec<_>>>().map(Value::Array)
             }
@@ -115,7 +104,26 @@ impl Shape {
                 Some(Value::Object(into))
             }
             (Shape::Either(shapes), _) => shapes.iter().find_map(|shape| shape.fit(value)),
-            _ => None,
+            _ => self.takes(value).then(|| value.clone()),
+        }
+    }
+
+    /// Whether this is a shape of which nothing is ever cut off, and the value has it.
+    fn takes(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Shape::Any, _)
+            | (Shape::Boolean, Value::Bool(_))
+            | (Shape::Number, Value::Number(_))
+            | (Shape::String, Value::String(_)) => true,
+            (Shape::Integer, _) => is_integer(value),
+            (Shape::IntegerIn(low, high), _) => {
+                let between = |number| (*low as f64..=*high as f64).contains(&number);
+                is_integer(value) && value.as_f64().is_some_and(between)
+            }
+            (Shape::StringFrom(least), Value::String(text)) => text.encode_utf16().count() >= *least,
+            (Shape::Literal(word), Value::String(text)) => text == word,
+            (Shape::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),
+            _ => false,
         }
     }
 }
@@ -133,6 +141,14 @@ impl Shape {
     /// As [`fit`](Self::fit), but without a copy of a value that stays as it is, as nearly all do.
     pub(super) fn fitted(&self, value: &Value) -> Option<Fitted> {
         if self.is_whole(value) { Some(Fitted::Whole) } else { self.fit(value).map(Fitted::Cut) }
+    }
+
+    /// As [`fit`](Self::fit), of a value that nobody else needs.
+    pub(super) fn fit_own(&self, value: Value) -> Option<Value> {
+        match self.fitted(&value)? {
+            Fitted::Whole => Some(value),
+            Fitted::Cut(cut) => Some(cut),
+        }
     }
 
     /// Whether the value has this shape and nothing is to be cut off, added or moved.
@@ -163,14 +179,9 @@ impl Shape {
                 });
                 first.unwrap_or(false)
             }
-            _ => self.fit(value).is_some(),
+            _ => self.takes(value),
         }
     }
-}
-
-fn integer_between(value: &Value, low: f64, high: f64) -> Option<Value> {
-    let number = value.as_f64().filter(|_| is_integer(value))?;
-    (low..=high).contains(&number).then(|| value.clone())
 }
 
 #[cfg(test)]

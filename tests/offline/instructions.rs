@@ -27,7 +27,7 @@ fn step(name: &str, times: usize) {
         match name {
             "read" => drop(black_box(FLUX.parse::<WorkflowDefinition>().unwrap())),
             "open" => drop(black_box(Workflow::new(definition.clone(), NodeCatalogue::embedded()))),
-            "list" => drop(black_box(workflow.inputs())),
+            "list" => drop(black_box(workflow.inputs().to_vec())),
             "check" => drop(black_box(workflow.problems())),
             "request" => drop(black_box(workflow.enqueue_bytes(&options).unwrap())),
             INDEX => {
@@ -60,8 +60,9 @@ fn no_step_takes_more_than_it_did() {
     let mut dearer = Vec::new();
     for (name, most) in CEILINGS {
         let taken = match name {
-            INDEX => count(test, &[name, "1"]).unwrap() - start,
-            _ => (count(test, &[name, "10"]).unwrap() - start) / 10,
+            // What starts and ends the program differs by some instructions from run to run.
+            INDEX => count(test, &[name, "1"]).unwrap().saturating_sub(start),
+            _ => count(test, &[name, "10"]).unwrap().saturating_sub(start) / 10,
         };
         println!("{:>7} k: {name} (at most {most} k)", taken / 1000);
         if taken > 1000 * most {
