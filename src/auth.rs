@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct AuthStatus {
     /// Whether users must log in.
@@ -43,8 +43,10 @@ pub struct AuthStatus {
     pub admin_email: Option<String>,
 }
 
+crate::debug::short_debug! { AuthStatus { multiuser_enabled, setup_required, strict_password_checking, admin_email } }
+
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct User {
     /// Id on this server.
@@ -66,6 +68,12 @@ pub struct User {
     pub last_login_at: Option<Timestamp>,
 }
 
+crate::debug::short_debug! {
+    User {
+        user_id, email, display_name, is_admin, is_active, created_at, updated_at, last_login_at
+    }
+}
+
 /// A login.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
@@ -81,22 +89,31 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).field("expires_in", &self.expires_in).finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("Login")
+                .field("user", &self.user)
+                .field("expires_in", &self.expires_in)
+                .finish_non_exhaustive()
+        })
     }
 }
 
 /// Logins and users of a server, from [`Client::auth`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Auth {
     client: Client,
 }
 
+crate::debug::short_debug! { Auth { client } }
+
 /// One user of a server, from [`Client::user`]. For administrators.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UserHandle {
     client: Client,
     id: String,
 }
+
+crate::debug::short_debug! { UserHandle { client, id } }
 
 impl Client {
     /// Logins and users.

@@ -24,7 +24,7 @@ const NAMES_AT_ONCE: usize = 1000;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct BulkOutcome {
     /// Names for which it was done.
@@ -37,8 +37,10 @@ pub struct BulkOutcome {
     pub affected_boards: BTreeSet<String>,
 }
 
+crate::debug::short_debug! { BulkOutcome { done, skipped, failed, affected_boards } }
+
 /// A name for which a call for many failed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct BulkFailure {
     /// The name.
@@ -46,6 +48,8 @@ pub struct BulkFailure {
     /// Why; `None` if the server said no more than that.
     pub error: Option<Error>,
 }
+
+crate::debug::short_debug! { BulkFailure { name, error } }
 
 impl BulkOutcome {
     /// Whether nothing failed. Skipped names do not count as failures.

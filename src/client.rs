@@ -47,10 +47,12 @@ use crate::events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOpt
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
 }
+
+crate::debug::short_debug! { Client { inner } }
 
 #[derive(Debug)]
 struct Inner {
@@ -420,15 +422,17 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, token, headers, options, ledger, .. } = self;
-        let ledger = &ledger.as_ref().map(|ledger| &ledger.path);
-        let mut out = f.debug_struct("ClientBuilder");
-        out.field("url", &secrets::address_text(url))
-            .field("token", token)
-            .field("headers", headers)
-            .field("options", options)
-            .field("ledger", ledger);
-        out.finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            let Self { url, token, headers, options, ledger, .. } = self;
+            let ledger = &ledger.as_ref().map(|ledger| &ledger.path);
+            let mut out = f.debug_struct("ClientBuilder");
+            out.field("url", &secrets::address_text(url))
+                .field("token", token)
+                .field("headers", headers)
+                .field("options", options)
+                .field("ledger", ledger);
+            out.finish_non_exhaustive()
+        })
     }
 }
 

@@ -30,7 +30,7 @@ pub const NEWEST_TESTED: &str = "6.14.2";
 pub const OLDEST_RUNNING: &str = "6.0.0";
 
 /// Where a server's version is, seen from the tested ones. From [`Client::compatibility`](crate::Client::compatibility).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Compatibility {
     /// Version that the server reports (`GET /api/v1/app/version`).
@@ -38,6 +38,8 @@ pub struct Compatibility {
     /// Where it is.
     pub range: TestedRange,
 }
+
+crate::debug::short_debug! { Compatibility { server_version, range } }
 
 /// Where a version is, seen from the range [`OLDEST_TESTED`] to [`NEWEST_TESTED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

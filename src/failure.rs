@@ -22,7 +22,7 @@ use crate::{node_ref::NodeRef, one_line::OneLine};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobFailure {
     /// The queue item.
@@ -36,6 +36,8 @@ pub struct JobFailure {
     /// Python traceback, with paths of the server. Not part of the message.
     pub traceback: Option<String>,
 }
+
+crate::debug::short_debug! { JobFailure { item_id, node, error_type, message, traceback } }
 
 impl fmt::Display for JobFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

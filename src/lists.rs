@@ -58,13 +58,15 @@ pub(crate) use awaits;
 macro_rules! whole_list {
     ($(#[$meta:meta])* $list:ident => $item:ty, $operation:ident) => {
         $(#[$meta])*
-        #[derive(Debug, Clone)]
+        #[derive(Clone)]
         #[must_use = "nothing is sent before `.await` or `stream`"]
         pub struct $list {
             client: $crate::Client,
             offset: u64,
             limit: u64,
         }
+
+        $crate::debug::short_debug! { $list { client, offset, limit } }
 
         impl $list {
             fn new(client: &$crate::Client) -> Self {

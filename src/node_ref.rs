@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A node, as far as it is known to whoever speaks of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct NodeRef {
     /// Id in the workflow. A node inside an iteration is executed several times under one id.
@@ -15,6 +15,8 @@ pub struct NodeRef {
     /// The label that the user gave it, else the title of its type; `None` where neither is known.
     pub title: Option<String>,
 }
+
+crate::debug::short_debug! { NodeRef { id, prepared_id, node_type, title } }
 
 impl NodeRef {
     pub(crate) fn new(id: impl Into<String>, node_type: impl Into<String>, title: Option<String>) -> Self {

@@ -7,7 +7,7 @@
 macro_rules! open_enum {
     ($(#[$docs:meta])* $name:ident { $($(#[$variant_docs:meta])* $variant:ident = $value:literal,)* }) => {
         $(#[$docs])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum $name {
             $(
@@ -18,6 +18,8 @@ macro_rules! open_enum {
             /// A value that this version of the crate does not know.
             Unknown(::std::string::String),
         }
+
+        $crate::debug::short_debug! { enum $name { $($variant,)* Unknown(value) } }
 
         impl $name {
             /// Every value that this version of the crate knows.

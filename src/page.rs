@@ -1,12 +1,13 @@
 //! Lists of a server, page by page.
 
-use std::future::Future;
+use std::{fmt, future::Future};
 
 use futures::{Stream, StreamExt as _};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
+    debug,
     error::{BodyFault, Error, Result},
     lenient::{self, Misfit},
     weight::{self, Meter},
@@ -29,7 +30,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The entries of this page, in the server's order.
@@ -38,6 +39,16 @@ pub struct Page<T> {
     pub total: u64,
     /// How many entries come before this page.
     pub offset: u64,
+}
+
+impl<T: fmt::Debug> fmt::Debug for Page<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { items, total, offset } = self;
+        debug::whole(f, |f| {
+            let mut shown = f.debug_struct("Page");
+            shown.field("total", total).field("offset", offset).field("items", items).finish()
+        })
+    }
 }
 
 impl<T> Page<T> {

@@ -20,7 +20,6 @@ use crate::{
 /// let request = RawRequest::new("GET", "/api/v1/images/").query("limit", "5").query("is_intermediate", "false");
 /// # drop(request);
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct RawRequest {
     method: String,
@@ -28,6 +27,8 @@ pub struct RawRequest {
     query: Vec<(String, String)>,
     body: Body,
 }
+
+crate::debug::short_debug! { RawRequest { method, path, query, body } }
 
 #[derive(Debug, Default)]
 enum Body {
@@ -52,9 +53,11 @@ pub struct RawAnswer {
 /// Without the body, which may hold a token.
 impl std::fmt::Debug for RawAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut out = f.debug_struct("RawAnswer");
-        out.field("status", &self.status).field("content_type", &self.content_type);
-        out.field("bytes", &self.body.len()).finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            let mut out = f.debug_struct("RawAnswer");
+            out.field("status", &self.status).field("content_type", &self.content_type);
+            out.field("bytes", &self.body.len()).finish_non_exhaustive()
+        })
     }
 }
 

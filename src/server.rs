@@ -16,10 +16,12 @@ use serde_json::{Map, Value};
 use crate::{Client, error::Result};
 
 /// The server itself, from [`Client::server`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Server {
     client: Client,
 }
+
+crate::debug::short_debug! { Server { client } }
 
 impl Client {
     /// The server itself.
@@ -29,7 +31,7 @@ impl Client {
 }
 
 /// The server's settings.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct RuntimeConfig {
     /// All settings, those left at their defaults included. Which there are differs between releases.
@@ -38,6 +40,8 @@ pub struct RuntimeConfig {
     #[serde(default)]
     pub set_fields: Vec<String>,
 }
+
+crate::debug::short_debug! { RuntimeConfig { config, set_fields } }
 
 /// The server's memory of results of nodes: a node that runs again with equal inputs gives the same images again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -35,7 +35,7 @@ open_enum! {
 }
 
 /// A style preset, as `GET /api/v1/style_presets/i/{id}` describes it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StylePreset {
     /// Id on this server.
@@ -55,8 +55,10 @@ pub struct StylePreset {
     pub user_id: Option<String>,
 }
 
+crate::debug::short_debug! { StylePreset { id, name, preset_data, preset_type, image, is_public, user_id } }
+
 /// The two prompts of a style preset; `{prompt}` stands for the user's own words.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PresetPrompts {
     /// What to draw.
@@ -67,8 +69,10 @@ pub struct PresetPrompts {
     pub negative_prompt: String,
 }
 
+crate::debug::short_debug! { PresetPrompts { positive_prompt, negative_prompt } }
+
 /// What a style preset is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StylePresetData {
     /// Its name.
@@ -78,6 +82,8 @@ pub struct StylePresetData {
     /// Whether all users see it.
     pub is_public: bool,
 }
+
+crate::debug::short_debug! { StylePresetData { name, prompts, is_public } }
 
 impl StylePresetData {
     /// A preset that only its owner sees.
@@ -101,17 +107,21 @@ impl StylePresetData {
 crate::workflow::field::settable! { StylePreset: "style_preset_id" = id }
 
 /// All style presets of a server, from [`Client::style_presets`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StylePresets {
     client: Client,
 }
 
+crate::debug::short_debug! { StylePresets { client } }
+
 /// One style preset, from [`Client::style_preset`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StylePresetHandle {
     client: Client,
     id: String,
 }
+
+crate::debug::short_debug! { StylePresetHandle { client, id } }
 
 impl Client {
     /// The style presets of the server.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{Client, Timestamp, error::Result, lists::whole_list, page::found};
 
 /// A system prompt, as `GET /api/v1/system_prompts/i/{id}` describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct SystemPrompt {
     /// Id on this server.
@@ -35,20 +35,26 @@ pub struct SystemPrompt {
     pub updated_at: Option<Timestamp>,
 }
 
+crate::debug::short_debug! { SystemPrompt { id, name, content, user_id, is_public, created_at, updated_at } }
+
 crate::workflow::field::settable! { SystemPrompt: "system_prompt_id" = id }
 
 /// All system prompts of a server, from [`Client::system_prompts`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SystemPrompts {
     client: Client,
 }
 
+crate::debug::short_debug! { SystemPrompts { client } }
+
 /// One system prompt, from [`Client::system_prompt`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SystemPromptHandle {
     client: Client,
     id: String,
 }
+
+crate::debug::short_debug! { SystemPromptHandle { client, id } }
 
 impl Client {
     /// The system prompts of the server.

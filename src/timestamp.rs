@@ -26,11 +26,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// assert_eq!(created.unix_millis(), seen.unix_millis());
 /// assert_eq!(created.to_string(), "2026-11-22 17:04:40.063");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp {
     instant: Option<jiff::Timestamp>,
     text: String,
 }
+
+crate::debug::short_debug! { Timestamp { instant, text } }
 
 impl Timestamp {
     /// The text that the server sent.

@@ -161,12 +161,14 @@ impl From<&str> for Upload {
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = match &self.source {
-            Source::Path(path) => format!("path {}", path.display()),
-            Source::Bytes(bytes) => format!("{} bytes", bytes.len()),
-            Source::Reader { length, .. } => format!("reader of {length:?} bytes"),
-        };
-        f.debug_struct("Upload").field("name", &self.name).field("source", &source).finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            let source = match &self.source {
+                Source::Path(path) => format!("path {}", path.display()),
+                Source::Bytes(bytes) => format!("{} bytes", bytes.len()),
+                Source::Reader { length, .. } => format!("reader of {length:?} bytes"),
+            };
+            f.debug_struct("Upload").field("name", &self.name).field("source", &source).finish_non_exhaustive()
+        })
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) use log::{AssetLog, Doing, Settled, UnderWay};
 pub(crate) use open::{Access, LedgerFile};
 
 /// Something on a server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Asset {
@@ -66,6 +66,19 @@ pub enum Asset {
     UnfinishedUpload(String),
     /// A board of which it is not known whether it was created: the name that it was to have.
     UnfinishedBoard(String),
+}
+
+crate::debug::short_debug! {
+    enum Asset {
+        Image(value),
+        Video(value),
+        Board(value),
+        Item { queue_id, item_id },
+        Batch(value),
+        Queue(value),
+        UnfinishedUpload(value),
+        UnfinishedBoard(value),
+    }
 }
 
 impl Asset {
@@ -93,7 +106,7 @@ impl fmt::Display for Asset {
 }
 
 /// What a client has put onto its server, and not cleaned up yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Assets {
     /// Images and videos it uploaded.
@@ -108,6 +121,8 @@ pub struct Assets {
     pub unfinished_boards: Vec<UnfinishedBoard>,
 }
 
+crate::debug::short_debug! { Assets { uploads, boards, batches, unfinished_uploads, unfinished_boards } }
+
 impl Assets {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
@@ -116,7 +131,7 @@ impl Assets {
 }
 
 /// A batch that was submitted, or was about to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
     /// Its queue.
@@ -137,8 +152,10 @@ pub struct Batch {
     pub(crate) files: Vec<Asset>,
 }
 
+crate::debug::short_debug! { Batch { queue_id, batch_id, sessions, announced, answered, item_ids, unsearched, files } }
+
 /// An upload whose end is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedUpload {
     pub(crate) id: String,
@@ -150,8 +167,10 @@ pub struct UnfinishedUpload {
     pub file: String,
 }
 
+crate::debug::short_debug! { UnfinishedUpload { id, session_id, kind, file } }
+
 /// A board of which it is not known whether it was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedBoard {
     pub(crate) id: String,
@@ -160,3 +179,5 @@ pub struct UnfinishedBoard {
     /// The name under which it was created, which no other board can have. `None` in ledgers of the first version.
     pub(crate) marker: Option<String>,
 }
+
+crate::debug::short_debug! { UnfinishedBoard { id, name, marker } }

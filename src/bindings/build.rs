@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Makes code of workflow files in a build script. See [`bindings`](crate::bindings).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is made before `generate`"]
 pub struct Builder {
     workflows: Vec<PathBuf>,
@@ -18,6 +18,8 @@ pub struct Builder {
     catalogue: SharedCatalogue,
     outputs: bool,
 }
+
+crate::debug::short_debug! { Builder { workflows, out_dir, catalogue, outputs } }
 
 impl Default for Builder {
     fn default() -> Self {

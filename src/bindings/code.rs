@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use syn::{Expr, ExprLit, Item, Lit};
 
 /// Code that was made, and what there is to tell about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Code {
     /// Name of the struct.
@@ -27,8 +27,10 @@ pub struct Code {
     pub left_out: Vec<String>,
 }
 
+crate::debug::short_debug! { Code { name, module, text, renamed, left_out } }
+
 /// An accessor that is not simply called like the label of its input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Renamed {
     /// Name of the accessor.
@@ -40,6 +42,8 @@ pub struct Renamed {
     /// Why.
     pub reason: &'static str,
 }
+
+crate::debug::short_debug! { Renamed { name, label, system_name, reason } }
 
 pub(super) fn generate(workflow: &Workflow, name: &str, with_outputs: bool) -> Result<Code, BindingsError> {
     let module = names::snake(name);

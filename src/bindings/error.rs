@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// Why no code is made.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BindingsError {
     /// A workflow cannot be read.
@@ -49,4 +49,15 @@ pub enum BindingsError {
         /// What the parser says.
         message: String,
     },
+}
+
+crate::debug::short_debug! {
+    enum BindingsError {
+        Read { path, reason },
+        Name { name },
+        SameName { name, first, second },
+        NoOutDir,
+        Write { path, reason },
+        Syntax { message },
+    }
 }

@@ -22,7 +22,7 @@ pub enum BoardOrder {
 }
 
 /// A list of boards under construction, from [`Boards::list`](super::Boards::list).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `.await` or `stream`"]
 pub struct ListBoards {
     client: Client,
@@ -32,6 +32,8 @@ pub struct ListBoards {
     offset: u64,
     limit: u64,
 }
+
+crate::debug::short_debug! { ListBoards { client, order, direction, archived, offset, limit } }
 
 impl ListBoards {
     pub(super) fn new(client: &Client) -> Self {

@@ -50,7 +50,7 @@ open_enum! {
 }
 
 /// A board, as `GET /api/v1/boards/{board_id}` describes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Board {
     /// Id on this server.
@@ -85,8 +85,15 @@ pub struct Board {
     pub owner_username: Option<String>,
 }
 
+crate::debug::short_debug! {
+    Board {
+        board_id, board_name, created_at, updated_at, cover_image_name, cover_video_name, archived, image_count,
+        asset_count, video_count, board_visibility, user_id, owner_username
+    }
+}
+
 /// What happened when a board was deleted.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct DeletedBoard {
     /// The board that is gone.
@@ -111,20 +118,31 @@ pub struct DeletedBoard {
     pub failed_videos: Vec<String>,
 }
 
+crate::debug::short_debug! {
+    DeletedBoard {
+        board_id, deleted_board_images, deleted_images, deleted_board_videos, deleted_videos, failed_images,
+        failed_videos
+    }
+}
+
 crate::workflow::field::settable! { Board: "board_id" = board_id }
 
 /// All boards of a server, from [`Client::boards`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Boards {
     client: Client,
 }
 
+crate::debug::short_debug! { Boards { client } }
+
 /// One board of a server, from [`Client::board`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BoardHandle {
     client: Client,
     id: String,
 }
+
+crate::debug::short_debug! { BoardHandle { client, id } }
 
 impl Client {
     /// The boards of the server.

@@ -91,7 +91,7 @@ enum Scope {
 }
 
 /// A clean-up under construction, from [`Client::cleanup`] or [`Submission::cleanup`]; `.await` carries it out.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is deleted before `.await`"]
 pub struct Cleanup {
     client: Client,
@@ -107,6 +107,13 @@ pub struct Cleanup {
     dry_run: bool,
     spared: HashSet<Asset>,
     more_queues: BTreeSet<String>,
+}
+
+crate::debug::short_debug! {
+    Cleanup {
+        client, scope, queue_id, submission, uploads, outputs, intermediates, boards, items, cancel, dry_run, spared,
+        more_queues
+    }
 }
 
 impl Client {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{assets::Asset, error::Error};
 
 /// What became of everything that a clean-up was about.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct CleanupReport {
     /// Whether nothing was changed.
@@ -20,8 +20,10 @@ pub struct CleanupReport {
     pub undetermined: Vec<Undetermined>,
 }
 
+crate::debug::short_debug! { CleanupReport { dry_run, deleted, kept, failed, undetermined } }
+
 /// Something that a clean-up left where it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
     /// What.
@@ -30,8 +32,10 @@ pub struct Kept {
     pub because: KeptBecause,
 }
 
+crate::debug::short_debug! { Kept { asset, because } }
+
 /// Why a clean-up left something where it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeptBecause {
     /// Deleting it was not asked for.
@@ -54,8 +58,22 @@ pub enum KeptBecause {
     Undecided,
 }
 
+crate::debug::short_debug! {
+    enum KeptBecause {
+        NotAsked,
+        Starred,
+        Spared,
+        SharedWith(value),
+        NeededBy(value),
+        ForeignFiles(value),
+        NotEnded,
+        UnderWay,
+        Undecided,
+    }
+}
+
 /// Something that could not be deleted, or not be looked for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct CleanupFailure {
     /// What.
@@ -64,8 +82,10 @@ pub struct CleanupFailure {
     pub error: Error,
 }
 
+crate::debug::short_debug! { CleanupFailure { asset, error } }
+
 /// Something that may still be on the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Undetermined {
     /// What.
@@ -74,8 +94,10 @@ pub struct Undetermined {
     pub because: UndeterminedBecause,
 }
 
+crate::debug::short_debug! { Undetermined { asset, because } }
+
 /// Why it could not be determined whether something is on the server, or whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UndeterminedBecause {
     /// The answer to the upload was lost, and the file cannot be told from others that were uploaded under the session
@@ -94,6 +116,18 @@ pub enum UndeterminedBecause {
     ItemsNotListed(u64),
     /// The server's list has the item in this batch, the item itself is in another one.
     Contradiction,
+}
+
+crate::debug::short_debug! {
+    enum UndeterminedBecause {
+        NoMark,
+        OnlyItsName,
+        MayStillArrive,
+        NodeRuns,
+        ItemsGone(value),
+        ItemsNotListed(value),
+        Contradiction,
+    }
 }
 
 impl CleanupReport {

@@ -23,7 +23,7 @@ use crate::{
 /// Comes from [`BoardHandle::download_all`](crate::boards::BoardHandle::download_all) or
 /// [`Images::download`](crate::images::Images::download). Doing it again downloads only what is missing, so it can be
 /// stopped and resumed at will.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is downloaded before `.await`"]
 pub struct DownloadMany {
     client: Client,
@@ -34,6 +34,8 @@ pub struct DownloadMany {
     options: Options,
 }
 
+crate::debug::short_debug! { DownloadMany { client, what, directory, thumbnails, parallel, options } }
+
 #[derive(Debug, Clone)]
 enum What {
     Images(Vec<String>),
@@ -42,7 +44,7 @@ enum What {
 }
 
 /// What became of each file.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct DownloadReport {
     /// Files that were downloaded.
@@ -52,6 +54,8 @@ pub struct DownloadReport {
     /// Files that could not be downloaded, and why. Nothing of them is on disk but what was there before.
     pub failed: Vec<BulkFailure>,
 }
+
+crate::debug::short_debug! { DownloadReport { saved, kept, failed } }
 
 impl DownloadReport {
     /// Whether every file is in the directory.

@@ -63,7 +63,7 @@ pub enum Collision {
 }
 
 /// How far a download is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
     /// Name on the server.
@@ -74,8 +74,10 @@ pub struct DownloadProgress {
     pub total: Option<u64>,
 }
 
+crate::debug::short_debug! { DownloadProgress { name, received, total } }
+
 /// A file that was downloaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavedFile {
     /// Name on the server; empty for a zip file that was there before, as the server was not asked for one.
@@ -87,6 +89,8 @@ pub struct SavedFile {
     /// Whether it was there before and nothing was downloaded.
     pub kept: bool,
 }
+
+crate::debug::short_debug! { SavedFile { name, path, bytes, kept } }
 
 type ProgressFn = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
 
@@ -113,13 +117,15 @@ impl fmt::Debug for Options {
 /// There is no limit on its time, as long as it moves: it fails after
 /// [`read_timeout`](crate::TransportOptions::read_timeout) of silence, or of less than
 /// [`slowest_download`](crate::TransportOptions::slowest_download).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is downloaded yet"]
 pub struct Download {
     client: Client,
     source: Source,
     options: Options,
 }
+
+crate::debug::short_debug! { Download { client, source, options } }
 
 impl Download {
     pub(crate) fn new(client: &Client, source: Source) -> Self {

@@ -50,7 +50,7 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 /// }
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Error {
     /// The thing asked for does not exist (404).
@@ -348,6 +348,49 @@ pub enum Error {
         /// Why.
         cause: Arc<std::io::Error>,
     },
+}
+
+crate::debug::short_debug! {
+    enum Error {
+        NotFound(value),
+        Unauthorized(value),
+        Forbidden(value),
+        Conflict(value),
+        NotAccepted(value),
+        Server(value),
+        UnexpectedStatus(value),
+        NoSuch { what, names, suggestions },
+        Ambiguous { what, name, ids },
+        Refused { what, reason },
+        WrongState { what, state, needed, advice, passes },
+        InvalidInput { field, problem },
+        UnusableName { name, problem },
+        UnusableLedger { path, problem },
+        HttpClient { cause },
+        InvalidUrl { url, problem },
+        NotTheApi { operation, method, path, content_type, expected },
+        Redirected { operation, from, to, problem },
+        Unsupported { operation, server_version },
+        TooOld { server_version, needed },
+        Connect { url, cause },
+        Interrupted { operation, cause },
+        Timeout { doing, limit, sent },
+        WaitTimeout { waiting_for, limit },
+        Body { operation, fault, problem },
+        Decode { operation, at, problem, excerpt },
+        NotReady(value),
+        NodesDiffer(value),
+        Definition(value),
+        Input(value),
+        Enqueue(value),
+        QueueFull { enqueued, requested },
+        NotTakenBack { enqueued, requested, cause },
+        JobFailed(value),
+        JobCanceled { item_id },
+        JobGone { item_id },
+        LedgerInUse { path },
+        Io { action, path, cause },
+    }
 }
 
 /// What is wrong with the body of an answer.

@@ -11,7 +11,7 @@ use super::Error;
 use crate::{one_line::OneLine, operation::Operation, secrets::excerpt};
 
 /// A call that the server answered with an error.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// Operation that was called.
@@ -29,6 +29,8 @@ pub struct Refusal {
     /// Whether the body is in InvokeAI's own form. A proxy has others.
     pub(super) is_own: bool,
 }
+
+crate::debug::short_debug! { Refusal { operation, method, path, status, detail, retry_after, is_own } }
 
 impl Refusal {
     /// A refusal with this body.
@@ -62,7 +64,7 @@ impl From<Refusal> for Error {
 }
 
 /// The body of an error answer. InvokeAI has four shapes of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Detail {
     /// `{"detail": "text"}`: most errors.
@@ -74,6 +76,8 @@ pub enum Detail {
     /// Plain text, an error page of a proxy, or nothing; cut to a few hundred characters.
     Plain(String),
 }
+
+crate::debug::short_debug! { enum Detail { Text(value), Fields(value), Json(value), Plain(value) } }
 
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,7 +101,7 @@ impl fmt::Display for Detail {
 }
 
 /// One entry of a validation error (FastAPI's `RequestValidationError`).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FieldProblem {
     /// Where, for example `body.batch.runs`.
@@ -107,6 +111,8 @@ pub struct FieldProblem {
     /// The server's name for the kind of problem, for example `greater_than_equal`.
     pub kind: String,
 }
+
+crate::debug::short_debug! { FieldProblem { location, message, kind } }
 
 impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

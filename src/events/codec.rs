@@ -21,7 +21,7 @@ pub const ROOT_NAMESPACE: &str = "/";
 const MOST_CONTROL: usize = 64 * 1024;
 
 /// One Engine.IO packet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Packet {
     /// `0`: the server's first packet, with the rules of this connection.
     Open(Open),
@@ -39,8 +39,20 @@ pub enum Packet {
     Noop,
 }
 
+crate::debug::short_debug! {
+    enum Packet {
+        Open(value),
+        Close,
+        Ping(value),
+        Pong(value),
+        Message(value),
+        Upgrade,
+        Noop,
+    }
+}
+
 /// What the server announces when a connection opens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Open {
     /// Session id of the transport.
@@ -59,6 +71,8 @@ pub struct Open {
     pub max_payload: u64,
 }
 
+crate::debug::short_debug! { Open { sid, upgrades, ping_timeout, ping_interval, max_payload } }
+
 // The defaults of the Engine.IO protocol, for a server that leaves them out.
 fn default_ping_timeout() -> u64 {
     20_000
@@ -68,7 +82,7 @@ fn default_ping_interval() -> u64 {
 }
 
 /// One Socket.IO packet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SocketPacket {
     /// Starts with `/` and holds no comma.
     pub namespace: String,
@@ -76,8 +90,10 @@ pub struct SocketPacket {
     pub body: SocketBody,
 }
 
+crate::debug::short_debug! { SocketPacket { namespace, body } }
+
 /// The kinds of Socket.IO packets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum SocketBody {
     /// `0`: asks to join the namespace (client) or grants it (server). The payload is an object, or absent.
     Connect(Option<Value>),
@@ -103,6 +119,16 @@ pub enum SocketBody {
     ConnectError(Option<Value>),
 }
 
+crate::debug::short_debug! {
+    enum SocketBody {
+        Connect(value),
+        Disconnect,
+        Event { ack, name, args },
+        Ack { id, args },
+        ConnectError(value),
+    }
+}
+
 impl SocketPacket {
     /// A packet in the root namespace.
     pub fn root(body: SocketBody) -> Self {
@@ -111,7 +137,7 @@ impl SocketPacket {
 }
 
 /// Why a text is no packet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PacketError {
     /// The frame, or the packet inside it, is empty.
@@ -148,6 +174,18 @@ pub enum PacketError {
         /// What the payload should be.
         expected: &'static str,
     },
+}
+
+crate::debug::short_debug! {
+    enum PacketError {
+        Empty,
+        UnknownType { layer, found },
+        Binary,
+        AckId,
+        Json(value),
+        TooLong { length },
+        Shape { kind, expected },
+    }
 }
 
 impl Packet {

@@ -9,7 +9,7 @@ use crate::{error::reason, one_line::one_line, transport::redirect::Redirect};
 
 /// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages say the cause, as those of
 /// [`Error`](crate::Error) do.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
     /// The base URL cannot be used.
@@ -88,6 +88,21 @@ pub enum EventError {
     /// Events need a running Tokio runtime: there was none at the subscription, or it was shut down.
     #[error("no running Tokio runtime for the event connection")]
     NoRuntime,
+}
+
+crate::debug::short_debug! {
+    enum EventError {
+        InvalidUrl { url, reason },
+        Connect { url, cause },
+        NotWebSocket { url, status, content_type },
+        Redirected { from, to, problem },
+        Refused { message },
+        Timeout { what, after },
+        Closed { reason },
+        Protocol { detail },
+        Broken { cause },
+        NoRuntime,
+    }
 }
 
 impl EventError {

@@ -199,20 +199,22 @@ impl Event {
 /// Leaves the payload out: it may be a megabyte of preview image.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Event");
-        out.field("name", &self.name());
-        let Head { queue_id, batch_id, status, .. } = &self.inner.head;
-        for (key, value) in [("queue_id", queue_id), ("batch_id", batch_id), ("status", status)] {
-            if let Some(value) = value {
-                out.field(key, &value);
+        crate::debug::whole(f, |f| {
+            let mut out = f.debug_struct("Event");
+            out.field("name", &self.name());
+            let Head { queue_id, batch_id, status, .. } = &self.inner.head;
+            for (key, value) in [("queue_id", queue_id), ("batch_id", batch_id), ("status", status)] {
+                if let Some(value) = value {
+                    out.field(key, &value);
+                }
             }
-        }
-        if let Some(id) = self.item_id() {
-            out.field("item_id", &id);
-        }
-        if let Some(node) = self.invocation() {
-            out.field("node", &node.id);
-        }
-        out.finish_non_exhaustive()
+            if let Some(id) = self.item_id() {
+                out.field("item_id", &id);
+            }
+            if let Some(node) = self.invocation() {
+                out.field("node", &node.id);
+            }
+            out.finish_non_exhaustive()
+        })
     }
 }

@@ -28,13 +28,15 @@ pub(crate) enum Room {
 /// assert!(!filter.matches(&Event::new("invocation_started", json!({"queue_id": "default", "item_id": 8}))));
 /// assert!(filter.matches(&Event::new("queue_cleared", json!({"queue_id": "default"}))));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct EventFilter {
     queues: BTreeSet<String>,
     batches: HashSet<String>,
     items: HashSet<i64>,
 }
+
+crate::debug::short_debug! { EventFilter { queues, batches, items } }
 
 impl EventFilter {
     /// Everything: all queues, and the events about models, downloads, workflows and bulk downloads.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{api::events::*, lenient};
 
 /// A payload that does not fit its type, because the server's version and this crate's differ more than they should.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the payload of event `{event}` is not as expected: {detail}")]
 #[non_exhaustive]
 pub struct PayloadError {
@@ -15,12 +15,14 @@ pub struct PayloadError {
     pub detail: String,
 }
 
+crate::debug::short_debug! { PayloadError { event, detail } }
+
 macro_rules! payloads {
     ($($(#[$docs:meta])* $variant:ident($type:ty) = $name:literal,)*) => {
         /// The typed payload of an [`Event`](super::Event), one variant for each event InvokeAI documents.
         ///
         /// Members that are missing in older supported servers (6.3 and later) are optional.
-        #[derive(Clone, Debug)]
+        #[derive(Clone)]
         #[non_exhaustive]
         pub enum EventPayload {
             $(
@@ -33,6 +35,8 @@ macro_rules! payloads {
             /// A known event with an unexpected payload. See [`Event::data`](super::Event::data).
             Undecodable(PayloadError),
         }
+
+        crate::debug::short_debug! { enum EventPayload { $($variant(payload),)* Unknown, Undecodable(error) } }
 
         impl EventPayload {
             /// The names of all events this crate knows.

@@ -24,7 +24,7 @@ pub struct PreviewImage {
 }
 
 /// Why a preview could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreviewError {
     /// The member is missing, or not of the expected kind.
@@ -39,6 +39,8 @@ pub enum PreviewError {
     #[error("preview image: `dataURL` is not valid base64: {0}")]
     Base64(String),
 }
+
+crate::debug::short_debug! { enum PreviewError { Member { member, expected }, Base64(value) } }
 
 impl PreviewImage {
     /// Decodes the server's `ProgressImage`: `{"width", "height", "dataURL"}`.
@@ -74,7 +76,9 @@ impl PreviewImage {
 /// Shows the size of the picture, not its bytes.
 impl fmt::Debug for PreviewImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { width, height, mime, bytes } = self;
-        write!(f, "PreviewImage({mime}, {width}x{height}, {} bytes)", bytes.len())
+        crate::debug::whole(f, |f| {
+            let Self { width, height, mime, bytes } = self;
+            write!(f, "PreviewImage({mime}, {width}x{height}, {} bytes)", bytes.len())
+        })
     }
 }

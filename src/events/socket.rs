@@ -162,7 +162,12 @@ impl EventEndpoint {
 /// Shows neither the token nor user information in the URL.
 impl fmt::Debug for EventEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventEndpoint").field("url", &self.shown()).field("has_token", &self.token.is_some()).finish()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("EventEndpoint")
+                .field("url", &self.shown())
+                .field("has_token", &self.token.is_some())
+                .finish()
+        })
     }
 }
 

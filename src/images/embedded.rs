@@ -13,7 +13,7 @@ use crate::{
 /// Workflow and graph that an image or video carries, each as the JSON text that was stored.
 ///
 /// InvokeAI embeds the *source* graph, with batch values in it and unset fields as null.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Clone, PartialEq, Default, Deserialize)]
 #[non_exhaustive]
 pub struct Embedded {
     /// The workflow as the editor exported it.
@@ -21,6 +21,8 @@ pub struct Embedded {
     /// The graph that was run.
     pub graph: Option<String>,
 }
+
+crate::debug::short_debug! { Embedded { workflow, graph } }
 
 impl Embedded {
     /// The workflow, read.

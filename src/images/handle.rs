@@ -12,11 +12,13 @@ use crate::{
 };
 
 /// One image of a server, from [`Client::image`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ImageHandle {
     client: Client,
     name: String,
 }
+
+crate::debug::short_debug! { ImageHandle { client, name } }
 
 impl ImageHandle {
     pub(super) fn new(client: &Client, name: String) -> Self {

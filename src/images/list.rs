@@ -15,7 +15,7 @@ use crate::{
 ///
 /// Newest first, intermediate images and all categories included, unless told otherwise. While a stream is read,
 /// images that are made or deleted shift the pages; where that matters, take [`names`](Self::names) first.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `.await`, `stream` or `names`"]
 pub struct ListImages {
     client: Client,
@@ -25,6 +25,8 @@ pub struct ListImages {
     offset: u64,
     limit: u64,
 }
+
+crate::debug::short_debug! { ListImages { client, filter, direction, starred_first, offset, limit } }
 
 #[derive(Debug, Clone, Default)]
 struct Filter {
@@ -36,7 +38,7 @@ struct Filter {
 }
 
 /// Names of the images of a list.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct ImageNames {
     /// All names, in the list's order.
@@ -48,6 +50,8 @@ pub struct ImageNames {
     #[serde(default)]
     pub total_count: u64,
 }
+
+crate::debug::short_debug! { ImageNames { image_names, starred_count, total_count } }
 
 impl ListImages {
     pub(super) fn new(client: &Client) -> Self {

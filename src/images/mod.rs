@@ -71,7 +71,7 @@ open_enum! {
 }
 
 /// An image, as `GET /api/v1/images/i/{image_name}` describes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Image {
     /// Name on this server, for example `6f2b….png`.
@@ -105,13 +105,22 @@ pub struct Image {
     pub board_id: Option<String>,
 }
 
+crate::debug::short_debug! {
+    Image {
+        image_name, image_origin, image_category, width, height, created_at, updated_at, is_intermediate, session_id,
+        node_id, starred, has_workflow, board_id
+    }
+}
+
 crate::workflow::field::settable! { Image: "image_name" = image_name }
 
 /// All images of a server, from [`Client::images`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Images {
     client: Client,
 }
+
+crate::debug::short_debug! { Images { client } }
 
 impl Client {
     /// The images of the server.

@@ -27,7 +27,6 @@ use crate::{Client, Upload, error::Result, media::FileKind};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct UploadImage {
     client: Client,
@@ -39,6 +38,12 @@ pub struct UploadImage {
     crop_visible: Option<bool>,
     resize_to: Option<(u32, u32)>,
     metadata: Option<Map<String, Value>>,
+}
+
+crate::debug::short_debug! {
+    UploadImage {
+        client, file, category, is_intermediate, board_id, session_id, crop_visible, resize_to, metadata
+    }
 }
 
 impl UploadImage {

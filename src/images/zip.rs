@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// serves it **once** and deletes it then (`invokeai/app/api/routers/images.py`). So this waits for the event that says
 /// it is done. Where events cannot be had, it asks until the file is there, checks that its end came, and has it made
 /// again if not.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `to_file` or `bytes`"]
 pub struct ZipDownload {
     client: Client,
@@ -38,6 +38,8 @@ pub struct ZipDownload {
     limit: Option<u64>,
     collision: Collision,
 }
+
+crate::debug::short_debug! { ZipDownload { client, wanted, timeout, limit, collision } }
 
 #[derive(Deserialize)]
 struct Promised {

@@ -40,11 +40,13 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Job {
     run: Arc<Run>,
     item_id: i64,
 }
+
+crate::debug::short_debug! { Job { run, item_id } }
 
 /// A job that has completed, from [`Job::wait`].
 ///
@@ -55,10 +57,12 @@ pub struct Job {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FinishedJob {
     job: Job,
 }
+
+crate::debug::short_debug! { FinishedJob { job } }
 
 impl FinishedJob {
     /// The job.

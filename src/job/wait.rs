@@ -44,7 +44,9 @@ pub struct Wait<'a> {
 
 impl fmt::Debug for Wait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wait").field("item_id", &self.job.item_id()).field("timeout", &self.timeout).finish()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("Wait").field("item_id", &self.job.item_id()).field("timeout", &self.timeout).finish()
+        })
     }
 }
 

@@ -25,7 +25,7 @@ pub enum WorkflowOrder {
 
 /// A list of saved workflows under construction, from [`Library::list`](super::Library::list). By name, the user's and
 /// the shipped ones together, unless told otherwise.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `.await` or `stream`"]
 pub struct ListWorkflows {
     client: Client,
@@ -39,6 +39,12 @@ pub struct ListWorkflows {
     direction: Direction,
     offset: u64,
     limit: u64,
+}
+
+crate::debug::short_debug! {
+    ListWorkflows {
+        client, search, categories, tags, opened, public, callable, order, direction, offset, limit
+    }
 }
 
 impl ListWorkflows {

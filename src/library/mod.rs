@@ -55,7 +55,7 @@ open_enum! {
 }
 
 /// A saved workflow without its content, as lists have it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct SavedWorkflow {
     /// Id on this server. Those of shipped workflows begin with `default_`.
@@ -85,8 +85,15 @@ pub struct SavedWorkflow {
     pub call_saved_workflow_compatibility: Option<CallCompatibility>,
 }
 
+crate::debug::short_debug! {
+    SavedWorkflow {
+        workflow_id, name, description, category, tags, created_at, updated_at, opened_at, user_id, is_public,
+        thumbnail_url, call_saved_workflow_compatibility
+    }
+}
+
 /// Whether a workflow can be called by another one (node `call_saved_workflow`).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct CallCompatibility {
     /// Whether it can.
@@ -97,18 +104,24 @@ pub struct CallCompatibility {
     pub message: Option<String>,
 }
 
+crate::debug::short_debug! { CallCompatibility { is_callable, reason, message } }
+
 /// The workflow library of a server, from [`Client::library`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Library {
     client: Client,
 }
 
+crate::debug::short_debug! { Library { client } }
+
 /// One saved workflow, from [`Client::saved_workflow`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SavedWorkflowHandle {
     client: Client,
     id: String,
 }
+
+crate::debug::short_debug! { SavedWorkflowHandle { client, id } }
 
 impl Client {
     /// The workflow library of the server.

@@ -13,11 +13,13 @@ use crate::{
 /// One model of a server, from [`Client::model`].
 ///
 /// While the server works on a model, it answers other changes to it with [`Error::Conflict`](crate::Error::Conflict).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ModelHandle {
     client: Client,
     key: String,
 }
+
+crate::debug::short_debug! { ModelHandle { client, key } }
 
 impl ModelHandle {
     pub(super) fn new(client: &Client, key: String) -> Self {

@@ -101,13 +101,15 @@ impl ModelSource {
 
 impl fmt::Debug for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let variant = match self {
-            Self::LocalInPlace(_) => "LocalInPlace",
-            Self::LocalMove(_) => "LocalMove",
-            Self::Url(_) => "Url",
-            Self::HuggingFace(_) => "HuggingFace",
-        };
-        f.debug_tuple(variant).field(&self.shown()).finish()
+        crate::debug::whole(f, |f| {
+            let variant = match self {
+                Self::LocalInPlace(_) => "LocalInPlace",
+                Self::LocalMove(_) => "LocalMove",
+                Self::Url(_) => "Url",
+                Self::HuggingFace(_) => "HuggingFace",
+            };
+            f.debug_tuple(variant).field(&self.shown()).finish()
+        })
     }
 }
 
@@ -188,12 +190,14 @@ pub struct InstallJob {
 /// The server repeats the access token in the source, so that is not shown.
 impl fmt::Debug for InstallJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, status, error_reason, error, source, inplace, bytes, total_bytes, .. } = self;
-        let mut out = f.debug_struct("InstallJob");
-        out.field("id", id).field("status", status).field("error_reason", error_reason).field("error", error);
-        out.field("source_type", &source.get("type")).field("inplace", inplace);
-        out.field("bytes", bytes).field("total_bytes", total_bytes).field("model", &self.model());
-        out.finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            let Self { id, status, error_reason, error, source, inplace, bytes, total_bytes, .. } = self;
+            let mut out = f.debug_struct("InstallJob");
+            out.field("id", id).field("status", status).field("error_reason", error_reason).field("error", error);
+            out.field("source_type", &source.get("type")).field("inplace", inplace);
+            out.field("bytes", bytes).field("total_bytes", total_bytes).field("model", &self.model());
+            out.finish_non_exhaustive()
+        })
     }
 }
 
@@ -228,7 +232,7 @@ impl InstallJob {
 }
 
 /// What became of an installation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum InstallOutcome {
     /// The model is installed and was recognised.
@@ -251,8 +255,18 @@ pub enum InstallOutcome {
     Canceled,
 }
 
+crate::debug::short_debug! {
+    enum InstallOutcome {
+        Installed(value),
+        UnknownType(value),
+        Duplicate { message },
+        Failed { reason, message },
+        Canceled,
+    }
+}
+
 /// An installation under construction, from [`Models::install`]; `.await` starts it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct InstallModel {
     client: Client,
@@ -261,12 +275,16 @@ pub struct InstallModel {
     access_token: Option<Token>,
 }
 
+crate::debug::short_debug! { InstallModel { client, source, overrides, access_token } }
+
 /// An installation on the server. Dropping it stops nothing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Install {
     client: Client,
     id: i64,
 }
+
+crate::debug::short_debug! { Install { client, id } }
 
 impl Models {
     /// Prepares an installation.

@@ -32,7 +32,7 @@ pub enum ModelOrder {
 }
 
 /// A list of models under construction, from [`Models::list`](super::Models::list).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `.await` or `stream`"]
 pub struct ListModels {
     client: Client,
@@ -45,6 +45,8 @@ pub struct ListModels {
     offset: u64,
     limit: u64,
 }
+
+crate::debug::short_debug! { ListModels { client, bases, model_type, name, format, order, direction, offset, limit } }
 
 impl ListModels {
     pub(super) fn new(client: &Client) -> Self {

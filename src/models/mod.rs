@@ -48,10 +48,12 @@ use crate::{
 };
 
 /// All models of a server, from [`Client::models`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Models {
     client: Client,
 }
+
+crate::debug::short_debug! { Models { client } }
 
 impl Client {
     /// The models of the server.

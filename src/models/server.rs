@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A model that InvokeAI proposes to begin with.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StarterModel {
     /// Its name.
@@ -38,8 +38,14 @@ pub struct StarterModel {
     pub dependencies: Option<Vec<StarterModel>>,
 }
 
+crate::debug::short_debug! {
+    StarterModel {
+        name, description, source, base, model_type, format, is_installed, dependencies
+    }
+}
+
 /// Models that belong together.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StarterBundle {
     /// Its name.
@@ -49,8 +55,10 @@ pub struct StarterBundle {
     pub models: Vec<StarterModel>,
 }
 
+crate::debug::short_debug! { StarterBundle { name, models } }
+
 /// What InvokeAI proposes to begin with.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StarterModels {
     /// All that can be read; the log tells of others.
@@ -61,8 +69,10 @@ pub struct StarterModels {
     pub starter_bundles: IndexMap<String, StarterBundle>,
 }
 
+crate::debug::short_debug! { StarterModels { starter_models, starter_bundles } }
+
 /// A model that a folder of the server's machine has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct FoundModel {
     /// Its path there.
@@ -72,8 +82,10 @@ pub struct FoundModel {
     pub is_installed: bool,
 }
 
+crate::debug::short_debug! { FoundModel { path, is_installed } }
+
 /// The server's memory for models since it was started.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ModelCacheStats {
     /// How often a model was in memory.
@@ -99,6 +111,12 @@ pub struct ModelCacheStats {
     pub loaded_model_sizes: IndexMap<String, u64>,
 }
 
+crate::debug::short_debug! {
+    ModelCacheStats {
+        hits, misses, high_watermark, in_cache, cleared, cache_size, loaded_model_sizes
+    }
+}
+
 open_enum! {
     /// What the Hugging Face hub says to the server's token.
     HuggingFaceToken {
@@ -112,7 +130,7 @@ open_enum! {
 }
 
 /// A folder among the server's models that belongs to none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct OrphanedModel {
     /// Its path under the server's folder of models.
@@ -125,8 +143,10 @@ pub struct OrphanedModel {
     pub size_bytes: u64,
 }
 
+crate::debug::short_debug! { OrphanedModel { path, files, size_bytes } }
+
 /// What became of deleting orphaned folders.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DeletedOrphans {
     /// Paths that are gone.
@@ -136,6 +156,8 @@ pub struct DeletedOrphans {
     #[serde(default)]
     pub errors: IndexMap<String, String>,
 }
+
+crate::debug::short_debug! { DeletedOrphans { deleted, errors } }
 
 impl Models {
     /// What InvokeAI proposes to begin with. Install them by [`install`](Self::install), dependencies each by itself.

@@ -13,7 +13,7 @@ use crate::{download::DownloadReport, error::Result};
 /// A download of results under construction, from [`Outputs::download_to`]; `.await` carries it out.
 ///
 /// Doing it again downloads only what is missing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is downloaded before `.await`"]
 pub struct DownloadOutputs<'a> {
     outputs: &'a Outputs,
@@ -21,6 +21,8 @@ pub struct DownloadOutputs<'a> {
     sidecar: bool,
     everything: bool,
 }
+
+crate::debug::short_debug! { DownloadOutputs<'a> { outputs, directory, sidecar, everything } }
 
 impl<'a> DownloadOutputs<'a> {
     pub(super) fn new(outputs: &'a Outputs, directory: PathBuf) -> Self {

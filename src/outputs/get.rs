@@ -24,12 +24,14 @@ use crate::{
 const CALL: &str = "call_saved_workflow";
 
 /// Outputs being asked for, from [`Job::outputs`]; `.await` gets them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is asked before `.await`"]
 pub struct GetOutputs {
     job: Job,
     include_children: bool,
 }
+
+crate::debug::short_debug! { GetOutputs { job, include_children } }
 
 impl Job {
     /// What the nodes gave, once the item has ended. Of one that failed or was canceled: what was given until then.

@@ -47,7 +47,7 @@ pub struct Outputs {
     files: Vec<OutputFile>,
 }
 
-crate::debug::short_debug! { Outputs { item_id, field_values, files, nodes } }
+crate::debug::short_debug! { Outputs { item_id, field_values, files, nodes; .. } }
 
 /// What one execution of a node gave.
 #[derive(Clone, PartialEq)]
@@ -66,7 +66,7 @@ pub struct NodeOutput {
     raw: Value,
 }
 
-crate::debug::short_debug! { NodeOutput { node, iteration, item_id, value } }
+crate::debug::short_debug! { NodeOutput { node, iteration, item_id, value; .. } }
 
 impl NodeOutput {
     /// What it gave, as the server sent it.
@@ -90,7 +90,7 @@ pub enum FileSource {
 }
 
 /// An image or video in the output of a node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OutputFile {
     /// Whether it is an image or a video.
@@ -123,6 +123,13 @@ pub struct OutputFile {
     pub starred: bool,
     /// Session that made it: that of an earlier run, if the invocation cache served it.
     pub session_id: Option<String>,
+}
+
+crate::debug::short_debug! {
+    OutputFile {
+        kind, name, node, field, iteration, item_id, exposed, source, passed_on, width, height, board_id,
+        is_intermediate, starred, session_id
+    }
 }
 
 impl From<&OutputFile> for InputValue {

@@ -9,7 +9,7 @@ use crate::lenient;
 ///
 /// Classes are those of InvokeAI 6.14.2 (`invokeai/app/invocations/primitives.py` and the nodes themselves). Everything
 /// else, nodes of custom packs among it, is [`Other`](Self::Other): read [`NodeOutput::raw`](super::NodeOutput::raw).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(tag = "type")]
 #[non_exhaustive]
 pub enum OutputValue {
@@ -213,6 +213,37 @@ pub enum OutputValue {
     Other,
 }
 
+crate::debug::short_debug! {
+    enum OutputValue {
+        Image { image, width, height },
+        Images { collection },
+        Video { video, width, height, num_frames, fps, duration },
+        Integer { value },
+        Integers { collection },
+        Float { value },
+        Floats { collection },
+        String { value },
+        Strings { collection },
+        Boolean { value },
+        Booleans { collection },
+        Color { color },
+        Colors { collection },
+        Latents { latents, width, height },
+        LatentsCollection { collection },
+        Noise { noise, width, height },
+        Conditioning { conditioning },
+        ConditioningCollection { collection },
+        Mask { mask, width, height },
+        DenoiseMask { denoise_mask },
+        BoundingBox { bounding_box },
+        BoundingBoxes { collection },
+        Collection { collection },
+        Iteration { item, index, total },
+        Returned { values },
+        Other,
+    }
+}
+
 impl OutputValue {
     pub(super) fn read(raw: &Value) -> Self {
         Self::deserialize(raw).or_else(|_| Self::deserialize(lenient::simplified(raw))).unwrap_or(Self::Other)
@@ -220,25 +251,29 @@ impl OutputValue {
 }
 
 /// Names an image.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ImageField {
     /// Name on the server.
     pub image_name: String,
 }
 
+crate::debug::short_debug! { ImageField { image_name } }
+
 /// Names a video.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VideoField {
     /// Name on the server.
     pub video_name: String,
 }
 
+crate::debug::short_debug! { VideoField { video_name } }
+
 crate::workflow::field::settable! { ImageField: "image_name" = image_name, VideoField: "video_name" = video_name }
 
 /// Names latents.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct LatentsField {
     /// Name on the server.
@@ -247,24 +282,30 @@ pub struct LatentsField {
     pub seed: Option<i64>,
 }
 
+crate::debug::short_debug! { LatentsField { latents_name, seed } }
+
 /// Names a conditioning.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ConditioningField {
     /// Name on the server.
     pub conditioning_name: String,
 }
 
+crate::debug::short_debug! { ConditioningField { conditioning_name } }
+
 /// Names a tensor.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct TensorField {
     /// Name on the server.
     pub tensor_name: String,
 }
 
+crate::debug::short_debug! { TensorField { tensor_name } }
+
 /// Names a mask for denoising.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DenoiseMaskField {
     /// Name of the mask on the server.
@@ -275,6 +316,8 @@ pub struct DenoiseMaskField {
     #[serde(default)]
     pub gradient: bool,
 }
+
+crate::debug::short_debug! { DenoiseMaskField { mask_name, masked_latents_name, gradient } }
 
 /// A colour, each part 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -11,7 +11,7 @@ pub use crate::queue::ItemStatus;
 use crate::{events::Event, failure::JobFailure, node_ref::NodeRef};
 
 /// How far a queue item is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
     /// Status of the item.
@@ -34,6 +34,12 @@ pub struct Progress {
     pub failure: Option<JobFailure>,
 }
 
+crate::debug::short_debug! {
+    Progress {
+        status, nodes_done, nodes_total, executions_done, node, node_fraction, message, preview, failure
+    }
+}
+
 /// Folds events into a [`Progress`].
 ///
 /// Events may come late, twice, or out of order, and events of other items are ignored: the result is the same as far
@@ -54,7 +60,7 @@ pub struct Progress {
 /// assert_eq!((tracker.progress().nodes_done, tracker.progress().nodes_total), (1, 2));
 /// assert_eq!(tracker.progress().fraction(), 0.5);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProgressTracker {
     item_id: i64,
     titles: HashMap<String, String>,
@@ -65,6 +71,8 @@ pub struct ProgressTracker {
     nodes: HashSet<String>,
     progress: Progress,
 }
+
+crate::debug::short_debug! { ProgressTracker { item_id, titles, sequence, executed, nodes, progress } }
 
 impl Progress {
     /// How far the whole item is, from 0 to 1. Counts every node alike, so it is a rough guide only: one node usually

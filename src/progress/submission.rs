@@ -6,7 +6,7 @@ use super::{ItemStatus, Progress};
 
 /// How far all items of a submission are, from [`Submission::progress`](crate::Submission::progress) and
 /// [`WaitAll::on_progress`](crate::WaitAll::on_progress).
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct SubmissionProgress {
     /// How many items were asked for.
@@ -24,6 +24,8 @@ pub struct SubmissionProgress {
     /// Items that run now, by id.
     pub running: BTreeMap<i64, Progress>,
 }
+
+crate::debug::short_debug! { SubmissionProgress { requested, enqueued, completed, failed, canceled, gone, running } }
 
 impl SubmissionProgress {
     /// How many items have ended, in whichever way.

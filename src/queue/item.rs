@@ -100,7 +100,7 @@ pub struct QueueItem {
     pub workflow: Option<Value>,
 }
 
-crate::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id } }
+crate::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id; .. } }
 
 impl QueueItem {
     /// From start to end, by the server's clock. Includes the pause of about half a second that InvokeAI takes before
@@ -112,7 +112,7 @@ impl QueueItem {
 }
 
 /// A queue item without its session.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ItemSummary {
     /// Id of the item.
@@ -144,6 +144,13 @@ pub struct ItemSummary {
     pub parent_item_id: Option<i64>,
 }
 
+crate::debug::short_debug! {
+    ItemSummary {
+        item_id, status, batch_id, origin, destination, created_at, started_at, completed_at, field_values,
+        parent_item_id
+    }
+}
+
 /// One value that a batch put into the graph.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
@@ -157,7 +164,7 @@ pub struct FieldValue {
     pub value: Value,
 }
 
-crate::debug::short_debug! { FieldValue { node_path, field_name, value } }
+crate::debug::short_debug! { FieldValue { node_path, field_name, value; .. } }
 
 /// How many items are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -188,7 +195,7 @@ impl Counts {
 }
 
 /// State of a queue: `GET /api/v1/queue/{queue_id}/status`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueueStatus {
     /// The queue's items.
@@ -197,8 +204,10 @@ pub struct QueueStatus {
     pub processor: ProcessorStatus,
 }
 
+crate::debug::short_debug! { QueueStatus { queue, processor } }
+
 /// Counts of a queue, and what runs in it.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 #[serde(from = "SentQueueCounts")]
 pub struct QueueCounts {
@@ -213,6 +222,8 @@ pub struct QueueCounts {
     pub counts: Counts,
 }
 
+crate::debug::short_debug! { QueueCounts { queue_id, item_id, batch_id, counts } }
+
 /// State of the one processor that serves all queues of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
@@ -226,7 +237,7 @@ pub struct ProcessorStatus {
 /// State of a batch: `GET /api/v1/queue/{queue_id}/b/{batch_id}/status`.
 ///
 /// A batch that never existed, or whose items were pruned, has counts of zero.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 #[serde(from = "SentBatchStatus")]
 pub struct BatchStatus {
@@ -240,6 +251,8 @@ pub struct BatchStatus {
     #[serde(flatten)]
     pub counts: Counts,
 }
+
+crate::debug::short_debug! { BatchStatus { batch_id, origin, destination, counts } }
 
 /// Defines what is sent: counts beside the other members. Read out of a buffer, as `flatten` does, a fault would not
 /// name its place.

@@ -54,11 +54,13 @@ const SUMMARIES: &str = "get_queue_item_summaries_by_ids";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Queue {
     client: Client,
     id: String,
 }
+
+crate::debug::short_debug! { Queue { client, id } }
 
 impl Client {
     /// The queue of this id; `default` is the editor's.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// Type of a field: InvokeAI's type name and how many values it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct FieldType {
     /// For example `IntegerField`, `ImageField`, `ModelIdentifierField`.
     pub name: String,
@@ -13,6 +13,8 @@ pub struct FieldType {
     /// Whether the field feeds or is fed by the batch engine.
     pub batch: bool,
 }
+
+crate::debug::short_debug! { FieldType { name, cardinality, batch } }
 
 /// How many values a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -74,7 +74,7 @@ impl<T> Index<&str> for Fields<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Fields<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        crate::debug::whole(f, |f| self.0.fmt(f))
     }
 }
 
@@ -88,8 +88,13 @@ impl<'a, T> IntoIterator for &'a Fields<T> {
 }
 
 /// Names and fields of [`Fields`], in order.
-#[derive(Debug)]
 pub struct FieldsIter<'a, T>(map::Iter<'a, String, Arc<T>>);
+
+impl<T: fmt::Debug> fmt::Debug for FieldsIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::debug::whole(f, |f| self.0.fmt(f))
+    }
+}
 
 impl<'a, T> Iterator for FieldsIter<'a, T> {
     type Item = (&'a str, &'a T);

@@ -9,7 +9,7 @@ use std::fmt;
 /// The lists are the schema's `ui_model_*` members; servers before 6.8 say the same with a `ui_type` such as
 /// `FluxMainModelField`, which is translated as InvokeAI itself does (`migrate_model_ui_type` in
 /// `invokeai/app/invocations/fields.py`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelFilter {
     /// Base architectures, for example `flux`.
@@ -23,6 +23,8 @@ pub struct ModelFilter {
     /// External providers; a model without one does not pass.
     pub provider_id: Vec<String>,
 }
+
+crate::debug::short_debug! { ModelFilter { base, model_type, variant, format, provider_id } }
 
 impl ModelFilter {
     /// Whether every model passes.
@@ -136,7 +138,7 @@ fn legacy_kind(ui_type: &str) -> Option<ModelFilter> {
 /// A model installed on a server, as `GET /api/v2/models/` lists it.
 ///
 /// Only what identifies and filters models is typed; everything else stays in [`other`](Self::other).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelRecord {
     /// Unique key on this server.
@@ -164,6 +166,8 @@ pub struct ModelRecord {
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
+
+crate::debug::short_debug! { ModelRecord { key, hash, name, base, model_type, variant, format, provider_id, other } }
 
 impl ModelRecord {
     /// A record with the members every model has; the rest can be filled in.

@@ -43,7 +43,7 @@ pub struct NodeTemplate {
     pub outputs: Fields<OutputTemplate>,
 }
 
-crate::debug::short_debug! { NodeTemplate { node_type, version, title } }
+crate::debug::short_debug! { NodeTemplate { node_type, version, title; .. } }
 
 impl NodeTemplate {
     /// The visible inputs in the order the editor draws them: those without `ui_order` first, then by `ui_order`
@@ -57,7 +57,7 @@ impl NodeTemplate {
 }
 
 /// One input field of a node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct InputTemplate {
     /// Name of the field in the graph, for example `num_steps`.
@@ -89,8 +89,15 @@ pub struct InputTemplate {
     pub ui: UiHints,
 }
 
+crate::debug::short_debug! {
+    InputTemplate {
+        name, title, description, field_type, original_type, required, input, default, constraints,
+        server_constraints, options, model_filter, ui
+    }
+}
+
 /// One output field of a node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OutputTemplate {
     /// Name of the field in the output object, for example `image`.
@@ -104,6 +111,8 @@ pub struct OutputTemplate {
     /// The type the schema itself gives where a `ui_type` replaced it; see [`InputTemplate::original_type`].
     pub original_type: Option<FieldType>,
 }
+
+crate::debug::short_debug! { OutputTemplate { name, title, description, field_type, original_type } }
 
 /// How an input may be given its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,7 +143,7 @@ impl fmt::Display for InputKind {
 }
 
 /// One choice of an enum field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct EnumOption {
     /// The value to send, a string or an integer.
     pub value: Value,
@@ -142,8 +151,10 @@ pub struct EnumOption {
     pub label: Option<String>,
 }
 
+crate::debug::short_debug! { EnumOption { value, label } }
+
 /// How the editor shows a field.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UiHints {
     /// Whether the editor hides the field.
@@ -155,3 +166,5 @@ pub struct UiHints {
     /// Every `ui_*` member of the schema as it is, those above and `ui_type`, `ui_choice_labels`, `ui_model_*`.
     pub members: Map<String, Value>,
 }
+
+crate::debug::short_debug! { UiHints { hidden, order, component, members } }

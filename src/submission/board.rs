@@ -22,7 +22,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputBoard {
     /// The board of this id.
@@ -32,6 +32,8 @@ pub enum OutputBoard {
     /// The one board of this name, or a new one of it.
     NamedOrNew(String),
 }
+
+crate::debug::short_debug! { enum OutputBoard { Id(value), Named(value), NamedOrNew(value) } }
 
 impl OutputBoard {
     /// The board of this id.

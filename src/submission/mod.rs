@@ -50,10 +50,12 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Submission {
     run: Arc<Run>,
 }
+
+crate::debug::short_debug! { Submission { run } }
 
 impl Submission {
     /// Takes up a submission of another process, or of an earlier life of this one.

@@ -35,7 +35,6 @@ use crate::{
 /// Cancel safety: dropping it before it has ended may leave items on the queue, if the request was on its way. They
 /// have the batch id that [`batch_id`](Self::batch_id) set.
 #[must_use = "nothing is submitted unless awaited"]
-#[derive(Debug)]
 pub struct Submit<'a> {
     workflow: Source<'a>,
     client: Client,
@@ -48,6 +47,12 @@ pub struct Submit<'a> {
     events: bool,
     when_full: WhenFull,
     callbacks: Callbacks,
+}
+
+crate::debug::short_debug! {
+    Submit<'a> {
+        workflow, client, queue_id, board, options, batch_id, sweep, validate, events, when_full, callbacks
+    }
 }
 
 /// What is submitted: a workflow, or what becomes one on the server.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// let ticket: Ticket = serde_json::from_str(json).unwrap();
 /// assert_eq!(ticket.item_ids, [7, 8]);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Ticket {
     /// Queue.
@@ -23,3 +23,5 @@ pub struct Ticket {
     /// Items, in the order in which they run.
     pub item_ids: Vec<i64>,
 }
+
+crate::debug::short_debug! { Ticket { queue_id, batch_id, item_ids } }

@@ -54,10 +54,12 @@ pub struct WaitAll<'a> {
 
 impl fmt::Debug for WaitAll<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitAll")
-            .field("batch_id", &self.submission.batch_id())
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("WaitAll")
+                .field("batch_id", &self.submission.batch_id())
+                .field("timeout", &self.timeout)
+                .finish_non_exhaustive()
+        })
     }
 }
 

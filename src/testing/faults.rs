@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What goes wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// It is answered as ever, but only after this time.
@@ -28,6 +28,8 @@ pub enum Fault {
     /// It is done, and the answer is cut off in the middle.
     CutAnswer,
 }
+
+crate::debug::short_debug! { enum Fault { Delay(value), Status { status, retry_after }, Reset, LostAnswer, CutAnswer } }
 
 impl Fault {
     /// Answers this status; see [`Fault::Status`].
@@ -153,6 +155,8 @@ impl Faults {
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faults").field("outstanding", &self.outstanding()).finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("Faults").field("outstanding", &self.outstanding()).finish_non_exhaustive()
+        })
     }
 }

@@ -57,12 +57,14 @@ pub struct TestServer {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct TestServerBuilder {
     port: u16,
     settings: Settings,
 }
+
+crate::debug::short_debug! { TestServerBuilder { port, settings } }
 
 impl TestServer {
     /// Starts a server with the usual settings: any free port, one user, a model for every picker.
@@ -212,6 +214,8 @@ impl Drop for TestServer {
 
 impl fmt::Debug for TestServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestServer").field("url", &self.url).field("faults", &self.faults()).finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("TestServer").field("url", &self.url).field("faults", &self.faults()).finish_non_exhaustive()
+        })
     }
 }

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The workflow that code was generated from, and what its nodes took then.
-#[derive(Debug)]
 pub struct Embedded {
     definition: Arc<WorkflowDefinition>,
     workflow: Workflow,
     interface: Interface,
     templates: HashMap<String, Arc<InputTemplate>>,
 }
+
+crate::debug::short_debug! { Embedded { definition, workflow, interface, templates } }
 
 impl Embedded {
     /// Reads the texts that the generator wrote: the workflow, and its [`Interface`].

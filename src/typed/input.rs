@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// One input of a generated struct, without its types.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct InputInfo {
     name: &'static str,
     system_name: &'static str,
@@ -17,6 +17,8 @@ pub struct InputInfo {
     normal: fn(&Value) -> Option<Value>,
     is_complete: fn(&Value) -> bool,
 }
+
+crate::debug::short_debug! { InputInfo { name, system_name, label; .. } }
 
 impl InputInfo {
     /// Name of the accessor, and of the member in JSON.

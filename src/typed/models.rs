@@ -116,7 +116,7 @@ impl<K> PartialEq for ModelRef<K> {
 
 impl<K> fmt::Debug for ModelRef<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ModelRef({})", self.value)
+        crate::debug::whole(f, |f| write!(f, "ModelRef({})", self.value))
     }
 }
 
@@ -172,13 +172,15 @@ kinds! {
 }
 
 /// A LoRA and how strongly it is applied.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Lora {
     /// The model.
     pub model: LoraModel,
     /// Its weight; 1 is full strength, and negative weights are allowed.
     pub weight: f64,
 }
+
+crate::debug::short_debug! { Lora { model, weight } }
 
 impl Lora {
     /// A LoRA of this weight.

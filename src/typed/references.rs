@@ -9,8 +9,10 @@ use std::fmt;
 macro_rules! references {
     ($($(#[$doc:meta])* $name:ident = $kind:ty, |$id:ident| $json:expr;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
+
+        crate::debug::short_debug! { $name(id) }
 
         impl $name {
             /// The one of this name or id.
@@ -81,7 +83,7 @@ references! {
 }
 
 /// Where a node saves its images.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum BoardRef {
     /// The board given when the workflow is run, if any.
     Auto,
@@ -90,6 +92,8 @@ pub enum BoardRef {
     /// The board with this id.
     Id(String),
 }
+
+crate::debug::short_debug! { enum BoardRef { Auto, None, Id(value) } }
 
 impl From<&str> for BoardRef {
     /// An id, or `auto` or `none`.

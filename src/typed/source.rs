@@ -5,10 +5,11 @@ use super::{InputInfo, TypedInput, TypedWorkflow};
 use crate::workflow::field::ValueError;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::fmt;
 use std::marker::PhantomData;
 
 /// Why values do not make a generated struct.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypedError {
     /// An input that must have a value has none.
@@ -38,11 +39,25 @@ pub enum TypedError {
     Value(#[from] ValueError),
 }
 
+crate::debug::short_debug! {
+    enum TypedError {
+        Missing { input },
+        NoSuchInput { name, known },
+        NotInWorkflow { input, system_name },
+        Value(value),
+    }
+}
+
 /// The values that a generated struct is made of.
-#[derive(Debug)]
 pub struct InputSource<'a, W> {
     values: HashMap<&'static str, &'a Value>,
     workflow: PhantomData<fn() -> W>,
+}
+
+impl<W> fmt::Debug for InputSource<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::debug::whole(f, |f| f.debug_struct("InputSource").field("values", &self.values).finish())
+    }
 }
 
 impl<'a, W: TypedWorkflow> InputSource<'a, W> {

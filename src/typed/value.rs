@@ -1,5 +1,7 @@
 //! What inputs hold, as Rust types.
 
+use std::fmt;
+
 use crate::workflow::field::{
     ColorChannels, FieldKind,
     kind::{Color, Integer},
@@ -114,12 +116,21 @@ impl<T: InputType> InputType for Vec<T> {
 }
 
 /// One value or a list of such, for inputs that take either.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum OneOrMany<T> {
     /// One value.
     One(T),
     /// A list.
     Many(Vec<T>),
+}
+
+impl<T: fmt::Debug> fmt::Debug for OneOrMany<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::debug::whole(f, |f| match self {
+            Self::One(value) => f.debug_tuple("One").field(value).finish(),
+            Self::Many(values) => f.debug_tuple("Many").field(values).finish(),
+        })
+    }
 }
 
 impl<T> From<T> for OneOrMany<T> {
@@ -158,8 +169,10 @@ impl<T: InputType> InputType for OneOrMany<T> {
 }
 
 /// Any JSON, for inputs that have no narrower type, such as metadata.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Json(pub Value);
+
+crate::debug::short_debug! { Json(value) }
 
 impl From<Value> for Json {
     fn from(value: Value) -> Self {

@@ -13,11 +13,13 @@ use crate::{
 };
 
 /// One video of a server, from [`Client::video`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct VideoHandle {
     client: Client,
     name: String,
 }
+
+crate::debug::short_debug! { VideoHandle { client, name } }
 
 impl VideoHandle {
     pub(super) fn new(client: &Client, name: String) -> Self {

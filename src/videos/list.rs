@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A list of videos under construction, from [`Videos::list`](super::Videos::list). Newest first, intermediate ones included.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `.await`, `stream` or `names`"]
 pub struct ListVideos {
     client: Client,
@@ -23,6 +23,8 @@ pub struct ListVideos {
     offset: u64,
     limit: u64,
 }
+
+crate::debug::short_debug! { ListVideos { client, filter, direction, starred_first, offset, limit } }
 
 #[derive(Debug, Clone, Default)]
 struct Filter {
@@ -34,7 +36,7 @@ struct Filter {
 }
 
 /// Names of the videos of a list.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct VideoNames {
     /// All names, in the list's order.
@@ -46,6 +48,8 @@ pub struct VideoNames {
     #[serde(default)]
     pub total_count: u64,
 }
+
+crate::debug::short_debug! { VideoNames { video_names, starred_count, total_count } }
 
 impl ListVideos {
     pub(super) fn new(client: &Client) -> Self {

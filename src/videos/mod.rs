@@ -38,7 +38,7 @@ use crate::{
 const AT_ONCE: usize = 4;
 
 /// A video, as `GET /api/v1/videos/i/{video_name}` describes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Video {
     /// Name on this server, for example `6f2b….mp4`.
@@ -77,13 +77,22 @@ pub struct Video {
     pub board_id: Option<String>,
 }
 
+crate::debug::short_debug! {
+    Video {
+        video_name, video_origin, video_category, width, height, duration, fps, created_at, updated_at,
+        is_intermediate, session_id, node_id, starred, has_workflow, board_id
+    }
+}
+
 crate::workflow::field::settable! { Video: "video_name" = video_name }
 
 /// All videos of a server, from [`Client::videos`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Videos {
     client: Client,
 }
+
+crate::debug::short_debug! { Videos { client } }
 
 bulk::answer!(AddedVideos { "added_videos", "failed_videos" });
 bulk::answer!(Deleted { "deleted_videos", "failed_videos" });

@@ -6,7 +6,6 @@ use super::Video;
 use crate::{Client, Upload, error::Result, images::ImageCategory, lists::awaits, media::FileKind};
 
 /// An upload under construction, from [`Videos::upload`](super::Videos::upload); `.await` sends it.
-#[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct UploadVideo {
     client: Client,
@@ -17,6 +16,8 @@ pub struct UploadVideo {
     session_id: Option<String>,
     metadata: Option<Map<String, Value>>,
 }
+
+crate::debug::short_debug! { UploadVideo { client, file, category, is_intermediate, board_id, session_id, metadata } }
 
 impl UploadVideo {
     pub(super) fn new(client: &Client, file: Upload) -> Self {

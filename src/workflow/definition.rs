@@ -48,12 +48,14 @@ pub struct WorkflowDefinition {
 /// Names it: a workflow may be a megabyte.
 impl fmt::Debug for WorkflowDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkflowDefinition")
-            .field("name", &Short(&self.name()))
-            .field("meta_version", &Short(&self.meta_version))
-            .field("nodes", &self.document.nodes.len())
-            .field("edges", &self.document.edges.len())
-            .finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            f.debug_struct("WorkflowDefinition")
+                .field("name", &Short(&self.name()))
+                .field("meta_version", &Short(&self.meta_version))
+                .field("nodes", &self.document.nodes.len())
+                .field("edges", &self.document.edges.len())
+                .finish_non_exhaustive()
+        })
     }
 }
 

@@ -25,15 +25,17 @@ use super::{
 /// assert!(WorkflowDiff::between(&before, &before).is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WorkflowDiff {
     /// Inputs first, then nodes, fields and connections.
     pub changes: Vec<WorkflowChange>,
 }
 
+crate::debug::short_debug! { WorkflowDiff { changes } }
+
 /// One difference. Inputs and fields are named `node.field`, by the id of the node.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WorkflowChange {
@@ -133,6 +135,22 @@ pub enum WorkflowChange {
         /// `node.field -> node.field`.
         connection: String,
     },
+}
+
+crate::debug::short_debug! {
+    enum WorkflowChange {
+        InputAdded { input, name, kind, required },
+        InputRemoved { input, name },
+        InputRenamed { input, from, to },
+        InputRetyped { input, name, from, to },
+        DefaultChanged { input, name, from, to },
+        NodeAdded { node, kind, version },
+        NodeRemoved { node, kind },
+        NodeChanged { node, from, to },
+        ValueChanged { field, from, to },
+        ConnectionAdded { connection },
+        ConnectionRemoved { connection },
+    }
 }
 
 impl WorkflowDiff {

@@ -44,7 +44,7 @@ pub struct EnqueueOptions {
     pub generated: HashMap<String, Vec<Value>>,
 }
 
-crate::debug::short_debug! { EnqueueOptions { auto_add_board, runs, prepend, origin, destination, batch_id, extra_data } }
+crate::debug::short_debug! { EnqueueOptions { auto_add_board, runs, prepend, origin, destination, batch_id, extra_data; .. } }
 
 /// Items that one field of one node takes, run by run.
 #[derive(Clone, PartialEq)]
@@ -57,7 +57,7 @@ pub struct BatchDatum {
     pub items: Vec<Value>,
 }
 
-crate::debug::short_debug! { BatchDatum { node_id, field, items } }
+crate::debug::short_debug! { BatchDatum { node_id, field, items; .. } }
 
 impl Default for EnqueueOptions {
     fn default() -> Self {
@@ -133,7 +133,7 @@ impl EnqueueOptions {
 }
 
 /// Why no request body can be built.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnqueueError {
     /// The items of a batch node cannot be told.
@@ -155,6 +155,14 @@ pub enum EnqueueError {
     /// The number of runs is 0.
     #[error("the number of runs must be at least 1")]
     NoRuns,
+}
+
+crate::debug::short_debug! {
+    enum EnqueueError {
+        UnresolvedBatch { node, message },
+        NeedsServer { generator, request },
+        NoRuns,
+    }
 }
 
 /// The body of the request.

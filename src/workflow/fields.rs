@@ -6,7 +6,7 @@ use super::input::{InputError, InputKey};
 use super::working_copy::Workflow;
 
 /// A field of a node, in the form or not.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NamedField {
     /// Id of the node.
@@ -18,6 +18,8 @@ pub struct NamedField {
     /// Type and value.
     pub field: InkField,
 }
+
+crate::debug::short_debug! { NamedField { node_id, field_name, connected, field } }
 
 impl Workflow {
     /// The field that a key names: an [input](Self::input) of the form, else any field as `NODE.field`, where NODE is the

@@ -47,7 +47,7 @@ pub struct Input {
     pub field: InkField,
 }
 
-crate::debug::short_debug! { Input { system_name, user_name, required, connected, field } }
+crate::debug::short_debug! { Input { system_name, user_name, required, connected, field; .. } }
 
 impl Input {
     /// Type of the field; `None` if the catalogue does not have it.
@@ -154,7 +154,7 @@ fn unknown_template(name: &str) -> InputTemplate {
 ///
 /// System names win over user names, user names over field names, and what is spelled the same over what differs by
 /// upper and lower case. A name that several fields have is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputKey {
     /// Place among the inputs, from 0.
@@ -162,6 +162,8 @@ pub enum InputKey {
     /// System name, user name or field name.
     Name(String),
 }
+
+crate::debug::short_debug! { enum InputKey { Index(value), Name(value) } }
 
 impl From<usize> for InputKey {
     fn from(index: usize) -> Self {
@@ -213,7 +215,7 @@ impl Input {
 }
 
 /// Why an input cannot be found or set.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// No input has this name or place.
@@ -261,6 +263,18 @@ pub enum InputError {
         /// Each refusal.
         errors: Vec<InputError>,
     },
+}
+
+crate::debug::short_debug! {
+    enum InputError {
+        NotFound { key, suggestions },
+        Ambiguous { name, candidates },
+        NamesCollide { collisions },
+        NoSuchField { node_id, field },
+        NotAnObject { found },
+        Value(value),
+        Several { errors },
+    }
 }
 
 impl InputError {

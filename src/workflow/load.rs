@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Something that was changed or could not be done while a workflow was loaded. The workflow is usable all the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Warning {
     /// What happened.
@@ -28,6 +28,8 @@ pub struct Warning {
     /// What happened, in words.
     pub message: String,
 }
+
+crate::debug::short_debug! { Warning { kind, node_id, field, message } }
 
 /// Kinds of [`Warning`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

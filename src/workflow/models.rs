@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 /// A place in a workflow that names a model, or should.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ModelUse {
     /// The node.
@@ -30,8 +30,10 @@ pub struct ModelUse {
     pub wanted: Option<WantedModel>,
 }
 
+crate::debug::short_debug! { ModelUse { node_id, field, index, title, filter, required, wanted } }
+
 /// How a file names a model. Old files tell less.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WantedModel {
     /// Key on the server the file comes from.
@@ -46,6 +48,8 @@ pub struct WantedModel {
     pub model_type: Option<String>,
 }
 
+crate::debug::short_debug! { WantedModel { key, hash, name, base, model_type } }
+
 /// What of a model was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -59,7 +63,7 @@ pub enum MatchedBy {
 }
 
 /// A model that the server has.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ResolvedModel {
     /// Where it is used.
@@ -69,6 +73,8 @@ pub struct ResolvedModel {
     /// How it was recognised.
     pub by: MatchedBy,
 }
+
+crate::debug::short_debug! { ResolvedModel { usage, model, by } }
 
 /// A model that the server does not have, or that is not chosen although a run needs one.
 #[derive(Clone, PartialEq)]
@@ -80,7 +86,7 @@ pub struct MissingModel {
     pub fitting: Vec<ModelRecord>,
 }
 
-crate::debug::short_debug! { MissingModel { usage, fitting } }
+crate::debug::short_debug! { MissingModel { usage, fitting; .. } }
 
 /// The models of a workflow, looked up on a server.
 ///
@@ -105,7 +111,7 @@ pub struct ModelReport {
     pub missing: Vec<MissingModel>,
 }
 
-crate::debug::short_debug! { ModelReport { missing, resolved } }
+crate::debug::short_debug! { ModelReport { missing, resolved; .. } }
 
 /// One line for each place that names a model, missing ones first.
 impl fmt::Display for ModelReport {

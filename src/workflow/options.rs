@@ -4,7 +4,7 @@ use super::definition::WorkflowDefinition;
 use std::collections::HashMap;
 
 /// What loading a workflow may need beyond the definition and the catalogue.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct WorkflowOptions {
     /// Definitions of the workflows that `call_saved_workflow` nodes call, by library id. Without them those nodes keep
@@ -15,6 +15,8 @@ pub struct WorkflowOptions {
     /// [`WarningKind::ValueLost`](super::WarningKind::ValueLost).
     pub update_nodes: bool,
 }
+
+crate::debug::short_debug! { WorkflowOptions { saved_workflows, update_nodes } }
 
 impl WorkflowOptions {
     /// Sets [`update_nodes`](Self::update_nodes).

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 const PASS_ON: [&str; 5] = ["image", "image_collection", "load_image", "show_image", "video"];
 
 /// A node whose run saves images or videos.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OutputNode {
     /// The node, by its label or the title of its type.
@@ -31,6 +31,8 @@ pub struct OutputNode {
     /// Whether they are intermediate: saved all the same, but not shown in the gallery.
     pub is_intermediate: bool,
 }
+
+crate::debug::short_debug! { OutputNode { node, fields, is_video, board_id, board_input, exposed, is_intermediate } }
 
 impl Workflow {
     /// The nodes that save images or videos, in the order of the file, and to which board.

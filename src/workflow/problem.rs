@@ -5,7 +5,7 @@ use std::fmt;
 use crate::node_ref::NodeRef;
 
 /// One reason why a workflow should not be run as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
     /// What kind of reason.
@@ -19,6 +19,8 @@ pub struct Problem {
     /// The reason in words: `Noise -> Width: 7 is not a multiple of 8`.
     pub message: String,
 }
+
+crate::debug::short_debug! { Problem { kind, source, node, field, message } }
 
 /// Who finds a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// Something on a server that a workflow names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reference {
     /// An image, by name.
@@ -18,6 +18,8 @@ pub enum Reference {
     /// A model, by key.
     Model(String),
 }
+
+crate::debug::short_debug! { enum Reference { Image(value), Video(value), Board(value), Model(value) } }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,8 +14,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// A node catalogue that a workflow holds on to: the embedded one, or a shared one from a server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SharedCatalogue(Held);
+
+crate::debug::short_debug! { SharedCatalogue(value) }
 
 #[derive(Debug, Clone)]
 enum Held {
@@ -70,7 +72,7 @@ impl From<&SharedCatalogue> for SharedCatalogue {
     }
 }
 
-crate::debug::short_debug! { Workflow { definition, inputs, warnings } }
+crate::debug::short_debug! { Workflow { definition, inputs, warnings; .. } }
 
 /// A workflow with its inputs, ready to be filled in and run.
 ///
@@ -389,13 +391,14 @@ impl Workflow {
 }
 
 /// An input that can be set, borrowed from its workflow. Reads like the [`Input`] it is.
-#[derive(Debug)]
 pub struct InputMut<'a> {
     workflow: &'a mut Workflow,
     index: usize,
     /// What the caller called it.
     key: InputKey,
 }
+
+crate::debug::short_debug! { InputMut<'a> { workflow, index, key } }
 
 impl Deref for InputMut<'_> {
     type Target = Input;

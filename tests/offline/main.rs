@@ -46,6 +46,7 @@ mod assets;
 mod bindings;
 mod blocking;
 mod blocking_parity;
+mod debug;
 mod embedded_server;
 mod events;
 mod events_recorded;

@@ -56,7 +56,7 @@ pub struct EventHub {
 }
 
 /// State of the event connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ConnectionState {
     /// There is no connection, because nobody subscribes.
@@ -79,6 +79,16 @@ pub enum ConnectionState {
         /// The last error.
         error: EventError,
     },
+}
+
+crate::debug::short_debug! {
+    enum ConnectionState {
+        Idle,
+        Connecting,
+        Connected,
+        Reconnecting { attempt, pause, error },
+        Failed { error },
+    }
 }
 
 impl EventHub {
@@ -288,9 +298,11 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("EventHub");
-        out.field("endpoint", &self.endpoint).field("state", &*self.state.borrow());
-        out.field("subscribers", &self.registry().subscribers.len()).finish_non_exhaustive()
+        crate::debug::whole(f, |f| {
+            let mut out = f.debug_struct("EventHub");
+            out.field("endpoint", &self.endpoint).field("state", &*self.state.borrow());
+            out.field("subscribers", &self.registry().subscribers.len()).finish_non_exhaustive()
+        })
     }
 }
 

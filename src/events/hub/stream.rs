@@ -12,7 +12,7 @@ use super::{ConnectionState, Link, Shared, Subscriber};
 use crate::events::{Event, EventError, EventFilter};
 
 /// What an [`EventStream`] yields.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum EventItem {
     /// Something happened on the server.
@@ -27,8 +27,10 @@ pub enum EventItem {
     Gap(Gap),
 }
 
+crate::debug::short_debug! { enum EventItem { Event(value), Disconnected { error }, Gap(value) } }
+
 /// Why events may be missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gap {
     /// The connection was down. It is up again now, and all subscriptions are confirmed.
@@ -44,6 +46,8 @@ pub enum Gap {
         detail: String,
     },
 }
+
+crate::debug::short_debug! { enum Gap { Reconnected, Lagged { missed }, Garbled { detail } } }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,11 +69,12 @@ impl fmt::Display for Gap {
 /// own. Compare [`Event::status_sequence`].
 ///
 /// Dropping the stream ends the subscription. Reading it is cancel safe: an item is either yielded or still there.
-#[derive(Debug)]
 pub struct EventStream {
     shared: Arc<Shared>,
     subscriber: Arc<Subscriber>,
 }
+
+crate::debug::short_debug! { EventStream { shared, subscriber } }
 
 impl EventStream {
     pub(super) fn new(shared: Arc<Shared>, subscriber: Arc<Subscriber>) -> Self {

@@ -45,7 +45,7 @@ pub(super) struct Nodes {
 
 /// A node or field of the document that could not be read and is therefore not in the catalogue. The editor leaves
 /// the same ones out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnreadableSchema {
     /// Name in `components.schemas`.
@@ -56,8 +56,10 @@ pub struct UnreadableSchema {
     pub reason: String,
 }
 
+crate::debug::short_debug! { UnreadableSchema { schema, field, reason } }
+
 /// Why a document gives no catalogue.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
     /// The document is not JSON.
@@ -77,6 +79,8 @@ pub enum CatalogueError {
     #[error("the OpenAPI document describes no nodes: no schema has `\"class\": \"invocation\"`")]
     NoNodes,
 }
+
+crate::debug::short_debug! { enum CatalogueError { NotJson(value), TooCostly { limit }, NotOpenApi, NoNodes } }
 
 impl NodeCatalogue {
     /// Reads the catalogue from an OpenAPI document as `GET /openapi.json` of an InvokeAI server gives it.
@@ -171,11 +175,13 @@ impl PartialEq for NodeCatalogue {
 /// Counts its nodes, of which a server has hundreds.
 impl fmt::Debug for NodeCatalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Nodes { templates, unreadable } = self.all();
-        f.debug_struct("NodeCatalogue")
-            .field("nodes", &templates.len())
-            .field("unreadable", &Short(unreadable))
-            .finish()
+        crate::debug::whole(f, |f| {
+            let Nodes { templates, unreadable } = self.all();
+            f.debug_struct("NodeCatalogue")
+                .field("nodes", &templates.len())
+                .field("unreadable", &Short(unreadable))
+                .finish()
+        })
     }
 }
 

@@ -13,8 +13,10 @@ use serde_json::Value;
 ///
 /// assert_eq!(InputValue::from(vec![1, 2]), InputValue::from(serde_json::json!([1, 2])));
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct InputValue(pub(super) Value);
+
+crate::debug::short_debug! { InputValue(value) }
 
 impl InputValue {
     /// The JSON form.
@@ -106,7 +108,7 @@ macro_rules! settable {
 pub(crate) use settable;
 
 /// A value that a field does not accept.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` does not accept {value}; it accepts {accepted}", .input.as_ref().unwrap_or(.field))]
 #[non_exhaustive]
 pub struct ValueError {
@@ -119,6 +121,8 @@ pub struct ValueError {
     /// What is accepted, in words.
     pub accepted: String,
 }
+
+crate::debug::short_debug! { ValueError { input, field, value, accepted } }
 
 impl ValueError {
     /// The same, of an input that was set by this name.

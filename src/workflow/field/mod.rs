@@ -85,11 +85,13 @@ macro_rules! ink_fields {
         /// An input of a workflow with its value, in the type that its template asks for.
         ///
         /// The variants give typed access; the methods work for all of them.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Clone, PartialEq)]
         #[non_exhaustive]
         pub enum InkField {
             $($(#[$doc])* $variant($alias),)*
         }
+
+        crate::debug::short_debug! { enum InkField { $($variant(field)),* } }
 
         /// The variants of [`InkField`], before there is a field.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]

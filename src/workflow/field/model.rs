@@ -22,13 +22,15 @@ pub struct Model;
 pub struct Loras;
 
 /// A LoRA model and how strongly it is applied.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct LoraWeight {
     /// The LoRA.
     pub lora: ModelRecord,
     /// Its weight; 1 is full strength, and negative weights are allowed.
     pub weight: f64,
 }
+
+crate::debug::short_debug! { LoraWeight { lora, weight } }
 
 impl From<LoraWeight> for InputValue {
     fn from(lora: LoraWeight) -> Self {

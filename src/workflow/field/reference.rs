@@ -65,7 +65,7 @@ reference!(
 pub struct Board;
 
 /// The board a node saves to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum BoardChoice<'a> {
     /// The board given when the workflow is run, if any.
     Auto,
@@ -74,6 +74,8 @@ pub enum BoardChoice<'a> {
     /// The board with this id.
     Board(&'a str),
 }
+
+crate::debug::short_debug! { enum BoardChoice<'a> { Auto, None, Board(value) } }
 
 impl FieldKind for Board {
     type Typed<'a> = BoardChoice<'a>;

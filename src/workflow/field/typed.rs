@@ -136,7 +136,13 @@ impl<K> PartialEq for TypedField<K> {
 
 impl<K> fmt::Debug for TypedField<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("TypedField");
-        shown.field("name", &self.name).field("type", &self.template.field_type).field("value", &self.value).finish()
+        crate::debug::whole(f, |f| {
+            let mut shown = f.debug_struct("TypedField");
+            shown
+                .field("name", &self.name)
+                .field("type", &self.template.field_type)
+                .field("value", &self.value)
+                .finish()
+        })
     }
 }

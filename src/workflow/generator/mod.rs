@@ -54,7 +54,7 @@ impl GeneratorKind {
 /// assert_eq!(values, [0, 3, 5, 8, 10].map(serde_json::Value::from));
 /// # Ok::<_, invokeai_client::workflow::generator::GeneratorError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Generator {
     kind: GeneratorKind,
     rule: Rule,
@@ -62,8 +62,10 @@ pub struct Generator {
     values: Option<Vec<f64>>,
 }
 
+crate::debug::short_debug! { Generator { kind, rule, values } }
+
 /// How a generator makes its values. Numbers of integer generators are whole.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Rule {
     /// `start + i * step`; one value if `step` is 0.
@@ -127,6 +129,18 @@ pub enum Rule {
     },
 }
 
+crate::debug::short_debug! {
+    enum Rule {
+        ArithmeticSequence { start, step, count },
+        LinearDistribution { start, end, count },
+        Uniform { min, max, count, seed },
+        ParseString { input, split_on },
+        DynamicPromptsCombinatorial { input, max_prompts },
+        DynamicPromptsRandom { input, count, seed },
+        ImagesFromBoard { board_id, category },
+    }
+}
+
 /// Which images of a board a generator takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BoardSection {
@@ -137,7 +151,7 @@ pub enum BoardSection {
 }
 
 /// What a generator gives.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Generated {
     /// The values, ready for a batch.
@@ -146,8 +160,10 @@ pub enum Generated {
     NeedsServer(ServerRequest),
 }
 
+crate::debug::short_debug! { enum Generated { Values(value), NeedsServer(value) } }
+
 /// What to ask a server for the values of a generator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerRequest {
     /// `POST /api/v1/utilities/dynamicprompts`; the values are the answer's `prompts`.
@@ -170,8 +186,15 @@ pub enum ServerRequest {
     },
 }
 
+crate::debug::short_debug! {
+    enum ServerRequest {
+        DynamicPrompts { prompt, max_prompts, combinatorial, seed },
+        BoardImages { board_id, category },
+    }
+}
+
 /// Why a generator gives nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GeneratorError {
     /// The count is absurd.
@@ -181,6 +204,8 @@ pub enum GeneratorError {
         count: i64,
     },
 }
+
+crate::debug::short_debug! { enum GeneratorError { TooMany { count } } }
 
 impl Generator {
     /// A generator of numbers or strings from its rule; `None` if the kind has no such rule or a number that should be

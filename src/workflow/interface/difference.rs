@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// One thing that a workflow meets differently on another server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
     /// What kind of difference.
@@ -19,6 +19,8 @@ pub struct Difference {
     /// The difference in words, without the names.
     pub message: String,
 }
+
+crate::debug::short_debug! { Difference { kind, node_type, field, message } }
 
 /// Kinds of [`Difference`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

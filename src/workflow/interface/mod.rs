@@ -27,10 +27,12 @@ use std::sync::Arc;
 /// assert!(before.differences(&workflow.interface()).is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Interface {
     nodes: IndexMap<String, NodeInterface>,
 }
+
+crate::debug::short_debug! { Interface { nodes } }
 
 /// The same of one type of node.
 #[derive(Debug, Clone, Default, PartialEq)]
