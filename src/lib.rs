@@ -3,9 +3,11 @@
 // The modules by layer, from the lowest to the highest. Each may use what is in the layers above its own in this list, and
 // nothing else: `tests/offline/layers.rs` reads this list. ARCHITECTURE.md says what the layers are for.
 
+// Layer: how values are shown.
+mod debug;
+
 // Layer: what knows nothing of InvokeAI.
 mod deadline;
-mod debug;
 mod local_folder;
 mod member;
 mod one_line;
