@@ -104,19 +104,23 @@ impl Constraints {
 
     /// Those that a schema declares itself, by the names of JSON Schema.
     pub(crate) fn declared(schema: &Map<String, Value>) -> Self {
-        let number = |key: &str| schema.get(key).and_then(Value::as_f64);
-        let count = |key: &str| schema.get(key).and_then(Value::as_u64);
-        Constraints {
-            minimum: number("minimum"),
-            maximum: number("maximum"),
-            exclusive_minimum: number("exclusiveMinimum"),
-            exclusive_maximum: number("exclusiveMaximum"),
-            multiple_of: number("multipleOf"),
-            min_items: count("minItems"),
-            max_items: count("maxItems"),
-            min_length: count("minLength"),
-            max_length: count("maxLength"),
+        let mut declared = Constraints::default();
+        // A look at each member is less work than to ask for each name: a program that starts does this a hundred times.
+        for (key, value) in schema {
+            match key.as_str() {
+                "minimum" => declared.minimum = value.as_f64(),
+                "maximum" => declared.maximum = value.as_f64(),
+                "exclusiveMinimum" => declared.exclusive_minimum = value.as_f64(),
+                "exclusiveMaximum" => declared.exclusive_maximum = value.as_f64(),
+                "multipleOf" => declared.multiple_of = value.as_f64(),
+                "minItems" => declared.min_items = value.as_u64(),
+                "maxItems" => declared.max_items = value.as_u64(),
+                "minLength" => declared.min_length = value.as_u64(),
+                "maxLength" => declared.max_length = value.as_u64(),
+                _ => {}
+            }
         }
+        declared
     }
 
     /// A length beside `one or many` counts the items: `llava_onevision_vllm.images` has `maxLength` 3.

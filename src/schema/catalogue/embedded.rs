@@ -5,6 +5,7 @@
 
 use super::Nodes;
 use crate::schema::NodeTemplate;
+use foldhash::fast::RandomState;
 use std::{
     collections::HashMap,
     sync::{LazyLock, OnceLock},
@@ -21,7 +22,7 @@ struct Node {
 
 /// The node of this type.
 pub(super) fn node(node_type: &str) -> Option<&'static NodeTemplate> {
-    static NODES: LazyLock<HashMap<&str, Node>> = LazyLock::new(|| {
+    static NODES: LazyLock<HashMap<&str, Node, RandomState>> = LazyLock::new(|| {
         let node = |description| Node { description, template: OnceLock::new() };
         DESCRIPTIONS.iter().map(|(node_type, description)| (*node_type, node(description))).collect()
     });
