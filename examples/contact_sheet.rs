@@ -46,7 +46,7 @@ async fn contact_sheet(client: &Client, submission: &Submission) -> Result<RgbIm
     let ids = submission.item_ids();
     let rows = (ids.len() as u32).div_ceil(COLUMNS);
     let mut sheet = RgbImage::new(COLUMNS * SIDE, rows * SIDE);
-    let mut ends = std::pin::pin!(submission.ends());
+    let mut ends = submission.ends();
     while let Some((job, end)) = ends.try_next().await? {
         let outputs = end?.outputs().await?;
         let place = ids.iter().position(|id| *id == job.item_id()).unwrap_or_default() as u32;

@@ -8,7 +8,7 @@
 #[path = "common/server.rs"]
 mod server;
 
-use std::{env, error::Error, fs, path::Path, pin::pin};
+use std::{env, error::Error, fs, path::Path};
 
 use futures::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -44,7 +44,7 @@ async fn install(client: &Client, source: ModelSource) -> Result<ModelRecord, Bo
     let install = client.models().install(source).await?;
     let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {msg}")?;
     let bar = ProgressBar::no_length().with_style(style);
-    let mut states = pin!(install.progress());
+    let mut states = install.progress();
     let mut outcome = None;
     while let Some(job) = states.try_next().await? {
         bar.set_length(job.total_bytes);

@@ -19,13 +19,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    Client, Timestamp,
-    error::Result,
-    page::{RawList, elements, found},
-    secrets::Token,
-    transport::bearer,
-};
+use crate::{Client, Timestamp, error::Result, lists::whole_list, page::found, secrets::Token, transport::bearer};
 
 /// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -229,17 +223,16 @@ impl Auth {
     }
 }
 
+whole_list! {
+    /// A list of users under construction, from [`Auth::users`].
+    ListUsers => User, list_users
+}
+
 /// The accounts of others. For administrators; others get [`Error::Forbidden`](crate::Error::Forbidden).
 impl Auth {
-    /// All users.
-    /// One that cannot be read is an error in its place.
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn users(&self) -> Result<Vec<Result<User>>> {
-        let api = self.client.api();
-        let users: RawList = api.list_users().send_as().await?;
-        elements("list_users", "users", users)
+    /// Lists users: `.await` gives all in one page, [`ListUsers::stream`] one by one.
+    pub fn users(&self) -> ListUsers {
+        ListUsers::new(&self.client)
     }
 
     /// Makes a user.

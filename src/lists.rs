@@ -26,7 +26,9 @@ macro_rules! paged {
 
             /// All entries from the offset on, fetched page by page as the stream is read. A list that the server gives
             /// only as a whole is asked for once.
-            pub fn stream(self) -> impl ::futures::Stream<Item = $crate::error::Result<$item>> + Send + use<> {
+            pub fn stream(
+                self,
+            ) -> impl ::futures::Stream<Item = $crate::error::Result<$item>> + Send + Unpin + use<> {
                 $crate::page::stream(self.offset, move |offset| {
                     $crate::lists::paged!(@asked $how self.clone().offset(offset)).fetch()
                 })

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future};
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream::BoxStream};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -172,13 +172,10 @@ pub(crate) fn too_costly(operation: &'static str, length: usize, meter: &Meter) 
 /// All entries of a list from `offset` on. `fetch` gets the page that begins at an offset.
 ///
 /// A page that cannot be fetched is the last item of the stream.
-pub(crate) fn stream<T, F>(
-    offset: u64,
-    fetch: impl Fn(u64) -> F + Send + 'static,
-) -> impl Stream<Item = Result<T>> + Send + 'static
+pub(crate) fn stream<T, F>(offset: u64, fetch: impl Fn(u64) -> F + Send + 'static) -> BoxStream<'static, Result<T>>
 where
     T: Send + 'static,
-    F: Future<Output = Result<Page<T>>> + Send,
+    F: Future<Output = Result<Page<T>>> + Send + 'static,
 {
     futures::stream::unfold(Some((offset, fetch)), |state| async move {
         let (offset, fetch) = state?;
@@ -191,6 +188,8 @@ where
         })
     })
     .flat_map(futures::stream::iter)
+    // So that it can be read without being pinned.
+    .boxed()
 }
 
 /// The entries of a list that are wanted. One that cannot be read matters only if no other is found: it may be the one.

@@ -1,7 +1,11 @@
 //! Logins and users.
 
-use super::mirror::mirror;
+use super::{
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
 use crate::{
+    Page,
     auth::{self, AuthStatus, Login, User},
     error::Result,
 };
@@ -26,8 +30,8 @@ mirror! {
     call fn set_display_name(&self, name: &str) -> Result<User>;
     /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
     call fn change_password(&self, current: &str, new: &str) -> Result<User>;
-    /// All users.
-    call fn users(&self) -> Result<Vec<Result<User>>>;
+    /// Lists users: `call` gives all in one page, [`ListUsers::stream`] one by one.
+    open fn users(&self) -> ListUsers;
     /// Makes a user.
     call fn create_user(&self, email: &str, password: &str, display_name: Option<&str>, is_admin: bool) -> Result<User>;
     /// A strong password, made by the server.
@@ -55,4 +59,21 @@ mirror! {
     call fn set_password(&self, password: &str) -> Result<User>;
     /// Deletes the account.
     call fn delete(&self) -> Result<()>;
+}
+
+mirror! {
+    /// A list of users under construction, from [`Auth::users`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListUsers = auth::ListUsers;
+
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. Default: all.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
+    iter fn stream(self) -> Iter<Result<User>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<User>>;
 }

@@ -25,9 +25,9 @@ mirror! {
     open fn install(&self, source: impl Into<ModelSource>) -> InstallModel;
     /// The installation of this number. Asks nothing yet.
     open fn install_job(&self, id: i64) -> Install;
-    /// All installations since the server was started, ended ones included. One that cannot be read is an error in
-    /// its place.
-    call fn install_jobs(&self) -> Result<Vec<Result<InstallJob>>>;
+    /// Lists installations since the server was started, ended ones included: `call` gives all in one page,
+    /// [`ListInstalls::stream`] one by one.
+    open fn installs(&self) -> ListInstalls;
     /// Forgets **all** ended installations, whoever started them.
     call fn prune_install_jobs(&self) -> Result<()>;
     /// Lists models: `call` gives all in one page, [`ListModels::stream`] one by one.
@@ -173,4 +173,21 @@ mirror! {
     call fn restart_failed(&self) -> Result<InstallJob>;
     /// Starts the download of one file again. Since 6.13.
     call fn restart_file(&self, url: &str) -> Result<InstallJob>;
+}
+
+mirror! {
+    /// A list of installations under construction, from [`Models::installs`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListInstalls = models::ListInstalls;
+
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. Default: all.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
+    /// as a whole is asked for once.
+    iter fn stream(self) -> Iter<Result<InstallJob>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<InstallJob>>;
 }

@@ -1,7 +1,11 @@
 //! Queues.
 
-use super::{iter::Iter, mirror::mirror};
+use super::{
+    iter::Iter,
+    mirror::{Mirror as _, mirror},
+};
 use crate::{
+    Page,
     error::Result,
     queue::{self, BatchStatus, ItemSummary, ProcessorStatus, QueueItem, QueueStatus},
 };
@@ -27,8 +31,8 @@ mirror! {
     call fn item_ids(&self) -> Result<Vec<i64>>;
     /// Small descriptions of these items, in the order given. Items that no longer exist are left out.
     call fn summaries(&self, item_ids: &[i64]) -> Result<Vec<Result<ItemSummary>>>;
-    /// Small descriptions of all items, oldest first, fetched in pages as the iterator is read.
-    iter fn items(&self) -> Iter<Result<ItemSummary>>;
+    /// Lists small descriptions of all items, oldest first: `call` gives a page, [`ListItems::stream`] all of them.
+    open fn list(&self) -> ListItems;
     /// Counts of a batch. A batch that never existed, or whose items were pruned, has counts of zero.
     call fn batch_status(&self, batch_id: &str) -> Result<BatchStatus>;
     /// Ids of the items of a batch, oldest first, children of called workflows included.
@@ -56,4 +60,21 @@ mirror! {
     call fn prune(&self) -> Result<u64>;
     /// Cancels and deletes **every** item of this queue, also those of other programs. Says how many.
     call fn clear(&self) -> Result<u64>;
+}
+
+mirror! {
+    /// A list of queue items under construction, from [`Queue::list`].
+    #[derive(Clone)]
+    #[must_use = "nothing is sent before `call`"]
+    pub struct ListItems = queue::ListItems;
+
+    /// Skips this many entries at the beginning.
+    set fn offset(self, offset: u64) -> Self;
+    /// Sets how many entries a page has at most. Default: 500.
+    set fn limit(self, limit: u64) -> Self;
+    /// All entries from the offset on, fetched page by page as the iterator is read. Which items there are is
+    /// asked once, at the beginning.
+    iter fn stream(self) -> Iter<Result<ItemSummary>>;
+    /// Carries it out.
+    finish fn call(self) -> Result<Page<ItemSummary>>;
 }

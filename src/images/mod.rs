@@ -10,7 +10,7 @@
 //! client.image(&uploaded.image_name).set_starred(true).await?;
 //! client.image(&uploaded.image_name).download().to_file("copy.png").await?;
 //!
-//! let mut starred = std::pin::pin!(client.images().list().search("portrait").stream());
+//! let mut starred = client.images().list().search("portrait").stream();
 //! while let Some(image) = starred.try_next().await? {
 //!     println!("{} {}x{}", image.image_name, image.width, image.height);
 //! }

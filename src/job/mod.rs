@@ -124,10 +124,10 @@ impl Job {
 
     /// How far it is, now and after each change, until the item ends. Changes that follow each other quickly may be
     /// told as one; the last one never is left out.
-    pub fn progress_updates(&self) -> impl Stream<Item = Progress> + Send + use<> {
+    pub fn progress_updates(&self) -> impl Stream<Item = Progress> + Send + Unpin + use<> {
         let mut changes = self.run.state().changes();
         changes.mark_changed();
-        futures::stream::unfold((self.clone(), changes, None), async |(job, mut changes, told)| {
+        Box::pin(futures::stream::unfold((self.clone(), changes, None), async |(job, mut changes, told)| {
             if let Some(Progress { .. }) = told.as_ref().filter(|progress: &&Progress| progress.is_finished()) {
                 return None;
             }
@@ -142,7 +142,7 @@ impl Job {
                     return None;
                 }
             }
-        })
+        }))
     }
 
     /// The server's events about this item, from now on. Events that came before are not repeated.

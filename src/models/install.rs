@@ -16,8 +16,8 @@ use super::{ModelRecord, Models, StarterModel};
 use crate::{
     Client,
     error::{Error, Result},
+    lists::whole_list,
     open_enum::open_enum,
-    page::{RawList, elements},
     secrets::{self, Token},
 };
 
@@ -286,6 +286,11 @@ pub struct Install {
 
 crate::debug::short_debug! { Install { client, id } }
 
+whole_list! {
+    /// A list of installations under construction, from [`Models::installs`].
+    ListInstalls => InstallJob, list_model_installs
+}
+
 impl Models {
     /// Prepares an installation.
     pub fn install(&self, source: impl Into<ModelSource>) -> InstallModel {
@@ -297,15 +302,10 @@ impl Models {
         Install { client: self.client.clone(), id }
     }
 
-    /// All installations since the server was started, ended ones included. One that cannot be read is an error in its
-    /// place.
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn install_jobs(&self) -> Result<Vec<Result<InstallJob>>> {
-        let api = self.client.api();
-        let jobs: RawList = api.list_model_installs().send_as().await?;
-        elements("list_model_installs", "jobs", jobs)
+    /// Lists installations since the server was started, ended ones included: `.await` gives all in one page,
+    /// [`ListInstalls::stream`] one by one.
+    pub fn installs(&self) -> ListInstalls {
+        ListInstalls::new(&self.client)
     }
 
     /// Forgets **all** ended installations, whoever started them.
@@ -386,13 +386,13 @@ impl Install {
 
     /// Its states as they change, asked for twice a second, the last one included. The stream ends with that, or with
     /// an error. A paused one keeps the stream waiting.
-    pub fn progress(&self) -> impl Stream<Item = Result<InstallJob>> + Send + use<> {
+    pub fn progress(&self) -> impl Stream<Item = Result<InstallJob>> + Send + Unpin + use<> {
         enum Next {
             Ask(Option<Box<InstallJob>>),
             End,
         }
         let install = self.clone();
-        futures::stream::unfold(Next::Ask(None), move |next| {
+        Box::pin(futures::stream::unfold(Next::Ask(None), move |next| {
             let install = install.clone();
             async move {
                 let Next::Ask(mut last) = next else { return None };
@@ -410,7 +410,7 @@ impl Install {
                     }
                 }
             }
-        })
+        }))
     }
 
     /// Waits until it ends, however long that takes.
@@ -422,7 +422,7 @@ impl Install {
     /// # Cancel safety
     /// Dropping the future stops waiting only.
     pub async fn wait(&self) -> Result<InstallOutcome> {
-        let mut states = std::pin::pin!(self.progress());
+        let mut states = self.progress();
         while let Some(job) = states.next().await {
             if let Some(outcome) = job?.outcome() {
                 return Ok(outcome);

@@ -29,7 +29,7 @@ mod list;
 mod server;
 
 pub use handle::ModelHandle;
-pub use install::{Install, InstallJob, InstallModel, InstallOutcome, InstallStatus, ModelSource};
+pub use install::{Install, InstallJob, InstallModel, InstallOutcome, InstallStatus, ListInstalls, ModelSource};
 pub use list::{ListModels, ModelOrder};
 pub use server::{
     DeletedOrphans, FoundModel, HuggingFaceToken, ModelCacheStats, OrphanedModel, StarterBundle, StarterModel,

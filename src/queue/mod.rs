@@ -3,18 +3,21 @@
 //! Any text is a queue id; the editor uses `default`. One processor serves all queues of a server.
 
 mod item;
+mod list;
 
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, future::try_join_all};
+use futures::future::try_join_all;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 use serde_json::value::RawValue;
+
+pub use list::ListItems;
 
 pub use item::{
     BatchStatus, Counts, FieldValue, ItemStatus, ItemSummary, ProcessorStatus, QueueCounts, QueueItem, QueueStatus,
@@ -47,7 +50,7 @@ const SUMMARIES: &str = "get_queue_item_summaries_by_ids";
 ///
 /// let queue = client.queue("default");
 /// println!("{} items wait", queue.status().await?.queue.counts.pending);
-/// let mut items = std::pin::pin!(queue.items());
+/// let mut items = queue.list().stream();
 /// while let Some(item) = items.try_next().await? {
 ///     println!("{} {}", item.item_id, item.status);
 /// }
@@ -242,19 +245,9 @@ impl Queue {
         api.list_all_queue_items().queue_id(&self.id).send_as().await
     }
 
-    /// Small descriptions of all items, oldest first, fetched in pages as the stream is read.
-    pub fn items(&self) -> impl Stream<Item = Result<ItemSummary>> + Send + use<> {
-        let queue = self.clone();
-        futures::stream::once(async move {
-            let ids = queue.item_ids().await?;
-            let pages: Vec<Vec<i64>> = ids.chunks(IDS_AT_ONCE).map(<[i64]>::to_vec).collect();
-            Ok::<_, Error>(futures::stream::iter(pages).then(move |ids| {
-                let queue = queue.clone();
-                async move { queue.summaries(&ids).await.map(futures::stream::iter) }
-            }))
-        })
-        .try_flatten()
-        .try_flatten()
+    /// Lists small descriptions of all items, oldest first: `.await` gives a page, [`ListItems::stream`] all of them.
+    pub fn list(&self) -> ListItems {
+        ListItems::new(self)
     }
 
     /// Counts of a batch. A batch that never existed, or whose items were pruned, has counts of zero.

@@ -40,7 +40,7 @@ use crate::{
 /// use futures::TryStreamExt as _;
 ///
 /// // All items, in the order in which they end.
-/// let mut ends = std::pin::pin!(submission.ends());
+/// let mut ends = submission.ends();
 /// while let Some((job, end)) = ends.try_next().await? {
 ///     match end {
 ///         Ok(_) => println!("item {} is done", job.item_id()),
@@ -191,8 +191,8 @@ impl Submission {
     /// large batch could not be enqueued ([`feed_error`](Self::feed_error)).
     ///
     /// Dropping the stream stops the waiting and nothing else.
-    pub fn ends(&self) -> impl Stream<Item = Result<(Job, Result<FinishedJob>)>> + Send + use<> {
-        ends::ends(self.clone(), UNREACHABLE)
+    pub fn ends(&self) -> impl Stream<Item = Result<(Job, Result<FinishedJob>)>> + Send + Unpin + use<> {
+        Box::pin(ends::ends(self.clone(), UNREACHABLE))
     }
 
     /// Waits for all items. All are waited for, also after one has failed, or after the rest of a large batch could not be

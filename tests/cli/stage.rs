@@ -111,7 +111,7 @@ impl Stage {
                 let images = client.images().list().intermediate(intermediate).stream();
                 images.map_ok(|image| image.image_name).try_collect().await
             };
-            let items = client.queue("default").items().map_ok(|item| (item.batch_id, item.status.to_string()));
+            let items = client.queue("default").list().stream().map_ok(|item| (item.batch_id, item.status.to_string()));
             Ok(Rows {
                 images: names(false).await?,
                 intermediates: names(true).await?,

@@ -68,7 +68,7 @@ fn paged(list: &Ident, item: &Type) -> Vec<Item> {
         impl #list {
             pub fn offset(mut self, offset: u64) -> Self {}
             pub fn limit(mut self, limit: u64) -> Self {}
-            pub fn stream(self) -> impl Stream<Item = Result<#item>> + Send + use<> {}
+            pub fn stream(self) -> impl Stream<Item = Result<#item>> + Send + Unpin + use<> {}
         }
     };
     vec![methods, awaited(list, &parse_quote! { Page<#item> })]

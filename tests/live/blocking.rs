@@ -121,7 +121,7 @@ fn a_sweep_a_refusal_and_a_time_limit() {
         .map(|end| end.unwrap().1.unwrap().outputs().call().unwrap().final_images()[0].width)
         .collect();
     assert_eq!(widths, BTreeSet::from([Some(24), Some(40)]));
-    let items: Vec<i64> = client.queue(&queue).items().map(|item| item.unwrap().item_id).collect();
+    let items: Vec<i64> = client.queue(&queue).list().stream().map(|item| item.unwrap().item_id).collect();
     assert_eq!(items, submission.item_ids());
     let error = client.board("no-such-board").get().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");

@@ -285,7 +285,7 @@ async fn models() {
     let outcome = tokio::time::timeout(Duration::from_secs(120), install.wait()).await.unwrap().unwrap();
     let InstallOutcome::UnknownType(model) = outcome else { panic!("{outcome:?}") };
     assert!(path.exists(), "in place");
-    assert!(client.models().install_jobs().await.unwrap().iter().flatten().any(|job| job.id == install.id()));
+    assert!(client.models().installs().await.unwrap().items.iter().flatten().any(|job| job.id == install.id()));
     install.cancel().await.unwrap();
     let again = client.models().install(ModelSource::local_in_place(&path)).await;
     match again {

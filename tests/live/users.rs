@@ -58,7 +58,7 @@ async fn users_log_in_and_see_what_they_may() {
         assert_eq!(admin.user(&user.user_id).get().await.unwrap().email, address);
         users.push(user);
     }
-    assert!(admin.auth().users().await.unwrap().into_iter().flatten().count() >= 3);
+    assert!(admin.auth().users().await.unwrap().items.into_iter().flatten().count() >= 3);
     let anna = logged_in(&url, &users[0].email, &secret).await;
     let bert = logged_in(&url, &users[1].email, &secret).await;
     for refused in [

@@ -158,7 +158,7 @@ readers! {
     get_hf_login_status => whole, |c| c.models().hugging_face_token();
     get_stats => whole, |c| c.models().cache_stats();
     install_model => whole, |c| c.models().install(ModelSource::local_in_place("/srv/x"));
-    list_model_installs => parts, |c| c.models().install_jobs();
+    list_model_installs => Page::gather, |c| c.models().installs();
     bulk_delete_models => BulkOutcome::gather, |c| sure(c.models().delete(["k"]));
     bulk_reidentify_models => BulkOutcome::gather, |c| sure(c.models().reidentify(["k"]));
     get_queue_item => whole, |c| c.queue("default").item(1);
@@ -183,7 +183,7 @@ readers! {
     create_user => whole, |c| c.auth().create_user("a@example.org", "p", None, false);
     get_user => whole, |c| c.user("u").get();
     update_user => whole, |c| c.user("u").set_admin(false);
-    list_users => parts, |c| c.auth().users();
+    list_users => Page::gather, |c| c.auth().users();
     generate_password => whole, |c| c.auth().generate_password();
 }
 

@@ -306,15 +306,7 @@ async fn calls(client: &Client) -> Vec<(&'static str, Result<String, Error>)> {
         ("hugging face", client.models().set_hugging_face_token(Some(&word)).await.map(text)),
         ("install", client.models().install(ModelSource::url(url.clone())).access_token(word.clone()).await.map(text)),
         ("odd source", client.models().install(ModelSource::url(url.replace("https", "ftp"))).await.map(text)),
-        (
-            "install jobs",
-            client
-                .models()
-                .install_jobs()
-                .await
-                .and_then(|jobs| jobs.into_iter().collect::<Result<Vec<_>, _>>())
-                .map(text),
-        ),
+        ("install jobs", client.models().installs().await.and_then(|jobs| jobs.into_items()).map(text)),
         ("upload", client.images().upload(Upload::bytes("x.png", &b"x"[..])).await.map(text)),
         ("download", client.image("x.png").download().bytes().await.map(text)),
         ("enqueue", client.submit(&workflow()).validate(false).subscribe_events(false).await.map(text)),

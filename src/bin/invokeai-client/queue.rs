@@ -90,7 +90,7 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
             }
         }
         QueueCommand::List => {
-            let mut items = std::pin::pin!(queue.items());
+            let mut items = queue.list().stream();
             while let Some(item) = items.try_next().await? {
                 if output.json {
                     output.out.json(&item)?;

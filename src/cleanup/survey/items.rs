@@ -69,7 +69,7 @@ impl Survey {
         let batches = || scene.batches.iter().filter(|batch| batch.queue_id == queue_id);
         let mut found: BTreeMap<String, Vec<i64>> =
             batches().map(|batch| (batch.batch_id.clone(), Vec::new())).collect();
-        let mut items = std::pin::pin!(scene.client.queue(queue_id).items());
+        let mut items = scene.client.queue(queue_id).list().stream();
         while let Some(item) = items.next().await {
             match item {
                 Ok(item) => {

@@ -31,7 +31,7 @@ impl Survey {
 
     async fn add_others(&mut self, scene: &Scene<'_>, queue_id: &str, first: Option<i64>) -> Result<()> {
         let mut ids = Vec::new();
-        let mut summaries = std::pin::pin!(scene.client.queue(queue_id).items());
+        let mut summaries = scene.client.queue(queue_id).list().stream();
         while let Some(item) = summaries.next().await {
             let item = item?;
             let is_ours =

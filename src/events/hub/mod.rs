@@ -44,7 +44,7 @@ const GARBAGE_TIME: Duration = Duration::from_secs(10);
 /// use futures::StreamExt as _;
 ///
 /// // A light for a user interface.
-/// let mut states = std::pin::pin!(client.event_hub().states());
+/// let mut states = client.event_hub().states();
 /// while let Some(state) = states.next().await {
 ///     println!("{state:?}");
 /// }
@@ -144,14 +144,14 @@ impl EventHub {
 
     /// The state of the connection now and after each change. States that follow each other quickly may be skipped;
     /// the last one never is.
-    pub fn states(&self) -> impl Stream<Item = ConnectionState> + Send + 'static {
+    pub fn states(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
         let mut receiver = self.owner.shared.state.subscribe();
         receiver.mark_changed();
-        futures::stream::unfold(receiver, async |mut receiver| {
+        Box::pin(futures::stream::unfold(receiver, async |mut receiver| {
             receiver.changed().await.ok()?;
             let state = receiver.borrow_and_update().clone();
             Some((state, receiver))
-        })
+        }))
     }
 }
 
