@@ -13,7 +13,7 @@ use document::{Document, Latitude};
 use futures::future::BoxFuture;
 use invokeai_client::{
     BulkOutcome, Client, Error, Page, Upload, boards::BoardVisibility, images::ImageCategory, models::ModelSource,
-    style_presets::StylePresetData, workflow::WorkflowDefinition,
+    server::RuntimeConfig, style_presets::StylePresetData, workflow::WorkflowDefinition,
 };
 use mutation::*;
 use serde_json::{Map, Value, json};
@@ -31,6 +31,11 @@ trait Gathered {
 
 fn whole(value: impl Debug) -> (String, Vec<Error>) {
     (format!("{value:?}"), Vec::new())
+}
+
+/// `Debug` of the whole is cut.
+fn settings(settings: RuntimeConfig) -> (String, Vec<Error>) {
+    (format!("{:?} {:?}", settings.config, settings.set_fields), Vec::new())
 }
 
 /// Lists, in which a part may be an error.
@@ -90,7 +95,7 @@ fn upload(name: &str) -> Upload {
 readers! {
     app_version => whole, |c| c.server_version();
     get_app_deps => whole, |c| c.server().dependencies();
-    get_runtime_config => whole, |c| c.server().config();
+    get_runtime_config => settings, |c| c.server().config();
     get_log_level => whole, |c| c.server().log_level();
     get_invocation_cache_status => whole, |c| c.server().invocation_cache();
     upload_image => whole, |c| c.images().upload(upload("a.png"));
