@@ -2,18 +2,26 @@
 
 #[path = "build/catalogue.rs"]
 mod catalogue;
+#[cfg(feature = "client")]
 #[path = "build/enums.rs"]
 mod enums;
+#[path = "build/fault.rs"]
+mod fault;
+#[cfg(feature = "client")]
 #[path = "build/generate.rs"]
 mod generate;
+#[cfg(feature = "client")]
 #[path = "build/incompatible.rs"]
 mod incompatible;
+#[cfg(feature = "client")]
 #[path = "build/lower/mod.rs"]
 mod lower;
+#[cfg(feature = "client")]
 #[path = "build/merge.rs"]
 mod merge;
 #[path = "build/required.rs"]
 mod required;
+#[cfg(feature = "client")]
 #[path = "build/rewrite/mod.rs"]
 mod rewrite;
 
@@ -57,14 +65,25 @@ fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     // For the embedded server, which serves it.
     fs::write(out.join("openapi.json"), text)?;
     fs::write(out.join("catalogue.rs"), catalogue::nodes(&document))?;
-    let counts = lower::lower(&mut document)?;
+    client(&mut document, path != own, own, out)
+}
+
+/// Without the client there is nothing to generate, and none of what generates it is built.
+#[cfg(not(feature = "client"))]
+fn client(_: &mut serde_json::Value, _: bool, _: &Path, _: &Path) -> Result<(), Box<dyn Error>> {
+    Ok(())
+}
+
+#[cfg(feature = "client")]
+fn client(document: &mut serde_json::Value, is_other: bool, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let counts = lower::lower(document)?;
     fs::write(out.join("lowering.txt"), lower::report(&counts))?;
-    if path != own {
+    if is_other {
         let mut own = json(&fs::read_to_string(own)?)?;
         lower::lower(&mut own)?;
-        merge::merge(&mut document, &own)?;
+        merge::merge(document, &own)?;
     }
-    let generated = generate::generate(&document)?;
+    let generated = generate::generate(document)?;
     fs::write(out.join("client.rs"), generated.client)?;
     fs::write(out.join("events.rs"), generated.events)?;
     fs::write(out.join("enums.rs"), generated.enums)?;

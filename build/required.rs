@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::lower::Fault;
+use crate::fault::Fault;
 
 /// Operations without which nothing can be run; every document since 5.0 has them. Others may be missing: calls of them
 /// are errors at run time.

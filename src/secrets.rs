@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "client")]
 use reqwest::header::{HeaderValue, InvalidHeaderValue};
+#[cfg(feature = "client")]
 use url::Url;
 
 /// A token. Its `Debug` says only that there is one.
@@ -18,6 +20,7 @@ impl Token {
         &self.0
     }
 
+    #[cfg(feature = "client")]
     /// The value of an `Authorization` header, which does not show itself either.
     pub(crate) fn header(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0))?;
@@ -32,6 +35,7 @@ impl fmt::Debug for Token {
     }
 }
 
+#[cfg(feature = "client")]
 /// An address for messages: no user, no password, no query, no fragment.
 pub(crate) fn address(url: &Url) -> String {
     let mut url = url.clone();
@@ -43,6 +47,7 @@ pub(crate) fn address(url: &Url) -> String {
     url.to_string()
 }
 
+#[cfg(feature = "client")]
 /// The same of a text that should be an address. One that is not may still hold a password before an `@`, or a secret
 /// after a `?`.
 pub(crate) fn address_text(text: &str) -> String {
@@ -108,6 +113,7 @@ pub(crate) fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "client")]
     #[test]
     fn addresses_are_shown_without_what_may_be_secret() {
         for (text, shown) in [

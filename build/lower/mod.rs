@@ -15,26 +15,7 @@ pub(crate) mod walk;
 
 use serde_json::Value;
 
-/// Why a document cannot be lowered, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) pointer: String,
-    pub(crate) message: String,
-}
-
-impl Fault {
-    pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into() }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "#{}: {}", self.pointer, self.message)
-    }
-}
-
-impl std::error::Error for Fault {}
+pub(crate) use crate::fault::Fault;
 
 /// One small, named change to the document.
 pub(crate) struct Rule {

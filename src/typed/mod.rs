@@ -8,6 +8,7 @@
 //! - [`TypedInput`]: one input, as a constant of the struct; for [`Sweep::over`](crate::Sweep::over), and for checks.
 //! - [`InputType`]: what an input holds: numbers, texts, [`ImageRef`], [`BoardRef`], [`ModelRef`] and so on.
 
+#[cfg(feature = "client")]
 mod bind;
 mod embedded;
 mod input;

@@ -27,6 +27,8 @@ mod common {
 mod enums;
 #[path = "../../build/incompatible.rs"]
 mod incompatible;
+#[path = "../../build/fault.rs"]
+mod fault;
 #[allow(dead_code)]
 #[path = "../../build/lower/mod.rs"]
 mod lower;

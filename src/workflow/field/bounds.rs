@@ -27,6 +27,20 @@ pub(super) fn admits_number(bounds: &Constraints, number: f64) -> bool {
         && bounds.multiple_of.is_none_or(|factor| is_multiple(number, factor))
 }
 
+/// The same of a whole number, exactly: a float has no room for the last digits of a large one.
+pub(super) fn admits_integer(bounds: &Constraints, number: i64) -> bool {
+    let wide = i128::from(number);
+    let is_multiple = |factor: f64| match factor == 0.0 || factor.fract() != 0.0 {
+        true => is_multiple(number as f64, factor),
+        false => wide % factor as i128 == 0,
+    };
+    bounds.minimum.is_none_or(|bound| wide >= bound.ceil() as i128)
+        && bounds.maximum.is_none_or(|bound| wide <= bound.floor() as i128)
+        && bounds.exclusive_minimum.is_none_or(|bound| wide > bound.floor() as i128)
+        && bounds.exclusive_maximum.is_none_or(|bound| wide < bound.ceil() as i128)
+        && bounds.multiple_of.is_none_or(is_multiple)
+}
+
 /// Tolerant where the factor has a fraction: 0.3 is a multiple of 0.1, though its float is not.
 fn is_multiple(number: f64, factor: f64) -> bool {
     if factor == 0.0 || factor.fract() == 0.0 {

@@ -1,6 +1,6 @@
 //! Integers and floats.
 
-use super::bounds::{admits_number, describe_number, in_force};
+use super::bounds::{admits_integer, admits_number, describe_number, in_force};
 use super::input_value::Refused;
 use super::json_schema;
 use super::rules::{FieldKind, sealed::Rules};
@@ -39,7 +39,7 @@ impl Rules for Integer {
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
         let number = number(&value).as_ref().and_then(whole);
-        let number = number.filter(|number| admits_number(&in_force(template), *number as f64));
+        let number = number.filter(|number| admits_integer(&in_force(template), *number));
         number.map(Value::from).ok_or(Refused::new(value))
     }
 }

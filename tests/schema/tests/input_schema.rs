@@ -256,7 +256,7 @@ proptest! {
 
 #[test]
 fn the_schema_of_a_workflow_takes_its_own_values_once_what_is_missing_is_there() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/workflows/flux-image-to-image.json");
     let mut workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalogue::embedded());
     let schema = workflow.input_schema();
     jsonschema::draft202012::meta::validate(&schema).unwrap();
