@@ -25,10 +25,10 @@ mod common {
 #[allow(dead_code)]
 #[path = "../../build/enums.rs"]
 mod enums;
-#[path = "../../build/incompatible.rs"]
-mod incompatible;
 #[path = "../../build/fault.rs"]
 mod fault;
+#[path = "../../build/incompatible.rs"]
+mod incompatible;
 #[allow(dead_code)]
 #[path = "../../build/lower/mod.rs"]
 mod lower;

@@ -254,6 +254,11 @@ impl Rules for Opaque {
         json!({"not": {}})
     }
 
+    /// Not even an empty one.
+    fn takes_list(_: &InputTemplate) -> bool {
+        false
+    }
+
     fn convert(value: Value, _: &InputTemplate) -> Result<Value, Refused> {
         Err(Refused::new(value))
     }

@@ -74,6 +74,17 @@ fn step_counts_are_positive_even_where_the_schema_is_silent() {
 }
 
 #[test]
+fn whole_numbers_are_held_to_bounds_by_their_last_digit() {
+    let mut sixteens = field_of(json!({"type": "integer", "multipleOf": 16}));
+    sixteens.set(i64::MIN).unwrap();
+    sixteens.set(i64::MAX - 15).unwrap();
+    sixteens.set(i64::MAX).unwrap_err();
+    let mut above = field_of(json!({"type": "integer", "exclusiveMinimum": 9_007_199_254_740_992_i64}));
+    above.set(9_007_199_254_740_993_i64).unwrap();
+    above.set(9_007_199_254_740_992_i64).unwrap_err();
+}
+
+#[test]
 fn floats() {
     let mut start = field("flux_denoise", "denoising_start");
     accepts(&mut start, json!("0.65"), json!(0.65));

@@ -169,6 +169,14 @@ fn near() -> Vec<Value> {
     values
 }
 
+/// A model that the filter of a field names.
+fn wanted(template: &InputTemplate) -> Value {
+    let filter = &template.model_filter;
+    let first = |names: &[String], other: &str| names.first().map_or(other, String::as_str).to_owned();
+    let (base, kind) = (first(&filter.base, "sd-1"), first(&filter.model_type, "main"));
+    json!({"key": "k", "hash": "h", "name": "n", "base": base, "type": kind})
+}
+
 #[test]
 fn a_validator_accepts_exactly_what_can_be_set() {
     assert!(TEMPLATES.len() > 100, "{} schemas", TEMPLATES.len());
@@ -176,8 +184,13 @@ fn a_validator_accepts_exactly_what_can_be_set() {
     values.iter().for_each(compare);
     // Of every schema that takes something at all, something was taken, and something refused.
     for (template, validator) in TEMPLATES.iter() {
+        let model = wanted(template);
+        compare(&model);
+        let lora = json!([{"lora": model, "weight": 0.5}]);
+        compare(&lora);
         let takes = values
             .iter()
+            .chain([&model, &lora, &json!([model])])
             .chain(template.options.iter().map(|option| &option.value))
             .any(|value| validator.is_valid(value));
         let takes_nothing = InkField::new("n.f", template).ink_type() == "InkOpaqueField";
