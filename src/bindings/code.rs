@@ -162,6 +162,7 @@ fn carried(workflow: &Workflow, ident: &Ident) -> TokenStream {
     let about = format!(" What the nodes of [`{ident}`] took when it was generated.");
     quote! {
         /// A short text that changes when the nodes do.
+        #[allow(dead_code)]
         pub const FINGERPRINT: &str = #fingerprint;
 
         #[doc = #about]
