@@ -23,7 +23,12 @@ pub(crate) const GENERATED: &[Ceiling] = &[
 
 /// Options of `cargo tree`, the most crates that it may list, and what the figure stands for.
 pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
-    (&["--edges=normal", "--no-default-features"], 107, "what nobody can do without: HTTP, JSON, tokio"),
+    (
+        &["--edges=normal,build", "--no-default-features", "--features=bindings"],
+        40,
+        "workflows and code of them, without servers: what a build script of a program builds",
+    ),
+    (&["--edges=normal", "--no-default-features", "--features=client"], 107, "what servers need: HTTP, JSON, tokio"),
     (&["--edges=normal"], 130, "what a program gets by default: live events and TLS as well"),
     (&["--edges=normal", "--features=blocking"], 130, "blocking needs no crate of its own"),
     (&["--edges=normal", "--features=cli"], 196, "the command line, without a web server; 9 of them read YAML"),

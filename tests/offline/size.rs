@@ -36,7 +36,7 @@ fn no_feature_brings_more_crates_than_it_did() {
     for (options, most, why) in CRATES {
         let crates = crates(options);
         println!("{:>4} crates with {} (at most {most})", crates.len(), options.join(" "));
-        assert!(crates.iter().any(|line| line.starts_with("reqwest v")), "no dependencies: {crates:?}");
+        assert!(crates.iter().any(|line| line.starts_with("serde_json v")), "no dependencies: {crates:?}");
         if crates.len() > *most {
             too_many.push(format!("{} crates with {}, at most {most}: {why}", crates.len(), options.join(" ")));
         }
