@@ -186,6 +186,11 @@ fn workflows_come_from_anywhere() {
         let ended = run(&["inspect", source, "--server", &url, "--json"]);
         let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{source}: {ended:?}"));
         assert!(report["inputs"].as_array().unwrap().len() >= 4, "{source}: {report}");
+        for verb in [&["graph"] as &[&str], &["schema"], &["bindings", "--name", "Resize"], &["diff", RESIZE]] {
+            let ended = run(&[verb, &[source.as_str(), "--server", &url]].concat());
+            let is_read = if verb[0] == "diff" { matches!(ended.code, Some(0 | 1)) } else { ended.code == Some(0) };
+            assert!(is_read && !ended.stderr.contains("error"), "{verb:?} {source}: {ended:?}");
+        }
     }
     // What is said of those that are not.
     fs::write(stage.path("comfy.json"), r#"{"3": {"class_type": "KSampler", "inputs": {}}}"#).unwrap();
@@ -199,8 +204,10 @@ fn workflows_come_from_anywhere() {
         let ended = run(&["inspect", &source, "--server", &url]);
         assert!(ended.code == Some(1) && ended.stderr.contains(said), "{source}: {ended:?}");
     }
-    let ended = run(&["inspect", "saved:x"]);
-    assert!(ended.code == Some(1) && ended.stderr.contains("--server URL"), "{ended:?}");
+    for verb in ["inspect", "graph", "schema", "bindings"] {
+        let ended = run(&[verb, "saved:x"]);
+        assert!(ended.code == Some(1) && ended.stderr.contains("--server URL"), "{verb}: {ended:?}");
+    }
 }
 
 #[test]

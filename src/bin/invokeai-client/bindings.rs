@@ -5,21 +5,20 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use invokeai_client::{
     bindings::{self, Code},
-    workflow::{SharedCatalogue, Workflow},
+    workflow::Workflow,
 };
 
 use crate::{
     exit::Exit,
     failure::Failure,
     print::{Out, note},
-    source::Source,
+    source::{self, Source},
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct BindingsArgs {
-    /// An exported workflow, a PNG image made by InvokeAI, or `-` for standard input
-    #[arg(value_name = "WORKFLOW")]
-    workflow: Source,
+    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    pub(crate) workflow: Source,
     /// Name of the struct instead of that of the file
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -30,24 +29,21 @@ pub(crate) struct BindingsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// An exported workflow, a PNG image made by InvokeAI, or `-` for standard input
-    #[arg(value_name = "WORKFLOW")]
-    workflow: Source,
+    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    pub(crate) workflow: Source,
 }
 
-pub(crate) fn schema(args: &SchemaArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let workflow = Workflow::new(args.workflow.read(catalogue)?, catalogue);
+pub(crate) fn schema(workflow: &Workflow, out: &mut Out<'_>) -> Result<Exit, Failure> {
     out.json_document(&workflow.input_schema())?;
     Ok(Exit::Done)
 }
 
-pub(crate) fn run(args: &BindingsArgs, catalogue: &SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let workflow = Workflow::new(args.workflow.read(catalogue)?, catalogue);
+pub(crate) fn run(args: &BindingsArgs, workflow: &Workflow, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => args.workflow.name(),
     };
-    let code = bindings::generate(&workflow, &name).map_err(Failure::other)?;
+    let code = bindings::generate(workflow, &name).map_err(Failure::other)?;
     if let Some(file) = &args.check {
         return check(&code, file);
     }

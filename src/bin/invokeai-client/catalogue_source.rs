@@ -3,10 +3,10 @@
 use clap::Args;
 use invokeai_client::Client;
 use invokeai_client::schema::{CatalogueError, NodeCatalogue};
-use invokeai_client::workflow::SharedCatalogue;
+use invokeai_client::workflow::{SharedCatalogue, Workflow};
 use std::path::{Path, PathBuf};
 
-use crate::{failure::Failure, server::ServerArgs, session};
+use crate::{failure::Failure, server::ServerArgs, session, source::Source};
 
 /// Which node catalogue to use; with --server or --profile that server's, else the one of InvokeAI 6.14.2
 #[derive(Debug, Args)]
@@ -40,6 +40,44 @@ impl CatalogueSource {
             None => Ok(NodeCatalogue::embedded().into()),
         }
     }
+
+    /// Reads one workflow.
+    pub(crate) fn workflow(&self, source: &Source, server: &ServerArgs) -> Result<Workflow, Failure> {
+        self.read_with(server, async |reader| reader.workflow(source).await)
+    }
+
+    /// Reads workflows in one session, because connections do not outlive it.
+    pub(crate) fn read_with<T>(
+        &self,
+        server: &ServerArgs,
+        work: impl AsyncFnOnce(&Reader) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some(client) = self.client(server)? else {
+            let reader = Reader { catalogue: self.load(server)?, client: None };
+            return session::block_on(work(&reader));
+        };
+        session::run(&client, async {
+            let reader = Reader { catalogue: catalogue_of(&client).await?, client: Some(client.clone()) };
+            work(&reader).await
+        })
+    }
+}
+
+/// Reads workflows with one catalogue, from one server if there is one.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    catalogue: SharedCatalogue,
+    client: Option<Client>,
+}
+
+impl Reader {
+    pub(crate) async fn workflow(&self, source: &Source) -> Result<Workflow, Failure> {
+        let definition = match &self.client {
+            Some(client) => source.load(client, &self.catalogue).await?,
+            None => source.read(&self.catalogue)?,
+        };
+        Ok(Workflow::new(definition, &self.catalogue))
+    }
 }
 
 fn read(path: &Path) -> Result<NodeCatalogue, SourceError> {
@@ -48,7 +86,11 @@ fn read(path: &Path) -> Result<NodeCatalogue, SourceError> {
 }
 
 fn fetch(client: &Client) -> Result<SharedCatalogue, Failure> {
+    session::run(client, catalogue_of(client))
+}
+
+async fn catalogue_of(client: &Client) -> Result<SharedCatalogue, Failure> {
     let url = client.base_url().to_string();
     let failed = |source| Failure::other(SourceError::Server { url, source: Box::new(source) });
-    session::run(client, async { Ok(client.catalogue().await.map_err(failed)?.into()) })
+    Ok(client.catalogue().await.map_err(failed)?.into())
 }

@@ -1,11 +1,13 @@
 //! `invokeai-client diff`: what differs between two workflows.
 
 use clap::Args;
-use invokeai_client::workflow::{SharedCatalogue, Workflow, WorkflowDiff};
+use invokeai_client::workflow::WorkflowDiff;
 
 use crate::{
+    catalogue_source::CatalogueSource,
     exit::Exit,
     failure::Failure,
+    server::ServerArgs,
     source::{self, Source},
     table::Output,
 };
@@ -18,9 +20,16 @@ pub(crate) struct DiffArgs {
     after: Source,
 }
 
-pub(crate) fn run(args: &DiffArgs, catalogue: &SharedCatalogue, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let workflow = |source: &Source| Ok::<_, Failure>(Workflow::new(source.read(catalogue)?, catalogue));
-    let diff = WorkflowDiff::between(&workflow(&args.before)?, &workflow(&args.after)?);
+pub(crate) fn run(
+    args: &DiffArgs,
+    catalogue: &CatalogueSource,
+    server: &ServerArgs,
+    output: &mut Output<'_>,
+) -> Result<Exit, Failure> {
+    let diff = catalogue.read_with(server, async |reader| {
+        let before = reader.workflow(&args.before).await?;
+        Ok(WorkflowDiff::between(&before, &reader.workflow(&args.after).await?))
+    })?;
     if output.json {
         output.out.json_document(&diff)?;
     } else {

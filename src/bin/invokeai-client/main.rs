@@ -77,8 +77,10 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
     let mut out = Out::standard();
     match command {
         Command::Inspect { args, source } => inspect::run(&args, &source, &server, &mut out),
-        Command::Schema { args, source } => bindings::schema(&args, &source.load(&server)?, &mut out),
-        Command::Bindings { args, source } => bindings::run(&args, &source.load(&server)?, &mut out),
+        Command::Schema { args, source } => bindings::schema(&source.workflow(&args.workflow, &server)?, &mut out),
+        Command::Bindings { args, source } => {
+            bindings::run(&args, &source.workflow(&args.workflow, &server)?, &mut out)
+        }
         Command::Run { args } => run::run(&args, &args.client(&server)?, &mut out),
         Command::Watch { args } => {
             let client = server.client()?;
@@ -116,8 +118,8 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             let client = server.client()?;
             session::run(&client, api::run(args, &client, &mut Output { out, json }))
         }
-        Command::Graph { args, source } => graph::run(&args, source.load(&server)?, &mut out),
-        Command::Diff { args, source } => diff::run(&args, &source.load(&server)?, &mut Output { out, json }),
+        Command::Graph { args, source } => graph::run(&args, &source.workflow(&args.workflow, &server)?, &mut out),
+        Command::Diff { args, source } => diff::run(&args, &source, &server, &mut Output { out, json }),
         Command::Cleanup { args } => {
             let client = args.client(&server)?;
             session::run(&client, cleanup::run(args, &client, &mut Output { out, json }))

@@ -4,7 +4,7 @@ mod svg;
 mod text;
 
 use clap::{Args, ValueEnum};
-use invokeai_client::workflow::{SharedCatalogue, Workflow};
+use invokeai_client::workflow::Workflow;
 use serde_json::Value;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
     #[arg(value_name = "WORKFLOW", help = source::HELP)]
-    workflow: Source,
+    pub(crate) workflow: Source,
     /// What to draw it as: a picture, the language of Graphviz, or that of Mermaid
     #[arg(long, value_enum, default_value_t = Format::Svg)]
     format: Format,
@@ -66,9 +66,8 @@ struct Edge {
     to: (usize, usize),
 }
 
-pub(crate) fn run(args: &GraphArgs, catalogue: SharedCatalogue, out: &mut Out<'_>) -> Result<Exit, Failure> {
-    let definition = args.workflow.read(&catalogue)?;
-    let drawing = Drawing::of(&Workflow::new(definition, catalogue));
+pub(crate) fn run(args: &GraphArgs, workflow: &Workflow, out: &mut Out<'_>) -> Result<Exit, Failure> {
+    let drawing = Drawing::of(workflow);
     let text = match args.format {
         Format::Svg => svg::draw(&drawing),
         Format::Dot => text::dot(&drawing),
