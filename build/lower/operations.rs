@@ -85,12 +85,11 @@ fn operation_ids(document: &mut Value) -> Result<usize, Fault> {
         let Some(id) = operation.get("operationId").and_then(Value::as_str) else {
             return Err(Fault::new(pointer, "an operation without operationId"));
         };
-        let short = match id.split_once("_api_v") {
-            Some((function, _)) => function.to_owned(),
-            None => id.to_owned(),
-        };
+        // As the generator spells names: FastAPI writes `…_brand_new__get` for a path that ends in a slash.
+        let spelled = |name: &str| heck::AsSnakeCase(name).to_string();
+        let short = spelled(id.split_once("_api_v").map_or(id, |(function, _)| function));
         // The first of two functions of one name has it; another keeps path and verb.
-        let short = if seen.contains(&short) { id.to_owned() } else { short };
+        let short = if seen.contains(&short) { spelled(id) } else { short };
         if !seen.insert(short.clone()) {
             return Err(Fault::new(pointer, format!("two operations are called `{short}`")));
         }

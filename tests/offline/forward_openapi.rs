@@ -225,8 +225,7 @@ fn newer() -> Value {
         new[name]["enum"].as_array_mut().unwrap_or_else(|| panic!("{name}")).push(json!("brand-new 1"));
     }
     let paths = document["paths"].as_object_mut().unwrap();
-    let thing =
-        || json!({ "content": { "application/json": { "schema": { "$ref": "#/components/schemas/BrandNewThing" } } } });
+    let thing = || json!({ "description": "", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/BrandNewThing" } } } });
     let parameter = |name: &str, place: &str, required: bool, schema: Value| json!({ "name": name, "in": place, "required": required, "schema": schema });
     paths.insert(
         "/api/v1/brand_new/{thing_id}".into(),
@@ -248,7 +247,7 @@ fn newer() -> Value {
     paths.insert(
         "/api/v1/brand_new/".into(),
         json!({
-            "get": { "operationId": "list_users_api_v1_brand_new__get", "responses": { "200": { "content": {
+            "get": { "operationId": "list_users_api_v1_brand_new__get", "responses": { "200": { "description": "", "content": {
                 "application/json": { "schema": { "type": "array", "items": { "$ref": "#/components/schemas/BrandNewThing" } } } } } } },
             "post": { "operationId": "upload_brand_new", "responses": { "201": thing() }, "requestBody": { "content": {
                 "multipart/form-data": { "schema": { "type": "object", "required": ["file"], "properties": {
@@ -257,7 +256,7 @@ fn newer() -> Value {
     );
     paths.insert(
         "/api/v1/brand_new/export".into(),
-        json!({ "get": { "operationId": "export_brand_new", "responses": { "200": { "content": {
+        json!({ "get": { "operationId": "export_brand_new", "responses": { "200": { "description": "", "content": {
             "application/json": { "schema": {} }, "text/csv": {} } } } } }),
     );
     document
@@ -287,6 +286,10 @@ fn a_newer_document_is_lowered_as_it_is() {
     assert_eq!(
         lowered["paths"]["/api/v1/auth/users"]["get"]["operationId"], "list_users",
         "who came first keeps the name"
+    );
+    assert_eq!(
+        lowered["paths"]["/api/v1/brand_new/"]["get"]["operationId"], "list_users_api_v1_brand_new_get",
+        "who comes later has the whole, spelled as the generator does"
     );
     let enums = enums::source(&enums::find(&lowered)).unwrap();
     assert!(enums.contains("BrandNew1 = \"brand-new 1\"") && enums.contains("{ BrandNewKind {"), "{enums}");
