@@ -153,7 +153,7 @@ async fn path_parameters_that_would_change_the_path_are_refused() {
         api.update_workflow().workflow_id(bad).body(workflow()).send().await.unwrap_err();
         let form = api.set_workflow_thumbnail().workflow_id(bad).image(Upload::bytes("a", "b"));
         assert!(matches!(form.send().await, Err(Error::InvalidInput { .. })));
-        api.get_board().board_id(bad).send_as::<Value>().await.unwrap_err();
+        api.get_image_dto().image_name(bad).send_as::<Value>().await.unwrap_err();
     }
     assert!(server.requests().await.is_empty(), "nothing was sent");
 }
