@@ -136,9 +136,17 @@ async fn joined<T>(task: impl Future<Output = Result<io::Result<T>, tokio::task:
 
 impl Part {
     fn create(directory: &Path) -> io::Result<Self> {
-        let path = directory.join(format!(".{}.part", uuid::Uuid::new_v4()));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok(Self { path, file: Some(file) })
+        loop {
+            let path = directory.join(format!(".{}.part", uuid::Uuid::new_v4()));
+            let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            // Held until the end, so that others can tell it from one whose writer was killed. Some file systems of a
+            // network have no locks; there nobody can take one to remove it, either.
+            let _ = file.lock();
+            // Whoever removes such files may have been quicker.
+            if path.exists() {
+                return Ok(Self { path, file: Some(file) });
+            }
+        }
     }
 
     fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
@@ -149,11 +157,12 @@ impl Part {
     }
 
     fn place(mut self, target: &Path, collision: Collision, durable: bool) -> io::Result<Placed> {
-        if let Some(file) = self.file.take()
-            && durable
-        {
+        let file = self.file.take();
+        if let (Some(file), true) = (&file, durable) {
             file.sync_all()?;
         }
+        // Its lock is held until it has its name. Windows takes no name from an open file.
+        let _held = file.filter(|_| !cfg!(windows));
         let mut path = target.to_owned();
         let mut number: u32 = 1;
         let kept = loop {
@@ -194,6 +203,39 @@ impl Drop for Part {
             _ => {}
         }
     }
+}
+
+/// Removes what downloads of programs that were killed have left in a folder, and says how many files that were.
+///
+/// Those that are being written stay, whoever writes them.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join(".6f2b0d0e-0000-4000-8000-000000000000.part"), "half a pict")?;
+/// assert_eq!(invokeai_client::download::remove_unfinished(folder.path())?, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn remove_unfinished(directory: impl AsRef<Path>) -> io::Result<u64> {
+    let mut removed = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".part"));
+        if id.is_none_or(|id| uuid::Uuid::try_parse(id).is_err()) || !entry.file_type()?.is_file() {
+            continue;
+        }
+        // One that has its name by now is no longer there.
+        let Ok(file) = OpenOptions::new().write(true).open(entry.path()) else { continue };
+        if file.try_lock().is_ok() {
+            // Windows removes no open file.
+            let _held = Some(file).filter(|_| !cfg!(windows));
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                removal => removed += u64::from(removal.is_ok()),
+            }
+        }
+    }
+    Ok(removed)
 }
 
 /// Moves a file to a name that must be free, so that of two writers one loses.

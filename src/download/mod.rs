@@ -2,7 +2,7 @@
 //!
 //! A file appears whole or not at all. It is written under a passing name beside its place, checked (length, kind, end
 //! of a PNG, WebP or zip file), synced and renamed; after a failure, or when the future is dropped, nothing of it stays.
-//! (A killed process cannot clean up: it may leave files `.<uuid>.part`.) Names from the server become names of files
+//! (A killed process cannot clean up: it may leave files `.<uuid>.part`, which [`remove_unfinished`] removes.) Names from the server become names of files
 //! only if they are plain and end as those of media files do. Files that are there stay, unless they are to be replaced
 //! by [`Collision::Overwrite`]. Memory use does not depend on the size of files.
 //!
@@ -25,6 +25,7 @@ mod name;
 mod sidecar;
 mod transfer;
 
+pub use file::remove_unfinished;
 pub use many::{DownloadMany, DownloadReport};
 pub(crate) use name::file_name as checked_file_name;
 pub(crate) use transfer::Source;

@@ -314,7 +314,8 @@ pub(super) fn find(inputs: &[Input], key: &InputKey) -> Result<usize, InputError
     let wanted = name.to_lowercase();
     let tiers =
         names.into_iter().map(|name_of| (name_of, true)).chain(names.into_iter().map(|name_of| (name_of, false)));
-    for (name_of, exact) in tiers {
+    let mut ambiguous = None;
+    for (tier, (name_of, exact)) in tiers.enumerate() {
         let is = |input: &&Input| if exact { name_of(input) == name } else { name_of(input).to_lowercase() == wanted };
         let mut found: Vec<&Input> = inputs.iter().filter(is).collect();
         // A field shown twice is still one field.
@@ -324,10 +325,16 @@ pub(super) fn find(inputs: &[Input], key: &InputKey) -> Result<usize, InputError
                 return Ok(first.index);
             }
             let candidates = found.iter().map(|input| input.system_name.clone()).collect();
-            return Err(InputError::Ambiguous { name: name.clone(), candidates });
+            let error = InputError::Ambiguous { name: name.clone(), candidates };
+            // A label, in whatever case, says more than a field name that several have: `prompt` is "Prompt", not
+            // "Negative prompt".
+            if tier != 2 {
+                return Err(ambiguous.unwrap_or(error));
+            }
+            ambiguous = Some(error);
         }
     }
-    Err(not_found(inputs, key))
+    Err(ambiguous.unwrap_or_else(|| not_found(inputs, key)))
 }
 
 fn not_found(inputs: &[Input], key: &InputKey) -> InputError {

@@ -7,6 +7,7 @@ mod program;
 mod proxy;
 mod signals;
 mod stage;
+mod suggestions;
 mod verbs;
 
 use std::{

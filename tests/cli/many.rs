@@ -166,6 +166,11 @@ fn values_come_from_files_and_names_in_any_case() {
     };
     let yaml = stage.text("values.yaml");
     assert_eq!(size(&body(&["--set-file", &yaml])), (json!(64), json!(40)));
+    // Two inputs have the field name, one of them the label, but for its case.
+    let text_to_image = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/text-to-image.json");
+    let ended = run(&["inspect", text_to_image, "--set", "prompt=a lighthouse", "--json"]);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+    assert_eq!(report["enqueue"]["batch"]["graph"]["nodes"]["positive"]["prompt"], "a lighthouse", "{report}");
     let (json_file, text) = (stage.text("values.json"), format!("img_resize.height=@{}", stage.text("height.txt")));
     assert_eq!(size(&body(&["--set-file", &yaml, "--set-file", &json_file, "--set", &text])), (json!(72), json!(48)));
 }

@@ -75,6 +75,16 @@ Examples:
         #[command(flatten)]
         args: run::RunArgs,
     },
+    /// Wait for a run that `run --detach` has sent; exit codes as those of `run`
+    #[command(after_help = "\
+Examples:
+  invokeai-client run workflow.json --set prompt=\"a lighthouse\" --detach > run.json
+  invokeai-client wait run.json --out pictures
+  invokeai-client run workflow.json --detach | invokeai-client wait - --json")]
+    Wait {
+        #[command(flatten)]
+        args: run::wait::WaitArgs,
+    },
     /// Print the events of a server
     #[command(after_help = "\
 Examples:
@@ -98,7 +108,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   invokeai-client cancel 17 18
-  invokeai-client cancel --all-except-current")]
+  invokeai-client cancel --all-except-current --dry-run")]
     Cancel {
         #[command(flatten)]
         args: queue::CancelArgs,
@@ -259,11 +269,64 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// A command and those below it.
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    /// Examples in the help of a command, without what a shell does with them.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines =
+            help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.contains("invokeai-client "));
+        // Remarks are set off by several spaces.
+        let typed =
+            lines.map(|line| line.split(" | ").next().and_then(|line| line.split(" > ").next()).unwrap_or(line));
+        typed
+            .map(|line| line.split(" < ").next().unwrap_or(line).split("   ").next().unwrap_or(line).to_owned())
+            .collect()
+    }
+
+    /// As a shell takes it apart.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in line.chars() {
+            match (c, quote) {
+                (c, Some(open)) if c == open => quote = None,
+                ('"' | '\'', None) => quote = Some(c),
+                (' ', None) => words.push(String::new()),
+                (c, _) => words.last_mut().expect("there is one").push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
     #[test]
     fn every_command_that_does_something_to_see_has_examples() {
         for command in Cli::command().get_subcommands() {
-            let taught = command.get_after_help().is_some_and(|text| text.to_string().contains("invokeai-client "));
-            assert!(taught || command.get_name() == "demo", "{} has no examples", command.get_name());
+            assert!(
+                !examples(command).is_empty() || command.get_name() == "demo",
+                "{} has no examples",
+                command.get_name()
+            );
         }
+    }
+
+    #[test]
+    fn every_example_in_the_help_is_a_command_line_of_this_program() {
+        let mut seen = 0;
+        for line in all(&Cli::command()).iter().flat_map(examples) {
+            // What `<COMMAND>` stands for.
+            if line.contains('<') {
+                continue;
+            }
+            seen += 1;
+            if let Err(error) = Cli::try_parse_from(words(&line)) {
+                panic!("{line}: {error}");
+            }
+        }
+        assert!(seen > 40, "{seen}");
     }
 }

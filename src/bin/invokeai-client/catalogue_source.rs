@@ -3,7 +3,7 @@
 use clap::Args;
 use invokeai_client::Client;
 use invokeai_client::schema::{CatalogueError, NodeCatalogue};
-use invokeai_client::workflow::{SharedCatalogue, Workflow};
+use invokeai_client::workflow::{SharedCatalogue, Workflow, WorkflowDefinition};
 use std::path::{Path, PathBuf};
 
 use crate::{failure::Failure, server::ServerArgs, session, source::Source};
@@ -28,69 +28,59 @@ enum SourceError {
 }
 
 impl CatalogueSource {
-    /// The server to ask, if one was named.
-    pub(crate) fn client(&self, server: &ServerArgs) -> Result<Option<Client>, Failure> {
-        if self.openapi.is_none() && server.is_named() { server.client().map(Some) } else { Ok(None) }
-    }
-
-    pub(crate) fn load(&self, server: &ServerArgs) -> Result<SharedCatalogue, Failure> {
-        match &self.openapi {
-            Some(path) => Ok(read(path).map_err(Failure::other)?.into()),
-            None if server.is_named() => fetch(&server.client()?),
-            None => Ok(NodeCatalogue::embedded().into()),
-        }
+    /// Reads workflows in one session, because connections do not outlive it: with the nodes of a server if one is named,
+    /// else with those of a file or of this program.
+    pub(crate) fn read_with<T>(
+        &self,
+        server: &ServerArgs,
+        work: impl AsyncFnOnce(&Reader) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let catalogue = match &self.openapi {
+            Some(path) => read(path).map_err(Failure::other)?.into(),
+            None if server.is_named() => {
+                let client = server.client()?;
+                return session::run(&client, async { work(&Reader::of(&client).await?).await });
+            }
+            None => NodeCatalogue::embedded().into(),
+        };
+        session::block_on(work(&Reader { catalogue, client: None }))
     }
 
     /// Reads one workflow.
     pub(crate) fn workflow(&self, source: &Source, server: &ServerArgs) -> Result<Workflow, Failure> {
         self.read_with(server, async |reader| reader.workflow(source).await)
     }
-
-    /// Reads workflows in one session, because connections do not outlive it.
-    pub(crate) fn read_with<T>(
-        &self,
-        server: &ServerArgs,
-        work: impl AsyncFnOnce(&Reader) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let Some(client) = self.client(server)? else {
-            let reader = Reader { catalogue: self.load(server)?, client: None };
-            return session::block_on(work(&reader));
-        };
-        session::run(&client, async {
-            let reader = Reader { catalogue: catalogue_of(&client).await?, client: Some(client.clone()) };
-            work(&reader).await
-        })
-    }
 }
 
 /// Reads workflows with one catalogue, from one server if there is one.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    catalogue: SharedCatalogue,
-    client: Option<Client>,
+    pub(crate) catalogue: SharedCatalogue,
+    pub(crate) client: Option<Client>,
 }
 
 impl Reader {
+    /// With the nodes of a server.
+    pub(crate) async fn of(client: &Client) -> Result<Self, Failure> {
+        let url = client.base_url().to_string();
+        let failed = |source| Failure::other(SourceError::Server { url, source: Box::new(source) });
+        let catalogue = client.catalogue().await.map_err(failed)?.into();
+        Ok(Self { catalogue, client: Some(client.clone()) })
+    }
+
+    pub(crate) async fn definition(&self, source: &Source) -> Result<WorkflowDefinition, Failure> {
+        match &self.client {
+            Some(client) => source.load(client, &self.catalogue).await,
+            None => source.read(&self.catalogue),
+        }
+    }
+
     pub(crate) async fn workflow(&self, source: &Source) -> Result<Workflow, Failure> {
-        let definition = match &self.client {
-            Some(client) => source.load(client, &self.catalogue).await?,
-            None => source.read(&self.catalogue)?,
-        };
-        Ok(Workflow::new(definition, &self.catalogue))
+        Ok(Workflow::new(self.definition(source).await?, &self.catalogue))
     }
 }
 
 fn read(path: &Path) -> Result<NodeCatalogue, SourceError> {
     let text = std::fs::read_to_string(path).map_err(|source| SourceError::File { path: path.into(), source })?;
     NodeCatalogue::from_openapi_text(&text).map_err(|source| SourceError::Catalogue { path: path.into(), source })
-}
-
-fn fetch(client: &Client) -> Result<SharedCatalogue, Failure> {
-    session::run(client, catalogue_of(client))
-}
-
-async fn catalogue_of(client: &Client) -> Result<SharedCatalogue, Failure> {
-    let url = client.base_url().to_string();
-    let failed = |source| Failure::other(SourceError::Server { url, source: Box::new(source) });
-    Ok(client.catalogue().await.map_err(failed)?.into())
 }

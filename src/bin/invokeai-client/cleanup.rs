@@ -11,8 +11,10 @@ use invokeai_client::{
 use serde_json::{Value, json};
 
 use crate::{
+    confirm::Confirm,
     exit::Exit,
     failure::{Failure, with_causes},
+    print,
     server::ServerArgs,
     table::Output,
 };
@@ -31,9 +33,8 @@ pub(crate) struct CleanupArgs {
     /// Delete results, too
     #[arg(long)]
     outputs: bool,
-    /// Only say what would go
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 impl CleanupArgs {
@@ -41,22 +42,38 @@ impl CleanupArgs {
     pub(crate) fn client(&self, server: &ServerArgs) -> Result<Client, Failure> {
         server.client_with(|builder| match &self.ledger {
             None => builder,
-            Some(ledger) if self.dry_run => builder.read_only_ledger(ledger),
+            Some(ledger) if self.confirm.is_dry_run() => builder.read_only_ledger(ledger),
             Some(ledger) => builder.existing_ledger(ledger),
         })
     }
 }
 
 pub(crate) async fn run(args: CleanupArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let mut cleanup = client.cleanup().intermediates(true).cancel(true).keep_outputs(!args.outputs);
-    if let Some(batch) = args.batch {
-        cleanup = cleanup.batch(batch).queue(args.queue);
+    let cleanup = |dry_run| {
+        let mut cleanup = client.cleanup().intermediates(true).cancel(true).keep_outputs(!args.outputs);
+        if let Some(batch) = &args.batch {
+            cleanup = cleanup.batch(batch).queue(&args.queue);
+        }
+        cleanup.dry_run(dry_run)
+    };
+    if args.confirm.needs_to_know() {
+        let plan = cleanup(true).await?;
+        if args.confirm.is_dry_run() {
+            return tell(&plan, output);
+        }
+        let what: Vec<String> = plan.deleted.iter().map(|asset| format!("delete {asset}")).collect();
+        if !what.is_empty() {
+            args.confirm.allows(&what).await?;
+        }
     }
-    let report = cleanup.dry_run(args.dry_run).await?;
+    tell(&cleanup(false).await?, output)
+}
+
+fn tell(report: &CleanupReport, output: &mut Output<'_>) -> Result<Exit, Failure> {
     if output.json {
-        output.out.json(&json_of(&report))?;
+        output.out.json(&json_of(report))?;
     } else {
-        for line in lines(&report) {
+        for line in gone(report).into_iter().chain(left(report)).chain(sum(report)) {
             output.out.line(line)?;
         }
     }
@@ -81,14 +98,28 @@ fn json_of(report: &CleanupReport) -> Value {
     })
 }
 
-/// A report, one line for each thing.
-pub(crate) fn lines(report: &CleanupReport) -> Vec<String> {
+/// What went, one line for each thing.
+fn gone(report: &CleanupReport) -> Vec<String> {
     let deleted = if report.dry_run { "would delete" } else { "deleted" };
-    let mut lines: Vec<String> = report.deleted.iter().map(|asset| format!("{deleted} {asset}")).collect();
-    lines.extend(report.kept.iter().map(|Kept { asset, because, .. }| format!("kept {asset}: {because}")));
+    report.deleted.iter().map(|asset| format!("{deleted} {asset}")).collect()
+}
+
+/// What is there still, and why.
+fn left(report: &CleanupReport) -> Vec<String> {
+    let kept = report.kept.iter().map(|Kept { asset, because, .. }| format!("kept {asset}: {because}"));
     let failed = report.failed.iter();
-    lines.extend(failed.map(|CleanupFailure { asset, error, .. }| format!("failed {asset}: {}", with_causes(error))));
-    // The report's own last line is the sum.
-    lines.extend(report.to_string().lines().last().map(str::to_owned));
-    lines
+    kept.chain(failed.map(|CleanupFailure { asset, error, .. }| format!("failed {asset}: {}", with_causes(error))))
+        .collect()
+}
+
+/// The report's own last line is the sum.
+fn sum(report: &CleanupReport) -> Option<String> {
+    report.to_string().lines().last().map(str::to_owned)
+}
+
+/// Says what became of everything. With --quiet only what is there still is told.
+pub(crate) fn note(report: &CleanupReport) {
+    gone(report).into_iter().for_each(print::aside);
+    left(report).into_iter().for_each(print::note);
+    sum(report).into_iter().for_each(print::aside);
 }

@@ -22,6 +22,16 @@ pub(crate) struct Confirm {
 }
 
 impl Confirm {
+    /// Whether nothing is to be destroyed.
+    pub(crate) fn is_dry_run(self) -> bool {
+        self.dry_run
+    }
+
+    /// Whether [`allows`](Self::allows) has to be told what it is about.
+    pub(crate) fn needs_to_know(self) -> bool {
+        self.dry_run || !self.yes
+    }
+
     /// Whether to go on. Asks on a terminal; refuses where nobody can be asked.
     ///
     /// `what` is for the question: "delete the board tests". With --dry-run it is all that happens.

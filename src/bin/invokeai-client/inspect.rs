@@ -8,14 +8,13 @@ use invokeai_client::workflow::{EnqueueOptions, Input, OutputNode, Problem, Work
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalogue_source::CatalogueSource,
+    catalogue_source::{CatalogueSource, Reader},
     exit::Exit,
     failure::Failure,
     given::{self, InputArgs, ManyArgs, Texts},
     print::{Out, Text, paint, visible},
     ready,
     server::ServerArgs,
-    session,
     source::{self, Source},
     style,
 };
@@ -57,22 +56,7 @@ pub(crate) fn run(
     server: &ServerArgs,
     out: &mut Out<'_>,
 ) -> Result<Exit, Failure> {
-    let inspected = match catalogue.client(server)? {
-        Some(client) => session::run(&client, async {
-            let ready = ready::look(&client, &args.workflow, &args.inputs, &ManyArgs::default()).await?;
-            let (workflow, problems) = (ready.filled.workflow, ready.problems);
-            Ok(Inspected { workflow, problems, models: Some(ready.models) })
-        })?,
-        None => {
-            let catalogue = catalogue.load(server)?;
-            let definition = args.workflow.read(&catalogue)?;
-            let workflow = Workflow::with_options(definition, &catalogue, &args.inputs.options());
-            let (inputs, many) = (&args.inputs, &ManyArgs::default());
-            let filled = given::fill(inputs, many, &mut Texts::default(), workflow, &[], &HashMap::new())?;
-            let problems = filled.workflow.problems();
-            Inspected { workflow: filled.workflow, problems, models: None }
-        }
-    };
+    let inspected = catalogue.read_with(server, async |reader| look(args, reader).await)?;
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
     let outputs = inspected.workflow.output_nodes(&options);
@@ -82,6 +66,21 @@ pub(crate) fn run(
         print(&inspected, &outputs, out)?;
     }
     Ok(if inspected.problems.is_empty() { Exit::Done } else { Exit::NotReady })
+}
+
+/// On the server if there is one, as `run` does.
+async fn look(args: &InspectArgs, reader: &Reader) -> Result<Inspected, Failure> {
+    let many = &ManyArgs::default();
+    if let Some(client) = &reader.client {
+        let ready = ready::look(client, &args.workflow, &args.inputs, many).await?;
+        let (workflow, problems) = (ready.filled.workflow, ready.problems);
+        return Ok(Inspected { workflow, problems, models: Some(ready.models) });
+    }
+    let definition = reader.definition(&args.workflow).await?;
+    let workflow = Workflow::with_options(definition, &reader.catalogue, &args.inputs.options());
+    let filled = given::fill(&args.inputs, many, &mut Texts::default(), workflow, &[], &HashMap::new())?;
+    let problems = filled.workflow.problems();
+    Ok(Inspected { workflow: filled.workflow, problems, models: None })
 }
 
 fn report(inspected: &Inspected, options: &EnqueueOptions, outputs: &[OutputNode]) -> Value {

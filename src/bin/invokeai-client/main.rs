@@ -37,6 +37,7 @@ mod session;
 mod source;
 mod stop;
 mod style;
+mod suggest;
 mod table;
 mod watch;
 mod workflows;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     style::choose(cli.color);
     print::be_quiet(cli.quiet);
     print::errors_as_json(cli.json);
+    suggest::name_server(&cli.server);
     logging::start(cli.verbose);
     let is_diff = matches!(cli.command, Command::Diff { .. });
     let ended = run(cli).unwrap_or_else(|failure| failure.tell());
@@ -82,6 +84,7 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             bindings::run(&args, &source.workflow(&args.workflow, &server)?, &mut out)
         }
         Command::Run { args } => run::run(&args, &args.client(&server)?, &mut out),
+        Command::Wait { args } => run::wait::run(&args, &server.client()?),
         Command::Watch { args } => {
             let client = server.client()?;
             session::run_with(&client, None, async |stop| watch::run(args, &client, stop).await)
@@ -124,7 +127,9 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             let client = args.client(&server)?;
             session::run(&client, cleanup::run(args, &client, &mut Output { out, json }))
         }
-        Command::Nodes { args, source } => nodes::print(&*source.load(&server)?, &args, &mut out),
+        Command::Nodes { args, source } => {
+            source.read_with(&server, async |reader| nodes::print(&reader.catalogue, &args, &mut out))
+        }
         Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
         Command::Completions { args } => completions::completions(&args, Cli::command(), &mut out).map(|()| Exit::Done),
         Command::Man { args } => completions::man(&args, Cli::command(), &mut out).map(|()| Exit::Done),

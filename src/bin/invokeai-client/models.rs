@@ -8,7 +8,14 @@ use invokeai_client::{
     schema::ModelRecord,
 };
 
-use crate::{confirm::Confirm, exit::Exit, failure::Failure, near::near, print::note, table::Output};
+use crate::{
+    confirm::Confirm,
+    exit::Exit,
+    failure::Failure,
+    near::near,
+    print::{aside, note},
+    table::Output,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
@@ -67,10 +74,10 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                 source => ModelSource::hugging_face(source),
             };
             let install = client.models().install(source).await?;
-            note("Ctrl-C stops the watching, not the installation");
+            aside("Ctrl-C stops the watching, not the installation");
             let mut progress = std::pin::pin!(install.progress());
             while let Some(job) = progress.try_next().await? {
-                note(format!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes));
+                aside(format!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes));
             }
             match install.wait().await? {
                 InstallOutcome::Installed(model) => print(&model, output)?,

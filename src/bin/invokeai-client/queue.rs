@@ -2,7 +2,10 @@
 
 use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
-use invokeai_client::{Client, queue::DEFAULT_QUEUE};
+use invokeai_client::{
+    Client,
+    queue::{DEFAULT_QUEUE, Queue},
+};
 use serde_json::json;
 
 use crate::{
@@ -65,6 +68,8 @@ pub(crate) struct CancelArgs {
     /// Ids of items
     #[arg(required_unless_present_any = ["batches", "all_except_current"])]
     items: Vec<i64>,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
@@ -136,6 +141,10 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
 
 pub(crate) async fn cancel(args: CancelArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let queue = client.queue(&args.queue);
+    let what = to_cancel(&args, &queue).await?;
+    if !args.confirm.allows(&what).await? {
+        return Ok(Exit::Done);
+    }
     if args.all_except_current {
         count("canceled", queue.cancel_all_except_current().await?, output)?;
     }
@@ -150,6 +159,30 @@ pub(crate) async fn cancel(args: CancelArgs, client: &Client, output: &mut Outpu
         }
     }
     Ok(Exit::Done)
+}
+
+/// What would be canceled. All is looked up first: a wrong id among others stops it before anything is canceled.
+async fn to_cancel(args: &CancelArgs, queue: &Queue) -> Result<Vec<String>, Failure> {
+    let mut what = Vec::new();
+    if args.all_except_current {
+        let waiting = queue.status().await?.queue.counts.pending;
+        what.push(format!("cancel all {waiting} items that wait on the queue {}", args.queue));
+    }
+    for batch in &args.batches {
+        let counts = queue.batch_status(batch).await?.counts;
+        if counts.total == 0 {
+            return Err(Failure::other(format!("there is no batch {batch} on the queue {}", args.queue)));
+        }
+        let left = counts.pending + counts.in_progress;
+        what.push(format!("cancel the batch {batch}, {left} of whose {} items have not ended", counts.total));
+    }
+    for id in &args.items {
+        let Some(item) = queue.find_item(*id).await? else {
+            return Err(Failure::other(format!("there is no item {id} on the queue {}", args.queue)));
+        };
+        what.push(format!("cancel item {id}, which is {}", item.status));
+    }
+    Ok(what)
 }
 
 fn count(what: &str, count: u64, output: &mut Output<'_>) -> std::io::Result<()> {

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use invokeai_client::{
     Client,
     schema::ModelRecord,
-    workflow::{Problem, ProblemKind, Reference, SharedCatalogue, Workflow},
+    workflow::{Problem, ProblemKind, Reference, Workflow},
 };
 
 use crate::{
+    catalogue_source::Reader,
     failure::Failure,
     given::{self, Filled, InputArgs, ManyArgs, Texts},
     session::apart,
@@ -34,8 +35,7 @@ pub(crate) async fn look(
     inputs: &InputArgs,
     many: &ManyArgs,
 ) -> Result<Ready, Failure> {
-    let catalogue = SharedCatalogue::from(client.catalogue().await?);
-    let definition = source.load(client, &catalogue).await?;
+    let definition = Reader::of(client).await?.definition(source).await?;
     let mut base = client.workflow_with(definition, inputs.options()).await?;
     // Keys in an exported file are of another machine.
     let models = client.models().records().await?;

@@ -8,6 +8,7 @@ use invokeai_client::{Client, ClientBuilder};
 use crate::{
     failure::Failure,
     profiles::{Profile, Profiles},
+    suggest::quoted,
 };
 
 /// Where `invokeai-client demo` and InvokeAI itself listen.
@@ -44,6 +45,13 @@ impl ServerArgs {
     /// Whether the command line itself names a server.
     pub(crate) fn is_named(&self) -> bool {
         self.server.is_some() || self.profile.is_some()
+    }
+
+    /// The options of the command line that name the server, each after a space. Nothing secret is among them.
+    pub(crate) fn naming(&self) -> String {
+        let server = self.server.as_deref().map(|url| format!(" --server {}", quoted(shown(url))));
+        let profile = self.profile.as_deref().map(|name| format!(" --profile {}", quoted(name)));
+        [server, profile].into_iter().flatten().collect()
     }
 
     /// The name for a profile that is asked for, on the command line or by the environment.

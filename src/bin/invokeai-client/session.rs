@@ -9,6 +9,7 @@ use crate::{
     print::{note, paint},
     stop::Stop,
     style,
+    suggest::{self, quoted},
 };
 
 /// How long files that are being written may take to be closed and, if they are not whole, removed.
@@ -61,6 +62,11 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     done
 }
 
+/// Suggests a command that finishes what this program could not. Said also where hints are not wanted.
+pub(crate) fn try_command(verb: &str) {
+    note(paint(style::HINT, "  try:").then(format!(" {}", suggest::command(verb))));
+}
+
 /// What may be on the server without an answer that says so.
 fn tell_uncertain(client: &Client) {
     let assets = client.assets();
@@ -84,8 +90,7 @@ pub(crate) fn tell_left_behind(client: &Client) {
     for batch in &assets.batches {
         note(format!("left on the server, as far as it arrived: batch {}", batch.batch_id));
         let (queue, id) = (&batch.queue_id, &batch.batch_id);
-        let command = format!(" invokeai-client cleanup --queue {queue} --batch {id}");
-        note(paint(style::HINT, "  try:").then(command));
+        try_command(&format!("cleanup --yes --queue {} --batch {}", quoted(queue), quoted(id)));
     }
     tell_uncertain(client);
 }

@@ -117,10 +117,7 @@ impl Source {
                 }
                 json!({ "workflow": embedded.workflow, "graph": embedded.graph })
             }
-            Self::Item(id) => {
-                let item = client.queue(DEFAULT_QUEUE).item(*id).await.map_err(|error| self.not_there(error))?;
-                json!({ "workflow": item.workflow, "session": item.session })
-            }
+            Self::Item(id) => return of_item(client, DEFAULT_QUEUE, *id, catalogue).await,
             Self::Input | Self::File(_) => return self.load_here(client, catalogue).await,
         };
         WorkflowDefinition::from_value_with(wrapped, catalogue).map_err(|source| self.unreadable(source))
@@ -149,6 +146,19 @@ impl Source {
     fn unreadable(&self, source: DefinitionError) -> Failure {
         Failure::other(Unreadable { from: self.clone(), source })
     }
+}
+
+/// The workflow of a queue item.
+pub(crate) async fn of_item(
+    client: &Client,
+    queue: &str,
+    id: i64,
+    catalogue: &SharedCatalogue,
+) -> Result<WorkflowDefinition, Failure> {
+    let source = Source::Item(id);
+    let item = client.queue(queue).item(id).await.map_err(|error| source.not_there(error))?;
+    let wrapped = json!({ "workflow": item.workflow, "session": item.session });
+    WorkflowDefinition::from_value_with(wrapped, catalogue).map_err(|error| source.unreadable(error))
 }
 
 fn is_missing(failure: &Failure) -> bool {

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::{
     exit::Exit,
     failure::Failure,
-    print::{Out, note},
+    print::{Out, aside, note},
     stop::Stop,
 };
 
@@ -47,7 +47,7 @@ async fn watch(args: WatchArgs, client: &Client) -> Result<Exit, Failure> {
     }
     let mut events = client.event_hub().subscribe(filter);
     events.connected().await.map_err(Failure::other)?;
-    note(format!("watching {}; Ctrl-C ends it", client.base_url()));
+    aside(format!("watching {}; Ctrl-C ends it", client.base_url()));
     loop {
         match events.next().await {
             Some(Ok(EventItem::Event(event))) if args.json => {

@@ -11,7 +11,7 @@ use crate::{
     exit::Exit,
     print::{self, note, paint},
     stop::Why,
-    style,
+    style, suggest,
 };
 
 /// Why a command failed.
@@ -83,7 +83,7 @@ pub(crate) fn tell(error: &(dyn AnyError + 'static)) {
             causes.push(error.to_string());
             cause = error.source();
         }
-        let hint = hint::for_error(error);
+        let hint = hint::for_error(error).map(suggest::completed);
         print::json_error(&json!({ "message": error.to_string(), "kind": "error", "causes": causes, "hint": hint }));
         return;
     }
@@ -94,7 +94,7 @@ pub(crate) fn tell(error: &(dyn AnyError + 'static)) {
         cause = error.source();
     }
     if let Some(hint) = hint::for_error(error) {
-        print::hint(hint);
+        print::hint(&suggest::completed(hint));
     }
 }
 

@@ -101,11 +101,16 @@ pub(crate) fn errors_are_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
+/// Something about what is being done, on standard error. With --quiet it is not said.
+pub(crate) fn aside(text: impl Into<Text>) {
+    if !is_quiet() {
+        note(text);
+    }
+}
+
 /// What to do next, on standard error.
 pub(crate) fn hint(text: &str) {
-    if !is_quiet() {
-        note(paint(style::HINT, "  try:").then(format!(" {text}")));
-    }
+    aside(paint(style::HINT, "  try:").then(format!(" {text}")));
 }
 
 /// An error for programs: one line `{"error": …}` on standard error.

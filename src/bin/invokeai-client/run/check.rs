@@ -1,6 +1,6 @@
 //! What can be known to go wrong is found before anything is sent.
 
-use invokeai_client::Client;
+use invokeai_client::{Client, workflow::Workflow};
 
 use super::{RunArgs, name::Template};
 use crate::{
@@ -16,8 +16,7 @@ const LONGEST_BOARD: usize = 300;
 /// Sends nothing but reads.
 pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Failure> {
     // Folders first: they are at hand.
-    let folders = [args.out.clone(), args.sheet.as_deref().map(folder::of_file)];
-    for folder in folders.into_iter().flatten() {
+    for folder in args.results.folders() {
         apart(move || folder::check(&folder)).await?;
     }
     let ready = ready::look(client, &args.workflow, &args.inputs, &args.many).await?;
@@ -31,8 +30,8 @@ pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Fail
     if !problems.is_empty() {
         return Err(Failure::NotReady(problems));
     }
-    if let Some(template) = &args.name {
-        check_name(template, &ready)?;
+    if let Some(template) = &args.results.name {
+        check_name(template, workflow)?;
     }
     if let Some(board) = &args.board {
         check_board(client, board).await?;
@@ -41,8 +40,8 @@ pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Fail
 }
 
 /// Whether all that a file name is to be made of is there.
-fn check_name(template: &Template, ready: &Ready) -> Result<(), Failure> {
-    match template.unknown(&ready.filled.workflow) {
+pub(super) fn check_name(template: &Template, workflow: &Workflow) -> Result<(), Failure> {
+    match template.unknown(workflow) {
         None => Ok(()),
         Some(key) => {
             let known = super::name::KEYS.join(", ");

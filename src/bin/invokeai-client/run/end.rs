@@ -9,16 +9,16 @@ use tokio::time::{sleep, timeout};
 use super::{
     Run,
     line::{self, Told},
-    tally::Tally,
 };
 use crate::{
     cleanup,
     exit::Exit,
     failure::{Failure, with_causes},
-    print::{self, note, paint},
+    print::{self, aside, note, paint},
     session,
     stop::Why,
     style,
+    suggest::quoted,
 };
 
 /// How often, and with which pauses, a batch is looked for that was sent and has no answer.
@@ -40,7 +40,7 @@ impl Run<'_> {
             let canceled = if outcome.is_err() { self.cancel().await } else { true };
             let untold = self.untold().await;
             let cleaned = if self.args.cleanup && !self.is_kept_for_later() { self.clean_up().await } else { true };
-            let sheet = self.write_sheet().await;
+            let sheet = self.tally.write_sheet(self.args.results.sheet.as_deref());
             self.tell_rest(untold).await;
             canceled && cleaned && sheet
         };
@@ -88,15 +88,13 @@ impl Run<'_> {
 
     /// Tells programs of every item that was not told, and people how many were done.
     async fn tell_rest(&self, untold: Vec<(i64, Option<ItemSummary>)>) {
-        let Tally { done, failed, canceled, .. } = self.tally;
         let requested = self.batch.submission().map_or(0, |submission| submission.requested());
         if let Some(ticket) = &self.ticket {
             let (done, failed) = (ticket.done.len(), ticket.failed.len());
             let left = ticket.rows.saturating_sub(done + failed);
-            note(format!("of {} rows: {done} done, {failed} failed, {left} left", ticket.rows));
-        } else if requested > 1 {
-            let left = requested.saturating_sub(done + failed + canceled);
-            note(format!("{done} done, {failed} failed, {canceled} canceled, {left} left"));
+            aside(format!("of {} rows: {done} done, {failed} failed, {left} left", ticket.rows));
+        } else {
+            self.tally.tell(requested);
         }
         let Some(submission) = self.batch.submission().filter(|_| self.args.json) else { return };
         let lines = untold.into_iter().map(|(id, summary)| {
@@ -133,18 +131,6 @@ impl Run<'_> {
         is_left
     }
 
-    /// Writes the contact sheet of what there is. Says whether it is there.
-    async fn write_sheet(&self) -> bool {
-        let Some(path) = self.args.sheet.as_ref().filter(|_| !self.tally.sheet.is_empty()) else { return true };
-        match self.tally.sheet.write(path) {
-            Ok(()) => true,
-            Err(problem) => {
-                note(paint(style::BAD, "error:").then(format!(" {problem}")));
-                false
-            }
-        }
-    }
-
     /// Says why this ends, and what that means for the exit code.
     fn tell(&self, failure: &Failure) -> Exit {
         match failure {
@@ -168,13 +154,16 @@ impl Run<'_> {
         };
         match canceled {
             Ok(canceled) => {
-                note(format!("canceled {canceled} items"));
+                aside(format!("canceled {canceled} items"));
                 true
             }
             Err(error) => {
                 note(paint(style::WARNING, format!("cannot cancel: {}", with_causes(&error))));
-                let command = format!(" invokeai-client cancel --queue {} --batch {}", self.args.queue, self.batch.id);
-                note(paint(style::HINT, "  try:").then(command));
+                session::try_command(&format!(
+                    "cancel --yes --queue {} --batch {}",
+                    quoted(&self.args.queue),
+                    self.batch.id
+                ));
                 false
             }
         }
@@ -199,7 +188,7 @@ impl Run<'_> {
     async fn delete_downloaded(&self) -> bool {
         let outcome = self.client.images().delete(self.tally.own_results()).await;
         for name in &outcome.done {
-            note(format!("deleted image {name}"));
+            aside(format!("deleted image {name}"));
         }
         for failed in &outcome.failed {
             let reason = failed.error.as_ref().map(|error| with_causes(error));
@@ -221,9 +210,7 @@ impl Run<'_> {
         let cleanup = self.client.cleanup().intermediates(true).cancel(true).outputs(everything_is_here).boards(boards);
         match cleanup.await {
             Ok(report) => {
-                for line in cleanup::lines(&report) {
-                    note(line);
-                }
+                cleanup::note(&report);
                 report.is_success() && deleted
             }
             Err(error) => {

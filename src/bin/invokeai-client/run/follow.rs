@@ -9,17 +9,18 @@ use invokeai_client::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    RunArgs,
+    ResultArgs,
     display::Display,
     line::{self, Ended},
     results::{self, About, Results},
+    sheet::Sheet,
     tally::Tally,
-    ticket,
+    ticket::{self, Picture},
 };
 use crate::{
     exit::Exit,
     failure::{Failure, with_causes},
-    print::{Out, apart, paint},
+    print::{Out, apart, note, paint},
     style,
 };
 
@@ -46,7 +47,9 @@ impl Rows {
 /// What is followed, and for what.
 #[derive(Clone, Copy)]
 pub(super) struct Followed<'a> {
-    pub(super) args: &'a RunArgs,
+    pub(super) args: &'a ResultArgs,
+    /// Whether items are told in JSON.
+    pub(super) json: bool,
     pub(super) client: &'a Client,
     pub(super) workflow: &'a Workflow,
     pub(super) rows: &'a Rows,
@@ -59,9 +62,10 @@ pub(super) async fn follow(
     tally: &mut Tally,
     ticket: &mut Option<ticket::Ticket>,
 ) -> Result<bool, Failure> {
-    let Followed { args, client, workflow, rows } = followed;
+    let Followed { args, json, client, workflow, rows } = followed;
     let retries = args.retry_failed;
-    let mut first = Follower { args, client, workflow, rows, submission: submission.clone(), tally, ticket, retries };
+    let mut first =
+        Follower { args, json, client, workflow, rows, submission: submission.clone(), tally, ticket, retries };
     let complete = first.all().await? && args.out.is_some();
     let again = std::mem::take(&mut tally.again);
     if again.is_empty() {
@@ -80,12 +84,13 @@ pub(super) async fn follow(
     let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
     let submission = Submission::attach(client, &note).await?;
     let rows = &retried;
-    let mut second = Follower { args, client, workflow, rows, submission, tally, ticket, retries: false };
+    let mut second = Follower { args, json, client, workflow, rows, submission, tally, ticket, retries: false };
     Ok(second.all().await? && complete)
 }
 
 struct Follower<'a> {
-    args: &'a RunArgs,
+    args: &'a ResultArgs,
+    json: bool,
     client: &'a Client,
     workflow: &'a Workflow,
     rows: &'a Rows,
@@ -100,7 +105,7 @@ impl Follower<'_> {
     /// Every item of the submission. Answers whether all results are here.
     async fn all(&mut self) -> Result<bool, Failure> {
         let submission = self.submission.clone();
-        let mut display = Display::new(self.args.json, &submission);
+        let mut display = Display::new(self.json, &submission);
         let mut ends = pin!(submission.ends());
         let mut events = submission.events().fuse();
         let (mut complete, mut refused) = (true, None);
@@ -154,22 +159,23 @@ impl Follower<'_> {
             let batch_id = submission.batch_id();
             let about =
                 About { workflow: self.workflow, values: &values, index: index.unwrap_or(0), item_id: id, batch_id };
-            results = results::download(self.args, self.client, outputs, &about, self.tally).await;
+            results = results::download(self.args, self.client, outputs, &about, self.tally, self.ticket).await;
             trouble.append(&mut results.missing);
         }
         let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
-        let json = |trouble: &[String]| self.args.json.then(|| ended.json(trouble));
+        let json = |trouble: &[String]| self.json.then(|| ended.json(trouble));
+        let picture = outputs.as_ref().and_then(|outputs| results.first_picture(outputs));
         // Before anything else is waited for: whoever stops this program now must not have it done twice, and the next
         // try prints the line.
         if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
             match end {
-                Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]))?,
+                Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]), picture.clone())?,
                 Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row, json(&trouble))?,
                 _ => {}
             }
         }
         if let Some(outputs) = &outputs {
-            pictures = self.draw(outputs, index, &mut trouble).await;
+            pictures = self.draw(outputs, picture.as_ref(), index, &mut trouble).await;
         }
         let complete = end.is_ok() && trouble.is_empty() && !results.kept;
         if !trouble.is_empty() {
@@ -179,8 +185,8 @@ impl Follower<'_> {
             }
         }
         let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
-        let json = self.args.json.then(|| ended.json(&trouble));
-        let lines = if self.args.json { Vec::new() } else { ended.lines() };
+        let json = self.json.then(|| ended.json(&trouble));
+        let lines = if self.json { Vec::new() } else { ended.lines() };
         let print = move |out: &mut Out<'_>| {
             json.iter().try_for_each(|json| out.json(json))?;
             lines.into_iter().try_for_each(|line| out.line(line))?;
@@ -224,7 +230,7 @@ impl Follower<'_> {
 
     /// What the batch put into the item. Empty if that cannot be read: the item is told all the same.
     async fn values(&self, id: i64) -> Map<String, Value> {
-        let read = self.client.queue(&self.args.queue).summaries(&[id]).await;
+        let read = self.submission.queue().summaries(&[id]).await;
         let values: Vec<FieldValue> = match read.map(|mut read| read.pop()) {
             Ok(Some(Ok(summary))) => summary.field_values.unwrap_or_default(),
             _ => Vec::new(),
@@ -233,10 +239,16 @@ impl Follower<'_> {
     }
 
     /// Adds the item to the sheet, and makes what is shown on the terminal.
-    async fn draw(&mut self, outputs: &Outputs, index: Option<usize>, trouble: &mut Vec<String>) -> Vec<String> {
-        if self.args.sheet.is_some() {
-            let place = index.unwrap_or(usize::MAX);
-            let added = self.tally.sheet.add(self.client, outputs, place, self.submission.requested()).await;
+    async fn draw(
+        &mut self,
+        outputs: &Outputs,
+        picture: Option<&Picture>,
+        index: Option<usize>,
+        trouble: &mut Vec<String>,
+    ) -> Vec<String> {
+        if let (Some(_), Some(picture)) = (&self.args.sheet, picture) {
+            let items = self.ticket.as_ref().map_or(self.submission.requested(), |ticket| ticket.rows as u64);
+            let added = self.tally.sheet.add(self.client, picture, index.unwrap_or(usize::MAX), items).await;
             trouble.extend(added.err());
         }
         if !self.args.show {
@@ -248,6 +260,15 @@ impl Follower<'_> {
                 trouble.push(problem);
                 Vec::new()
             }
+        }
+    }
+}
+
+/// Adds what earlier tries have made to the sheet.
+pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) {
+    for (row, picture) in &ticket.pictures {
+        if let Err(problem) = sheet.add(client, picture, row + 1, ticket.rows as u64).await {
+            note(problem);
         }
     }
 }

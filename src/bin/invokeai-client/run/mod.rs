@@ -14,26 +14,32 @@ mod send;
 mod sheet;
 mod tally;
 mod ticket;
+pub(crate) mod wait;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::Args;
-use invokeai_client::{Client, queue::DEFAULT_QUEUE, workflow::Workflow};
+use invokeai_client::{Client, download::remove_unfinished, queue::DEFAULT_QUEUE, workflow::Workflow};
 
 use follow::{Followed, Rows};
 use ticket::Ticket;
+use tokio::time::sleep;
 
 use crate::{
     exit::Exit,
     failure::Failure,
+    folder,
     given::{InputArgs, ManyArgs},
-    print::{Out, note},
+    print::{self, Out},
     ready::Ready,
     server::ServerArgs,
     session,
     source::{self, Source},
     stop::Stop,
 };
+
+/// How often is looked whether all items of a large batch are on the queue.
+const FEEDING: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
@@ -61,9 +67,6 @@ pub(crate) struct RunArgs {
     /// Print the request that would be sent as JSON, with <upload:FILE> for files, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Run what has failed once more, at the end
-    #[arg(long)]
-    retry_failed: bool,
     /// Keep a ticket of this run in a file, or go on with the run whose ticket it is: what is done is not run again. A
     /// second file beside it, with .assets behind its name, records what is on the server
     #[arg(long, value_name = "TICKET", conflicts_with_all = ["runs", "dry_run"])]
@@ -72,6 +75,24 @@ pub(crate) struct RunArgs {
     /// take up to 30 seconds more where the server does not answer
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    #[command(flatten)]
+    results: ResultArgs,
+    /// Send the workflow, print a ticket as JSON and end, without waiting: `wait` takes the ticket
+    #[arg(long, conflicts_with_all = ["results", "resume", "dry_run", "cleanup"])]
+    detach: bool,
+    /// At the end, however it comes, delete uploads, intermediate images and queue items of this run, and the results that
+    /// were downloaded
+    #[arg(long)]
+    cleanup: bool,
+    /// Print one line of JSON for each item instead of a progress bar
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to do about the items of a run, and with their results
+#[derive(Debug, Clone, Args)]
+#[group(id = "results", multiple = true)]
+pub(crate) struct ResultArgs {
     /// Download the results into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -85,13 +106,16 @@ pub(crate) struct RunArgs {
     /// Show the results on the terminal, if it can
     #[arg(long, conflicts_with = "json")]
     show: bool,
-    /// At the end, however it comes, delete uploads, intermediate images and queue items of this run, and the results that
-    /// were downloaded
+    /// Run what has failed once more, at the end
     #[arg(long)]
-    cleanup: bool,
-    /// Print one line of JSON for each item instead of a progress bar
-    #[arg(long)]
-    json: bool,
+    retry_failed: bool,
+}
+
+impl ResultArgs {
+    /// The folders that files are to be written into.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        self.out.clone().into_iter().chain(self.sheet.as_deref().map(folder::of_file)).collect()
+    }
 }
 
 impl RunArgs {
@@ -124,8 +148,10 @@ pub(crate) fn run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<
             ticket: None,
             rows: Rows::default(),
         };
-        let outcome = run.work().await;
-        run.end(outcome).await
+        match run.work().await {
+            Ok(()) if args.detach => Ok(Exit::Done),
+            outcome => run.end(outcome).await,
+        }
     })
 }
 
@@ -134,7 +160,7 @@ async fn dry_run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<E
     let Ready { filled, .. } = check::check(args, client).await?;
     let body = send::submit(args, client, &filled).body().await?;
     for file in &filled.files {
-        note(format!("would upload {}", file.display()));
+        print::aside(format!("would upload {}", file.display()));
     }
     out.json_document(&body)?;
     Ok(Exit::Done)
@@ -161,22 +187,61 @@ impl Run<'_> {
         let ready = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
         if let Some(path) = &self.args.resume {
             let mut ticket = Ticket::open(path, &ready.filled)?;
+            if ticket.is_resumed {
+                self.remove_unfinished()?;
+                if self.args.results.sheet.is_some() {
+                    let caught_up = follow::catch_up_sheet(self.client, &ticket, &mut self.tally.sheet);
+                    self.stop.or(caught_up).await.map_err(Failure::Stopped)?;
+                }
+            }
             follow::catch_up_lines(&mut ticket).await?;
             self.ticket = Some(ticket);
         }
         self.workflow = Some(ready.filled.workflow.clone());
         let (left, mut complete) = self.catch_up().await?;
         if self.send(ready, left).await? {
+            if self.args.detach {
+                return self.detach().await;
+            }
             complete &= self.follow().await?;
         }
         self.tally.everything_is_here = complete;
         Ok(())
     }
 
+    /// Prints what `wait` takes, once all items are on the queue.
+    async fn detach(&self) -> Result<(), Failure> {
+        let Some(submission) = self.batch.submission() else { return Ok(()) };
+        while submission.is_feeding() {
+            self.stop.or(sleep(FEEDING)).await.map_err(Failure::Stopped)?;
+        }
+        if let Some(error) = submission.feed_error() {
+            return Err(error.into());
+        }
+        let ticket = submission.ticket();
+        Ok(print::apart(None, move |out| out.json(&ticket)).await?)
+    }
+
+    /// Removes what an earlier try that was killed has left of files.
+    fn remove_unfinished(&self) -> Result<(), Failure> {
+        for folder in self.args.results.folders().into_iter().filter(|folder| folder.exists()) {
+            let failed = |error| Failure::other(format!("cannot read the folder {}: {error}", folder.display()));
+            match remove_unfinished(&folder).map_err(failed)? {
+                0 => {}
+                removed => print::aside(format!(
+                    "removed {removed} unfinished files of earlier tries from {}",
+                    folder.display()
+                )),
+            }
+        }
+        Ok(())
+    }
+
     /// Follows the batch to its end. Answers whether all results are here.
     async fn follow(&mut self) -> Result<bool, Failure> {
         let (Some(submission), Some(workflow)) = (self.batch.submission(), &self.workflow) else { return Ok(true) };
-        let followed = Followed { args: self.args, client: self.client, workflow, rows: &self.rows };
+        let (args, json) = (&self.args.results, self.args.json);
+        let followed = Followed { args, json, client: self.client, workflow, rows: &self.rows };
         let following = follow::follow(followed, submission, &mut self.tally, &mut self.ticket);
         self.stop.or(following).await.map_err(Failure::Stopped)?
     }

@@ -14,9 +14,10 @@ use invokeai_client::{
 use serde_json::Value;
 
 use super::{
-    RunArgs,
+    ResultArgs,
     name::{self, Template},
     tally::Tally,
+    ticket::{Picture, Ticket},
 };
 use crate::{failure::with_causes, picture, print};
 
@@ -39,6 +40,15 @@ pub(super) struct Results {
     pub(super) kept: bool,
 }
 
+impl Results {
+    /// The first picture of the item, and where it is.
+    pub(super) fn first_picture(&self, outputs: &Outputs) -> Option<Picture> {
+        let image = outputs.final_images().first()?.name.clone();
+        let file = self.here.get(&image).map(|here| here.path.clone());
+        Some(Picture { image, file })
+    }
+}
+
 /// What names of files are made of.
 pub(super) struct About<'a> {
     pub(super) workflow: &'a Workflow,
@@ -50,11 +60,12 @@ pub(super) struct About<'a> {
 
 /// Downloads what the item saved for good. What fails keeps nothing else from being downloaded.
 pub(super) async fn download(
-    args: &RunArgs,
+    args: &ResultArgs,
     client: &Client,
     outputs: &Outputs,
     about: &About<'_>,
     tally: &mut Tally,
+    ticket: &mut Option<Ticket>,
 ) -> Results {
     let Some(folder) = &args.out else { return Results::default() };
     let mut results = Results::default();
@@ -75,7 +86,7 @@ pub(super) async fn download(
             let files = outputs.final_images().into_iter().chain(outputs.final_videos());
             for (number, file) in files.enumerate() {
                 let named = about.name(template, file, number + 1);
-                match save(client, folder, &named, file).await {
+                match save(client, folder, &named, file, ticket).await {
                     Ok(file) => saved.push(file),
                     Err(error) => {
                         results.missing.push(format!("{} was not downloaded: {error}", file.name));
@@ -101,19 +112,47 @@ pub(super) async fn download(
 }
 
 /// Under a name of its own: one that is taken gets a number.
-async fn save(client: &Client, folder: &Path, stem: &str, file: &OutputFile) -> Result<SavedFile, String> {
+async fn save(
+    client: &Client,
+    folder: &Path,
+    stem: &str,
+    file: &OutputFile,
+    ticket: &mut Option<Ticket>,
+) -> Result<SavedFile, String> {
     let ending = file.name.rsplit_once('.').map_or("png", |(_, ending)| ending);
     // The ending decides what programs do with a file, so only a plain one is taken from a server.
     let ending = if ending.chars().all(|c| c.is_ascii_alphanumeric()) && ending.len() < 6 { ending } else { "png" };
-    let path = folder.join(format!("{stem}.{ending}"));
+    let mut path = folder.join(format!("{stem}.{ending}"));
     let made = tokio::fs::create_dir_all(folder).await;
     made.map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
     let download = match file.kind {
         FileKind::Video => client.video(&file.name).download(),
         _ => client.image(&file.name).download(),
     };
-    let saved = download.collision(Collision::Rename).to_file(path).await;
-    saved.map_err(|error| with_causes(&error))
+    let Some(ticket) = ticket else {
+        let saved = download.collision(Collision::Rename).to_file(path).await;
+        return saved.map_err(|error| with_causes(&error));
+    };
+    // A try that is killed once the file is there, and before that is recorded, must not make the next one write it again
+    // under another name.
+    let collision = match ticket.files.get(&file.name) {
+        Some(recorded) => {
+            path.clone_from(recorded);
+            Collision::Skip
+        }
+        None => {
+            let mut numbered = (2..).map(|number: u64| folder.join(format!("{stem} ({number}).{ending}")));
+            while path.exists() {
+                path = numbered.next().ok_or("no name is free")?;
+            }
+            ticket.saves(&file.name, &path).map_err(|error| with_causes(&error))?;
+            Collision::Error
+        }
+    };
+    let mut saved = download.collision(collision).to_file(path).await.map_err(|error| with_causes(&error))?;
+    // It is of this run, if of an earlier try.
+    saved.kept = false;
+    Ok(saved)
 }
 
 impl About<'_> {

@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     given::Filled,
-    print::{Bar, note},
+    print::{Bar, aside},
     ready::Ready,
 };
 
@@ -68,9 +68,9 @@ impl Run<'_> {
     /// Follows what earlier tries of the same run have on the server. Answers which rows are left, and whether all
     /// results so far are here.
     pub(super) async fn catch_up(&mut self) -> Result<(Option<Vec<usize>>, bool), Failure> {
-        let mut complete = self.args.out.is_some();
+        let mut complete = self.args.results.out.is_some();
         let Some(ticket) = &self.ticket else { return Ok((None, complete)) };
-        let again = self.args.retry_failed;
+        let again = self.args.results.retry_failed;
         if !again && !ticket.failed.is_empty() {
             self.tally.worst = Exit::Failed;
         }
@@ -106,7 +106,7 @@ impl Run<'_> {
             let is_known = ticket.done.contains(&row) || ticket.failed.contains(&row);
             let is_left = match summary.status.as_str() {
                 "canceled" => true,
-                "failed" => self.args.retry_failed,
+                "failed" => self.args.results.retry_failed,
                 _ => false,
             };
             if !is_known && !is_left {
@@ -126,7 +126,7 @@ impl Run<'_> {
     /// Sends the files, then the workflow; of many rows those that are left. Answers whether there was anything to send.
     pub(super) async fn send(&mut self, ready: Ready, left: Option<Vec<usize>>) -> Result<bool, Failure> {
         if left.as_ref().is_some_and(Vec::is_empty) {
-            note("nothing is left to run");
+            aside("nothing is left to run");
             return Ok(false);
         }
         let uploaded = self.upload(&ready).await?;
@@ -139,7 +139,7 @@ impl Run<'_> {
         }
         let submit = submit(self.args, self.client, &filled).batch_id(&self.batch.id).when_full(WhenFull::Feed);
         // Said before it is sent: after that anything may end this program.
-        note(format!("batch {}", self.batch.id));
+        aside(format!("batch {}", self.batch.id));
         self.batch.state = State::Unanswered;
         // Its id is known, so it can be canceled without an answer.
         match self.stop.or(submit.into_future()).await.map_err(Failure::Stopped)? {

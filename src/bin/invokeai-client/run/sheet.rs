@@ -1,14 +1,22 @@
 //! A contact sheet: one small picture for each item, in the order of the items.
 
-use std::{collections::BTreeMap, fs, io::Cursor, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Cursor, Write as _},
+    path::Path,
+};
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use invokeai_client::{Client, outputs::Outputs};
+use invokeai_client::Client;
 
-use crate::failure::with_causes;
+use super::ticket::Picture;
+use crate::{failure::with_causes, folder};
 
 /// Between pictures, in pixels.
 const GAP: u32 = 6;
+/// About the widest sheet, in pixels, as long as something can be seen on it.
+const WIDEST: u64 = 4096;
 const BACKGROUND: Rgb<u8> = Rgb([32, 32, 36]);
 
 /// The pictures so far, by the number of their item.
@@ -22,15 +30,19 @@ impl Sheet {
     pub(super) async fn add(
         &mut self,
         client: &Client,
-        outputs: &Outputs,
+        Picture { image, file }: &Picture,
         index: usize,
         items: u64,
     ) -> Result<(), String> {
-        let Some(image) = outputs.final_images().first().map(|image| image.name.clone()) else { return Ok(()) };
-        let side = if items > 100 { 96 } else { 192 };
+        let side = side(items);
         let failed = |error: &dyn std::fmt::Display| format!("{image} is not on the sheet: {error}");
-        // The server's thumbnail is enough, and small.
-        let bytes = client.image(&image).thumbnail().bytes().await.map_err(|error| failed(&with_causes(&error)))?;
+        // The server's thumbnail is enough, and small. An earlier try may have cleaned up.
+        let bytes = match (client.image(image).thumbnail().bytes().await, file) {
+            (Err(error), Some(file)) if error.is_not_found() => {
+                tokio::fs::read(file).await.map_err(|e| failed(&e))?.into()
+            }
+            (bytes, _) => bytes.map_err(|error| failed(&with_causes(&error)))?,
+        };
         let small = tokio::task::spawn_blocking(move || {
             image::load_from_memory(&bytes).map(|picture| picture.thumbnail(side, side).to_rgb8())
         });
@@ -49,9 +61,15 @@ impl Sheet {
         let mut bytes = Cursor::new(Vec::new());
         let format = ImageFormat::from_path(path).unwrap_or(ImageFormat::Png);
         self.draw().write_to(&mut bytes, format).map_err(|error| failed(&error))?;
-        let mut part = path.as_os_str().to_owned();
-        part.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
-        let written = fs::write(&part, bytes.into_inner()).and_then(|()| fs::rename(&part, path));
+        // Named and held as the parts of downloads are, so that what a kill leaves of it goes as theirs do.
+        let part = folder::of_file(path).join(format!(".{}.part", uuid::Uuid::new_v4()));
+        let written = File::create_new(&part).and_then(|mut file| {
+            // Some file systems have no locks.
+            let _ = file.lock();
+            file.write_all(&bytes.into_inner())?;
+            let _held = Some(file).filter(|_| !cfg!(windows));
+            fs::rename(&part, path)
+        });
         written.map_err(|error| {
             // It may not even have been begun.
             let _ = fs::remove_file(&part);
@@ -62,7 +80,7 @@ impl Sheet {
     /// About as wide as high.
     fn draw(&self) -> RgbImage {
         let count = self.pictures.len().max(1) as u32;
-        let columns = (1..=count).find(|columns| columns * columns >= count).unwrap_or(1);
+        let columns = columns(count.into()) as u32;
         let rows = count.div_ceil(columns);
         let width = self.pictures.values().map(RgbImage::width).max().unwrap_or(1) + GAP;
         let height = self.pictures.values().map(RgbImage::height).max().unwrap_or(1) + GAP;
@@ -75,6 +93,18 @@ impl Sheet {
         }
         sheet
     }
+}
+
+/// So many in a row make a sheet about as wide as high.
+fn columns(items: u64) -> u64 {
+    let root = items.isqrt();
+    if root * root < items { root + 1 } else { root.max(1) }
+}
+
+/// The longer side of each picture, in pixels: what fits.
+fn side(items: u64) -> u32 {
+    let fits = (WIDEST / columns(items)).saturating_sub(GAP.into());
+    fits.clamp(16, 192) as u32
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! How a run has gone so far.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use super::sheet::Sheet;
-use crate::exit::Exit;
+use crate::{
+    exit::Exit,
+    print::{aside, note, paint},
+    style,
+};
 
 /// What became of the items so far.
 pub(super) struct Tally {
@@ -43,6 +47,27 @@ impl Default for Tally {
 }
 
 impl Tally {
+    /// Says how many items of so many have ended in which way.
+    pub(super) fn tell(&self, requested: u64) {
+        let Self { done, failed, canceled, .. } = self;
+        if requested > 1 {
+            let left = requested.saturating_sub(done + failed + canceled);
+            aside(format!("{done} done, {failed} failed, {canceled} canceled, {left} left"));
+        }
+    }
+
+    /// Writes the contact sheet of what there is, if there is to be one. Says whether it is there.
+    pub(super) fn write_sheet(&self, path: Option<&Path>) -> bool {
+        let Some(path) = path.filter(|_| !self.sheet.is_empty()) else { return true };
+        match self.sheet.write(path) {
+            Ok(()) => true,
+            Err(problem) => {
+                note(paint(style::BAD, "error:").then(format!(" {problem}")));
+                false
+            }
+        }
+    }
+
     /// Names of the downloaded images that this run made.
     pub(super) fn own_results(&self) -> Vec<String> {
         self.own.iter().cloned().collect()

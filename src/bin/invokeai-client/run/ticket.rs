@@ -25,8 +25,15 @@ enum Step {
     Upload { file: PathBuf, image: String },
     /// Rows that are about to be enqueued as this batch, in this order.
     Batch { id: String, queue: String, rows: Vec<usize> },
+    /// A result that is about to be written to a file, whose name was free.
+    File { result: String, path: PathBuf },
     /// A row that is done, with its results here if they were asked for; and what is to be printed of it.
-    Done { row: usize, line: Option<Value> },
+    Done {
+        row: usize,
+        line: Option<Value>,
+        #[serde(default)]
+        picture: Option<Picture>,
+    },
     /// A row that failed.
     Failed { row: usize, line: Option<Value> },
     /// A row whose line was printed.
@@ -41,13 +48,28 @@ pub(super) struct Batch {
     pub(super) rows: Vec<usize>,
 }
 
+/// The first picture of an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Picture {
+    /// Its name on the server.
+    pub(super) image: String,
+    /// Where it was downloaded to.
+    pub(super) file: Option<PathBuf>,
+}
+
 /// How far a run got, and the file that says so.
 #[derive(Debug)]
 pub(super) struct Ticket {
     file: File,
     path: PathBuf,
     pub(super) rows: usize,
+    /// Whether there was an earlier try.
+    pub(super) is_resumed: bool,
     pub(super) uploads: HashMap<PathBuf, String>,
+    /// Files of results, by the results' names; not all of them are there.
+    pub(super) files: HashMap<String, PathBuf>,
+    /// Of the rows that are done.
+    pub(super) pictures: BTreeMap<usize, Picture>,
     pub(super) batches: Vec<Batch>,
     pub(super) done: BTreeSet<usize>,
     pub(super) failed: BTreeSet<usize>,
@@ -88,7 +110,10 @@ impl Ticket {
             file,
             path: path.to_owned(),
             rows,
+            is_resumed: !steps.is_empty(),
             uploads: HashMap::new(),
+            files: HashMap::new(),
+            pictures: BTreeMap::new(),
             batches: Vec::new(),
             done: BTreeSet::new(),
             failed: BTreeSet::new(),
@@ -108,7 +133,9 @@ impl Ticket {
             Step::Run { .. } => {}
             Step::Upload { file, image } => drop(self.uploads.insert(file, image)),
             Step::Batch { id, queue, rows } => self.batches.push(Batch { id, queue, rows }),
-            Step::Done { row, line } => {
+            Step::File { result, path } => drop(self.files.insert(result, path)),
+            Step::Done { row, line, picture } => {
+                self.pictures.extend(picture.map(|picture| (row, picture)));
                 self.failed.remove(&row);
                 self.done.insert(row);
                 self.unprinted.extend(line.map(|line| (row, line)));
@@ -141,8 +168,12 @@ impl Ticket {
         self.step(Step::Batch { id: id.to_owned(), queue: queue.to_owned(), rows: rows.to_vec() })
     }
 
-    pub(super) fn done(&mut self, row: usize, line: Option<Value>) -> Result<(), Failure> {
-        self.step(Step::Done { row, line })
+    pub(super) fn saves(&mut self, result: &str, path: &Path) -> Result<(), Failure> {
+        self.step(Step::File { result: result.to_owned(), path: path.to_owned() })
+    }
+
+    pub(super) fn done(&mut self, row: usize, line: Option<Value>, picture: Option<Picture>) -> Result<(), Failure> {
+        self.step(Step::Done { row, line, picture })
     }
 
     pub(super) fn failed(&mut self, row: usize, line: Option<Value>) -> Result<(), Failure> {

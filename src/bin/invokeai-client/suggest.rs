@@ -1,0 +1,77 @@
+//! Commands that are suggested to people. They can be run as they stand, so they name the server that this one named.
+
+use std::{borrow::Cow, sync::OnceLock};
+
+use crate::server::ServerArgs;
+
+/// How a command begins within a text.
+const COMMAND: &str = "`invokeai-client ";
+
+/// The options that name the server, each after a space. Chosen once, before anything is suggested.
+static SERVER: OnceLock<String> = OnceLock::new();
+
+/// From now on suggestions name this server.
+pub(crate) fn name_server(server: &ServerArgs) {
+    // It is called once.
+    let _ = SERVER.set(server.naming());
+}
+
+/// A command line, from its verb on.
+pub(crate) fn command(verb: &str) -> String {
+    let server = SERVER.get().map_or("", String::as_str);
+    format!("invokeai-client {verb}{server}")
+}
+
+/// A text whose commands, each between backticks, name the server.
+pub(crate) fn completed(text: &str) -> Cow<'_, str> {
+    let mut whole = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(COMMAND)
+        && let Some((verb, after)) = after.split_once('`')
+    {
+        // It starts a server of its own.
+        let command = if verb == "demo" { format!("invokeai-client {verb}") } else { command(verb) };
+        whole += &format!("{before}`{command}`");
+        rest = after;
+    }
+    if whole.is_empty() { text.into() } else { (whole + rest).into() }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        for (word, expected) in [
+            ("http://127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("saved:FLUX", "saved:FLUX"),
+            ("my server", "'my server'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+
+    #[test]
+    fn texts_without_commands_stay_as_they_are() {
+        for text in ["", "no command", "a `word`", "`invokeai-client queue"] {
+            assert_eq!(completed(text), text);
+        }
+        assert_eq!(
+            completed("`invokeai-client queue` and `invokeai-client demo`."),
+            "`invokeai-client queue` and `invokeai-client demo`."
+        );
+    }
+}
