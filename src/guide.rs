@@ -39,6 +39,9 @@ pub mod inputs {}
 #[doc = include_str!("../docs/bindings.md")]
 pub mod bindings {}
 
+#[doc = include_str!("../docs/command.md")]
+pub mod command {}
+
 #[doc = include_str!("../docs/jobs.md")]
 pub mod jobs {}
 

@@ -2,12 +2,14 @@
 
 mod cases;
 mod ends;
+mod kills;
 mod many;
 mod program;
 mod proxy;
 mod signals;
 mod stage;
 mod suggestions;
+mod transcript;
 mod verbs;
 
 use std::{

@@ -91,8 +91,15 @@ fn lists_combine_or_pair_and_rows_come_from_standard_input() {
     picture(&stage, "in/b.png", 40);
     let each = format!("Picture={}", stage.text("in"));
     let workflow = stage.text("resize.json");
-    let ended = run(&["run", &workflow, "--server", &stage.proxy.url, "--each", &each, "--json", "--cleanup"]);
+    let (out, url) = (stage.text("out"), stage.proxy.url.as_str());
+    let names = ["--out", &out, "--name", "{Picture}-{Width}"];
+    let arguments = ["run", &workflow, "--server", url, "--each", &each, "--json", "--cleanup"];
+    let ended = run(&[&arguments[..], &names].concat());
     assert_eq!((ended.code, lines(&ended).len()), (Some(0), 2), "{ended:?}");
+    // Pictures go by their files, whatever the server calls them.
+    let told = column(&lines(&ended), |line| line["values"]["Picture"].clone());
+    assert_eq!(told, ["a.png", "b.png"].map(|name| format!("{:?}", stage.text(&format!("in/{name}")))));
+    assert_eq!(names_below(&stage.path("out")), ["a-96.png", "b-96.png"]);
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl Program {
         Self { child, stdout, stderr, started: Instant::now() }
     }
 
+    /// Its id in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

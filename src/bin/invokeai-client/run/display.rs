@@ -8,7 +8,7 @@ use invokeai_client::{
     progress::Progress,
 };
 
-use crate::print::{Bar, Text, note};
+use crate::print::{Bar, Text, is_quiet, note};
 
 pub(super) struct Display {
     bar: Option<Bar>,
@@ -26,7 +26,7 @@ impl Display {
     pub(super) fn new(json: bool, submission: &Submission) -> Self {
         let bar = if json { None } else { Bar::new() };
         let mut display = Self {
-            lines: bar.is_none() && !json,
+            lines: bar.is_none() && !json && !is_quiet(),
             bar,
             said: String::new(),
             ended: 0,

@@ -40,7 +40,9 @@ impl Run<'_> {
             let canceled = if outcome.is_err() { self.cancel().await } else { true };
             let untold = self.untold().await;
             let cleaned = if self.args.cleanup && !self.is_kept_for_later() { self.clean_up().await } else { true };
-            let sheet = self.tally.write_sheet(self.args.results.sheet.as_deref());
+            // Of a series that is to go on it would be a part only.
+            let sheet = self.args.results.sheet.as_deref().filter(|_| outcome.is_ok() || self.ticket.is_none());
+            let sheet = self.tally.write_sheet(sheet);
             self.tell_rest(untold).await;
             canceled && cleaned && sheet
         };
@@ -107,7 +109,7 @@ impl Run<'_> {
                 status: &status,
                 error: Some("the run was stopped before its results were looked at".into()),
                 values: match &self.workflow {
-                    Some(workflow) => line::values(workflow, &values),
+                    Some(workflow) => line::values(workflow, &self.uploads, &values),
                     None => serde_json::Map::new(),
                 },
                 outputs: Vec::new(),

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use invokeai_client::{
     Client, Error, FinishedJob, Job, Submission, Ticket, outputs::Outputs, queue::FieldValue, workflow::Workflow,
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
     ResultArgs,
@@ -16,6 +16,7 @@ use super::{
     sheet::Sheet,
     tally::Tally,
     ticket::{self, Picture},
+    uploads::Uploads,
 };
 use crate::{
     exit::Exit,
@@ -53,6 +54,7 @@ pub(super) struct Followed<'a> {
     pub(super) client: &'a Client,
     pub(super) workflow: &'a Workflow,
     pub(super) rows: &'a Rows,
+    pub(super) uploads: &'a Uploads,
 }
 
 /// Follows every item to its end. Answers whether all results are here.
@@ -62,10 +64,20 @@ pub(super) async fn follow(
     tally: &mut Tally,
     ticket: &mut Option<ticket::Ticket>,
 ) -> Result<bool, Failure> {
-    let Followed { args, json, client, workflow, rows } = followed;
+    let Followed { args, json, client, workflow, rows, uploads } = followed;
     let retries = args.retry_failed;
-    let mut first =
-        Follower { args, json, client, workflow, rows, submission: submission.clone(), tally, ticket, retries };
+    let mut first = Follower {
+        args,
+        json,
+        client,
+        workflow,
+        rows,
+        uploads,
+        submission: submission.clone(),
+        tally,
+        ticket,
+        retries,
+    };
     let complete = first.all().await? && args.out.is_some();
     let again = std::mem::take(&mut tally.again);
     if again.is_empty() {
@@ -84,7 +96,8 @@ pub(super) async fn follow(
     let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
     let submission = Submission::attach(client, &note).await?;
     let rows = &retried;
-    let mut second = Follower { args, json, client, workflow, rows, submission, tally, ticket, retries: false };
+    let mut second =
+        Follower { args, json, client, workflow, rows, uploads, submission, tally, ticket, retries: false };
     Ok(second.all().await? && complete)
 }
 
@@ -94,6 +107,7 @@ struct Follower<'a> {
     client: &'a Client,
     workflow: &'a Workflow,
     rows: &'a Rows,
+    uploads: &'a Uploads,
     submission: Submission,
     tally: &'a mut Tally,
     ticket: &'a mut Option<ticket::Ticket>,
@@ -143,7 +157,8 @@ impl Follower<'_> {
         let tries_again = self.count(id, end);
         let row = self.rows.of(&job.submission(), id);
         let index = row.map(|row| row + 1);
-        let values = self.values(id).await;
+        let fields = self.fields(id).await;
+        let values = line::values(self.workflow, self.uploads, &fields);
         let mut trouble = Vec::new();
         let mut results = Results::default();
         let mut pictures = Vec::new();
@@ -157,8 +172,14 @@ impl Follower<'_> {
         if let Some(outputs) = &outputs {
             let submission = job.submission();
             let batch_id = submission.batch_id();
-            let about =
-                About { workflow: self.workflow, values: &values, index: index.unwrap_or(0), item_id: id, batch_id };
+            let about = About {
+                workflow: self.workflow,
+                values: &fields,
+                uploads: self.uploads,
+                index: index.unwrap_or(0),
+                item_id: id,
+                batch_id,
+            };
             results = results::download(self.args, self.client, outputs, &about, self.tally, self.ticket).await;
             trouble.append(&mut results.missing);
         }
@@ -229,13 +250,12 @@ impl Follower<'_> {
     }
 
     /// What the batch put into the item. Empty if that cannot be read: the item is told all the same.
-    async fn values(&self, id: i64) -> Map<String, Value> {
+    async fn fields(&self, id: i64) -> Vec<FieldValue> {
         let read = self.submission.queue().summaries(&[id]).await;
-        let values: Vec<FieldValue> = match read.map(|mut read| read.pop()) {
+        match read.map(|mut read| read.pop()) {
             Ok(Some(Ok(summary))) => summary.field_values.unwrap_or_default(),
             _ => Vec::new(),
-        };
-        line::values(self.workflow, &values)
+        }
     }
 
     /// Adds the item to the sheet, and makes what is shown on the terminal.
@@ -264,9 +284,12 @@ impl Follower<'_> {
     }
 }
 
-/// Adds what earlier tries have made to the sheet.
+/// Adds what earlier tries have made to the sheet. At the end, because it takes a while.
 pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) {
     for (row, picture) in &ticket.pictures {
+        if sheet.has(row + 1) {
+            continue;
+        }
         if let Err(problem) = sheet.add(client, picture, row + 1, ticket.rows as u64).await {
             note(problem);
         }

@@ -10,7 +10,7 @@ use invokeai_client::{
 };
 use serde_json::{Map, Value, json};
 
-use super::results::Here;
+use super::{results::Here, uploads::Uploads};
 use crate::{
     failure::with_causes,
     print::{Text, paint},
@@ -88,12 +88,10 @@ fn files(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Value> {
 }
 
 /// What the batch put into an item, by the names of the inputs.
-pub(super) fn values(workflow: &Workflow, values: &[FieldValue]) -> Map<String, Value> {
+pub(super) fn values(workflow: &Workflow, uploads: &Uploads, values: &[FieldValue]) -> Map<String, Value> {
     let named = values.iter().map(|value| {
         let name = workflow.name_of_field(&value.node_path, &value.field_name);
-        // Images go by their names.
-        let plain = value.value.get("image_name").cloned().unwrap_or_else(|| value.value.clone());
-        (name, plain)
+        (name, uploads.shown(&value.value))
     });
     named.collect()
 }

@@ -14,6 +14,7 @@ mod send;
 mod sheet;
 mod tally;
 mod ticket;
+mod uploads;
 pub(crate) mod wait;
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -24,6 +25,7 @@ use invokeai_client::{Client, download::remove_unfinished, queue::DEFAULT_QUEUE,
 use follow::{Followed, Rows};
 use ticket::Ticket;
 use tokio::time::sleep;
+use uploads::Uploads;
 
 use crate::{
     exit::Exit,
@@ -100,7 +102,7 @@ pub(crate) struct ResultArgs {
     /// name (on the server), number (within the item). A name that is taken gets a number
     #[arg(long, value_name = "TEMPLATE", requires = "out")]
     name: Option<name::Template>,
-    /// Write a contact sheet with the first picture of each item
+    /// Write a contact sheet with the first picture of each item; with --resume, of all tries, by the one that ends the run
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     /// Show the results on the terminal, if it can
@@ -147,6 +149,7 @@ pub(crate) fn run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<
             workflow: None,
             ticket: None,
             rows: Rows::default(),
+            uploads: Uploads::default(),
         };
         match run.work().await {
             Ok(()) if args.detach => Ok(Exit::Done),
@@ -179,6 +182,7 @@ struct Run<'a> {
     ticket: Option<Ticket>,
     /// Which rows the items of the batch are.
     rows: Rows,
+    uploads: Uploads,
 }
 
 impl Run<'_> {
@@ -189,12 +193,9 @@ impl Run<'_> {
             let mut ticket = Ticket::open(path, &ready.filled)?;
             if ticket.is_resumed {
                 self.remove_unfinished()?;
-                if self.args.results.sheet.is_some() {
-                    let caught_up = follow::catch_up_sheet(self.client, &ticket, &mut self.tally.sheet);
-                    self.stop.or(caught_up).await.map_err(Failure::Stopped)?;
-                }
             }
             follow::catch_up_lines(&mut ticket).await?;
+            self.uploads = Uploads::new(&ticket.uploads);
             self.ticket = Some(ticket);
         }
         self.workflow = Some(ready.filled.workflow.clone());
@@ -206,6 +207,10 @@ impl Run<'_> {
             complete &= self.follow().await?;
         }
         self.tally.everything_is_here = complete;
+        if let (Some(ticket), Some(_)) = (&self.ticket, &self.args.results.sheet) {
+            let caught_up = follow::catch_up_sheet(self.client, ticket, &mut self.tally.sheet);
+            self.stop.or(caught_up).await.map_err(Failure::Stopped)?;
+        }
         Ok(())
     }
 
@@ -241,7 +246,7 @@ impl Run<'_> {
     async fn follow(&mut self) -> Result<bool, Failure> {
         let (Some(submission), Some(workflow)) = (self.batch.submission(), &self.workflow) else { return Ok(true) };
         let (args, json) = (&self.args.results, self.args.json);
-        let followed = Followed { args, json, client: self.client, workflow, rows: &self.rows };
+        let followed = Followed { args, json, client: self.client, workflow, rows: &self.rows, uploads: &self.uploads };
         let following = follow::follow(followed, submission, &mut self.tally, &mut self.ticket);
         self.stop.or(following).await.map_err(Failure::Stopped)?
     }

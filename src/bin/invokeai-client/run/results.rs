@@ -9,15 +9,16 @@ use invokeai_client::{
     Client, Error,
     download::{Collision, SavedFile},
     outputs::{FileKind, OutputFile, Outputs},
+    queue::FieldValue,
     workflow::Workflow,
 };
-use serde_json::Value;
 
 use super::{
     ResultArgs,
     name::{self, Template},
     tally::Tally,
     ticket::{Picture, Ticket},
+    uploads::Uploads,
 };
 use crate::{failure::with_causes, picture, print};
 
@@ -52,7 +53,9 @@ impl Results {
 /// What names of files are made of.
 pub(super) struct About<'a> {
     pub(super) workflow: &'a Workflow,
-    pub(super) values: &'a serde_json::Map<String, Value>,
+    /// What the batch put into the item.
+    pub(super) values: &'a [FieldValue],
+    pub(super) uploads: &'a Uploads,
     pub(super) index: usize,
     pub(super) item_id: i64,
     pub(super) batch_id: &'a str,
@@ -175,11 +178,14 @@ impl About<'_> {
     /// The value of an input in this item, else that of the workflow.
     fn value(&self, key: &str) -> String {
         let Some((node, field)) = name::place_of(self.workflow, key) else { return String::new() };
-        if let Some(value) = self.values.get(&self.workflow.name_of_field(&node, &field)) {
-            return name::shown(value);
+        let of_item = self.values.iter().find(|value| value.node_path == node && value.field_name == field);
+        let field = self.workflow.node_field(&node, &field).ok();
+        let of_workflow = field.as_ref().and_then(|field| field.value());
+        let Some(value) = of_item.map(|value| &value.value).or(of_workflow) else { return String::new() };
+        match self.uploads.file_of(value).and_then(Path::file_stem) {
+            Some(stem) => stem.to_string_lossy().into_owned(),
+            None => name::shown(value),
         }
-        let field = self.workflow.node_field(&node, &field);
-        field.ok().and_then(|field| field.value().map(name::shown)).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use invokeai_client::{Client, OutputBoard, Submission, Ticket, Upload, WhenFull, submission::Submit};
 
-use super::{Run, RunArgs, follow::Rows, ticket};
+use super::{Run, RunArgs, follow::Rows, ticket, uploads::Uploads};
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -130,6 +130,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let uploaded = self.upload(&ready).await?;
+        self.uploads = Uploads::new(&uploaded);
         let mut filled = ready.with_uploads(&self.args.inputs, &self.args.many, uploaded).await?;
         if let (Some(left), Some(ticket)) = (left, &mut self.ticket) {
             filled.sweep = filled.sweep.map(|sweep| sweep.select(left.iter().copied()));

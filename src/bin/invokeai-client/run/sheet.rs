@@ -51,6 +51,11 @@ impl Sheet {
         Ok(())
     }
 
+    /// Whether the picture of this item is on it.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.pictures.contains_key(&index)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.pictures.is_empty()
     }

@@ -9,6 +9,7 @@ use super::{
     ResultArgs, check,
     follow::{self, Followed, Rows},
     tally::Tally,
+    uploads::Uploads,
 };
 use crate::{
     catalogue_source::Reader, exit::Exit, failure::Failure, folder, local_file, print::note, session, source, stop::Why,
@@ -55,8 +56,8 @@ async fn wait(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
         check::check_name(template, workflow)?;
     }
     let mut tally = Tally::default();
-    let rows = &Rows::default();
-    let followed = Followed { args: &args.results, json: args.json, client, workflow, rows };
+    let (rows, uploads) = (&Rows::default(), &Uploads::default());
+    let followed = Followed { args: &args.results, json: args.json, client, workflow, rows, uploads };
     let requested = submission.requested();
     follow::follow(followed, submission, &mut tally, &mut None).await?;
     tally.tell(requested);

@@ -1,0 +1,31 @@
+//! The files of this machine that a run uses, by the names that they have on the server.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+#[derive(Debug, Default)]
+pub(super) struct Uploads(HashMap<String, PathBuf>);
+
+impl Uploads {
+    pub(super) fn new(names: &HashMap<PathBuf, String>) -> Self {
+        Self(names.iter().map(|(file, name)| (name.clone(), file.clone())).collect())
+    }
+
+    /// The file that an image was, if it was one of this run.
+    pub(super) fn file_of(&self, image: &Value) -> Option<&Path> {
+        self.0.get(image.get("image_name")?.as_str()?).map(PathBuf::as_path)
+    }
+
+    /// A value as people know it: an image goes by its file, else by its name.
+    pub(super) fn shown(&self, value: &Value) -> Value {
+        match (self.file_of(value), value.get("image_name")) {
+            (Some(file), _) => file.display().to_string().into(),
+            (None, Some(name)) => name.clone(),
+            (None, None) => value.clone(),
+        }
+    }
+}
