@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     style::choose(cli.color);
     print::be_quiet(cli.quiet);
     print::errors_as_json(cli.json);
-    suggest::name_server(&cli.server);
+    suggest::name_server(cli.server.naming());
     logging::start(cli.verbose);
     let is_diff = matches!(cli.command, Command::Diff { .. });
     let ended = run(cli).unwrap_or_else(|failure| failure.tell());

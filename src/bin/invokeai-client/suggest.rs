@@ -2,18 +2,16 @@
 
 use std::{borrow::Cow, sync::OnceLock};
 
-use crate::server::ServerArgs;
-
 /// How a command begins within a text.
 const COMMAND: &str = "`invokeai-client ";
 
 /// The options that name the server, each after a space. Chosen once, before anything is suggested.
 static SERVER: OnceLock<String> = OnceLock::new();
 
-/// From now on suggestions name this server.
-pub(crate) fn name_server(server: &ServerArgs) {
+/// From now on suggestions name the server with these options.
+pub(crate) fn name_server(options: String) {
     // It is called once.
-    let _ = SERVER.set(server.naming());
+    let _ = SERVER.set(options);
 }
 
 /// A command line, from its verb on.
