@@ -144,9 +144,10 @@ fn outputs(workflow: &Workflow) -> TokenStream {
             #(#fields)*
         }
 
-        impl From<&::invokeai_client::outputs::Outputs> for Outputs {
-            fn from(outputs: &::invokeai_client::outputs::Outputs) -> Self {
-                let of_node = |id: &str| outputs.files().iter().filter(|file| file.node.id == id).cloned().collect();
+        impl<O: AsRef<::invokeai_client::outputs::Outputs>> From<&O> for Outputs {
+            fn from(outputs: &O) -> Self {
+                let files = outputs.as_ref().files();
+                let of_node = |id: &str| files.iter().filter(|file| file.node.id == id).cloned().collect();
                 Outputs { #(#names: of_node(#ids)),* }
             }
         }

@@ -54,6 +54,13 @@ mirror! {
     open fn download_to(&self, directory: impl Into<std::path::PathBuf>) -> DownloadOutputs<'_>;
 }
 
+/// For generated structs of outputs, which are made of either.
+impl AsRef<outputs::Outputs> for Outputs {
+    fn as_ref(&self) -> &outputs::Outputs {
+        &self.inner
+    }
+}
+
 mirror! {
     /// A download of results under construction, from [`Outputs::download_to`]; `call` carries it out.
     #[derive(Clone)]

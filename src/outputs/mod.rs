@@ -165,6 +165,13 @@ impl OutputFile {
     }
 }
 
+/// For generated structs of outputs, which take these and their blocking counterpart.
+impl AsRef<Outputs> for Outputs {
+    fn as_ref(&self) -> &Outputs {
+        self
+    }
+}
+
 impl Outputs {
     /// The queue item.
     pub fn item_id(&self) -> i64 {

@@ -8,6 +8,8 @@
 #[path = "../common"]
 mod common {
     pub(crate) mod artifacts;
+    #[cfg(all(feature = "bindings", feature = "blocking", feature = "testing"))]
+    pub(crate) mod compiler;
     pub(crate) mod dropped;
     pub(crate) mod live;
     pub(crate) mod skip;
@@ -25,5 +27,8 @@ mod nodes;
 mod outputs;
 mod releases;
 mod rest;
+#[cfg(all(feature = "bindings", feature = "blocking", feature = "testing"))]
+mod typed_program;
 mod users;
+#[cfg(all(feature = "bindings", feature = "blocking", feature = "testing"))]
 mod workflows;

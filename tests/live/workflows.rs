@@ -1,30 +1,28 @@
 //! The workflows that InvokeAI ships, from a real server's own library, run there with tiny models through this crate
-//! alone.
+//! alone: as Rust structs, whose requests are those of the workflows themselves.
 
 use std::{
     collections::{BTreeSet, VecDeque},
     io::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
 use futures::TryStreamExt as _;
 use invokeai_client::{
-    Client, Error, Job, Submission,
-    events::Event,
+    Client, bindings,
     library::WorkflowCategory,
     schema::{ModelFilter, ModelRecord, NodeCatalogue},
     workflow::{MissingModel, Problem, ProblemKind, Workflow, WorkflowDefinition, field::InkField},
 };
 use serde_json::Value;
 
-use crate::common::{artifacts, live};
+use crate::{
+    common::{artifacts, live},
+    typed_program::{Ran, TypedProgram},
+};
 
-/// Longest time for one run, and for all.
-const RUN: Duration = Duration::from_secs(180);
+/// Longest time for all.
 const ALL: Duration = Duration::from_secs(1200);
 
 /// Node types of shipped workflows that later releases no longer have, and what does nearly the same without a model.
@@ -32,14 +30,15 @@ const RETIRED: [&str; 2] = ["canny_image_processor", "midas_depth_image_processo
 const SUCCESSOR: &str = "canny_edge_detection";
 
 /// What the workflows are filled in with.
+#[derive(Clone)]
 struct Materials {
-    models: Vec<ModelRecord>,
+    models: Arc<[ModelRecord]>,
     small_image: String,
     /// Tiles must overlap, which takes more than the small one has.
     large_image: String,
     /// Of the size that workflows for videos make: one of them made it.
     video: Option<String>,
-    prompts: tempfile::NamedTempFile,
+    prompts: Arc<tempfile::NamedTempFile>,
 }
 
 #[tokio::test]
@@ -55,23 +54,28 @@ async fn run_all(client: &Client) {
     assert!(!saved.is_empty(), "every release ships workflows");
     let mut materials = Materials::make(client).await;
     let queue = live::unique("queue");
+    let (mut shipped, mut codes) = (Vec::new(), Vec::new());
+    for (number, saved) in saved.iter().enumerate() {
+        let definition = client.saved_workflow(&saved.workflow_id).definition().await.unwrap();
+        let one = Shipped::new(client, definition).await;
+        // A struct is for one file: its form, with the rest of the file as it will be run.
+        let workflow = one.with_own_inputs(&materials);
+        codes.push(bindings::generate(&workflow, &format!("shipped {number}")).unwrap());
+        shipped.push(one);
+    }
+    let mut program = TypedProgram::start(&codes, &queue);
 
     let (mut inputs, mut completed, mut faults) = (0, 0, Vec::new());
     eprintln!("{:58} inputs     ms events images videos", "workflow");
-    let mut waiting = VecDeque::from_iter(saved.iter().map(|saved| (saved, false)));
-    while let Some((saved, put_off)) = waiting.pop_front() {
-        let name = &saved.name;
-        let definition = client.saved_workflow(&saved.workflow_id).definition().await.unwrap();
-        let mut workflow = client.workflow(definition.clone()).await.unwrap();
-        let own_inputs = workflow.inputs().len();
-        if let Some(modern) = without_retired_nodes(definition.as_value(), workflow.catalogue()) {
-            workflow = client.workflow(WorkflowDefinition::from_value(modern).unwrap()).await.unwrap();
-        }
+    let mut waiting = VecDeque::from_iter(shipped.into_iter().zip(&codes).map(|one| (one, false)));
+    while let Some(((shipped, code), put_off)) = waiting.pop_front() {
+        let name = shipped.workflow.definition().name().to_owned();
+        let mut workflow = shipped.workflow.clone();
         match fill(&mut workflow, &materials) {
             Ok(()) => {}
             // The others make one.
             Err(Lack::Video) if !put_off => {
-                waiting.push_back((saved, true));
+                waiting.push_back(((shipped, code), true));
                 continue;
             }
             Err(lack) => {
@@ -79,21 +83,28 @@ async fn run_all(client: &Client) {
                 continue;
             }
         }
-        inputs += own_inputs;
-        let mut outcome = Run::submit(client, &workflow, &queue).await.finish().await;
-        completed += usize::from(outcome.error.is_none());
-        let shown = outcome.error.as_ref().map(ToString::to_string).unwrap_or_default();
-        let Outcome { elapsed, events, images, videos, .. } = &outcome;
-        let (ms, images, videos) = (elapsed.as_millis(), images.len(), videos.len());
-        eprintln!("{name:58} {own_inputs:6} {ms:6} {events:6} {images:6} {videos:6} {shown}");
-        if outcome.error.is_none() && (images, videos) == (0, 0) {
+        inputs += shipped.inputs;
+        let ran = program.run(code, &workflow, !workflow.problems().iter().any(is_leftover));
+        let made = match ran.item_id {
+            Some(item_id) => Made::by(client, &queue, item_id).await,
+            None => Made::default(),
+        };
+        let Ran { elapsed_ms, events, error, .. } = &ran;
+        completed += usize::from(error.is_none());
+        let (images, videos, shown) = (made.images.len(), made.videos.len(), error.as_deref().unwrap_or_default());
+        eprintln!("{name:58} {:6} {elapsed_ms:6} {events:6} {images:6} {videos:6} {shown}", shipped.inputs);
+        if error.is_none() && (images, videos) == (0, 0) {
             faults.push(format!("{name}: no outputs"));
         }
-        faults.extend(outcome.error.take().map(|error| format!("{name}: {error}")));
-        if materials.video.is_none() && node_types(&workflow).contains("wan_i2v_ideal_dimensions") {
-            materials.video = outcome.videos.pop();
+        if error.is_none() && ran.by_label != ran.of_output_nodes {
+            faults.push(format!("{name}: {} files by label, not {}", ran.by_label, ran.of_output_nodes));
         }
-        outcome.remove(client).await;
+        faults.extend(error.as_ref().map(|error| format!("{name}: {error}")));
+        let mut videos = made.videos;
+        if materials.video.is_none() && node_types(&workflow).contains("wan_i2v_ideal_dimensions") {
+            materials.video = videos.pop();
+        }
+        delete(client, made.images, videos).await;
     }
     eprintln!("{} workflows, {inputs} inputs, {completed} completed", saved.len());
     materials.remove(client).await;
@@ -104,16 +115,79 @@ async fn run_all(client: &Client) {
     }
 }
 
+/// A shipped workflow, with successors in the place of retired nodes.
+struct Shipped {
+    workflow: Workflow,
+    /// How many inputs the form of the file has.
+    inputs: usize,
+}
+
+impl Shipped {
+    async fn new(client: &Client, definition: WorkflowDefinition) -> Self {
+        let mut workflow = client.workflow(definition.clone()).await.unwrap();
+        let inputs = workflow.inputs().len();
+        if let Some(modern) = without_retired_nodes(definition.as_value(), workflow.catalogue()) {
+            workflow = client.workflow(WorkflowDefinition::from_value(modern).unwrap()).await.unwrap();
+        }
+        Self { workflow, inputs }
+    }
+
+    /// Filled in, but for the inputs of the form, which have what they have in the file.
+    fn with_own_inputs(&self, materials: &Materials) -> Workflow {
+        let mut filled = self.workflow.clone();
+        let video = Some("to be made.mp4".to_owned());
+        fill(&mut filled, &Materials { video, ..materials.clone() }).unwrap();
+        let mut document = filled.to_definition().into_value();
+        let of_field = |document: &Value, node: &str, field: &str| {
+            let nodes = document["nodes"].as_array().unwrap();
+            let place = nodes.iter().position(|one| one["id"] == node).unwrap();
+            format!("/nodes/{place}/data/inputs/{field}")
+        };
+        for input in self.workflow.inputs() {
+            let place = of_field(&document, &input.node_id, &input.field_name);
+            let original = self.workflow.definition().as_value();
+            let value = original.pointer(&of_field(original, &input.node_id, &input.field_name)).cloned();
+            if let (Some(filled), Some(value)) = (document.pointer_mut(&place), value) {
+                *filled = value;
+            }
+        }
+        Workflow::new(WorkflowDefinition::from_value(document).unwrap(), self.workflow.catalogue().clone())
+    }
+}
+
+/// What a run made. The item goes; what it made stays.
+#[derive(Default)]
+struct Made {
+    images: Vec<String>,
+    videos: Vec<String>,
+}
+
+impl Made {
+    async fn by(client: &Client, queue: &str, item_id: i64) -> Self {
+        let queue = client.queue(queue);
+        let item = queue.item(item_id).await.unwrap();
+        queue.delete_item(item_id).await.unwrap();
+        // What went in is among the results of the nodes that passed it on.
+        let given = item.session["graph"].to_string();
+        let made = |kind| {
+            let mut names = artifacts::results(&item, kind);
+            names.retain(|name| !given.contains(name.as_str()));
+            names
+        };
+        Self { images: made("image_name"), videos: made("video_name") }
+    }
+}
+
 impl Materials {
     async fn make(client: &Client) -> Self {
         let mut prompts = tempfile::NamedTempFile::new().unwrap();
         writeln!(prompts, "a red cube\na blue ball\na green cone").unwrap();
         Self {
-            models: client.models().records().await.unwrap(),
+            models: client.models().records().await.unwrap().into(),
             small_image: artifacts::picture(client, 128).await,
             large_image: artifacts::picture(client, 256).await,
             video: None,
-            prompts,
+            prompts: Arc::new(prompts),
         }
     }
 
@@ -130,70 +204,6 @@ async fn delete(client: &Client, images: Vec<String>, videos: Vec<String>) {
     if !videos.is_empty() {
         let videos = client.videos().delete(videos).await;
         assert!(videos.is_success(), "{videos:?}");
-    }
-}
-
-/// One run of a workflow.
-struct Run {
-    submission: Submission,
-    job: Job,
-    began: Instant,
-    events: Arc<AtomicUsize>,
-}
-
-struct Outcome {
-    elapsed: Duration,
-    events: usize,
-    images: Vec<String>,
-    videos: Vec<String>,
-    error: Option<Error>,
-}
-
-impl Outcome {
-    async fn remove(self, client: &Client) {
-        delete(client, self.images, self.videos).await;
-    }
-}
-
-impl Run {
-    /// Submits it; a refusal fails the test.
-    async fn submit(client: &Client, workflow: &Workflow, queue: &str) -> Self {
-        let events = Arc::new(AtomicUsize::new(0));
-        let count = || {
-            let events = Arc::clone(&events);
-            move |_: &Event| _ = events.fetch_add(1, Ordering::Relaxed)
-        };
-        let began = Instant::now();
-        let submission = client
-            .submit(workflow)
-            .queue(queue)
-            .validate(!workflow.problems().iter().any(is_leftover))
-            .on_status_changed(count())
-            .on_invocation_started(count())
-            .on_invocation_progress(count())
-            .on_invocation_complete(count())
-            .on_invocation_error(count())
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error}", workflow.definition().name()));
-        let job = submission.job().unwrap();
-        Self { submission, job, began, events }
-    }
-
-    /// Waits for its end. The item goes; what it made stays.
-    async fn finish(self) -> Outcome {
-        let end = self.job.wait().timeout(RUN).cancel_on_timeout(true).await;
-        let elapsed = self.began.elapsed();
-        let item = self.job.item().await.unwrap();
-        self.submission.queue().delete_item(self.job.item_id()).await.unwrap();
-        // What went in is among the results of the nodes that passed it on.
-        let given = item.session["graph"].to_string();
-        let made = |kind| {
-            let mut names = artifacts::results(&item, kind);
-            names.retain(|name| !given.contains(name.as_str()));
-            names
-        };
-        let (images, videos) = (made("image_name"), made("video_name"));
-        Outcome { elapsed, events: self.events.load(Ordering::Relaxed), images, videos, error: end.err() }
     }
 }
 

@@ -6,15 +6,19 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::SystemTime,
 };
 
 use invokeai_client::{
-    bindings::{self, Builder, Code},
+    bindings::{self, Builder},
     schema::NodeCatalogue,
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::{Value, json};
+
+use crate::common::{
+    compiler::{Compiler, module},
+    reference,
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -23,68 +27,6 @@ const STRICT: &str = "#![forbid(unsafe_code)]\n#![deny(warnings, missing_docs, c
 
 fn workflow(definition: Value) -> Workflow {
     Workflow::new(WorkflowDefinition::from_value(definition).unwrap(), NodeCatalogue::embedded())
-}
-
-/// The directory of the test programs, where the libraries are that they are linked with.
-fn libraries() -> PathBuf {
-    std::env::current_exe().unwrap().parent().unwrap().to_owned()
-}
-
-/// Libraries of this crate, the newest first: one of them is linked with this test.
-fn candidates(directory: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let is_ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.starts_with("libinvokeai_client-") && name.ends_with(".rlib")
-    };
-    let mut found: Vec<(SystemTime, PathBuf)> =
-        files.filter(is_ours).map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path)).collect();
-    found.sort_by(|a, b| b.cmp(a));
-    found.into_iter().map(|(_, path)| path).collect()
-}
-
-/// A directory to compile in.
-struct Compiler {
-    directory: tempfile::TempDir,
-    libraries: PathBuf,
-    library: PathBuf,
-}
-
-impl Compiler {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let libraries = libraries();
-        let probe =
-            "#![allow(unused)]\nuse invokeai_client::{bindings::Builder, testing::TestServer, typed::TypedWorkflow};\n";
-        for library in candidates(&libraries) {
-            let compiler = Compiler { directory: tempfile::tempdir().unwrap(), libraries: libraries.clone(), library };
-            if compiler.compile("probe", probe, "lib").is_ok() {
-                return Compiler { directory, ..compiler };
-            }
-        }
-        panic!("no library in {} has what the generated code needs", libraries.display());
-    }
-
-    /// The program or library, or what the compiler says against it.
-    fn compile(&self, name: &str, source: &str, kind: &str) -> Result<PathBuf, String> {
-        let file = self.directory.path().join(format!("{name}.rs"));
-        let out = self.directory.path().join(name);
-        fs::write(&file, source).unwrap();
-        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-        rustc.arg(&file).args(["--edition=2024", "--crate-type", kind, "-Cdebuginfo=0", "--crate-name", name]);
-        rustc.arg("--extern").arg(format!("invokeai_client={}", self.library.display()));
-        rustc.arg("-L").arg(format!("dependency={}", self.libraries.display())).arg("-o").arg(&out);
-        // A library need not become machine code to be checked.
-        rustc.args((kind == "lib").then_some("--emit=metadata"));
-        let output = rustc.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(out) } else { Err(said) }
-    }
-}
-
-/// A module of its own for code.
-fn module(code: &Code) -> String {
-    format!("/// Generated.\npub mod {} {{\n{}\n}}\n", code.module, code.text)
 }
 
 fn json_files(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -99,16 +41,13 @@ fn json_files(directory: &Path, found: &mut Vec<PathBuf>) {
     found.sort();
 }
 
-/// The examples, and the golden cases that lie beside the repository: InvokeAI's own workflows among them.
+/// The examples, and the golden cases where the environment names them: InvokeAI's own workflows are among them.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     json_files(&Path::new(ROOT).join("examples/workflows"), &mut found);
     assert!(found.len() >= 3);
-    let cases = Path::new(ROOT).join("../shared/workflows/cases");
-    if cases.is_dir() {
-        json_files(&cases, &mut found);
-    } else {
-        eprintln!("SKIPPED: no golden cases in {}; only the examples were compiled", cases.display());
+    if let Some(golden) = reference::golden("code of golden workflows") {
+        json_files(&golden.join("cases"), &mut found);
     }
     found
 }

@@ -5,6 +5,8 @@
 #[path = "../common"]
 mod common {
     pub(crate) mod alone;
+    #[cfg(all(feature = "bindings", feature = "testing"))]
+    pub(crate) mod compiler;
     pub(crate) mod counts;
     pub(crate) mod document;
     #[cfg(feature = "events")]
