@@ -1,5 +1,10 @@
 //! Generates the REST client from InvokeAI's OpenAPI document. See `openapi/README.md`.
 
+#[cfg(feature = "client")]
+extern crate prettyplease_of_build as prettyplease;
+#[cfg(feature = "client")]
+extern crate syn_of_build as syn;
+
 #[path = "build/catalogue.rs"]
 mod catalogue;
 #[cfg(feature = "client")]

@@ -16,6 +16,7 @@ mod member;
 mod one_line;
 mod open_enum;
 mod similar;
+#[cfg(feature = "client")]
 mod timestamp;
 mod weight;
 
@@ -149,6 +150,7 @@ pub use raw::{RawAnswer, RawRequest};
 #[cfg(feature = "client")]
 pub use submission::{OutputBoard, Submission, Ticket, WaitAll, WhenFull};
 pub use sweep::Sweep;
+#[cfg(feature = "client")]
 pub use timestamp::Timestamp;
 #[cfg(feature = "client")]
 pub use transport::TransportOptions;

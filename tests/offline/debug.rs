@@ -80,7 +80,7 @@ impl Source {
         let mut by_hand = BTreeMap::new();
         for item in items {
             match item {
-                Item::Impl(block) if block.trait_.as_ref().is_some_and(|(_, name, _)| is(name, "Debug")) => {
+                Item::Impl(block) if block.trait_.as_ref().is_some_and(|(name, _)| is(name, "Debug")) => {
                     let Type::Path(of) = &*block.self_ty else { continue };
                     let is_cut = block.items.iter().any(|item| {
                         matches!(item, ImplItem::Fn(method) if method.block.to_token_stream().to_string().contains("debug :: whole"))

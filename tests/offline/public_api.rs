@@ -234,7 +234,7 @@ impl Crate {
 
 /// The trait by which a type is awaited or read, with what it gives.
 fn wait(block: &ItemImpl) -> Option<String> {
-    let name = block.trait_.as_ref()?.1.segments.last()?.ident.to_string();
+    let name = block.trait_.as_ref()?.0.segments.last()?.ident.to_string();
     let given = match name.as_str() {
         "IntoFuture" | "Future" => "Output",
         "Stream" | "Iterator" => "Item",
