@@ -129,6 +129,8 @@ pub mod bindings;
 pub mod blocking;
 #[cfg(all(any(doc, doctest), feature = "events"))]
 pub mod guide;
+#[cfg(feature = "serve")]
+pub mod serve;
 
 #[cfg(feature = "client")]
 /// What reads this crate's streams (`futures::StreamExt`), so that a program needs no dependency of its own for that.

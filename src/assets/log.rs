@@ -176,6 +176,19 @@ impl AssetLog {
         Settled { assets, doing: now.doing.values().cloned().collect() }
     }
 
+    /// Forgets a batch and these uploads where they are in memory only: a program that runs for long, and will not clean
+    /// them up, would remember ever more.
+    #[cfg(feature = "serve")]
+    pub(crate) fn forget(&self, batch_id: &str, uploads: &HashSet<String>) {
+        if matches!(self.kept, Kept::Nowhere) {
+            let mut assets = self.assets();
+            assets.batches.retain(|batch| batch.batch_id != batch_id);
+            assets.uploads.retain(|upload| !matches!(upload, Asset::Image(name) if uploads.contains(name)));
+            drop(assets);
+            self.now().unanswered.remove(batch_id);
+        }
+    }
+
     /// The queues to look at, as far as this process can know.
     pub(crate) fn queues(&self) -> BTreeSet<String> {
         queues::used(&self.server)

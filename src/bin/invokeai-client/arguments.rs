@@ -241,6 +241,12 @@ Examples:
         #[command(flatten)]
         source: CatalogueSource,
     },
+    /// Offer workflows as an HTTP API and a page
+    #[cfg(feature = "serve")]
+    Serve {
+        #[command(flatten)]
+        args: crate::serve::ServeArgs,
+    },
     /// Start a server on this machine to play with, without models or Python
     Demo {
         #[command(flatten)]

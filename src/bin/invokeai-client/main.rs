@@ -32,6 +32,8 @@ mod profiles;
 mod queue;
 mod ready;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod server;
 mod session;
 mod source;
@@ -131,6 +133,11 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             source.read_with(&server, async |reader| nodes::print(&reader.catalogue, &args, &mut out))
         }
         Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
+        #[cfg(feature = "serve")]
+        Command::Serve { args } => {
+            let client = server.client()?;
+            session::run_local(async |stop| serve::run(args, &client, &mut Output { out, json }, stop).await)
+        }
         Command::Completions { args } => completions::completions(&args, Cli::command(), &mut out).map(|()| Exit::Done),
         Command::Man { args } => completions::man(&args, Cli::command(), &mut out).map(|()| Exit::Done),
     }

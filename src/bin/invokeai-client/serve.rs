@@ -1,0 +1,154 @@
+//! `invokeai-client serve`: workflows as an HTTP API and a page.
+
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+use clap::Args;
+use etcetera::BaseStrategy as _;
+use invokeai_client::{
+    Client,
+    serve::{Limits, Server},
+    workflow::{SharedCatalogue, Workflow},
+};
+use serde_json::json;
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    local_file,
+    print::{Text, paint},
+    session::apart,
+    source::{self, Source},
+    stop::Stop,
+    style,
+    table::Output,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  invokeai-client serve flux.json
+  invokeai-client serve upscale=saved:Upscaler flux.json --listen 127.0.0.1:9000
+  invokeai-client serve flux.json --listen 0.0.0.0:8080 --token-file token.txt --host studio.example.org
+
+Each workflow is at /workflows/NAME/runs, a page with forms at /, and the description for programs at /openapi.json.")]
+pub(crate) struct ServeArgs {
+    #[arg(required = true, value_name = "[NAME=]WORKFLOW", help = source::HELP)]
+    workflows: Vec<String>,
+    /// Where to listen. What other machines can reach needs --token-file
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Answer only who knows the token in this file: its first line, at least 16 characters
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Answer also by this name; without, only by localhost and addresses of digits. May be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// Let pages of this origin use the service, such as https://example.org. May be repeated
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    origins: Vec<String>,
+    /// Keep the runs in this folder, so that they survive a restart [default: one for the address, among the user's data]
+    #[arg(long, value_name = "FOLDER")]
+    runs: Option<PathBuf>,
+    /// Most megabytes of a request
+    #[arg(long, value_name = "MB", default_value_t = 32, help_heading = "Limits")]
+    max_body: usize,
+    /// Most connections
+    #[arg(long, value_name = "N", default_value_t = 512, help_heading = "Limits")]
+    max_connections: usize,
+    /// Most runs that have not ended
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Limits")]
+    max_runs: usize,
+    /// Most seconds that a run may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, help_heading = "Limits")]
+    max_time: u64,
+    /// How many runs that have ended are kept
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    keep: usize,
+}
+
+impl ServeArgs {
+    fn limits(&self) -> Limits {
+        Limits::default()
+            .body(self.max_body.saturating_mul(1 << 20))
+            .connections(self.max_connections)
+            .open_runs(self.max_runs)
+            .run(Duration::from_secs(self.max_time))
+            .kept_runs(self.keep)
+    }
+
+    /// The token in the file; its last newline is no part of it.
+    fn token(&self) -> Result<Option<String>, Failure> {
+        let Some(file) = &self.token_file else { return Ok(None) };
+        let fail = |problem: &dyn fmt::Display| Failure::other(format!("--token-file {}: {problem}", file.display()));
+        let text = local_file::open_or_inherited(file).and_then(io::read_to_string).map_err(|error| fail(&error))?;
+        match text.lines().next().map(str::trim) {
+            Some(token) if !token.is_empty() => Ok(Some(token.to_owned())),
+            _ => Err(fail(&"its first line must be the token, and is empty")),
+        }
+    }
+
+    /// Where the runs are: services that listen at different addresses have different ones.
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.runs {
+            return Ok(folder.clone());
+        }
+        let folders = etcetera::base_strategy::choose_native_strategy().map_err(Failure::other)?;
+        let name: String = self.listen.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        Ok(folders.data_dir().join("invokeai-client").join("serve").join(name))
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(args: ServeArgs, client: &Client, out: &mut Output<'_>, stop: &Stop) -> Result<Exit, Failure> {
+    let (token, folder) = (args.token()?, args.folder()?);
+    let mut server = Server::builder(client.clone(), &folder).listen(&args.listen).limits(args.limits());
+    if let Some(token) = token {
+        server = server.token(token);
+    }
+    server = args.hosts.iter().fold(server, |server, host| server.host(host));
+    server = args.origins.iter().fold(server, |server, origin| server.origin(origin));
+    let opened = match stop.or(open(&args.workflows, client)).await {
+        Ok(opened) => opened?,
+        Err(why) => return Err(Failure::Stopped(why)),
+    };
+    let names: Vec<String> = opened.iter().map(|(name, _)| name.clone()).collect();
+    for (name, workflow) in opened {
+        server = server.workflow(name, workflow);
+    }
+    let server = server.start()?;
+    let url = server.url();
+    if out.json {
+        out.out.json(&json!({ "url": url, "workflows": names, "runs": folder }))?;
+    } else {
+        out.out.line(Text::from("Serving ").then(names.join(", ")).then(" at ").then(paint(style::GOOD, &url)))?;
+        out.out.line(format!("for programs: {url}/openapi.json"))?;
+        out.out.line("Ctrl-C ends it; runs go on, and are taken up by the next start.")?;
+    }
+    stop.asked().await;
+    // Waits for answers that are under way: not on the thread that everything else runs on.
+    apart(move || {
+        server.stop();
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+/// Every workflow, with the name that it is to have.
+async fn open(arguments: &[String], client: &Client) -> Result<Vec<(String, Workflow)>, Failure> {
+    let catalogue = SharedCatalogue::from(client.catalogue().await?);
+    let mut opened = Vec::new();
+    for argument in arguments {
+        // `saved:a=b` has no name of its own before the `=`.
+        let named = argument.split_once('=').filter(|(name, _)| !name.contains([':', '/', '\\', '.']));
+        let (name, source) = named.map_or((None, argument.as_str()), |(name, source)| (Some(name), source));
+        let source: Source = source.parse().map_err(|problem: String| Failure::other(format!("{argument}: {problem}")))?;
+        let definition = source.load(client, &catalogue).await?;
+        let name = match (name, &source) {
+            (Some(name), _) => name.to_owned(),
+            (None, Source::Saved(_)) if !definition.name().is_empty() => definition.name().to_owned(),
+            (None, source) => source.name(),
+        };
+        opened.push((name, client.workflow(definition).await?));
+    }
+    Ok(opened)
+}

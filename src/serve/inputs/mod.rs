@@ -1,0 +1,338 @@
+//! Inputs of a run: from what a request gives to what the workflow takes.
+//!
+//! A value is checked before anything is sent anywhere: pictures are put onto the server only when all else fits.
+
+mod body;
+mod given;
+mod picture;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub(super) use body::Reader;
+pub(super) use given::{Inputs, inputs};
+use given::Given;
+use picture::Picture;
+
+use super::{
+    backend::Backend,
+    offer::Offer,
+    problem::{Fault, Problem},
+    wording::without_places,
+};
+use crate::{
+    schema::ModelRecord,
+    workflow::{Input, InputError, Workflow, field::InkField},
+};
+
+/// Stands for a picture that is not on the server yet.
+const PLACEHOLDER: &str = "upload";
+
+/// Inputs that fit.
+#[derive(Debug)]
+pub(super) struct Filled {
+    /// Places among the inputs of the workflow, and what goes there.
+    values: Vec<(usize, Filling)>,
+}
+
+#[derive(Debug)]
+enum Filling {
+    Value(Value),
+    Image(Image),
+    Images(Vec<Image>),
+}
+
+#[derive(Debug)]
+enum Image {
+    /// One that the server has.
+    Named(Value),
+    New(Picture),
+}
+
+/// Takes what was given, if the workflow can be run with it.
+pub(super) async fn fill(offer: &Offer, backend: &Backend, given: Inputs) -> Result<Filled, Problem> {
+    let mut faults = Vec::new();
+    let mut values: Vec<(usize, Filling)> = Vec::new();
+    for (name, given) in given {
+        let found = offer.find(&name).and_then(|(known, input)| {
+            match values.iter().any(|(index, _)| *index == input.index) {
+                true => Err(Problem::input(&*name, None, format!("is given twice: it is also called `{known}`"))),
+                false => Ok((known, input)),
+            }
+        });
+        let filled = match found {
+            Ok((known, input)) => filling(known, input, backend, given).await.map(|filling| (input.index, filling)),
+            Err(problem) => Err(problem),
+        };
+        match filled {
+            Ok((index, Some(filling))) => values.push((index, filling)),
+            Ok((_, None)) => {}
+            Err(problem) if problem.faults.is_empty() => return Err(problem),
+            Err(problem) => faults.extend(problem.faults),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Problem::inputs(faults));
+    }
+    let filled = Filled { values };
+    filled.check(offer)?;
+    Ok(filled)
+}
+
+/// What goes into an input; nothing if a form left it empty.
+async fn filling(
+    name: &str,
+    input: &Input,
+    backend: &Backend,
+    given: Vec<Given>,
+) -> Result<Option<Filling>, Problem> {
+    match &input.field {
+        InkField::Image(_) => Ok(image(name, single(name, given)?)?.map(Filling::Image)),
+        InkField::ImageCollection(_) => {
+            let mut images = Vec::new();
+            for given in given {
+                match given {
+                    Given::Json(Value::Array(items)) => {
+                        for item in items {
+                            images.extend(image(name, Given::Json(item))?);
+                        }
+                    }
+                    other => images.extend(image(name, other)?),
+                }
+            }
+            Ok(Some(Filling::Images(images)))
+        }
+        InkField::String(_) => Ok(Some(Filling::Value(match single(name, given)? {
+            Given::Json(value) => value,
+            Given::Text(text) => text.into(),
+            Given::File(_) => return Err(no_file(name, input)),
+        }))),
+        InkField::Model(_) => {
+            let value = match single(name, given)? {
+                Given::Json(value) => value,
+                Given::Text(text) if text.trim().is_empty() => return Ok(None),
+                Given::Text(text) => of_text(text.trim()),
+                Given::File(_) => return Err(no_file(name, input)),
+            };
+            let Value::String(text) = &value else { return Ok(Some(Filling::Value(value))) };
+            let models = backend.models().await.map_err(|error| Problem::of_error(&error))?;
+            model(name, input, text, &models).map(|model| Some(Filling::Value(model)))
+        }
+        field => {
+            let mut values = Vec::new();
+            for given in given {
+                match given {
+                    Given::Json(value) => values.push(value),
+                    Given::Text(text) if text.trim().is_empty() => {}
+                    Given::Text(text) => values.push(value_of(field, text.trim())),
+                    Given::File(_) => return Err(no_file(name, input)),
+                }
+            }
+            Ok(match values.len() {
+                0 => None,
+                1 => values.pop().map(Filling::Value),
+                // The parts of a form that have one name are a list.
+                _ => Some(Filling::Value(values.into())),
+            })
+        }
+    }
+}
+
+fn single(name: &str, mut given: Vec<Given>) -> Result<Given, Problem> {
+    match (given.pop(), given.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(Problem::input(name, None, "takes one value, and is given several")),
+    }
+}
+
+fn no_file(name: &str, input: &Input) -> Problem {
+    Problem::input(name, Some("a file".into()), input.field.accepts())
+}
+
+/// What somebody wrote into a form: JSON if that fits, else the text itself.
+fn value_of(field: &InkField, text: &str) -> Value {
+    let value = of_text(text);
+    let fits = |value: &Value| field.clone().set(value).is_ok();
+    let as_text = Value::from(text);
+    if !fits(&value) && fits(&as_text) { as_text } else { value }
+}
+
+fn of_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+/// A picture: a file, a data URL, or what the server has under a name. Addresses elsewhere are not fetched: whoever may
+/// name them makes this machine ask others on its behalf.
+fn image(name: &str, given: Given) -> Result<Option<Image>, Problem> {
+    let value = match given {
+        Given::File(picture) => return Ok(Some(Image::New(picture))),
+        Given::Text(text) if text.trim().is_empty() => return Ok(None),
+        Given::Text(text) => Value::String(text.trim().to_owned()),
+        Given::Json(value) => value,
+    };
+    let address = match &value {
+        Value::String(text) => Some(text.as_str()),
+        Value::Object(members) => members.get("url").and_then(Value::as_str),
+        _ => None,
+    };
+    if let Some(address) = address.filter(|text| text.starts_with("data:")) {
+        return Picture::of_data_url(name, address).map(|picture| Some(Image::New(picture)));
+    }
+    if address.is_some_and(|text| text.contains("://")) || value.get("url").is_some() {
+        let accepted = "a file, a data URL, or the name of an image on the server; addresses are not fetched";
+        return Err(Problem::input(name, Some("an address".into()), accepted));
+    }
+    Ok(Some(Image::Named(value)))
+}
+
+/// The one model of this name or key that the input takes.
+fn model(name: &str, input: &Input, text: &str, models: &[ModelRecord]) -> Result<Value, Problem> {
+    let fits = |model: &&ModelRecord| input.field.model_filter().is_none_or(|filter| filter.matches(model));
+    let fitting: Vec<&ModelRecord> = models.iter().filter(fits).collect();
+    let named: Vec<&&ModelRecord> =
+        fitting.iter().filter(|model| model.key == text || model.name == text).collect();
+    let refused = |accepted: String| Err(Problem::input(name, Some(Value::from(text).to_string()), accepted));
+    match named[..] {
+        [model] => Ok(model.to_json()),
+        [] if fitting.is_empty() => refused("a model, but none that fits is installed".into()),
+        [] => {
+            let names: Vec<&str> = fitting.iter().map(|model| model.name.as_str()).collect();
+            refused(format!("the name or key of one of these models: {}", names.join(", ")))
+        }
+        ref several => {
+            let keys: Vec<&str> = several.iter().map(|model| model.key.as_str()).collect();
+            refused(format!("a key, as several models have this name: {}", keys.join(", ")))
+        }
+    }
+}
+
+/// The names of the models that an input takes.
+pub(super) fn model_names(input: &Input, models: &[ModelRecord]) -> Vec<String> {
+    let fits = |model: &&ModelRecord| input.field.model_filter().is_some_and(|filter| filter.matches(model));
+    models.iter().filter(fits).map(|model| model.name.clone()).collect()
+}
+
+impl Filled {
+    /// Whether the workflow can be run with these, as far as can be told before anything is sent.
+    fn check(&self, offer: &Offer) -> Result<(), Problem> {
+        let placeholder = |image: &Image| match image {
+            Image::Named(value) => value.clone(),
+            Image::New(_) => PLACEHOLDER.into(),
+        };
+        let mut workflow = offer.workflow.clone();
+        let mut faults = Vec::new();
+        for (index, filling) in &self.values {
+            let value = match filling {
+                Filling::Value(value) => value.clone(),
+                Filling::Image(image) => placeholder(image),
+                Filling::Images(images) => images.iter().map(placeholder).collect(),
+            };
+            if let Err(error) = workflow.set_input(*index, value) {
+                faults.extend(fault(offer, error));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Problem::inputs(faults));
+        }
+        ready(offer, &workflow)
+    }
+
+    /// What tells these inputs from all others, whatever form they came in.
+    pub(super) fn digest(&self, offer: &Offer) -> String {
+        let mut all: Vec<(&str, Vec<u8>)> = Vec::new();
+        let of_image = |image: &Image| match image {
+            Image::Named(value) => value.to_string().into_bytes(),
+            Image::New(picture) => Sha256::digest(&picture.bytes).to_vec(),
+        };
+        for (index, filling) in &self.values {
+            let Some(input) = offer.workflow.inputs().get(*index) else { continue };
+            let bytes = match filling {
+                Filling::Value(value) => value.to_string().into_bytes(),
+                Filling::Image(image) => of_image(image),
+                Filling::Images(images) => images.iter().flat_map(of_image).collect(),
+            };
+            all.push((&input.system_name, bytes));
+        }
+        all.sort();
+        let mut digest = Sha256::new();
+        digest.update(&offer.name);
+        for (name, bytes) in all {
+            digest.update((name.len() as u64).to_le_bytes());
+            digest.update(name);
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Puts the pictures onto the server. Gives the values of all inputs by their system names.
+    pub(super) async fn uploaded(self, offer: &Offer, backend: &Backend) -> Result<Map<String, Value>, Problem> {
+        let mut values = Map::new();
+        for (index, filling) in self.values {
+            let Some(input) = offer.workflow.inputs().get(index) else { continue };
+            let value = match filling {
+                Filling::Value(value) => value,
+                Filling::Image(image) => upload(image, backend).await?,
+                Filling::Images(images) => {
+                    let mut names = Vec::new();
+                    for image in images {
+                        names.push(upload(image, backend).await?);
+                    }
+                    names.into()
+                }
+            };
+            values.insert(input.system_name.clone(), value);
+        }
+        Ok(values)
+    }
+}
+
+async fn upload(image: Image, backend: &Backend) -> Result<Value, Problem> {
+    match image {
+        Image::Named(value) => Ok(value),
+        Image::New(picture) => {
+            let name = backend.upload(&picture.file_name(), picture.bytes).await;
+            Ok(json!({ "image_name": name.map_err(|error| Problem::of_error(&error))? }))
+        }
+    }
+}
+
+/// The workflow with these values, by system names.
+pub(super) fn with_values(offer: &Offer, values: &Map<String, Value>) -> Result<Workflow, Problem> {
+    let mut workflow = offer.workflow.clone();
+    for (name, value) in values {
+        workflow.set_input(name, value).map_err(|error| Problem::inputs(fault(offer, error)))?;
+    }
+    Ok(workflow)
+}
+
+/// A refusal, by the name that callers know the input by.
+fn fault(offer: &Offer, error: InputError) -> Vec<Fault> {
+    match error {
+        InputError::Value(error) => {
+            let named = offer.inputs().find_map(|(name, input)| {
+                Some(format!("{name}{}", error.field.strip_prefix(&*input.system_name)?))
+            });
+            let field = named.unwrap_or(error.field);
+            vec![Fault { field, value: Some(error.value), accepted: error.accepted }]
+        }
+        InputError::Several { errors } => errors.into_iter().flat_map(|error| fault(offer, error)).collect(),
+        other => vec![Fault { field: "inputs".into(), value: None, accepted: other.to_string() }],
+    }
+}
+
+/// Whether nothing is missing.
+fn ready(offer: &Offer, workflow: &Workflow) -> Result<(), Problem> {
+    // Some generators are evaluated by the server: what they give is known only when the run is sent, and checked then.
+    let problems = if workflow.server_requests().is_empty() { workflow.problems() } else { Vec::new() };
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let fault = |problem: &crate::workflow::Problem| {
+        let system_name = problem.node.as_ref().zip(problem.field.as_ref()).map(|(node, field)| format!("{}.{field}", node.id));
+        let name = system_name.and_then(|name| offer.name_of(&name).map(str::to_owned));
+        let field = name.or_else(|| problem.field.clone()).unwrap_or_else(|| "workflow".into());
+        Fault { field, value: None, accepted: without_places(&problem.message) }
+    };
+    Err(Problem::inputs(problems.iter().map(fault).collect()))
+}

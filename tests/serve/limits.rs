@@ -1,0 +1,112 @@
+//! Limits: each is met by a clear refusal, and those within it are served.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use invokeai_client::serve::Limits;
+use reqwest::{Body, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, answer, data_url, flux_inputs, png};
+
+async fn limited(limits: Limits, step: Duration) -> Stage {
+    Stage::with(step, |service| service.limits(limits)).await
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
+    let stage = limited(Limits::default().body(100_000), Duration::ZERO).await;
+    let path = "/workflows/resize/runs";
+    let long = vec![b' '; 1_000_000];
+    let (status, problem) = answer(stage.request(Method::POST, path).body(long)).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("body_too_long")), "{problem:#}");
+    assert!(problem["detail"].as_str().unwrap().contains("100000"), "{problem:#}");
+    // Without a length, too.
+    let pieces = futures::stream::repeat(Ok::<_, std::io::Error>(vec![b' '; 50_000])).take(10);
+    let (status, _) = answer(stage.request(Method::POST, path).body(Body::wrap_stream(pieces))).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    stage.run("resize", &json!({ "picture": data_url(&png(32, 32)) })).await;
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_given_up() {
+    let stage = limited(Limits::default().pause(Duration::from_millis(300)), Duration::ZERO).await;
+    let silent = futures::stream::once(async { Ok::<_, std::io::Error>("{") }).chain(futures::stream::pending());
+    let began = Instant::now();
+    let request = stage.request(Method::POST, "/workflows/resize/runs").body(Body::wrap_stream(silent));
+    let (status, problem) = answer(request).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::REQUEST_TIMEOUT, &json!("body_too_slow")), "{problem:#}");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn no_more_runs_are_taken_on_than_there_is_room_for() {
+    let stage = limited(Limits::default().open_runs(2), Duration::from_millis(100)).await;
+    let inputs = flux_inputs(&data_url(&png(32, 32)));
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        runs.push(stage.post("flux", &inputs, &[]).await.1);
+    }
+    let response = stage.request(Method::POST, "/workflows/flux/runs").json(&inputs).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()["retry-after"], "5");
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "too_many_runs");
+    for run in runs {
+        assert_eq!(stage.end(run["id"].as_str().unwrap()).await["state"], "completed");
+    }
+    let (status, _) = stage.post("flux", &inputs, &[]).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_run_that_takes_too_long_is_canceled() {
+    let stage = limited(Limits::default().run(Duration::from_millis(500)), Duration::from_millis(300)).await;
+    let inputs = flux_inputs(&data_url(&png(32, 32)));
+    let (_, run) = stage.post("flux", &inputs, &[("prefer", "wait=30")]).await;
+    assert_eq!((&run["state"], &run["problem"]["code"]), (&json!("failed"), &json!("run_too_long")), "{run:#}");
+    let item = stage.client.queue("default").item(1).await.unwrap();
+    assert_eq!(item.status.to_string(), "canceled");
+}
+
+#[tokio::test]
+async fn a_wait_ends_when_its_time_is_up() {
+    let stage = limited(Limits::default(), Duration::from_millis(200)).await;
+    let inputs = flux_inputs(&data_url(&png(32, 32)));
+    let (status, run) = stage.post("flux", &inputs, &[("prefer", "respond-async, wait=1")]).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert!(["pending", "running"].contains(&run["state"].as_str().unwrap()), "{run:#}");
+    let (status, problem) = stage.post("flux", &inputs, &[("prefer", "wait=soon")]).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("prefer")));
+}
+
+#[tokio::test]
+async fn the_oldest_runs_are_forgotten() {
+    let mut stage = limited(Limits::default().kept_runs(2), Duration::ZERO).await;
+    let inputs = json!({ "picture": data_url(&png(32, 32)), "width": 16 });
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(stage.run("resize", &inputs).await["id"].as_str().unwrap().to_owned());
+    }
+    for again in [false, true] {
+        if again {
+            stage.stop();
+            stage.start(|service| service.limits(Limits::default().kept_runs(2))).await;
+        }
+        for (n, id) in ids.iter().enumerate() {
+            let expected = if n < 2 { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            assert_eq!(stage.get(&format!("/runs/{id}")).await.status(), expected, "{n}");
+        }
+    }
+    // The lock, and two runs.
+    assert_eq!(std::fs::read_dir(stage.runs_folder()).unwrap().count(), 3);
+}
+
+#[tokio::test]
+async fn one_folder_is_for_one_service() {
+    let stage = Stage::new().await;
+    let other = invokeai_client::serve::Server::builder(stage.client.clone(), stage.runs_folder())
+        .listen("127.0.0.1:0")
+        .workflow("resize", crate::stage::resize(&stage.client).await);
+    let error = other.start().unwrap_err();
+    assert!(error.to_string().contains("another service uses this folder"), "{error}");
+}

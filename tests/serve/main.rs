@@ -1,0 +1,7 @@
+//! The service (feature `serve`): what callers of its API, its page and its tools get, and what hostile ones do not get.
+
+mod access;
+mod command;
+mod limits;
+mod runs;
+mod stage;
