@@ -67,5 +67,8 @@ pub mod other_versions {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+#[doc = include_str!("../docs/serve.md")]
+pub mod serve {}
+
 #[doc = include_str!("../docs/from_python.md")]
 pub mod from_python {}

@@ -102,7 +102,9 @@ impl Access {
         let host = host.to_ascii_lowercase();
         let name = without_port(&host);
         let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        name == "localhost" || address.parse::<IpAddr>().is_ok() || self.hosts.iter().any(|own| *own == host || own == name)
+        name == "localhost"
+            || address.parse::<IpAddr>().is_ok()
+            || self.hosts.iter().any(|own| *own == host || own == name)
     }
 }
 
@@ -162,10 +164,26 @@ mod tests {
     #[test]
     fn only_names_of_this_service_are_answered() {
         let access = Access::new(None, &["Box.Example".into(), "odd.example:81".into()], &[]).expect("access");
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "192.168.0.7", "box.example:8080", "odd.example:81"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "[::1]:8080",
+            "192.168.0.7",
+            "box.example:8080",
+            "odd.example:81",
+        ] {
             assert_eq!(check(&access, &[("host", host)]), None, "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "odd.example", "[::1", "x@localhost"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "odd.example",
+            "[::1",
+            "x@localhost",
+        ] {
             assert_eq!(check(&access, &[("host", host)]), Some(421), "{host}");
         }
         assert_eq!(check(&access, &[]), Some(400));
@@ -178,7 +196,9 @@ mod tests {
         let of = |origin| check(&access, &[("host", "127.0.0.1:8080"), ("origin", origin)]);
         assert_eq!(of("http://127.0.0.1:8080"), None);
         assert_eq!(of("https://app.example"), None);
-        for origin in ["http://127.0.0.1:9999", "http://127.0.0.1", "null", "https://app.example.evil", "http://app.example"] {
+        for origin in
+            ["http://127.0.0.1:9999", "http://127.0.0.1", "null", "https://app.example.evil", "http://app.example"]
+        {
             assert_eq!(of(origin), Some(403), "{origin}");
         }
         for wrong in ["*", "app.example", "https://app.example/", "ftp://x", "https://a b"] {
@@ -195,7 +215,9 @@ mod tests {
             assert_eq!(of(&right), None, "{right}");
         }
         let short = &TOKEN[..15];
-        for wrong in [format!("Bearer {short}"), format!("Bearer {TOKEN}x"), TOKEN.into(), "Bearer ".into(), basic(TOKEN)] {
+        for wrong in
+            [format!("Bearer {short}"), format!("Bearer {TOKEN}x"), TOKEN.into(), "Bearer ".into(), basic(TOKEN)]
+        {
             assert_eq!(of(&wrong), Some(401), "{wrong}");
         }
         assert_eq!(check(&access, &[("host", "localhost")]), Some(401));

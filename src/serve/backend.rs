@@ -84,8 +84,8 @@ impl Backend {
             if !ids.is_empty() {
                 ids.sort_unstable();
                 let ticket = json!({"queue_id": DEFAULT_QUEUE, "batch_id": batch_id, "item_ids": ids});
-                let ticket: Ticket = serde_json::from_value(ticket)
-                    .map_err(|error| Error::invalid("ticket", error.to_string()))?;
+                let ticket: Ticket =
+                    serde_json::from_value(ticket).map_err(|error| Error::invalid("ticket", error.to_string()))?;
                 return self.attach(&ticket).await.map(Some);
             }
             if Instant::now() >= end {

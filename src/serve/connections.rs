@@ -147,7 +147,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
 
 /// Says that there is no room, if that can be said at once.
 fn refuse(stream: &TcpStream) {
-    const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const BUSY: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     // Whoever does not read it finds the connection closed.
     let _: io::Result<usize> = stream.try_write(BUSY);
 }

@@ -233,7 +233,8 @@ fn listener(address: &str, has_token: bool) -> Result<TcpListener> {
     let found = found.map_err(|error| refused(format!("`{address}` is no address: {error}; one is `{ADDRESS}`")))?;
     let found: Vec<SocketAddr> = found.collect();
     if !has_token && found.iter().any(|address| !address.ip().is_loopback()) {
-        let problem = format!("`{address}` can be reached by other machines, so a token is needed; `{ADDRESS}` needs none");
+        let problem =
+            format!("`{address}` can be reached by other machines, so a token is needed; `{ADDRESS}` needs none");
         return Err(refused(problem));
     }
     let listener = TcpListener::bind(&*found);

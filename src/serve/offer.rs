@@ -31,7 +31,8 @@ impl Offer {
     pub(super) fn new(name: &str, workflow: Workflow) -> Result<Self> {
         let short = slug(name, '-');
         if short.is_empty() {
-            let problem = format!("`{name}` has no letter of a to z and no digit, of which a name in addresses is made");
+            let problem =
+                format!("`{name}` has no letter of a to z and no digit, of which a name in addresses is made");
             return Err(Error::invalid("workflow", problem));
         }
         // A form may show a field twice; one with an edge takes no value.
@@ -130,7 +131,8 @@ fn widen(property: &mut Value, input: &Input, models: &dyn Fn(&Input) -> Vec<Str
         let text = if own.is_empty() { more.to_owned() } else { format!("{own}\n\n{more}") };
         property["description"] = text.into();
     };
-    const IMAGE: &str = "The name of an image on the server, or a `data:image/…;base64,` URL. As multipart/form-data, a file.";
+    const IMAGE: &str =
+        "The name of an image on the server, or a `data:image/…;base64,` URL. As multipart/form-data, a file.";
     match &input.field {
         InkField::Image(_) => described(property, IMAGE),
         InkField::ImageCollection(_) => described(property, &format!("Each: {IMAGE}")),

@@ -3,10 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{inputs::model_names, limits::Limits, offer::Offer, runs::STATES};
-use crate::{
-    schema::ModelRecord,
-    workflow::field::InkField,
-};
+use crate::{schema::ModelRecord, workflow::field::InkField};
 
 /// The document.
 pub(super) fn document(offers: &[Offer], models: &[ModelRecord], limits: &Limits, has_token: bool) -> Value {
@@ -92,38 +89,47 @@ fn runs() -> [(&'static str, Value); 3] {
     let the_run = |text: &str| json!({ "200": described(text, "application/json", reference("Run")) });
     let file = json!({ "type": "string", "format": "binary" });
     [
-        ("/runs/{id}", json!({
-            "parameters": [id],
-            "get": {
-                "operationId": "get_run", "summary": "How a run stands, and what it gave",
-                "responses": with_problems(the_run("The run.")),
-            },
-            "delete": {
-                "operationId": "cancel_run", "summary": "Cancel a run",
-                "description": "Nothing changes if it has ended. What it made stays.",
-                "responses": with_problems(the_run("The run, as it is now.")),
-            },
-        })),
-        ("/runs/{id}/events", json!({
-            "parameters": [id],
-            "get": {
-                "operationId": "run_events", "summary": "What happens in a run, as server-sent events",
-                "description": "`run` has the run, `preview` the picture as it is now (`width`, `height`, `data`: a data \
-                                URL), `end` the run as it ended; then the stream ends.",
-                "responses": with_problems(json!({
-                    "200": described("Events.", "text/event-stream", json!({ "type": "string" })),
-                })),
-            },
-        })),
-        ("/runs/{id}/outputs/{n}", json!({
-            "parameters": [id, n],
-            "get": {
-                "operationId": "get_output", "summary": "A file that a run made",
-                "responses": with_problems(json!({ "200": { "description": "The file.", "content": {
-                    "image/png": { "schema": file }, "video/mp4": { "schema": file },
-                } } })),
-            },
-        })),
+        (
+            "/runs/{id}",
+            json!({
+                "parameters": [id],
+                "get": {
+                    "operationId": "get_run", "summary": "How a run stands, and what it gave",
+                    "responses": with_problems(the_run("The run.")),
+                },
+                "delete": {
+                    "operationId": "cancel_run", "summary": "Cancel a run",
+                    "description": "Nothing changes if it has ended. What it made stays.",
+                    "responses": with_problems(the_run("The run, as it is now.")),
+                },
+            }),
+        ),
+        (
+            "/runs/{id}/events",
+            json!({
+                "parameters": [id],
+                "get": {
+                    "operationId": "run_events", "summary": "What happens in a run, as server-sent events",
+                    "description": "`run` has the run, `preview` the picture as it is now (`width`, `height`, `data`: a data \
+                                    URL), `end` the run as it ended; then the stream ends.",
+                    "responses": with_problems(json!({
+                        "200": described("Events.", "text/event-stream", json!({ "type": "string" })),
+                    })),
+                },
+            }),
+        ),
+        (
+            "/runs/{id}/outputs/{n}",
+            json!({
+                "parameters": [id, n],
+                "get": {
+                    "operationId": "get_output", "summary": "A file that a run made",
+                    "responses": with_problems(json!({ "200": { "description": "The file.", "content": {
+                        "image/png": { "schema": file }, "video/mp4": { "schema": file },
+                    } } })),
+                },
+            }),
+        ),
     ]
 }
 
@@ -137,7 +143,8 @@ fn described(text: &str, kind: &str, schema: Value) -> Value {
 
 fn located(text: &str) -> Value {
     let mut response = described(text, "application/json", reference("Run"));
-    response["headers"] = json!({ "Location": { "schema": { "type": "string" }, "description": "Address of the run." } });
+    response["headers"] =
+        json!({ "Location": { "schema": { "type": "string" }, "description": "Address of the run." } });
     response
 }
 

@@ -6,7 +6,11 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{backend::Backend, problem::Problem, runs::{Output, Shown}};
+use super::{
+    backend::Backend,
+    problem::Problem,
+    runs::{Output, Shown},
+};
 use crate::media::{HEAD, Kind};
 
 /// The n-th file of a run.

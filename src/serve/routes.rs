@@ -19,7 +19,8 @@ use super::{
     IDEMPOTENCY_KEY, PREFER,
     access::Access,
     backend::Backend,
-    events, inputs::{self, Reader},
+    events,
+    inputs::{self, Reader},
     limits::Limits,
     offer::Offer,
     openapi, outputs, page,
@@ -70,9 +71,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
 
 /// Lets in who may come in, and says to browsers what they may do with the answer.
 async fn guard(State(service): Shared, request: Request, next: Next) -> Response {
-    let is_page = request.headers().get(header::ACCEPT).is_some_and(|kinds| {
-        kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html"))
-    });
+    let is_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")));
     // A browser asks for leave without the token that it is going to send.
     let is_preflight = request.method() == axum::http::Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);

@@ -52,10 +52,9 @@ async fn nothing_is_answered_without_the_token() {
 
 #[tokio::test]
 async fn other_names_and_other_pages_are_refused() {
-    let stage = Stage::with(std::time::Duration::ZERO, |service| {
-        service.host("studio.example").origin("https://app.example")
-    })
-    .await;
+    let stage =
+        Stage::with(std::time::Duration::ZERO, |service| service.host("studio.example").origin("https://app.example"))
+            .await;
     let host = |name: &'static str| stage.request(Method::GET, "/openapi.json").header("host", name).send();
     assert_eq!(host("evil.example").await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
     assert_eq!(host("studio.example").await.unwrap().status(), StatusCode::OK);

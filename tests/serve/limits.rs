@@ -22,7 +22,7 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
     assert_eq!((status, &problem["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("body_too_long")), "{problem:#}");
     assert!(problem["detail"].as_str().unwrap().contains("100000"), "{problem:#}");
     // Without a length, too.
-    let pieces = futures::stream::repeat(Ok::<_, std::io::Error>(vec![b' '; 50_000])).take(10);
+    let pieces = futures::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 50_000])).take(10);
     let (status, _) = answer(stage.request(Method::POST, path).body(Body::wrap_stream(pieces))).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     stage.run("resize", &json!({ "picture": data_url(&png(32, 32)) })).await;

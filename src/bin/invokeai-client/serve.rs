@@ -141,7 +141,8 @@ async fn open(arguments: &[String], client: &Client) -> Result<Vec<(String, Work
         // `saved:a=b` has no name of its own before the `=`.
         let named = argument.split_once('=').filter(|(name, _)| !name.contains([':', '/', '\\', '.']));
         let (name, source) = named.map_or((None, argument.as_str()), |(name, source)| (Some(name), source));
-        let source: Source = source.parse().map_err(|problem: String| Failure::other(format!("{argument}: {problem}")))?;
+        let source: Source =
+            source.parse().map_err(|problem: String| Failure::other(format!("{argument}: {problem}")))?;
         let definition = source.load(client, &catalogue).await?;
         let name = match (name, &source) {
             (Some(name), _) => name.to_owned(),

@@ -47,7 +47,8 @@ impl Reader {
     /// The whole body.
     pub(in crate::serve) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Read, Problem> {
         let most = self.limits.body;
-        let promised = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let promised =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if promised.is_some_and(|promised| promised > most) {
             throw_away(body).await;
             return Err(too_long(most));
@@ -83,7 +84,8 @@ impl Reader {
         match timeout(TURN, Arc::clone(&self.large).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => {
-                let detail = format!("{} large uploads are under way, and no more are taken now", self.limits.large_bodies);
+                let detail =
+                    format!("{} large uploads are under way, and no more are taken now", self.limits.large_bodies);
                 Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_uploads", detail).after(TURN))
             }
         }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 pub(super) use body::Reader;
-pub(super) use given::{Inputs, inputs};
 use given::Given;
+pub(super) use given::{Inputs, inputs};
 use picture::Picture;
 
 use super::{
@@ -54,12 +54,11 @@ pub(super) async fn fill(offer: &Offer, backend: &Backend, given: Inputs) -> Res
     let mut faults = Vec::new();
     let mut values: Vec<(usize, Filling)> = Vec::new();
     for (name, given) in given {
-        let found = offer.find(&name).and_then(|(known, input)| {
-            match values.iter().any(|(index, _)| *index == input.index) {
+        let found =
+            offer.find(&name).and_then(|(known, input)| match values.iter().any(|(index, _)| *index == input.index) {
                 true => Err(Problem::input(&*name, None, format!("is given twice: it is also called `{known}`"))),
                 false => Ok((known, input)),
-            }
-        });
+            });
         let filled = match found {
             Ok((known, input)) => filling(known, input, backend, given).await.map(|filling| (input.index, filling)),
             Err(problem) => Err(problem),
@@ -80,12 +79,7 @@ pub(super) async fn fill(offer: &Offer, backend: &Backend, given: Inputs) -> Res
 }
 
 /// What goes into an input; nothing if a form left it empty.
-async fn filling(
-    name: &str,
-    input: &Input,
-    backend: &Backend,
-    given: Vec<Given>,
-) -> Result<Option<Filling>, Problem> {
+async fn filling(name: &str, input: &Input, backend: &Backend, given: Vec<Given>) -> Result<Option<Filling>, Problem> {
     match &input.field {
         InkField::Image(_) => Ok(image(name, single(name, given)?)?.map(Filling::Image)),
         InkField::ImageCollection(_) => {
@@ -189,8 +183,7 @@ fn image(name: &str, given: Given) -> Result<Option<Image>, Problem> {
 fn model(name: &str, input: &Input, text: &str, models: &[ModelRecord]) -> Result<Value, Problem> {
     let fits = |model: &&ModelRecord| input.field.model_filter().is_none_or(|filter| filter.matches(model));
     let fitting: Vec<&ModelRecord> = models.iter().filter(fits).collect();
-    let named: Vec<&&ModelRecord> =
-        fitting.iter().filter(|model| model.key == text || model.name == text).collect();
+    let named: Vec<&&ModelRecord> = fitting.iter().filter(|model| model.key == text || model.name == text).collect();
     let refused = |accepted: String| Err(Problem::input(name, Some(Value::from(text).to_string()), accepted));
     match named[..] {
         [model] => Ok(model.to_json()),
@@ -310,9 +303,9 @@ pub(super) fn with_values(offer: &Offer, values: &Map<String, Value>) -> Result<
 fn fault(offer: &Offer, error: InputError) -> Vec<Fault> {
     match error {
         InputError::Value(error) => {
-            let named = offer.inputs().find_map(|(name, input)| {
-                Some(format!("{name}{}", error.field.strip_prefix(&*input.system_name)?))
-            });
+            let named = offer
+                .inputs()
+                .find_map(|(name, input)| Some(format!("{name}{}", error.field.strip_prefix(&*input.system_name)?)));
             let field = named.unwrap_or(error.field);
             vec![Fault { field, value: Some(error.value), accepted: error.accepted }]
         }
@@ -329,10 +322,13 @@ fn ready(offer: &Offer, workflow: &Workflow) -> Result<(), Problem> {
         return Ok(());
     }
     let fault = |problem: &crate::workflow::Problem| {
-        let system_name = problem.node.as_ref().zip(problem.field.as_ref()).map(|(node, field)| format!("{}.{field}", node.id));
+        let system_name =
+            problem.node.as_ref().zip(problem.field.as_ref()).map(|(node, field)| format!("{}.{field}", node.id));
         let name = system_name.and_then(|name| offer.name_of(&name).map(str::to_owned));
         let field = name.or_else(|| problem.field.clone()).unwrap_or_else(|| "workflow".into());
-        Fault { field, value: None, accepted: without_places(&problem.message) }
+        let takes = offer.inputs().find(|(known, _)| *known == field).map(|(_, input)| input.field.accepts());
+        let takes = takes.map_or_else(String::new, |takes| format!("; it accepts {takes}"));
+        Fault { field, value: None, accepted: without_places(&problem.message) + &takes }
     };
     Err(Problem::inputs(problems.iter().map(fault).collect()))
 }

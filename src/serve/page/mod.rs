@@ -115,7 +115,8 @@ fn bounds(schema: &Value, whole: bool) -> String {
     let beyond = |bound: Option<f64>, step: f64| bound.filter(|_| whole).map(|bound| bound + step);
     let least = number("minimum").or_else(|| beyond(number("exclusiveMinimum"), 1.0));
     let most = number("maximum").or_else(|| beyond(number("exclusiveMaximum"), -1.0));
-    let step = number("multipleOf").map_or_else(|| if whole { "1".into() } else { "any".into() }, |step| step.to_string());
+    let step =
+        number("multipleOf").map_or_else(|| if whole { "1".into() } else { "any".into() }, |step| step.to_string());
     let mut shown = format!(" step=\"{step}\"");
     for (name, bound) in [("min", least), ("max", most)] {
         if let Some(bound) = bound {

@@ -32,7 +32,8 @@ impl Folder {
         let failed = |action| move |error| Error::io(action, path, error);
         make(path).map_err(failed("make"))?;
         let lock = path.join("lock");
-        let lock = File::options().create(true).append(true).open(&lock).map_err(|error| Error::io("open", lock, error))?;
+        let lock =
+            File::options().create(true).append(true).open(&lock).map_err(|error| Error::io("open", lock, error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {

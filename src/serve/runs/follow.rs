@@ -61,7 +61,8 @@ impl Runs {
             }
             let offer = inner.offers.iter().find(|offer| offer.name == record.workflow);
             let offer = offer.ok_or_else(|| Error::invalid("workflow", "this service does not offer it any more"))?;
-            let workflow = with_values(offer, &record.values).map_err(|problem| Error::invalid("inputs", problem.detail))?;
+            let workflow =
+                with_values(offer, &record.values).map_err(|problem| Error::invalid("inputs", problem.detail))?;
             match inner.backend.submit(&workflow, &record.batch_id).await {
                 Ok(submission) => return Ok(submission),
                 Err(error) if (passes(&error) || error.may_have_been_sent()) && Instant::now() < end => {

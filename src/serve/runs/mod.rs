@@ -3,8 +3,8 @@
 //! A run is on disk before it is sent, with the batch id that it is going to have. So whatever happens, the next start
 //! finds out whether the server has it, and never sends it twice.
 
-mod follow;
 mod folder;
+mod follow;
 mod record;
 mod shown;
 
@@ -35,8 +35,8 @@ use super::{
 };
 use crate::error::Result;
 use folder::Folder;
-pub(super) use record::{Key, Output, STATES};
 use record::{Ended, Record, Stage, State};
+pub(super) use record::{Key, Output, STATES};
 pub(super) use shown::Shown;
 
 /// How long a request that starts a run waits to hear whether the server takes it. Then it is told that it is pending.
@@ -81,8 +81,14 @@ struct Live {
 #[derive(Debug, Clone)]
 enum Claim {
     /// A request that is being carried out; the channel closes when it is done.
-    Request { digest: String, done: watch::Receiver<()> },
-    Run { digest: String, id: Uuid },
+    Request {
+        digest: String,
+        done: watch::Receiver<()>,
+    },
+    Run {
+        digest: String,
+        id: Uuid,
+    },
 }
 
 /// A run that a request leads to.
@@ -114,14 +120,8 @@ impl Runs {
             }
         }
         let room = Arc::new(Semaphore::new(limits.open_runs));
-        let inner = Inner {
-            backend,
-            offers,
-            folder: Arc::new(folder),
-            limits: limits.clone(),
-            room,
-            book: Mutex::new(book),
-        };
+        let inner =
+            Inner { backend, offers, folder: Arc::new(folder), limits: limits.clone(), room, book: Mutex::new(book) };
         let runs = Self { inner: Arc::new(inner) };
         runs.forget_oldest();
         let resumed = open.into_iter().map(|record| {
