@@ -129,6 +129,8 @@ pub mod bindings;
 pub mod blocking;
 #[cfg(all(any(doc, doctest), feature = "events"))]
 pub mod guide;
+
+// Layer: what offers it to others.
 #[cfg(feature = "serve")]
 pub mod serve;
 

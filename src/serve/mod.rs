@@ -32,7 +32,6 @@ mod runs;
 mod wording;
 
 use std::{
-    fmt,
     net::{SocketAddr, TcpListener, ToSocketAddrs as _},
     path::PathBuf,
     sync::Arc,
@@ -90,6 +89,7 @@ pub struct ServerBuilder {
 }
 
 crate::debug::short_debug! {
+    Server { address; .. }
     ServerBuilder { client, folder, workflows, listen, token, hosts, origins, limits }
 }
 
@@ -132,12 +132,6 @@ impl Drop for Server {
             // A panic was told when it happened.
             _ = thread.join();
         }
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
