@@ -46,10 +46,10 @@ impl Backend {
     /// The models, as they were a little while ago at most.
     pub(super) async fn models(&self) -> Result<Arc<Vec<ModelRecord>>> {
         let mut known = self.models.lock().await;
-        if let Some((asked, models)) = &*known {
-            if asked.elapsed() < FRESH {
-                return Ok(Arc::clone(models));
-            }
+        if let Some((asked, models)) = &*known
+            && asked.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(models));
         }
         let models = Arc::new(self.client.models().records().await?);
         *known = Some((Instant::now(), Arc::clone(&models)));

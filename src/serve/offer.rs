@@ -83,10 +83,10 @@ impl Offer {
         if let Some(found) = self.inputs().find(|(known, _)| *known == name) {
             return Ok(found);
         }
-        if let Ok(input) = self.workflow.input(name) {
-            if let Some(known) = self.name_of(&input.system_name) {
-                return Ok((known, input));
-            }
+        if let Ok(input) = self.workflow.input(name)
+            && let Some(known) = self.name_of(&input.system_name)
+        {
+            return Ok((known, input));
         }
         let names: Vec<&str> = self.inputs().map(|(name, _)| name).collect();
         let accepted = match names.is_empty() {

@@ -132,10 +132,10 @@ async fn start(State(service): Shared, name: Result<Path<String>, PathRejection>
     if let Ok(address) = HeaderValue::from_str(&format!("/runs/{}", shown.record.id)) {
         headers.insert(header::LOCATION, address);
     }
-    if let Some(wait) = wait {
-        if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs())) {
-            headers.insert(HeaderName::from_static("preference-applied"), applied);
-        }
+    if let Some(wait) = wait
+        && let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs()))
+    {
+        headers.insert(HeaderName::from_static("preference-applied"), applied);
     }
     Ok(response)
 }
