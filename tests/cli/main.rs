@@ -1,6 +1,7 @@
 //! The command `invokeai-client`, run as a user runs it: what it prints where, and how it ends.
 
 mod cases;
+mod completions;
 mod ends;
 mod kills;
 mod many;
@@ -12,10 +13,7 @@ mod suggestions;
 mod transcript;
 mod verbs;
 
-use std::{
-    fs,
-    process::{Command, Output},
-};
+use std::{fs, process::Output};
 
 use program::command;
 
@@ -100,18 +98,6 @@ fn the_server_may_be_named_anywhere() {
         let said = stderr(&run(&[&["boards"], arguments].concat(), &[]));
         assert!(said.contains("cannot connect to http://127.0.0.1:1/"), "{arguments:?}: {said}");
     }
-}
-
-#[test]
-fn shells_accept_the_completions() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = stdout(&run(&["completions", shell], &[]));
-        assert!(script.contains("workflows") && script.contains("all-except-current"), "{shell}: {script}");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("completions");
-    fs::write(&file, run(&["completions", "bash"], &[]).stdout).unwrap();
-    assert!(Command::new("bash").arg("-n").arg(&file).status().unwrap().success());
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::{
-    api, bindings, boards, catalogue_source::CatalogueSource, cleanup, completions, demo, diff, exit, graph, images,
-    inspect, login, models, nodes, profile, queue, run, server::ServerArgs, style, watch, workflows,
+    api, bindings, boards, catalogue_source::CatalogueSource, cleanup, completion, demo, diff, exit, graph, images,
+    inspect, login, man, models, nodes, profile, queue, run, server::ServerArgs, style, watch, workflows,
 };
 
 const EXAMPLES: &str = "\
@@ -255,12 +255,12 @@ Examples:
     /// Print a script that completes this command's arguments in a shell
     Completions {
         #[command(flatten)]
-        args: completions::CompletionsArgs,
+        args: completion::CompletionsArgs,
     },
     /// Print the manual page
     Man {
         #[command(flatten)]
-        args: completions::ManArgs,
+        args: man::ManArgs,
     },
 }
 

@@ -9,6 +9,7 @@ use invokeai_client::{
 };
 
 use crate::{
+    completion,
     exit::Exit,
     failure::Failure,
     print::{Out, note},
@@ -17,7 +18,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct BindingsArgs {
-    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     pub(crate) workflow: Source,
     /// Name of the struct instead of that of the file
     #[arg(long, value_name = "NAME")]
@@ -29,7 +30,7 @@ pub(crate) struct BindingsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     pub(crate) workflow: Source,
 }
 

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, boards::Board};
 
-use crate::{confirm::Confirm, exit::Exit, failure::Failure, table::Output};
+use crate::{completion, confirm::Confirm, exit::Exit, failure::Failure, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BoardsCommand {
@@ -19,6 +19,7 @@ pub(crate) enum BoardsCommand {
     /// Download all images of a board; those already there are left out
     Get {
         /// Id or name
+        #[arg(add = completion::boards())]
         board: String,
         /// Folder, made if need be
         #[arg(long, value_name = "DIR", default_value = ".")]
@@ -32,7 +33,7 @@ pub(crate) enum BoardsCommand {
     /// Delete boards; their images stay, uncategorised
     Rm {
         /// Ids or names
-        #[arg(required = true)]
+        #[arg(required = true, add = completion::boards())]
         boards: Vec<String>,
         /// Delete their images, too
         #[arg(long)]

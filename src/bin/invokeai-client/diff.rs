@@ -5,6 +5,7 @@ use invokeai_client::workflow::WorkflowDiff;
 
 use crate::{
     catalogue_source::CatalogueSource,
+    completion,
     exit::Exit,
     failure::Failure,
     server::ServerArgs,
@@ -14,9 +15,9 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    #[arg(value_name = "BEFORE", help = source::HELP)]
+    #[arg(value_name = "BEFORE", help = source::HELP, add = completion::sources())]
     before: Source,
-    #[arg(value_name = "AFTER", help = "The workflow to compare it with")]
+    #[arg(value_name = "AFTER", help = "The workflow to compare it with", add = completion::sources())]
     after: Source,
 }
 

@@ -6,14 +6,14 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, Upload};
 
-use crate::{boards, confirm::Confirm, exit::Exit, failure::Failure, picture, print, table::Output};
+use crate::{boards, completion, confirm::Confirm, exit::Exit, failure::Failure, picture, print, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
     /// Images, newest first
     List {
         /// Only of this board, by id or name; `none` for those on no board
-        #[arg(long, value_name = "BOARD")]
+        #[arg(long, value_name = "BOARD", add = completion::boards())]
         board: Option<String>,
         /// Intermediate ones instead
         #[arg(long)]
@@ -46,7 +46,7 @@ pub(crate) enum ImagesCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Onto this board, by id or name
-        #[arg(long, value_name = "BOARD")]
+        #[arg(long, value_name = "BOARD", add = completion::boards())]
         board: Option<String>,
     },
     /// Delete images

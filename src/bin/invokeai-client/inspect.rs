@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalogue_source::{CatalogueSource, Reader},
+    completion,
     exit::Exit,
     failure::Failure,
     given::{self, InputArgs, ManyArgs, Texts},
@@ -21,7 +22,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     workflow: Source,
     #[command(flatten)]
     inputs: InputArgs,

@@ -6,7 +6,7 @@ mod bindings;
 mod boards;
 mod catalogue_source;
 mod cleanup;
-mod completions;
+mod completion;
 mod confirm;
 mod demo;
 mod diff;
@@ -22,6 +22,7 @@ mod inspect;
 mod local_file;
 mod logging;
 mod login;
+mod man;
 mod models;
 mod near;
 mod nodes;
@@ -54,6 +55,7 @@ use print::Out;
 use table::Output;
 
 fn main() -> ExitCode {
+    completion::complete(Cli::command);
     // Usage errors get exit code 1 too: 2 means that a workflow is not ready.
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -138,7 +140,7 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             let client = server.client()?;
             session::run_local(async |stop| serve::run(args, &client, &mut Output { out, json }, stop).await)
         }
-        Command::Completions { args } => completions::completions(&args, Cli::command(), &mut out).map(|()| Exit::Done),
-        Command::Man { args } => completions::man(&args, Cli::command(), &mut out).map(|()| Exit::Done),
+        Command::Completions { args } => completion::print(&args, &mut out).map(|()| Exit::Done),
+        Command::Man { args } => man::man(&args, Cli::command(), &mut out).map(|()| Exit::Done),
     }
 }

@@ -9,6 +9,7 @@ use invokeai_client::{
 };
 
 use crate::{
+    completion,
     confirm::Confirm,
     exit::Exit,
     failure::Failure,
@@ -31,6 +32,7 @@ pub(crate) enum ModelsCommand {
     /// One model, as JSON
     Get {
         /// Key or name
+        #[arg(add = completion::models())]
         model: String,
     },
     /// Install a model, and show how far it is
@@ -44,7 +46,7 @@ pub(crate) enum ModelsCommand {
     /// Delete models
     Rm {
         /// Keys or names
-        #[arg(required = true)]
+        #[arg(required = true, add = completion::models())]
         models: Vec<String>,
         #[command(flatten)]
         confirm: Confirm,

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::TryStreamExt as _;
 use invokeai_client::{Client, library::SavedWorkflow};
 
-use crate::{confirm::Confirm, exit::Exit, failure::Failure, table::Output};
+use crate::{completion, confirm::Confirm, exit::Exit, failure::Failure, table::Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowsCommand {
@@ -19,6 +19,7 @@ pub(crate) enum WorkflowsCommand {
     /// Write a saved workflow to a file
     Get {
         /// Id or name
+        #[arg(add = completion::saved())]
         workflow: String,
         /// File
         #[arg(long, value_name = "FILE")]
@@ -33,7 +34,7 @@ pub(crate) enum WorkflowsCommand {
     /// Delete saved workflows
     Rm {
         /// Ids or names
-        #[arg(required = true)]
+        #[arg(required = true, add = completion::saved())]
         workflows: Vec<String>,
         #[command(flatten)]
         confirm: Confirm,

@@ -21,7 +21,7 @@ pub(crate) struct ManyArgs {
     rows: Option<String>,
     /// Run once for each value: NAME=A,B,C, NAME=@FILE with a value on each line, or for images NAME=FOLDER. Several
     /// combine each with each
-    #[arg(long = "each", value_name = "NAME=VALUES", help_heading = "Many runs")]
+    #[arg(long = "each", value_name = "NAME=VALUES", help_heading = "Many runs", add = crate::completion::inputs())]
     each: Vec<String>,
     /// Take the first values of all together, then the second ones, and so on, instead of each with each
     #[arg(long, help_heading = "Many runs")]

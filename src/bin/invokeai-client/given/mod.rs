@@ -25,21 +25,21 @@ use serde_json::{Map, Value};
 pub(crate) use many::ManyArgs;
 pub(crate) use texts::Texts;
 
-use crate::failure::Failure;
+use crate::{completion, failure::Failure};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct InputArgs {
     /// Set an input: by its label in any case, system name or unique field name; or any field as NODE.field, with a node's
     /// id, label or type. VALUE is plain text for strings, name or key for models, a name or a file here for images, else
     /// JSON; @FILE reads it, @@ begins a text with @
-    #[arg(long = "set", value_name = "NAME=VALUE")]
+    #[arg(long = "set", value_name = "NAME=VALUE", add = completion::inputs())]
     set: Vec<String>,
     /// Set what a JSON or YAML file names: an object of names and values
     #[arg(long, value_name = "FILE")]
     set_file: Vec<String>,
     /// Upload pictures as intermediate images, and set an image input to them: a file, a folder, or a pattern such as
     /// 'in/*.png'; repeat it for a list of images
-    #[arg(long = "upload", value_name = "NAME=FILE")]
+    #[arg(long = "upload", value_name = "NAME=FILE", add = completion::pictures())]
     upload: Vec<String>,
     /// Bring nodes of other major versions to the server's, which the editor refuses; what that changes is told
     #[arg(long)]

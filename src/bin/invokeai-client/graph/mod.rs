@@ -8,6 +8,7 @@ use invokeai_client::workflow::Workflow;
 use serde_json::Value;
 
 use crate::{
+    completion,
     exit::Exit,
     failure::Failure,
     print::Out,
@@ -16,7 +17,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     pub(crate) workflow: Source,
     /// What to draw it as: a picture, the language of Graphviz, or that of Mermaid
     #[arg(long, value_enum, default_value_t = Format::Svg)]

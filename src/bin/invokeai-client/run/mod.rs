@@ -28,6 +28,7 @@ use tokio::time::sleep;
 use uploads::Uploads;
 
 use crate::{
+    completion,
     exit::Exit,
     failure::Failure,
     folder,
@@ -45,7 +46,7 @@ const FEEDING: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
-    #[arg(value_name = "WORKFLOW", help = source::HELP)]
+    #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     workflow: Source,
     #[command(flatten)]
     inputs: InputArgs,
@@ -55,7 +56,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "ID", default_value = DEFAULT_QUEUE)]
     queue: String,
     /// Board for the results, by name; made if there is none
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::boards())]
     board: Option<String>,
     /// How often to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]

@@ -1,22 +1,10 @@
-//! `invokeai-client completions` and `man`: what a shell and `man` need to know of this command.
+//! `invokeai-client man`: the manual pages.
 
 use std::{fs, io, path::PathBuf};
 
 use clap::{Args, Command};
-use clap_complete::Shell;
 
 use crate::{failure::Failure, print::Out};
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  invokeai-client completions bash > ~/.local/share/bash-completion/completions/invokeai-client
-  invokeai-client completions zsh  > ~/.zfunc/_invokeai-client
-  invokeai-client completions fish > ~/.config/fish/completions/invokeai-client.fish")]
-pub(crate) struct CompletionsArgs {
-    /// Which shell
-    shell: Shell,
-}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,14 +15,6 @@ pub(crate) struct ManArgs {
     /// Write a page for each command into this folder, made if need be, instead of printing the first
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-}
-
-/// `command` is this command as a whole.
-pub(crate) fn completions(args: &CompletionsArgs, mut command: Command, out: &mut Out<'_>) -> Result<(), Failure> {
-    // The generator panics where it cannot write; a pipe may be closed.
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, env!("CARGO_PKG_NAME"), &mut script);
-    Ok(out.own_bytes(&script)?)
 }
 
 /// `command` is this command as a whole.
