@@ -122,6 +122,10 @@ pub mod cleanup;
 mod library_run;
 pub mod typed;
 
+// Layer: many servers.
+#[cfg(feature = "fleet")]
+pub mod fleet;
+
 // Layer: what is made of these: code of workflows, the same without async, and the guide.
 #[cfg(feature = "bindings")]
 pub mod bindings;

@@ -66,6 +66,9 @@ impl Error {
             Self::JobGone { .. } => "submit it again if its results are not in the gallery",
             Self::LedgerInUse { .. } => "wait until the other program has ended, or use another ledger",
             Self::Io { .. } => "check that the path exists, that it may be used, and that the disk has room",
+            Self::Fleet { .. } => {
+                "check that the store of the fleet and its store of files can be reached and have room"
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ impl Error {
             | Self::Body { fault: BodyFault::CutOff, .. }
             | Self::QueueFull { .. }
             | Self::LedgerInUse { .. } => true,
-            Self::WrongState { passes, .. } => *passes,
+            Self::WrongState { passes, .. } | Self::Fleet { passes, .. } => *passes,
             _ => matches!(self.status(), Some(408 | 429 | 502 | 503 | 504)),
         }
     }
@@ -107,7 +107,9 @@ impl Error {
             | Self::Input(_)
             | Self::Enqueue(_)
             | Self::LedgerInUse { .. }
-            | Self::Io { .. } => false,
+            | Self::Io { .. }
+            // No call of a server.
+            | Self::Fleet { .. } => false,
             // What became of it is known.
             Self::Refused { .. }
             | Self::QueueFull { .. }

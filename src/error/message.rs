@@ -112,6 +112,7 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
             write!(f, "another program uses the ledger `{}`; one at a time can", path.display())
         }
         Error::Io { action, path, cause } => write!(f, "cannot {action} `{}`: {cause}", path.display()),
+        Error::Fleet { doing, problem, .. } => write!(f, "cannot {doing}: {problem}"),
     }
 }
 

@@ -348,6 +348,17 @@ pub enum Error {
         /// Why.
         cause: Arc<std::io::Error>,
     },
+
+    /// The store of a fleet, or its store of files, did not do what was asked (feature `fleet`).
+    #[non_exhaustive]
+    Fleet {
+        /// What was to be done, for example "take a job".
+        doing: &'static str,
+        /// Why it was not.
+        problem: String,
+        /// Whether it may go later: a database that is being started, a disk that is full.
+        passes: bool,
+    },
 }
 
 crate::debug::short_debug! {
@@ -390,6 +401,7 @@ crate::debug::short_debug! {
         JobGone { item_id },
         LedgerInUse { path },
         Io { action, path, cause },
+        Fleet { doing, problem, passes },
     }
 }
 

@@ -113,6 +113,8 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
         (Error::JobGone { item_id: 7 }, &[NOTHING], "gallery"),
         (Error::LedgerInUse { path: "l".into() }, &[AGAIN], "other program"),
         (Error::io("read", "f", io::Error::other("disk")), &[], "path"),
+        (Error::Fleet { doing: "take a job", problem: "no connection".into(), passes: true }, &[AGAIN], "store"),
+        (Error::Fleet { doing: "take a job", problem: "no such table".into(), passes: false }, &[], "store"),
     ]
 }
 
@@ -157,12 +159,13 @@ fn variant(error: &Error) -> usize {
         Error::Io { .. } => 35,
         Error::NotTakenBack { .. } => 36,
         Error::NodesDiffer(_) => 37,
+        Error::Fleet { .. } => 38,
     }
 }
 
 #[test]
 fn every_variant_answers_the_three_questions_and_says_what_to_do() {
-    let mut met = [false; 38];
+    let mut met = [false; 39];
     for (error, yes, hint) in table() {
         met[variant(&error)] = true;
         let asked =
@@ -171,7 +174,7 @@ fn every_variant_answers_the_three_questions_and_says_what_to_do() {
         assert_eq!(answers, yes, "{error:?}");
         assert!(error.hint().contains(hint), "{error:?}: {}", error.hint());
     }
-    assert_eq!(met, [true; 38], "each variant has a row");
+    assert_eq!(met, [true; 39], "each variant has a row");
 }
 
 #[test]

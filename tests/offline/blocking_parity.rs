@@ -23,8 +23,9 @@ type Surface = BTreeMap<String, BTreeMap<String, String>>;
 fn surfaces(listing: &str) -> (Surface, Surface) {
     let (mut normal, mut blocking) = (Surface::new(), Surface::new());
     // The endpoints are for `block_on`, and the embedded server serves either kind of client: it does not wait itself. Nor
-    // does the service, whose threads are its own.
-    let elsewhere = ["api::", "serve::", "testing::"];
+    // does the service, whose threads are its own. A worker of a fleet is a service, too, and those who submit to one have the
+    // command, or `block_on`.
+    let elsewhere = ["api::", "fleet::", "serve::", "testing::"];
     for line in listing.lines().filter(|line| !elsewhere.iter().any(|place| line.starts_with(place))) {
         let Some((place, what)) = line.split_once(": ") else { continue };
         let surface = if place.starts_with("blocking::") { &mut blocking } else { &mut normal };

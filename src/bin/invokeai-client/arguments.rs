@@ -207,6 +207,18 @@ Examples:
         #[command(flatten)]
         args: cleanup::CleanupArgs,
     },
+    /// Run workflows on many servers
+    #[cfg(feature = "fleet")]
+    #[command(after_help = "\
+Examples:
+  invokeai-client fleet submit workflow.json --rows prompts.csv
+  invokeai-client fleet worker --server http://127.0.0.1:9090 --server http://127.0.0.1:9091
+  invokeai-client fleet status --watch
+  invokeai-client fleet wait && invokeai-client fleet results --out pictures")]
+    Fleet {
+        #[command(subcommand)]
+        command: crate::fleet::FleetCommand,
+    },
     /// Show the node types of a server
     #[command(after_help = "\
 Examples:

@@ -12,6 +12,8 @@ mod demo;
 mod diff;
 mod exit;
 mod failure;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod folder;
 mod given;
 mod graph;
@@ -131,6 +133,8 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             let client = args.client(&server)?;
             session::run(&client, cleanup::run(args, &client, &mut Output { out, json }))
         }
+        #[cfg(feature = "fleet")]
+        Command::Fleet { command } => fleet::run(command, &server, &mut Output { out, json }),
         Command::Nodes { args, source } => {
             source.read_with(&server, async |reader| nodes::print(&reader.catalogue, &args, &mut out))
         }

@@ -18,8 +18,8 @@ const DEFAULT: &str = "http://127.0.0.1:9090";
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
     /// Address of the server [env: INVOKEAI_URL] [default: that of the profile, else http://127.0.0.1:9090]
-    #[arg(long, global = true, help_heading = "Server", value_name = "URL")]
-    server: Option<String>,
+    #[arg(id = "server", long = "server", global = true, help_heading = "Server", value_name = "URL")]
+    servers: Vec<String>,
     /// Bearer token, for servers with users [env: INVOKEAI_TOKEN]
     #[arg(long, global = true, help_heading = "Server", value_name = "TOKEN")]
     token: Option<String>,
@@ -44,12 +44,32 @@ pub(crate) struct Server {
 impl ServerArgs {
     /// Whether the command line itself names a server.
     pub(crate) fn is_named(&self) -> bool {
-        self.server.is_some() || self.profile.is_some()
+        !self.servers.is_empty() || self.profile.is_some()
+    }
+
+    /// The server that the command line names.
+    fn only(&self) -> Result<Option<&String>, Failure> {
+        match &self.servers[..] {
+            [] | [_] => Ok(self.servers.first()),
+            several => {
+                let problem = format!("--server is given {} times; only `fleet worker` takes several", several.len());
+                Err(Failure::other(problem))
+            }
+        }
+    }
+
+    /// One for each server that is named; one for the server of the profile or the environment, if none is.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn each(&self) -> Vec<Self> {
+        match &self.servers[..] {
+            [] => vec![self.clone()],
+            several => several.iter().map(|url| Self { servers: vec![url.clone()], ..self.clone() }).collect(),
+        }
     }
 
     /// The options of the command line that name the server, each after a space. Nothing secret is among them.
     pub(crate) fn naming(&self) -> String {
-        let server = self.server.as_deref().map(|url| format!(" --server {}", quoted(shown(url))));
+        let server = self.servers.first().map(|url| format!(" --server {}", quoted(shown(url))));
         let profile = self.profile.as_deref().map(|name| format!(" --profile {}", quoted(name)));
         [server, profile].into_iter().flatten().collect()
     }
@@ -74,7 +94,7 @@ impl ServerArgs {
         let profiles = Profiles::load()?;
         let name = self.profile_name();
         let known = name.as_deref().and_then(|name| profiles.get(name));
-        let named = self.server.clone().or_else(|| variable("INVOKEAI_URL"));
+        let named = self.only()?.cloned().or_else(|| variable("INVOKEAI_URL"));
         let mut profile = match (named, known) {
             (Some(url), _) => Profile::new(url),
             (None, Some(known)) => known.clone(),
@@ -89,7 +109,7 @@ impl ServerArgs {
     ///
     /// What a profile holds goes to the profile's own server only, however the address came about.
     pub(crate) fn resolve(&self, profiles: &Profiles) -> Result<Server, Failure> {
-        let url = match (&self.server, &self.profile) {
+        let url = match (self.only()?, &self.profile) {
             (Some(url), _) => Some(url.clone()),
             (None, Some(_)) => None,
             (None, None) => variable("INVOKEAI_URL"),
@@ -106,7 +126,7 @@ impl ServerArgs {
                 None => (None, Profile::new(DEFAULT.to_owned())),
             },
             (Some(url), Some((name, profile))) if profile.is_of(&url) => (Some(name), profile),
-            (Some(url), Some((name, profile))) if self.server.is_some() && self.profile.is_some() => {
+            (Some(url), Some((name, profile))) if !self.servers.is_empty() && self.profile.is_some() => {
                 let Profile { server, .. } = profile;
                 let problem = format!("profile `{name}` is of {server}, not of {}: name one of them", shown(&url));
                 return Err(Failure::other(problem));

@@ -45,6 +45,15 @@ pub(crate) fn run_local<T>(work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) 
     block_on(work(&Stop::listen(None).map_err(Failure::other)?))
 }
 
+/// Runs a command that ends what it has begun when it is asked to stop, which may take this long.
+#[cfg(feature = "fleet")]
+pub(crate) fn run_to_its_end<T>(
+    may_take: Duration,
+    work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    block_on(work(&Stop::listen_for(None, may_take).map_err(Failure::other)?))
+}
+
 /// Does something that may wait for ever on a thread of its own: reading a pipe or a network drive.
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,

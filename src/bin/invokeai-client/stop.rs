@@ -82,6 +82,11 @@ static LAST_WORDS: Mutex<Option<LastWords>> = Mutex::new(None);
 impl Stop {
     /// Takes all signals from now on, and counts the time.
     pub(crate) fn listen(limit: Option<Duration>) -> io::Result<Self> {
+        Self::listen_for(limit, AFTER_SIGNAL)
+    }
+
+    /// The same, with another time for an orderly end after a signal.
+    pub(crate) fn listen_for(limit: Option<Duration>, after_signal: Duration) -> io::Result<Self> {
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let (tell, told) = watch::channel(Asked::Nothing);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -91,7 +96,7 @@ impl Stop {
         };
         thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(attend(signals, deadline, tell)))?;
+            .spawn(move || runtime.block_on(attend(signals, deadline, after_signal, tell)))?;
         Ok(Self(told))
     }
 
@@ -165,7 +170,7 @@ impl Stop {
 }
 
 /// Passes on what is asked for, and sees that it is done.
-async fn attend(mut signals: Signals, deadline: Option<Instant>, tell: watch::Sender<Asked>) {
+async fn attend(mut signals: Signals, deadline: Option<Instant>, after_signal: Duration, tell: watch::Sender<Asked>) {
     let why = tokio::select! {
         why = signals.next() => why,
         () = until(deadline) => Why::TimeUp,
@@ -173,7 +178,7 @@ async fn attend(mut signals: Signals, deadline: Option<Instant>, tell: watch::Se
     tell.send_replace(Asked::Orderly(why));
     let (grace, same) = match why {
         Why::TimeUp => (AFTER_TIME, None),
-        _ => (AFTER_SIGNAL, Instant::now().checked_add(SAME)),
+        _ => (after_signal, Instant::now().checked_add(SAME)),
     };
     if let Some(same) = same {
         while timeout_at(same, signals.next()).await.is_ok() {}

@@ -8,7 +8,7 @@ mod display;
 mod end;
 mod follow;
 mod line;
-mod name;
+pub(crate) mod name;
 mod results;
 mod send;
 mod sheet;

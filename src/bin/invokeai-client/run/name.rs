@@ -13,7 +13,7 @@ const LONGEST: usize = 120;
 
 /// A name with places to fill in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -69,6 +69,15 @@ impl Part {
 }
 
 impl Template {
+    /// A key that is none of these.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn other_than(&self, keys: &[&str]) -> Option<&str> {
+        self.0.iter().find_map(|part| match part {
+            Part::Place { key, .. } => Some(key.as_str()).filter(|key| !keys.contains(key)),
+            Part::Text(_) => None,
+        })
+    }
+
     /// A key that is neither one of the known ones nor an input.
     pub(super) fn unknown(&self, workflow: &Workflow) -> Option<&str> {
         let keys = self.0.iter().filter_map(|part| match part {
@@ -80,7 +89,7 @@ impl Template {
     }
 
     /// The name, with nothing in it that a file's name may not have.
-    pub(super) fn name(&self, value_of: impl Fn(&str) -> String) -> String {
+    pub(crate) fn name(&self, value_of: impl Fn(&str) -> String) -> String {
         let mut name = String::new();
         for part in &self.0 {
             match part {

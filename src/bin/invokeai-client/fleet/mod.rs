@@ -1,0 +1,103 @@
+//! `invokeai-client fleet`: one workflow on many servers.
+
+mod choose;
+mod results;
+mod status;
+mod submit;
+mod wait;
+mod worker;
+
+use clap::{Args, Subcommand};
+use invokeai_client::fleet::Fleet;
+
+use crate::{exit::Exit, failure::Failure, server::ServerArgs, session, table::Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FleetCommand {
+    /// Make jobs of a workflow, one for each row
+    Submit {
+        #[command(flatten)]
+        args: Box<submit::SubmitArgs>,
+    },
+    /// Serve jobs with one or several servers (--server, repeated), until it is asked to stop; then finish what has begun
+    Worker {
+        #[command(flatten)]
+        args: worker::WorkerArgs,
+    },
+    /// Show how many jobs are where, how the servers are, and why what waits
+    Status {
+        #[command(flatten)]
+        args: status::StatusArgs,
+    },
+    /// Wait until all jobs have ended; exit code 3 if some failed, 4 if some were canceled
+    Wait {
+        #[command(flatten)]
+        args: wait::WaitArgs,
+    },
+    /// Write the results into a folder
+    Results {
+        #[command(flatten)]
+        args: results::ResultsArgs,
+    },
+    /// Cancel jobs, also those that run
+    Cancel {
+        #[command(flatten)]
+        args: choose::ChangeArgs,
+    },
+    /// Try jobs again that failed or were canceled
+    Retry {
+        #[command(flatten)]
+        args: choose::ChangeArgs,
+    },
+}
+
+/// Which fleet.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StoreArgs {
+    /// Where jobs are: sqlite:FILE for one machine, postgres://USER:PASSWORD@HOST/DATABASE for several
+    #[arg(
+        long,
+        value_name = "STORE",
+        env = "INVOKEAI_FLEET",
+        hide_env_values = true,
+        default_value = "sqlite:fleet.sqlite"
+    )]
+    store: String,
+    /// Where files are, if the store does not know it yet: a folder that all machines see. Beside a SQLite file without
+    #[arg(long, value_name = "DIR")]
+    files: Option<String>,
+}
+
+impl StoreArgs {
+    async fn open(&self) -> Result<Fleet, Failure> {
+        let open = Fleet::open(&self.store);
+        let open = match &self.files {
+            Some(place) => open.files(place),
+            None => open,
+        };
+        Ok(open.await?)
+    }
+}
+
+pub(crate) fn run(command: FleetCommand, server: &ServerArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    match command {
+        FleetCommand::Submit { args } => {
+            let client = server.client()?;
+            session::run(&client, submit::run(&args, &client, output))
+        }
+        FleetCommand::Worker { args } => worker::run(&args, server),
+        FleetCommand::Status { args } => session::run_local(async |stop| status::run(&args, stop, output).await),
+        FleetCommand::Wait { args } => {
+            session::run_local(async |stop| stop.or(wait::run(&args, output)).await.map_err(Failure::Stopped)?)
+        }
+        FleetCommand::Results { args } => {
+            session::run_local(async |stop| stop.or(results::run(&args, output)).await.map_err(Failure::Stopped)?)
+        }
+        FleetCommand::Cancel { args } => {
+            session::run_local(async |stop| stop.or(choose::cancel(&args, output)).await.map_err(Failure::Stopped)?)
+        }
+        FleetCommand::Retry { args } => {
+            session::run_local(async |stop| stop.or(choose::retry(&args, output)).await.map_err(Failure::Stopped)?)
+        }
+    }
+}

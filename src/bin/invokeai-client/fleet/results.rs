@@ -1,0 +1,79 @@
+//! `invokeai-client fleet results`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use invokeai_client::fleet::{FleetJob, JobResult, JobState, ResultFile};
+use serde_json::json;
+
+use super::{StoreArgs, choose::ChooseArgs};
+use crate::{exit::Exit, failure::Failure, print::note, run::name::Template, table::Output};
+
+/// What names of files are made of.
+const KEYS: [&str; 7] = ["index", "job", "item", "batch", "node", "name", "number"];
+
+#[derive(Debug, Args)]
+pub(crate) struct ResultsArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    choose: ChooseArgs,
+    /// Write the files into this folder
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Names of the files, made of index (of the row, from 1), job, item, batch, node, name (on the server), number
+    /// (within the job)
+    #[arg(long, value_name = "TEMPLATE", default_value = "{index:05}-{number}")]
+    name: Template,
+}
+
+pub(crate) async fn run(args: &ResultsArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    if let Some(key) = args.name.other_than(&KEYS) {
+        let problem = format!("--name: there is nothing called `{key}`; expected one of {}", KEYS.join(", "));
+        return Err(Failure::other(problem));
+    }
+    let fleet = args.store.open().await?;
+    let jobs = args.choose.of(&fleet).await?;
+    let (mut written, mut missing) = (std::collections::HashSet::new(), 0_u64);
+    for job in &jobs {
+        let Some(result) = fleet.result(&job.id).await? else {
+            missing += 1;
+            continue;
+        };
+        let mut paths = Vec::new();
+        for (number, file) in result.files.iter().enumerate() {
+            let mut stem = args.name.name(|key| part(key, job, &result, file, number + 1));
+            // Two jobs of two submissions may be the same row.
+            if written.contains(&stem) {
+                stem = format!("{stem}-{}-{}", job.id, number + 1);
+            }
+            paths.push(fleet.save(file, &args.out, &stem).await?);
+            written.insert(stem);
+        }
+        if output.json {
+            output.out.json(&json!({ "job": job, "result": result, "paths": paths }))?;
+        } else {
+            for path in paths {
+                output.done("saved", &path.display().to_string())?;
+            }
+        }
+    }
+    if missing > 0 {
+        let open = jobs.iter().filter(|job| !job.state.is_final()).count();
+        let failed = jobs.iter().filter(|job| job.state == JobState::Failed).count();
+        note(format!("{missing} jobs have no result: {open} have not ended, {failed} failed"));
+    }
+    Ok(Exit::Done)
+}
+
+fn part(key: &str, job: &FleetJob, result: &JobResult, file: &ResultFile, number: usize) -> String {
+    match key {
+        "index" => (job.place + 1).to_string(),
+        "job" => job.id.clone(),
+        "item" => result.item_id.to_string(),
+        "batch" => result.batch_id.clone(),
+        "node" => file.node.clone(),
+        "name" => file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem).to_owned(),
+        _ => number.to_string(),
+    }
+}

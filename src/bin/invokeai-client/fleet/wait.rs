@@ -1,0 +1,48 @@
+//! `invokeai-client fleet wait`.
+
+use std::time::Duration;
+
+use clap::Args;
+use invokeai_client::fleet::JobState;
+
+use super::{StoreArgs, choose::ChooseArgs};
+use crate::{exit::Exit, failure::Failure, print::note, table::Output};
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    choose: ChooseArgs,
+    /// Wait at most so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+pub(crate) async fn run(args: &WaitArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let fleet = args.store.open().await?;
+    let mut wait = args.choose.of(&fleet).wait();
+    if let Some(seconds) = args.timeout {
+        wait = wait.timeout(Duration::from_secs(seconds));
+    }
+    let jobs = wait.await?;
+    let mut exit = Exit::Done;
+    for job in &jobs {
+        exit = exit.max(match job.state {
+            JobState::Failed => Exit::Failed,
+            JobState::Canceled => Exit::Canceled,
+            _ => Exit::Done,
+        });
+        if output.json {
+            output.out.json(job)?;
+        } else if job.state != JobState::Done {
+            let problem = job.problem.as_deref().unwrap_or_default();
+            note(format!("job {} (row {}) {}: {problem}", job.id, job.place + 1, job.state));
+        }
+    }
+    if !output.json {
+        let done = jobs.iter().filter(|job| job.state == JobState::Done).count();
+        output.out.line(format!("{done} of {} jobs are done", jobs.len()))?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,185 @@
+//! Fleets: one workflow, many servers (feature `fleet`).
+//!
+//! A fleet is a store of jobs, a store of files, and workers. [`Fleet::submit`] makes jobs of a workflow, one for each row of
+//! a sweep; [`Fleet::worker`] serves them with the servers it is given; their results are in the store of files. Who has a
+//! job, and for how long, is up to a job engine, over SQLite (a file) or Postgres.
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client, workflow: invokeai_client::workflow::Workflow)
+//! # -> invokeai_client::Result<()> {
+//! use invokeai_client::fleet::Fleet;
+//!
+//! let fleet = Fleet::open("sqlite:fleet.sqlite").await?;
+//! let submission = fleet.submit(&workflow).runs(100).await?;
+//! // Here or in any other process:
+//! fleet.worker().server(client).run(std::future::pending::<()>()).await?;
+//! for job in fleet.jobs().submission(&submission.id).await? {
+//!     if let Some(result) = fleet.result(&job.id).await? {
+//!         println!("{}: {} files", job.place, result.files.len());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod blobs;
+mod job;
+mod jobs;
+mod matching;
+mod results;
+mod status;
+mod store;
+mod submit;
+mod worker;
+
+use std::{
+    future::{Future, IntoFuture},
+    path::Path,
+    pin::Pin,
+};
+
+use bytes::Bytes;
+
+use blobs::Blobs;
+pub use jobs::{FleetJob, JobState, Jobs, WaitForJobs};
+pub use results::{JobResult, ResultFile};
+pub use status::{FleetCounts, FleetStatus, ServerState, WaitingJobs};
+use store::Store;
+pub use submit::{FleetSubmission, FleetSubmit};
+pub use worker::{Worker, WorkerReport};
+
+use crate::{
+    error::{Error, Result},
+    workflow::field::InputValue,
+};
+
+/// Under which name the store keeps where files are.
+const FILES: &str = "files";
+
+/// A fleet. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet {
+    store: Store,
+    blobs: Blobs,
+}
+
+crate::debug::short_debug! { Fleet { blobs; .. } }
+
+/// A fleet that is being opened, from [`Fleet::open`]. Await it.
+#[derive(Clone)]
+#[must_use = "nothing is opened unless awaited"]
+pub struct OpenFleet {
+    store: String,
+    files: Option<String>,
+}
+
+// The address of a store has a password in it.
+crate::debug::short_debug! { OpenFleet { files; .. } }
+
+impl Fleet {
+    /// Opens a fleet, or makes it: `sqlite:FILE` for one machine, `postgres://USER:PASSWORD@HOST/DATABASE` for many.
+    ///
+    /// # Errors (when awaited)
+    /// [`Error::InvalidInput`] if the address is neither, or nothing says where files are; [`Error::Fleet`] if the store
+    /// cannot be opened; [`Error::Io`] if the folder of files cannot be made.
+    pub fn open(store: impl Into<String>) -> OpenFleet {
+        OpenFleet { store: store.into(), files: None }
+    }
+
+    /// Stores a picture for image inputs of workflows that are [submitted](Self::submit) to this fleet.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Fleet`].
+    pub async fn image(&self, path: impl AsRef<Path>) -> Result<InputValue> {
+        Ok(serde_json::json!({ "image_name": self.image_name(path).await? }).into())
+    }
+
+    /// The same, as the name of an image.
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image).
+    pub async fn image_name(&self, path: impl AsRef<Path>) -> Result<String> {
+        let path = path.as_ref();
+        let read = tokio::fs::read(path).await.map_err(|error| Error::io("read", path, error))?;
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let ending = ending.filter(|ending| ending.len() < 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()));
+        let hash = self.blobs.put(read.into()).await?;
+        Ok(job::file_name(&hash, ending.as_deref().unwrap_or("png")))
+    }
+
+    /// The content of a file among results.
+    ///
+    /// # Errors
+    /// [`Error::Fleet`] if it is not there, or is not what was stored.
+    pub async fn file(&self, file: &ResultFile) -> Result<Bytes> {
+        self.blobs.get(&file.sha256).await
+    }
+}
+
+impl OpenFleet {
+    /// Where files are: a folder, or the URL of a store that `object_store` knows. The store of jobs remembers it, so it is
+    /// needed once. Without it, beside a SQLite file: `FILE-files`.
+    pub fn files(mut self, place: impl Into<String>) -> Self {
+        self.files = Some(place.into());
+        self
+    }
+
+    async fn run(self) -> Result<Fleet> {
+        let store = Store::open(&self.store).await?;
+        let given = match self.files {
+            Some(place) if place.contains("://") => Some(place),
+            // Other programs have other working directories.
+            Some(folder) => {
+                let made =
+                    std::path::absolute(&folder).map_err(|error| Error::io("find the folder", &folder, error))?;
+                Some(made.to_string_lossy().into_owned())
+            }
+            None => None,
+        };
+        let beside = || {
+            let file = self.store.strip_prefix("sqlite:")?.trim_start_matches("//").split('?').next()?;
+            let file = std::path::absolute(file).ok()?;
+            Some(format!("{}-files", file.to_string_lossy()))
+        };
+        let known = store.setting(FILES, None).await?;
+        let place = match (known, given) {
+            (Some(known), Some(given)) if known != given => {
+                let problem = format!("is {given}, and the fleet has its files in {known}");
+                return Err(Error::invalid("files", problem));
+            }
+            (Some(known), _) => known,
+            (None, given) => {
+                let Some(place) = given.or_else(beside) else {
+                    let problem = "must be given once: a folder that all machines see, or the URL of an object store";
+                    return Err(Error::invalid("files", problem));
+                };
+                // Another program may have been faster.
+                store.setting(FILES, Some(&place)).await?.unwrap_or(place)
+            }
+        };
+        Ok(Fleet { store, blobs: Blobs::open(&place)? })
+    }
+}
+
+impl IntoFuture for OpenFleet {
+    type Output = Result<Fleet>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// An error with all its causes, each said once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}

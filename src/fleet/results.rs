@@ -1,0 +1,77 @@
+//! Results of jobs.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fleet, job};
+use crate::error::Result;
+
+/// What a job gave.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobResult {
+    /// The job.
+    pub job: String,
+    /// Which attempt it was, counted from 0.
+    pub attempt: u32,
+    /// Address of the server that ran it.
+    pub server: String,
+    /// The batch that it was there.
+    pub batch_id: String,
+    /// The queue item that it was there.
+    pub item_id: i64,
+    /// Images and videos that it saved for good, in the order of [`Outputs`](crate::outputs::Outputs).
+    pub files: Vec<ResultFile>,
+}
+
+crate::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files } }
+
+/// A file among the results of a job.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ResultFile {
+    /// What the server called it.
+    pub name: String,
+    /// Hash of its content, by which the store of files has it.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Id of the node that gave it.
+    pub node_id: String,
+    /// What the node is called.
+    pub node: String,
+    /// Place in the node's output, for example `image` or `collection[2]`.
+    pub field: String,
+}
+
+crate::debug::short_debug! { ResultFile { name, sha256, bytes, node_id, node, field } }
+
+impl Fleet {
+    /// What a job gave; `None` as long as there is no result.
+    ///
+    /// # Errors
+    /// [`Error::Fleet`](crate::Error::Fleet).
+    pub async fn result(&self, job: &str) -> Result<Option<JobResult>> {
+        let Some(stored) = self.store.result_of(job).await? else { return Ok(None) };
+        job::from_bytes(&self.blobs.get(&stored.manifest).await?).map(Some)
+    }
+
+    /// Writes a file among results into a folder, as `STEM.ENDING`; whole, or not at all. A file of the name that is there
+    /// already is replaced, so that doing it again gives the same.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if it cannot be written; [`Error::Fleet`](crate::Error::Fleet).
+    pub async fn save(&self, file: &ResultFile, folder: impl AsRef<Path>, stem: &str) -> Result<PathBuf> {
+        let bytes = self.file(file).await?;
+        // The ending decides what programs do with a file, so only a plain one is taken from a server.
+        let ending = file.name.rsplit_once('.').map_or("png", |(_, ending)| ending);
+        let is_plain = ending.len() < 6 && ending.chars().all(|c| c.is_ascii_alphanumeric());
+        let name = format!("{stem}.{}", if is_plain { ending } else { "png" });
+        let folder = folder.as_ref();
+        let path = folder.join(crate::download::checked_file_name(&name, "")?);
+        tokio::fs::create_dir_all(folder).await.map_err(|error| crate::Error::io("make the folder", folder, error))?;
+        crate::download::write_file(&path, bytes).await?;
+        Ok(path)
+    }
+}

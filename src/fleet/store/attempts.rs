@@ -1,0 +1,96 @@
+//! Which attempts there were, and where they run: written before anything is sent, so that whoever comes after a worker that
+//! died finds what that one left.
+
+use super::{Store, failed, on};
+use crate::error::Result;
+
+/// An attempt at a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::fleet) struct Attempt {
+    pub(in crate::fleet) job: String,
+    pub(in crate::fleet) attempt: u32,
+    /// Address of the server.
+    pub(in crate::fleet) server: String,
+    pub(in crate::fleet) queue: String,
+    pub(in crate::fleet) batch: String,
+    /// Files on the server that it reads.
+    pub(in crate::fleet) uploads: Vec<String>,
+}
+
+const COLUMNS: &str = "a.job, a.attempt, a.server, a.queue, a.batch, a.uploads";
+
+type Row = (String, i64, String, String, String, String);
+
+impl From<Row> for Attempt {
+    fn from((job, attempt, server, queue, batch, uploads): Row) -> Self {
+        let uploads = serde_json::from_str(&uploads).unwrap_or_default();
+        Self { job, attempt: u32::try_from(attempt).unwrap_or(u32::MAX), server, queue, batch, uploads }
+    }
+}
+
+impl Store {
+    /// Records an attempt that is about to be made. One of the same number takes the place of what is there: it was given
+    /// back before anything was sent.
+    pub(in crate::fleet) async fn begin_attempt(&self, worker: &str, attempt: &Attempt) -> Result<()> {
+        let sql = self.sql(
+            "INSERT INTO invokeai_fleet_attempts (job, attempt, server, queue, batch, worker, is_open, uploads, begun) \
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, {now}) ON CONFLICT (job, attempt) DO UPDATE SET server = \
+             excluded.server, queue = excluded.queue, batch = excluded.batch, worker = excluded.worker, is_open = 1, \
+             uploads = excluded.uploads, begun = excluded.begun",
+        );
+        let Attempt { job, server, queue, batch, uploads, .. } = attempt;
+        let (number, uploads) = (i64::from(attempt.attempt), serde_json::json!(uploads).to_string());
+        let done = on!(self, pool => {
+            let query = sqlx::query(sql).bind(job).bind(number).bind(server).bind(queue).bind(batch).bind(worker);
+            query.bind(uploads).execute(pool).await.map(|_| ())
+        });
+        done.map_err(|error| failed("record an attempt", &error))
+    }
+
+    /// The attempts at a job that may go on on a server, the newest first: it is not known how they ended.
+    pub(in crate::fleet) async fn open_attempts(&self, job: &str) -> Result<Vec<Attempt>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM invokeai_fleet_attempts a WHERE a.job = $1 AND a.is_open = 1 AND a.error IS NULL ORDER BY a.attempt DESC"
+        );
+        let sql = self.sql(&sql);
+        let rows = on!(self, pool => sqlx::query_as::<_, Row>(sql).bind(job).fetch_all(pool).await);
+        Ok(rows.map_err(|error| failed("read the attempts", &error))?.into_iter().map(Into::into).collect())
+    }
+
+    /// What attempts at jobs that have ended may have left on a server.
+    pub(in crate::fleet) async fn left_on(&self, server: &str) -> Result<Vec<Attempt>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM invokeai_fleet_attempts a JOIN {{jobs}} j ON j.id = a.job WHERE a.server = $1 AND \
+             a.is_open = 1 AND (j.status IN ('Done', 'Killed') OR (j.status = 'Failed' AND j.attempts >= j.max_attempts)) \
+             ORDER BY a.job LIMIT 100"
+        );
+        let sql = self.sql(&sql);
+        let rows = on!(self, pool => sqlx::query_as::<_, Row>(sql).bind(server).fetch_all(pool).await);
+        Ok(rows.map_err(|error| failed("read what attempts left", &error))?.into_iter().map(Into::into).collect())
+    }
+
+    /// Says that an attempt left nothing on its server any more.
+    pub(in crate::fleet) async fn close_attempt(&self, attempt: &Attempt) -> Result<()> {
+        let sql = self.sql("UPDATE invokeai_fleet_attempts SET is_open = 0 WHERE job = $1 AND batch = $2");
+        let done = on!(self, pool => {
+            sqlx::query(sql).bind(&attempt.job).bind(&attempt.batch).execute(pool).await.map(|_| ())
+        });
+        done.map_err(|error| failed("record that an attempt is cleaned up", &error))
+    }
+
+    /// Keeps why an attempt failed.
+    pub(in crate::fleet) async fn note_failure(&self, job: &str, attempt: u32, problem: &str) -> Result<()> {
+        let sql = self.sql("UPDATE invokeai_fleet_attempts SET error = $3 WHERE job = $1 AND attempt = $2");
+        let number = i64::from(attempt);
+        let done =
+            on!(self, pool => sqlx::query(sql).bind(job).bind(number).bind(problem).execute(pool).await.map(|_| ()));
+        done.map_err(|error| failed("record why an attempt failed", &error))
+    }
+
+    /// Addresses of the servers on which a job has failed.
+    pub(in crate::fleet) async fn failed_on(&self, job: &str) -> Result<Vec<String>> {
+        let sql = self.sql("SELECT server FROM invokeai_fleet_attempts WHERE job = $1 AND error IS NOT NULL");
+        let rows = on!(self, pool => sqlx::query_scalar::<_, String>(sql).bind(job).fetch_all(pool).await);
+        rows.map_err(|error| failed("read where a job failed", &error))
+    }
+}

@@ -1,0 +1,194 @@
+//! The job engine: `apalis`, over SQLite or Postgres.
+//!
+//! Who may have a job, for how long, and what becomes of it when its worker dies, is the engine's: its statements hand out
+//! jobs, hold them, keep workers alive, and give back what dead ones had. Beside its tables there are four of this crate: the
+//! attempts and where they run, the results by job, what workers say of their servers, and where files are.
+
+mod attempts;
+mod engine;
+mod jobs;
+mod results;
+mod servers;
+mod watch;
+
+use std::{str::FromStr as _, time::Duration};
+
+use apalis_postgres::PostgresStorage;
+use apalis_sqlite::SqliteStorage;
+use sqlx::{
+    AssertSqlSafe, PgPool, SqlitePool,
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub(super) use attempts::Attempt;
+pub(super) use engine::{Ended, New, Standing, Taken};
+pub(super) use jobs::Entry;
+
+use crate::error::{Error, Result};
+
+/// How long a statement waits for others that write to the same SQLite file.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// How long a connection to Postgres may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How often the set-up is tried: two programs that make the same store at the same time disturb each other.
+const SETUPS: usize = 5;
+
+/// Queues of this crate in an engine that others may use, too, begin with this.
+pub(super) const QUEUE: &str = "invokeai-fleet:";
+
+/// Tables of this crate. Both databases read them the same way.
+const TABLES: [&str; 5] = [
+    "CREATE TABLE IF NOT EXISTS invokeai_fleet_attempts (job TEXT NOT NULL, attempt BIGINT NOT NULL, server TEXT NOT NULL, \
+     queue TEXT NOT NULL, batch TEXT NOT NULL, worker TEXT NOT NULL, is_open BIGINT NOT NULL, uploads TEXT NOT NULL, \
+     error TEXT, begun BIGINT NOT NULL, PRIMARY KEY (job, attempt))",
+    "CREATE INDEX IF NOT EXISTS invokeai_fleet_attempts_open ON invokeai_fleet_attempts (server, is_open)",
+    "CREATE TABLE IF NOT EXISTS invokeai_fleet_results (job TEXT PRIMARY KEY, attempt BIGINT NOT NULL, \
+     server TEXT NOT NULL, manifest TEXT NOT NULL, stored BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS invokeai_fleet_servers (worker TEXT NOT NULL, server TEXT NOT NULL, said TEXT NOT NULL, \
+     seen BIGINT NOT NULL, PRIMARY KEY (worker, server))",
+    "CREATE TABLE IF NOT EXISTS invokeai_fleet_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+];
+
+/// A store of jobs.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    pool: Pool,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Does the same with the pool of either database.
+macro_rules! on {
+    ($store:expr, $pool:ident => $what:expr) => {
+        match &$store.pool {
+            $crate::fleet::store::Pool::Sqlite($pool) => $what,
+            $crate::fleet::store::Pool::Postgres($pool) => $what,
+        }
+    };
+}
+pub(super) use on;
+
+impl Store {
+    /// Opens a store and makes what it lacks.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let store = match url.split_once(':') {
+            Some(("sqlite", _)) => Self { pool: Pool::Sqlite(sqlite(url).await?) },
+            Some(("postgres" | "postgresql", _)) => Self { pool: Pool::Postgres(postgres(url).await?) },
+            _ => {
+                let problem = "must be sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE";
+                return Err(Error::invalid("store", problem));
+            }
+        };
+        let mut tries = 1;
+        while let Err(error) = store.set_up().await {
+            if tries == SETUPS {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(200) * tries as u32).await;
+            tries += 1;
+        }
+        Ok(store)
+    }
+
+    async fn set_up(&self) -> Result<()> {
+        let failed = |error| failed("set up the store", &error);
+        match &self.pool {
+            // The set-up of the engine would also turn the safety of SQLite off, for one of the connections.
+            Pool::Sqlite(pool) => {
+                let migrated = SqliteStorage::migrations().run(pool).await;
+                migrated.map_err(|error| failed(error.into()))?;
+            }
+            Pool::Postgres(pool) => {
+                PostgresStorage::<()>::setup(pool).await.map_err(|error| said("set up the store", &error))?;
+            }
+        }
+        for table in TABLES {
+            on!(self, pool => sqlx::query(table).execute(pool).await.map(|_| ())).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The statement as this database reads it.
+    fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
+        let (jobs, now, due) = match self.pool {
+            Pool::Sqlite(_) => ("Jobs", "CAST(strftime('%s', 'now') AS BIGINT)", "run_at <= strftime('%s', 'now')"),
+            Pool::Postgres(_) => ("apalis.jobs", "CAST(extract(epoch FROM now()) AS BIGINT)", "run_at < now()"),
+        };
+        // Made of words of this crate only; values are bound.
+        AssertSqlSafe(statement.replace("{jobs}", jobs).replace("{now}", now).replace("{due}", due))
+    }
+
+    /// Seconds since 1970 by the store's clock: those of submitters and workers may differ.
+    pub(super) async fn now(&self) -> Result<i64> {
+        let sql = self.sql("SELECT {now}");
+        let now = on!(self, pool => sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await);
+        now.map_err(|error| failed("read the store's clock", &error))
+    }
+
+    /// What was set under a name first.
+    pub(super) async fn setting(&self, name: &str, value: Option<&str>) -> Result<Option<String>> {
+        let failed = |error| failed("read the settings", &error);
+        if let Some(value) = value {
+            let sql = self.sql("INSERT INTO invokeai_fleet_settings VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+            on!(self, pool => sqlx::query(sql).bind(name).bind(value).execute(pool).await.map(|_| ()))
+                .map_err(failed)?;
+        }
+        let sql = self.sql("SELECT value FROM invokeai_fleet_settings WHERE name = $1");
+        on!(self, pool => sqlx::query_scalar::<_, String>(sql).bind(name).fetch_optional(pool).await).map_err(failed)
+    }
+}
+
+async fn sqlite(url: &str) -> Result<SqlitePool> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| Error::invalid("store", error.to_string()))?;
+    let options = options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY);
+    let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(BUSY * 2).connect_with(options).await;
+    pool.map_err(|error| failed("open the store", &error))
+}
+
+async fn postgres(url: &str) -> Result<PgPool> {
+    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(CONNECT).connect(url).await;
+    pool.map_err(|error| failed("open the store", &error))
+}
+
+/// What the database said. Only its own words: they name neither password nor address.
+fn failed(doing: &'static str, error: &sqlx::Error) -> Error {
+    let passes = match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        // Busy or locked in SQLite; shut-down, crash, start-up, too many connections, and conflicts in Postgres.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            matches!(&*code, "5" | "6" | "261" | "517" | "53300" | "40001" | "40P01")
+                || code.starts_with("57P")
+                || code.starts_with("08")
+        }),
+        _ => false,
+    };
+    Error::Fleet { doing, problem: error.to_string(), passes }
+}
+
+/// What the engine said.
+fn said(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            return failed(doing, error);
+        }
+        cause = error.source();
+    }
+    Error::Fleet { doing, problem: error.to_string(), passes: false }
+}

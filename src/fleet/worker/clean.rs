@@ -1,0 +1,72 @@
+//! Leaving servers as they were found.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{Crew, host::Host};
+use crate::{Client, cleanup::KeptBecause, error::Result, fleet::store::Attempt};
+
+/// How often to look for what attempts at jobs that have ended left on a server.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long cleaning up goes on after the last job.
+const AFTER_LAST: Duration = Duration::from_secs(60);
+
+/// Cleans up after jobs that have ended, whoever ran them, until the worker ends.
+///
+/// What is to be cleaned up is in the store, so nothing depends on who does it.
+pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
+    loop {
+        let is_last = crew.is_draining();
+        let swept = if is_last {
+            timeout(AFTER_LAST, once(&crew, &host)).await.unwrap_or(Ok(()))
+        } else {
+            once(&crew, &host).await
+        };
+        if let Err(error) = swept {
+            tracing::debug!(%error, server = host.address(), "cannot clean up now");
+        }
+        if is_last && host.is_idle() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(if is_last { PAUSE / 20 } else { PAUSE }) => {}
+            () = host.ended.notified() => {}
+        }
+    }
+}
+
+async fn once(crew: &Crew, host: &Host) -> Result<()> {
+    for attempt in crew.fleet.store.left_on(host.address()).await? {
+        clean(crew, &host.client, &attempt).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what an attempt left: its items, its results, its uploads. What is not gone for certain stays recorded.
+pub(super) async fn clean(crew: &Crew, client: &Client, attempt: &Attempt) -> Result<()> {
+    let report = client.cleanup().batch(&attempt.batch).queue(&attempt.queue).uploads(false).outputs(true).await?;
+    let mut is_clean = report.is_success();
+    // Others of this fleet may go soon.
+    is_clean &= !report.kept.iter().any(|kept| {
+        matches!(
+            kept.because,
+            KeptBecause::SharedWith(_)
+                | KeptBecause::NeededBy(_)
+                | KeptBecause::NotEnded
+                | KeptBecause::UnderWay
+                | KeptBecause::Undecided
+        )
+    });
+    if is_clean && !attempt.uploads.is_empty() {
+        let deleted = client.images().delete(&attempt.uploads).await;
+        is_clean = deleted.failed.is_empty();
+    }
+    if is_clean {
+        crew.fleet.store.close_attempt(attempt).await?;
+    } else {
+        tracing::debug!(batch = attempt.batch, ?report, "not everything is cleaned up yet");
+    }
+    Ok(())
+}

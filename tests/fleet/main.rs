@@ -1,0 +1,10 @@
+//! Fleets with real processes: workers and servers that are killed and stopped, databases that are restarted, full disks.
+
+mod faults;
+mod postgres;
+mod stage;
+mod work;
+
+#[path = "../common/skip.rs"]
+#[expect(dead_code, reason = "fleets do not depend on the document")]
+mod skip;
