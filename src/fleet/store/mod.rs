@@ -170,15 +170,20 @@ fn failed(doing: &'static str, error: &sqlx::Error) -> Error {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        // Busy or locked in SQLite; shut-down, crash, start-up, too many connections, and conflicts in Postgres.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            matches!(&*code, "5" | "6" | "261" | "517" | "53300" | "40001" | "40P01")
-                || code.starts_with("57P")
-                || code.starts_with("08")
-        }),
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| passes(&code)),
         _ => false,
     };
     Error::Fleet { doing, problem: error.to_string(), passes }
+}
+
+/// Whether the reason of a database passes, by its code: numbers of SQLite, five characters of Postgres.
+fn passes(code: &str) -> bool {
+    match code.parse::<u32>() {
+        // Busy, locked, failing and full disks; the higher bits say more of them.
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 13),
+        // Connections, conflicts, full disks and too many connections, shut-downs and starts.
+        _ => ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class)),
+    }
 }
 
 /// What the engine said.
@@ -191,4 +196,19 @@ fn said(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Error
         cause = error.source();
     }
     Error::Fleet { doing, problem: error.to_string(), passes: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passes;
+
+    #[test]
+    fn full_disks_and_restarts_pass_and_mistakes_do_not() {
+        for code in ["5", "13", "266", "517", "08006", "40001", "53100", "53300", "57P03"] {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["1", "11", "19", "2067", "42601", "23505", "28P01"] {
+            assert!(!passes(code), "{code}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{sleep, sleep_until, timeout};
+use tracing::Instrument as _;
 
 use super::{AFTER_FAILURE, Crew, attempt, host::Host};
 
@@ -24,7 +25,9 @@ pub(super) async fn work(crew: Arc<Crew>, host: Arc<Host>, hosts: Vec<Arc<Host>>
         match host.next(&crew).await {
             Ok(Some(job)) => {
                 host.begins(&job.id);
-                attempt::work(&crew, &host, &hosts, &job).await;
+                let span =
+                    tracing::info_span!("fleet_job", job = job.id, attempt = job.attempt, server = host.address());
+                attempt::work(&crew, &host, &hosts, &job).instrument(span).await;
                 host.ends(&job.id);
             }
             Ok(None) => {
