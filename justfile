@@ -39,6 +39,10 @@ lint:
 doc *OPTIONS:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features {{ OPTIONS }}
 
+# Write where the links of README and guide lead; `docs/links` alone checks them
+links: doc
+    docs/links --update
+
 # Measure; the report is printed
 bench *OPTIONS:
     cargo bench --all-features --bench report -- {{ OPTIONS }}

@@ -1,5 +1,5 @@
-#![doc = include_str!("links.md")]
-#![doc = include_str!("picture.md")]
+#![cfg_attr(not(doctest), doc = include_str!("links.md"))]
+#![cfg_attr(not(doctest), doc = include_str!("picture.md"))]
 #![doc = include_str!("../README.md")]
 // Without servers, what only they need of the lower layers has no use.
 #![cfg_attr(not(feature = "client"), allow(dead_code, unreachable_pub, unused_imports, unused_macros))]
