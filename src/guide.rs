@@ -81,6 +81,10 @@ pub mod other_versions {}
 pub mod testing {}
 
 #[cfg_attr(not(doctest), doc = include_str!("links.md"))]
+#[doc = include_str!("../docs/fleet.md")]
+pub mod fleet {}
+
+#[cfg_attr(not(doctest), doc = include_str!("links.md"))]
 #[doc = include_str!("../docs/serve.md")]
 pub mod serve {}
 
