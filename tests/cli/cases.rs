@@ -60,6 +60,14 @@ fn exposed_fields_that_are_not_there_are_told() {
 }
 
 #[test]
+fn what_only_an_edge_can_give_is_not_suggested_to_be_set() {
+    let ended = run(&["inspect", &case("exposed-fields-lost")]);
+    let line =
+        |name: &str| ended.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{ended:?}"));
+    assert!(line("CLIP: a value is required").ends_with("required"), "{ended:?}");
+}
+
+#[test]
 fn a_form_element_of_a_new_kind_is_told_and_the_rest_stays() {
     let (code, report) = inspect("form-new-element", &[]);
     assert_eq!(code, Some(0));

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use invokeai_client::{
     Client,
-    schema::ModelRecord,
+    schema::{InputKind, ModelRecord},
     workflow::{Problem, ProblemKind, Reference, Workflow},
 };
 
@@ -97,7 +97,8 @@ pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
         ProblemKind::MissingVideo | ProblemKind::MissingBoard => {
             format!("{message} (--set {quoted}, --drop-missing to go without, or --force to run it anyway)")
         }
-        ProblemKind::MissingInput => format!("{message} (--set {quoted})"),
+        // What only an edge gives cannot be set.
+        ProblemKind::MissingInput if takes_values(workflow, &node.id, field) => format!("{message} (--set {quoted})"),
         ProblemKind::MissingFieldTemplate | ProblemKind::MissingNodeTemplate => {
             match workflow.warnings().iter().any(|warning| warning.node_id.as_deref() == Some(node.id.as_str())) {
                 true => format!("{message} (--update-nodes brings nodes to the server's versions)"),
@@ -106,6 +107,10 @@ pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
         }
         _ => message.clone(),
     }
+}
+
+fn takes_values(workflow: &Workflow, node: &str, field: &str) -> bool {
+    workflow.node_field(node, field).is_ok_and(|field| field.template().input != InputKind::Connection)
 }
 
 /// Whether `--force` goes on in spite of it.
