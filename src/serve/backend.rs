@@ -8,11 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
     Client, Submission, Ticket, Upload,
+    boards::Board,
     error::{Error, Result},
     media::{FileKind, scan},
     queue::DEFAULT_QUEUE,
@@ -93,6 +95,20 @@ impl Backend {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// Every board, archived ones as well.
+    pub(super) async fn boards(&self) -> Result<Vec<Board>> {
+        self.client.boards().list().include_archived(true).stream().try_collect().await
+    }
+
+    /// Names of the images that a board shows, newest first; `none` is that of those on no board.
+    pub(super) async fn images_of(&self, board_id: &str) -> Result<Vec<String>> {
+        if board_id != "none" {
+            // The list of a board that does not exist is empty.
+            self.client.board(board_id).get().await?;
+        }
+        Ok(self.client.images().list().board(board_id).intermediate(false).names().await?.image_names)
     }
 
     /// Forgets what a run sent, which has ended and is not going to be cleaned up.

@@ -17,6 +17,7 @@
 //! ```
 
 mod access;
+mod agents;
 mod backend;
 mod connections;
 mod events;
@@ -40,7 +41,7 @@ use std::{
 };
 
 use axum::http::HeaderName;
-use tokio::sync::watch;
+use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
     Client,
@@ -49,12 +50,13 @@ use crate::{
     workflow::Workflow,
 };
 use access::Access;
+use agents::Agents;
 use backend::Backend;
 use inputs::Reader;
 pub use limits::Limits;
 use offer::Offer;
 use routes::Service;
-use runs::Runs;
+use runs::{Resume, Runs};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -176,6 +178,27 @@ impl ServerBuilder {
         self
     }
 
+    /// Offers the workflows as tools to an agent that talks over standard input and output (MCP), until the input ends.
+    /// Where it would listen, and who may ask, counts for nothing.
+    ///
+    /// It takes this thread until then.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); [`Error::InvalidInput`] if what comes is not of that protocol.
+    pub fn talk(self) -> Result<()> {
+        let failed = |problem: String| Error::invalid("standard input", problem);
+        let offers = offers(self.workflows)?;
+        let backend = Arc::new(Backend::new(self.client));
+        let (runs, resumed) = Runs::open(&self.folder, &self.limits, Arc::clone(&backend), Arc::clone(&offers))?;
+        let runtime = runtime().map_err(|error| failed(error.to_string()))?;
+        let talked = runtime.block_on(async move {
+            take_up(&runs, resumed);
+            Agents { backend, offers, runs }.over_stdio().await
+        });
+        runtime.shutdown_timeout(ENDING);
+        talked.map_err(failed)
+    }
+
     /// Starts it. It answers when this returns, and has taken up the runs of an earlier service.
     ///
     /// # Errors
@@ -183,16 +206,13 @@ impl ServerBuilder {
     /// is no workflow or two have one name; [`Error::Io`] if the folder cannot be used, as when another service uses it.
     pub fn start(self) -> Result<Server> {
         let access = Access::new(self.token.as_ref().map(Token::reveal), &self.hosts, &self.origins)?;
-        let offers: Result<Vec<Offer>> =
-            self.workflows.into_iter().map(|(name, workflow)| Offer::new(&name, workflow)).collect();
-        let offers = Arc::new(offer::distinct(offers?)?);
+        let offers = offers(self.workflows)?;
         let listener = listener(&self.listen, access.has_token())?;
         let failed = |what: &str, error: std::io::Error| Error::invalid("listen", format!("{what}: {error}"));
         let address = listener.local_addr().map_err(|error| failed("no address", error))?;
         let backend = Arc::new(Backend::new(self.client));
         let (runs, resumed) = Runs::open(&self.folder, &self.limits, Arc::clone(&backend), Arc::clone(&offers))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.map_err(|error| failed("no threads", error))?;
+        let runtime = runtime().map_err(|error| failed("no threads", error))?;
         let (stop, stopped) = watch::channel(false);
         let listener = {
             let _inside = runtime.enter();
@@ -204,10 +224,7 @@ impl ServerBuilder {
         let router = routes::router(Arc::new(service));
         let serve = move || {
             runtime.block_on(async move {
-                for resume in resumed {
-                    let runs = runs.clone();
-                    tokio::spawn(async move { runs.resume(resume).await });
-                }
+                take_up(&runs, resumed);
                 drop(runs);
                 connections::serve(listener, router, limits, stopped).await;
             });
@@ -217,6 +234,24 @@ impl ServerBuilder {
         let thread = std::thread::Builder::new().name("invokeai-serve".into()).spawn(serve);
         let thread = thread.map_err(|error| failed("no thread", error))?;
         Ok(Server { address, stop, thread: Some(thread) })
+    }
+}
+
+fn offers(workflows: Vec<(String, Workflow)>) -> Result<Arc<Vec<Offer>>> {
+    let offers: Result<Vec<Offer>> =
+        workflows.into_iter().map(|(name, workflow)| Offer::new(&name, workflow)).collect();
+    Ok(Arc::new(offer::distinct(offers?)?))
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// Takes up what an earlier service left.
+fn take_up(runs: &Runs, resumed: Vec<Resume>) {
+    for resume in resumed {
+        let runs = runs.clone();
+        tokio::spawn(async move { runs.resume(resume).await });
     }
 }
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     IDEMPOTENCY_KEY, PREFER,
     access::Access,
+    agents::Agents,
     backend::Backend,
     events,
     inputs::{self, Reader},
@@ -51,6 +52,14 @@ type Answer = Result<Response, Problem>;
 /// Every address.
 pub(super) fn router(service: Arc<Service>) -> Router {
     let cors = service.access.cors();
+    let agents = Agents {
+        backend: Arc::clone(&service.backend),
+        offers: Arc::clone(&service.offers),
+        runs: service.runs.clone(),
+    };
+    let agents = Router::new()
+        .route_service("/mcp", agents.over_http(&service.limits))
+        .layer(from_fn_with_state(Arc::clone(&service), read_whole));
     Router::new()
         .route("/workflows/{name}/runs", post(start))
         .route("/runs/{id}", get(show).delete(cancel))
@@ -65,6 +74,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address has no such method")
         })
         .with_state(Arc::clone(&service))
+        .merge(agents)
         .layer(cors)
         .layer(from_fn_with_state(service, guard))
 }
@@ -100,6 +110,15 @@ async fn guard(State(service): Shared, request: Request, next: Next) -> Response
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
     response
+}
+
+/// Reads a body by the limits of this service, before somebody reads it who has none.
+async fn read_whole(State(service): Shared, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match service.reader.read(&parts.headers, body).await {
+        Ok(read) => next.run(Request::from_parts(parts, Body::from(read.bytes.clone()))).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn start(State(service): Shared, name: Result<Path<String>, PathRejection>, request: Request<Body>) -> Answer {

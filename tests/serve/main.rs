@@ -2,6 +2,8 @@
 
 mod access;
 mod command;
+mod hostile;
 mod limits;
+mod page;
 mod runs;
 mod stage;

@@ -62,6 +62,10 @@ impl Stage {
         self.folder.path().join("runs")
     }
 
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.service.as_ref().unwrap().address()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.service.as_ref().unwrap().url())
     }

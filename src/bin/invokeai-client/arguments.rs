@@ -253,11 +253,17 @@ Examples:
         #[command(flatten)]
         source: CatalogueSource,
     },
-    /// Offer workflows as an HTTP API and a page
+    /// Offer workflows as an HTTP API, a page, and tools for agents
     #[cfg(feature = "serve")]
     Serve {
         #[command(flatten)]
         args: crate::serve::ServeArgs,
+    },
+    /// Offer workflows as tools to an agent, over standard input and output (MCP)
+    #[cfg(feature = "serve")]
+    Mcp {
+        #[command(flatten)]
+        args: crate::serve::McpArgs,
     },
     /// Start a server on this machine to play with, without models or Python
     Demo {

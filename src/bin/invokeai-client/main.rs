@@ -144,6 +144,11 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
             let client = server.client()?;
             session::run_local(async |stop| serve::run(args, &client, &mut Output { out, json }, stop).await)
         }
+        #[cfg(feature = "serve")]
+        Command::Mcp { args } => {
+            let client = server.client()?;
+            session::run_local(async |stop| serve::talk(args, &client, stop).await)
+        }
         Command::Completions { args } => completion::print(&args, &mut out).map(|()| Exit::Done),
         Command::Man { args } => man::man(&args, Cli::command(), &mut out).map(|()| Exit::Done),
     }

@@ -1,11 +1,11 @@
-//! `invokeai-client serve`: workflows as an HTTP API and a page.
+//! `invokeai-client serve` and `mcp`: workflows as an HTTP API, a page, and tools for agents.
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use clap::Args;
 use etcetera::BaseStrategy as _;
 use invokeai_client::{
-    Client,
+    Client, Error,
     serve::{Limits, Server},
     workflow::{SharedCatalogue, Workflow},
 };
@@ -22,6 +22,23 @@ use crate::{
     style,
     table::Output,
 };
+
+/// How many programs on this machine may start their own `mcp` for the same workflows.
+const TALKING: usize = 100;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  invokeai-client mcp flux.json upscale=saved:Upscaler
+
+An agent starts it: { \"command\": \"invokeai-client\", \"args\": [\"mcp\", \"flux.json\"] }")]
+pub(crate) struct McpArgs {
+    #[arg(required = true, value_name = "[NAME=]WORKFLOW", help = source::HELP)]
+    workflows: Vec<String>,
+    /// Keep the runs in this folder [default: one that no other uses, among the user's data]
+    #[arg(long, value_name = "FOLDER")]
+    runs: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -92,9 +109,48 @@ impl ServeArgs {
         if let Some(folder) = &self.runs {
             return Ok(folder.clone());
         }
-        let folders = etcetera::base_strategy::choose_native_strategy().map_err(Failure::other)?;
         let name: String = self.listen.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        Ok(folders.data_dir().join("invokeai-client").join("serve").join(name))
+        Ok(data()?.join(name))
+    }
+}
+
+/// Where runs are unless somebody says otherwise.
+fn data() -> Result<PathBuf, Failure> {
+    let folders = etcetera::base_strategy::choose_native_strategy().map_err(Failure::other)?;
+    Ok(folders.data_dir().join("invokeai-client").join("serve"))
+}
+
+/// Talks with an agent until it has had enough.
+pub(crate) async fn talk(args: McpArgs, client: &Client, stop: &Stop) -> Result<Exit, Failure> {
+    let opened = match stop.or(open(&args.workflows, client)).await {
+        Ok(opened) => opened?,
+        Err(why) => return Err(Failure::Stopped(why)),
+    };
+    let folders = match args.runs {
+        Some(folder) => vec![folder],
+        None => {
+            let data = data()?;
+            (1..=TALKING).map(|n| data.join(format!("mcp-{n}"))).collect()
+        }
+    };
+    let client = client.clone();
+    let talking = apart(move || {
+        for (n, folder) in folders.iter().enumerate() {
+            let server = Server::builder(client.clone(), folder);
+            let server = opened.iter().fold(server, |server, (name, workflow)| server.workflow(name, workflow.clone()));
+            match server.talk() {
+                // Another agent's; the next may be free.
+                Err(Error::Io { cause, .. })
+                    if cause.kind() == io::ErrorKind::ResourceBusy && n + 1 < folders.len() => {}
+                talked => return talked.map(|()| Exit::Done).map_err(Failure::from),
+            }
+        }
+        Ok(Exit::Done)
+    });
+    match stop.or(talking).await {
+        Ok(ended) => ended,
+        // That is how one ends it.
+        Err(_) => Ok(Exit::Done),
     }
 }
 

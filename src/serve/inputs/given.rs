@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::picture::Picture;
 use crate::serve::problem::Problem;
@@ -47,14 +47,17 @@ pub(in crate::serve) async fn inputs(headers: &HeaderMap, body: Bytes) -> Result
     }
 }
 
+/// Those of an object.
+pub(in crate::serve) fn of_object(members: Map<String, Value>) -> Inputs {
+    members.into_iter().map(|(name, value)| (name, vec![Given::Json(value)])).collect()
+}
+
 fn json(body: &[u8]) -> Result<Inputs, Problem> {
     if body.is_empty() {
         return Ok(Vec::new());
     }
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => {
-            Ok(members.into_iter().map(|(name, value)| (name, vec![Given::Json(value)])).collect())
-        }
+        Ok(Value::Object(members)) => Ok(of_object(members)),
         Ok(_) => Err(malformed("the body must be a JSON object of names of inputs and their values".into())),
         Err(error) => Err(malformed(format!("the body is no JSON: {error}"))),
     }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 pub(super) use body::Reader;
 use given::Given;
-pub(super) use given::{Inputs, inputs};
+pub(super) use given::{Inputs, inputs, of_object};
 use picture::Picture;
 
 use super::{

@@ -1,0 +1,72 @@
+//! Boards and images of the server, as resources: `invokeai://boards/ID` and `invokeai://images/NAME`.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
+use serde_json::json;
+
+use crate::{
+    media::{FileKind, HEAD, Kind},
+    serve::{backend::Backend, problem::Problem},
+};
+
+const IMAGES: &str = "invokeai://images/";
+const BOARDS: &str = "invokeai://boards/";
+
+/// Most images of a board that are listed.
+const LISTED: usize = 500;
+
+/// A link to an image.
+pub(super) fn image(name: &str) -> Resource {
+    Resource::new(format!("{IMAGES}{name}"), name).with_mime_type("image/png")
+}
+
+/// What can be read beside what is listed.
+pub(super) fn templates() -> Vec<ResourceTemplate> {
+    vec![
+        ResourceTemplate::new(format!("{IMAGES}{{name}}"), "image").with_description("An image on the server, whole."),
+        ResourceTemplate::new(format!("{BOARDS}{{board_id}}"), "board")
+            .with_description("The images of a board; `none` for those on no board.")
+            .with_mime_type("application/json"),
+    ]
+}
+
+/// Every board.
+pub(super) async fn boards(backend: &Backend) -> Result<Vec<Resource>, Problem> {
+    let boards = backend.boards().await.map_err(|error| Problem::of_error(&error))?;
+    let all = boards.into_iter().map(|board| (board.board_id, board.board_name));
+    let all = all.chain([("none".to_owned(), "Images on no board".to_owned())]);
+    Ok(all.map(|(id, name)| Resource::new(format!("{BOARDS}{id}"), name).with_mime_type("application/json")).collect())
+}
+
+/// One of them; `None` if there is none.
+pub(super) async fn read(uri: &str, backend: &Backend) -> Result<Option<ReadResourceResult>, Problem> {
+    let contents = if let Some(name) = uri.strip_prefix(IMAGES) {
+        let bytes = match backend.file(FileKind::Image, name).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            bytes => bytes.map_err(|error| Problem::of_error(&error))?,
+        };
+        let kind = Kind::of_bytes(bytes.get(..HEAD.min(bytes.len())).unwrap_or_default());
+        ResourceContents::BlobResourceContents {
+            uri: uri.to_owned(),
+            mime_type: kind.map(|kind| kind.label().to_owned()),
+            blob: STANDARD.encode(&bytes),
+            meta: None,
+        }
+    } else if let Some(id) = uri.strip_prefix(BOARDS) {
+        let names = match backend.images_of(id).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            names => names.map_err(|error| Problem::of_error(&error))?,
+        };
+        let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("{IMAGES}{name}")).collect();
+        let text = json!({ "images": names.len(), "newest": listed }).to_string();
+        ResourceContents::TextResourceContents {
+            uri: uri.to_owned(),
+            mime_type: Some("application/json".to_owned()),
+            text,
+            meta: None,
+        }
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(ReadResourceResult::new(vec![contents])))
+}
