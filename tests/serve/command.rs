@@ -3,21 +3,29 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use invokeai_client::testing::TestServer;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::stage::{Stage, data_url, flux_inputs, png};
 
 const TOKEN: &str = "a-token-of-some-length";
 
 /// The command, which is killed when this is dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    url: String,
+    pub(crate) url: String,
+}
+
+impl Serving {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Serving {
@@ -29,10 +37,15 @@ impl Drop for Serving {
 }
 
 fn serve(stage: &Stage, arguments: &[&str]) -> Serving {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
     let workflow = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
-    let runs = stage.folder.path().join("runs-of-the-command");
-    command.args(["serve", workflow, "--listen", "127.0.0.1:0", "--json", "--server", stage.invokeai.url(), "--runs"]);
+    serve_with(&stage.invokeai, stage.folder.path(), workflow, arguments)
+}
+
+/// Starts the command with this workflow, before this server; its runs are in this folder.
+pub(crate) fn serve_with(invokeai: &TestServer, folder: &Path, workflow: &str, arguments: &[&str]) -> Serving {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
+    let runs = folder.join("runs-of-the-command");
+    command.args(["serve", workflow, "--listen", "127.0.0.1:0", "--json", "--server", invokeai.url(), "--runs"]);
     command.arg(runs).args(arguments).env("XDG_CONFIG_HOME", "/nonexistent").stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut text = String::new();
@@ -44,7 +57,6 @@ fn serve(stage: &Stage, arguments: &[&str]) -> Serving {
         }
     }
     let said: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
-    assert_eq!(said["workflows"], json!(["flux-image-to-image"]));
     Serving { child, url: said["url"].as_str().unwrap().to_owned() }
 }
 

@@ -1,9 +1,11 @@
 //! The service (feature `serve`): what callers of its API, its page and its tools get, and what hostile ones do not get.
 
 mod access;
+mod clients;
 mod command;
 mod hostile;
 mod limits;
+mod load;
 mod page;
 mod runs;
 mod stage;

@@ -131,11 +131,15 @@ pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} {error}: {text}")))
 }
 
-async fn open(client: &Client, name: &str) -> Workflow {
-    // With the cache each run but the first would give the image of the first.
+/// A workflow without the cache, with which each run but the first would give the image of the first.
+pub(crate) fn text(name: &str) -> String {
     let text = fs::read_to_string(format!("{WORKFLOWS}/{name}.json")).unwrap();
-    let text = text.replace("\"useCache\": true", "\"useCache\": false");
-    client.workflow(WorkflowDefinition::from_value(serde_json::from_str(&text).unwrap()).unwrap()).await.unwrap()
+    text.replace("\"useCache\": true", "\"useCache\": false")
+}
+
+async fn open(client: &Client, name: &str) -> Workflow {
+    let definition = WorkflowDefinition::from_value(serde_json::from_str(&text(name)).unwrap()).unwrap();
+    client.workflow(definition).await.unwrap()
 }
 
 pub(crate) async fn flux(client: &Client) -> Workflow {

@@ -1,0 +1,96 @@
+//! Many callers at once: no run is lost, none happens twice, and what the service remembers stays small.
+//!
+//! `INVOKEAI_TEST_LOAD` says how many runs; 400 without. What a run costs over the plain client is printed.
+
+use std::{
+    collections::HashSet,
+    env, fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use invokeai_client::{Upload, testing::TestServer};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    command::{Serving, serve_with},
+    stage::{png, resize, text},
+};
+
+/// Callers at the same time.
+const CALLERS: usize = 200;
+
+/// Most that the memory of the service may grow by over the last four fifths of all runs, in KiB.
+const GROWTH: u64 = 24 << 10;
+
+/// Memory of a process in KiB.
+fn memory(serving: &Serving) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", serving.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_callers_lose_nothing_and_double_nothing() {
+    let runs: usize = env::var("INVOKEAI_TEST_LOAD").map_or(400, |runs| runs.parse().unwrap());
+    let invokeai = TestServer::builder().step_time(Duration::ZERO).start().unwrap();
+    let client = invokeai.client().unwrap();
+    let picture = client.images().upload(Upload::bytes("p.png", png(16, 16))).await.unwrap().image_name;
+    let mut workflow = resize(&client).await;
+    workflow.set_input("Picture", json!({ "image_name": picture })).unwrap();
+    workflow.set_input("Width", 8).unwrap();
+    workflow.set_input("Height", 8).unwrap();
+
+    let began = Instant::now();
+    let plain = stream::iter(0..runs).map(async |_| {
+        let submission = client.submit(&workflow).await.unwrap();
+        let outputs = submission.job().unwrap().wait().await.unwrap().outputs().await.unwrap();
+        assert_eq!(outputs.final_images().len(), 1);
+    });
+    plain.buffer_unordered(CALLERS).collect::<Vec<()>>().await;
+    let plain = began.elapsed();
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("resize.json");
+    fs::write(&file, text("resize-and-blur")).unwrap();
+    let serving = serve_with(&invokeai, folder.path(), &format!("resize={}", file.display()), &[]);
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(300)).build().unwrap();
+    let (done, early) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let address = format!("{}/workflows/resize/runs", serving.url);
+    let inputs = json!({ "picture": picture, "width": 8, "height": 8 });
+    let began = Instant::now();
+    let served = stream::iter(0..runs).map(async |n| {
+        let post = http.post(&address).header("prefer", "wait=300").header("idempotency-key", format!("run {n}"));
+        let response = post.json(&inputs).send().await.unwrap();
+        let (status, run) = (response.status(), response.json::<Value>().await.unwrap());
+        assert_eq!((status, &run["state"]), (StatusCode::CREATED, &json!("completed")), "{run:#}");
+        assert_eq!(run["outputs"].as_array().unwrap().len(), 1);
+        if done.fetch_add(1, Ordering::SeqCst) + 1 == runs / 5 {
+            early.store(usize::try_from(memory(&serving)).unwrap(), Ordering::SeqCst);
+        }
+        (run["id"].to_string(), run["outputs"][0]["name"].to_string())
+    });
+    let served: Vec<(String, String)> = served.buffer_unordered(CALLERS).collect().await;
+    let served_in = began.elapsed();
+    let late = memory(&serving);
+    let early = early.load(Ordering::SeqCst) as u64;
+
+    let (ids, files): (HashSet<String>, HashSet<String>) = served.into_iter().unzip();
+    assert_eq!((ids.len(), files.len()), (runs, runs), "each run is its own, and has its own picture");
+    let status = client.queue("default").status().await.unwrap();
+    let counts = &status.queue.counts;
+    assert_eq!((counts.completed, counts.total), (2 * runs as u64, 2 * runs as u64), "one item for each run");
+    let each = |time: Duration| time.as_secs_f64() * 1000.0 / runs as f64;
+    println!(
+        "{runs} runs of {CALLERS} callers: {:.2} ms each with the plain client, {:.2} ms with the service; memory {early} KiB \
+         after a fifth, {late} KiB in the end",
+        each(plain),
+        each(served_in)
+    );
+    assert!(late < early + GROWTH, "memory grows: {early} KiB after a fifth, {late} KiB in the end");
+}
