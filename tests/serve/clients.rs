@@ -8,6 +8,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use invokeai_client::{Client, serve::Server, testing::TestServer};
@@ -19,19 +20,20 @@ use crate::stage::{MODELS, data_url, flux, png};
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serve/clients");
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 
-struct Place {
-    _invokeai: Option<TestServer>,
+/// A service before the one server or the other.
+pub(crate) struct Place {
+    pub(crate) embedded: Option<TestServer>,
     invokeai_url: String,
-    service: Server,
+    pub(crate) service: Server,
     folder: TempDir,
 }
 
 impl Place {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (embedded, url) = match env::var("INVOKEAI_TEST_URL") {
             Ok(url) => (None, url),
             Err(_) => {
-                let server = TestServer::start().unwrap();
+                let server = TestServer::builder().step_time(Duration::from_millis(100)).start().unwrap();
                 let url = server.url().to_owned();
                 (Some(server), url)
             }
@@ -41,10 +43,10 @@ impl Place {
         fs::write(folder.path().join("photo.png"), png(256, 256)).unwrap();
         let service = Server::builder(client.clone(), folder.path().join("runs")).listen("127.0.0.1:0");
         let service = service.workflow("flux", flux(&client).await).start().unwrap();
-        Self { _invokeai: embedded, invokeai_url: url, service, folder }
+        Self { embedded, invokeai_url: url, service, folder }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 

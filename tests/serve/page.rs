@@ -11,7 +11,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::stage::{MODELS, Stage, png};
+use crate::{
+    clients::Place,
+    stage::{MODELS, Stage, png},
+};
 
 /// A browser, ended when this is dropped.
 struct Browser {
@@ -124,10 +127,9 @@ impl Browser {
 #[tokio::test]
 async fn a_person_fills_in_the_form_and_sees_the_picture_come() {
     let Some(browser) = Browser::start().await else { return };
-    let stage = Stage::with(Duration::from_millis(100), |service| service).await;
-    let file = stage.folder.path().join("photo.png");
-    fs::write(&file, png(96, 64)).unwrap();
-    browser.call("/url", &json!({ "url": stage.url("/") })).await;
+    let place = Place::new().await;
+    let file = place.path("photo.png");
+    browser.call("/url", &json!({ "url": place.service.url() })).await;
     let form = "form[data-address='/workflows/flux/runs']";
     let section = format!("document.querySelector(\"{form}\").closest('section')");
     for (name, model) in MODELS {
@@ -140,7 +142,7 @@ async fn a_person_fills_in_the_form_and_sees_the_picture_come() {
         browser.script(format!("const n = {section}.querySelector(\"[name='num_steps']\"); return [n.min, n.value]"));
     assert_eq!(steps.await, json!(["1", "20"]), "bounds and values are the workflow's");
     browser.fill(&format!("{form} [name='prompt']"), "a lighthouse <b>\"at\"</b> night").await;
-    browser.fill(&format!("{form} [name='image']"), file.to_str().unwrap()).await;
+    browser.fill(&format!("{form} [name='image']"), &file).await;
     browser.click(&format!("{form} button[type=submit]")).await;
     browser.until(&format!("return Number({section}.dataset.previews) > 0")).await;
     browser.keep_picture("page-preview").await;
@@ -152,7 +154,8 @@ async fn a_person_fills_in_the_form_and_sees_the_picture_come() {
     let size = size.await;
     assert_eq!(size[0], true, "{size}");
     browser.keep_picture("page-end").await;
-    let item = stage.client.queue("default").item(1).await.unwrap();
+    let Some(embedded) = &place.embedded else { return };
+    let item = embedded.client().unwrap().queue("default").item(1).await.unwrap();
     assert!(item.session.to_string().contains("a lighthouse <b>\\\"at\\\"</b> night"));
 }
 
