@@ -232,12 +232,22 @@ fn what_destroys_asks_first() {
     assert_eq!(stdout(&on(&["boards", "list"])).lines().count(), 1);
     assert_done(&on(&["boards", "rm", "tests", "-y"]));
     assert_eq!(stdout(&on(&["boards", "list"])), "");
-    for verb in [&["queue", "clear"][..], &["queue", "prune"], &["images", "rm", "a.png"]] {
+    for verb in [&["queue", "clear"][..], &["queue", "prune"]] {
         let refused = on(verb);
         assert!(refused.status.code() == Some(1) && stderr(&refused).contains("--yes"), "{verb:?}: {refused:?}");
     }
     let missing = on(&["images", "rm", "a.png", "--yes"]);
     assert!(missing.status.code() == Some(1), "what does not exist is an error: {missing:?}");
+    for (verb, said) in [
+        (&["images", "rm", "a.png", "--dry-run"][..], "there is no image a.png"),
+        (&["queue", "retry", "99"], "there is no item 99"),
+        (&["cancel", "99", "--yes"], "there is no item 99"),
+        (&["cancel", "--batch", "none", "--yes"], "there is no batch none"),
+        (&["images", "show", "a.png"], "terminals"),
+    ] {
+        let refused = on(verb);
+        assert!(refused.status.code() == Some(1) && stderr(&refused).contains(said), "{verb:?}: {refused:?}");
+    }
 }
 
 #[test]

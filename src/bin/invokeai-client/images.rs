@@ -1,6 +1,6 @@
 //! `invokeai-client images`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Subcommand;
 use futures::TryStreamExt as _;
@@ -82,12 +82,13 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
             return output.downloaded(&report);
         }
         ImagesCommand::Show { names } => {
+            if !print::shows_colors() {
+                return Err(Failure::other("pictures are shown on terminals with colors; `images get` saves them"));
+            }
             for name in names {
                 let bytes = client.image(&name).download().bytes().await?;
-                if print::shows_colors() {
-                    let picture = picture::drawn(&bytes).map_err(|error| Failure::other(format!("{name}: {error}")))?;
-                    output.out.own_bytes(picture.as_bytes())?;
-                }
+                let picture = picture::drawn(&bytes).map_err(|error| Failure::other(format!("{name}: {error}")))?;
+                output.out.own_bytes(picture.as_bytes())?;
             }
         }
         ImagesCommand::Put { files, board } => {
@@ -105,6 +106,15 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
             }
         }
         ImagesCommand::Rm { names, confirm } => {
+            // All are looked up first: a wrong name among them stops it before anything is gone.
+            let mut missing: BTreeSet<&String> = names.iter().collect();
+            for image in client.images().get_many(&names).await? {
+                missing.remove(&image?.image_name);
+            }
+            if !missing.is_empty() {
+                let missing: Vec<&str> = missing.into_iter().map(String::as_str).collect();
+                return Err(Failure::other(format!("there is no image {}", missing.join(", "))));
+            }
             let what: Vec<String> = names.iter().map(|name| format!("delete the image {name}")).collect();
             if !confirm.allows(&what).await? {
                 return Ok(Exit::Done);

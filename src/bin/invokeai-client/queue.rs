@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
 use invokeai_client::{
     Client,
-    queue::{DEFAULT_QUEUE, Queue},
+    queue::{DEFAULT_QUEUE, Queue, QueueItem},
 };
 use serde_json::json;
 
@@ -108,10 +108,19 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
             }
         }
         QueueCommand::Retry { items } => {
+            for id in &items {
+                must_find(&queue, *id).await?;
+            }
             let fresh = queue.retry(&items).await?;
             match output.json {
                 true => output.out.json(&json!({ "item_ids": fresh }))?,
                 false => output.out.line(format!("new items: {fresh:?}"))?,
+            }
+            if fresh.len() < items.len() {
+                let left = items.len() - fresh.len();
+                return Err(Failure::other(format!(
+                    "{left} of these had neither failed nor been canceled, and stay as they are"
+                )));
             }
         }
         QueueCommand::Pause => {
@@ -177,12 +186,15 @@ async fn to_cancel(args: &CancelArgs, queue: &Queue) -> Result<Vec<String>, Fail
         what.push(format!("cancel the batch {batch}, {left} of whose {} items have not ended", counts.total));
     }
     for id in &args.items {
-        let Some(item) = queue.find_item(*id).await? else {
-            return Err(Failure::other(format!("there is no item {id} on the queue {}", args.queue)));
-        };
+        let item = must_find(queue, *id).await?;
         what.push(format!("cancel item {id}, which is {}", item.status));
     }
     Ok(what)
+}
+
+async fn must_find(queue: &Queue, id: i64) -> Result<QueueItem, Failure> {
+    let found = queue.find_item(id).await?;
+    found.ok_or_else(|| Failure::other(format!("there is no item {id} on the queue {}", queue.id())))
 }
 
 fn count(what: &str, count: u64, output: &mut Output<'_>) -> std::io::Result<()> {
