@@ -20,7 +20,7 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main]
 async fn main() -> Outcome {
-    let per_server: i64 = std::env::args().nth(1).map_or(Ok(20), |jobs| jobs.parse())?;
+    let per_server: i64 = std::env::args().nth(1).map_or(Ok(5), |jobs| jobs.parse())?;
     let mut one = None;
     for count in [1, 2, 4] {
         let servers = (0..count).map(|_| server(50)).collect::<Result<Vec<_>, _>>()?;
