@@ -305,8 +305,9 @@ mod tests {
         let lines =
             help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.contains("invokeai-client "));
         // Remarks are set off by several spaces.
-        let typed =
-            lines.map(|line| line.split(" | ").next().and_then(|line| line.split(" > ").next()).unwrap_or(line));
+        let typed = lines
+            .flat_map(|line| line.split(" && "))
+            .map(|line| line.split(" | ").next().and_then(|line| line.split(" > ").next()).unwrap_or(line));
         typed
             .map(|line| line.split(" < ").next().unwrap_or(line).split("   ").next().unwrap_or(line).to_owned())
             .collect()
