@@ -214,5 +214,14 @@ async fn readers_that_do_not_read_are_not_waited_for() {
         _ = connection.write_all(asked.repeat(20).as_bytes()).await;
         held.push(connection);
     }
+    // Until room is made, others are refused with 503.
+    let fresh = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+    for _ in 0..240 {
+        let answer = fresh.get(stage.url("/openapi.json")).send().await;
+        if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     serves(&stage).await;
 }
