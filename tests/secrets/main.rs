@@ -86,6 +86,8 @@ async fn show_everything(client: &Client) -> BTreeSet<String> {
     macro_rules! show_all {
         ($($value:expr),* $(,)?) => { $(show(shown_now, &$value);)* };
     }
+    #[cfg(feature = "serve")]
+    show(shown_now, &invokeai_client::serve::Server::builder(client.clone(), "runs"));
     show_all!(
         Client::builder(with_user("http://127.0.0.1:1")).token(secret("token")).ledger("/ledger"),
         client,
