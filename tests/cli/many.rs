@@ -216,10 +216,19 @@ fn workflows_come_from_anywhere() {
         let ended = run(&["inspect", &source, "--server", &url]);
         assert!(ended.code == Some(1) && ended.stderr.contains(said), "{source}: {ended:?}");
     }
+    // Which server it is need not be said again and again; that only a server can give it need not be said at all.
     for verb in ["inspect", "graph", "schema", "bindings"] {
-        let ended = run(&[verb, "saved:x"]);
-        assert!(ended.code == Some(1) && ended.stderr.contains("--server URL"), "{verb}: {ended:?}");
+        let ended = crate::run(&[verb, &sources[0]], &[("INVOKEAI_URL", &url)]);
+        // It was saved without a picture, so it is not ready to run.
+        let code = if verb == "inspect" { 2 } else { 0 };
+        assert_eq!(ended.status.code(), Some(code), "{verb}: {}", crate::stderr(&ended));
+        let ended = crate::run(&[verb, "saved:x"], &[("INVOKEAI_URL", crate::NOWHERE)]);
+        let said = crate::stderr(&ended);
+        assert!(ended.status.code() == Some(1) && said.contains(crate::NOWHERE), "{verb}: {said}");
     }
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/invokeai-6.14.2.json");
+    let ended = run(&["inspect", "saved:x", "--openapi", document]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("leave out --openapi"), "{ended:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{failure::Failure, server::ServerArgs, session, source::Source};
 
-/// Which node catalogue to use; with --server or --profile that server's, else the one of InvokeAI 6.14.2
+/// Which node catalogue to use; with --server or --profile, or for a workflow that is on a server, that server's; else the one of InvokeAI 6.14.2
 #[derive(Debug, Args)]
 pub(crate) struct CatalogueSource {
     /// Read the nodes from a server's OpenAPI document in a file
@@ -28,16 +28,17 @@ enum SourceError {
 }
 
 impl CatalogueSource {
-    /// Reads workflows in one session, because connections do not outlive it: with the nodes of a server if one is named,
-    /// else with those of a file or of this program.
+    /// Reads workflows in one session, because connections do not outlive it: with the nodes of a server if one is named
+    /// or a workflow is there, else with those of a file or of this program.
     pub(crate) fn read_with<T>(
         &self,
+        sources: &[&Source],
         server: &ServerArgs,
         work: impl AsyncFnOnce(&Reader) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let catalogue = match &self.openapi {
             Some(path) => read(path).map_err(Failure::other)?.into(),
-            None if server.is_named() => {
+            None if server.is_named() || sources.iter().any(|source| source.is_on_server()) => {
                 let client = server.client()?;
                 return session::run(&client, async { work(&Reader::of(&client).await?).await });
             }
@@ -48,7 +49,7 @@ impl CatalogueSource {
 
     /// Reads one workflow.
     pub(crate) fn workflow(&self, source: &Source, server: &ServerArgs) -> Result<Workflow, Failure> {
-        self.read_with(server, async |reader| reader.workflow(source).await)
+        self.read_with(&[source], server, async |reader| reader.workflow(source).await)
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn run(
     server: &ServerArgs,
     output: &mut Output<'_>,
 ) -> Result<Exit, Failure> {
-    let diff = catalogue.read_with(server, async |reader| {
+    let diff = catalogue.read_with(&[&args.before, &args.after], server, async |reader| {
         let before = reader.workflow(&args.before).await?;
         Ok(WorkflowDiff::between(&before, &reader.workflow(&args.after).await?))
     })?;

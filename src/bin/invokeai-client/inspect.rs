@@ -57,7 +57,7 @@ pub(crate) fn run(
     server: &ServerArgs,
     out: &mut Out<'_>,
 ) -> Result<Exit, Failure> {
-    let inspected = catalogue.read_with(server, async |reader| look(args, reader).await)?;
+    let inspected = catalogue.read_with(&[&args.workflow], server, async |reader| look(args, reader).await)?;
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
     let outputs = inspected.workflow.output_nodes(&options);

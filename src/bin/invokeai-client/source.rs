@@ -81,12 +81,21 @@ impl Source {
         }
     }
 
+    /// Whether only a server can give it.
+    pub(crate) fn is_on_server(&self) -> bool {
+        !matches!(self, Self::Input | Self::File(_))
+    }
+
     /// Reads it where there is no server to ask.
     pub(crate) fn read(&self, catalogue: &SharedCatalogue) -> Result<WorkflowDefinition, Failure> {
         let read = match self {
             Self::Input => WorkflowDefinition::from_reader_with(io::stdin().lock(), catalogue),
             Self::File(path) => WorkflowDefinition::from_path_with(path, catalogue),
-            _ => return Err(Failure::other(format!("{self} is on a server: name it with --server URL"))),
+            _ => {
+                return Err(Failure::other(format!(
+                    "{self} is on a server, whose nodes it is read with: leave out --openapi"
+                )));
+            }
         };
         read.map_err(|source| self.unreadable(source))
     }
