@@ -131,7 +131,7 @@ pub(crate) async fn on_stage(test: impl AsyncFnOnce(&Stage, Client)) {
     let after = stage.rows(&probe).await;
     assert_eq!(probe.queue(&stage.queue).item_ids().await.unwrap(), [] as [i64; 0]);
     if env::var_os("INVOKEAI_TEST_SHARED").is_some() {
-        eprintln!("SKIPPED comparing all rows: INVOKEAI_TEST_SHARED is set");
+        skip::skipped(format_args!("comparing all rows: INVOKEAI_TEST_SHARED is set"));
     } else {
         assert_eq!(before, after, "rows and files before and after");
     }

@@ -15,7 +15,10 @@ use invokeai_client::{Client, serve::Server, testing::TestServer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::stage::{MODELS, data_url, flux, png};
+use crate::{
+    skip::skipped,
+    stage::{MODELS, data_url, flux, png},
+};
 
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serve/clients");
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
@@ -61,7 +64,7 @@ fn named(variable: &str) -> Option<PathBuf> {
     let named = env::var_os(variable).map(PathBuf::from);
     if named.is_none() {
         assert!(env::var("CI").as_deref() != Ok("true"), "CI needs {variable}");
-        eprintln!("SKIPPED clients of others: {variable} names nothing");
+        skipped(format_args!("clients of others: {variable} names nothing"));
     }
     named
 }

@@ -9,3 +9,7 @@ mod load;
 mod page;
 mod runs;
 mod stage;
+
+#[path = "../common/skip.rs"]
+#[expect(dead_code, reason = "the service does not depend on the document")]
+mod skip;

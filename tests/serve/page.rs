@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     clients::Place,
+    skip::skipped,
     stage::{MODELS, Stage, png},
 };
 
@@ -44,7 +45,7 @@ impl Browser {
         let (browser, driver) = (found(&["chromium", "chromium-browser"]), found(&["chromedriver"]));
         let (Some(browser), Some(driver)) = (browser, driver) else {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs chromium and chromedriver");
-            eprintln!("SKIPPED the page in a browser: chromium and chromedriver are not installed");
+            skipped(format_args!("the page in a browser: chromium and chromedriver are not installed"));
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
