@@ -30,7 +30,7 @@ pub(crate) fn source(enums: &BTreeMap<String, Vec<String>>) -> Result<String, St
             }
             lines += &format!("    {variant} = {value:?},\n");
         }
-        source += &format!("crate::open_enum::open_enum! {{ {name} {{\n{lines}}} }}\n");
+        source += &format!("crate::base::open_enum::open_enum! {{ {name} {{\n{lines}}} }}\n");
     }
     Ok(source)
 }

@@ -19,7 +19,13 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Client, Timestamp, error::Result, lists::whole_list, page::found, secrets::Token, transport::bearer};
+use crate::{
+    Client, Timestamp,
+    base::secrets::Token,
+    client::lists::whole_list,
+    error::Result,
+    transport::{bearer, page::found},
+};
 
 /// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -37,7 +43,7 @@ pub struct AuthStatus {
     pub admin_email: Option<String>,
 }
 
-crate::debug::short_debug! { AuthStatus { multiuser_enabled, setup_required, strict_password_checking, admin_email } }
+crate::base::debug::short_debug! { AuthStatus { multiuser_enabled, setup_required, strict_password_checking, admin_email } }
 
 /// A user.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -62,7 +68,7 @@ pub struct User {
     pub last_login_at: Option<Timestamp>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     User {
         user_id, email, display_name, is_admin, is_active, created_at, updated_at, last_login_at
     }
@@ -83,7 +89,7 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("Login")
                 .field("user", &self.user)
                 .field("expires_in", &self.expires_in)
@@ -98,7 +104,7 @@ pub struct Auth {
     client: Client,
 }
 
-crate::debug::short_debug! { Auth { client } }
+crate::base::debug::short_debug! { Auth { client } }
 
 /// One user of a server, from [`Client::user`]. For administrators.
 #[derive(Clone)]
@@ -107,7 +113,7 @@ pub struct UserHandle {
     id: String,
 }
 
-crate::debug::short_debug! { UserHandle { client, id } }
+crate::base::debug::short_debug! { UserHandle { client, id } }
 
 impl Client {
     /// Logins and users.

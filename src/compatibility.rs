@@ -39,7 +39,7 @@ pub struct Compatibility {
     pub range: TestedRange,
 }
 
-crate::debug::short_debug! { Compatibility { server_version, range } }
+crate::base::debug::short_debug! { Compatibility { server_version, range } }
 
 /// Where a version is, seen from the range [`OLDEST_TESTED`] to [`NEWEST_TESTED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,45 +7,26 @@
 // The modules by layer, from the lowest to the highest. Each may use what is in the layers above its own in this list, and
 // nothing else: `tests/offline/layers.rs` reads this list. ARCHITECTURE.md says what the layers are for.
 
-// Layer: how values are shown.
-mod debug;
-
 // Layer: what knows nothing of InvokeAI.
-#[cfg(feature = "client")]
-mod deadline;
-mod local_folder;
-mod member;
-mod one_line;
-mod open_enum;
-mod similar;
-#[cfg(feature = "client")]
-mod timestamp;
-mod weight;
+mod base;
+
+// Layer: reading JSON.
+mod json;
 
 // Layer: plain data.
 pub mod compatibility;
-mod local_file;
 mod media;
-mod node_ref;
-mod operation;
 pub mod schema;
-mod secrets;
 
-// Layer: why jobs fail, reading JSON leniently, and workflows as data.
-mod failure;
-mod lenient;
+// Layer: workflows as data.
 pub mod workflow;
 
 // Layer: the one error.
 mod error;
 
-// Layer: the way to a server, what was left there, and lists.
+// Layer: the way to a server, what was left there, and sweeps.
 #[cfg(feature = "client")]
 pub mod assets;
-#[cfg(feature = "client")]
-mod bulk;
-#[cfg(feature = "client")]
-mod page;
 pub mod sweep;
 #[cfg(feature = "client")]
 mod transport;
@@ -53,8 +34,6 @@ mod transport;
 // Layer: what is generated from the OpenAPI document.
 #[cfg(feature = "client")]
 pub mod api;
-#[cfg(feature = "client")]
-mod upload;
 
 // Layer: events of a server.
 #[cfg(feature = "client")]
@@ -64,10 +43,6 @@ pub mod events;
 #[cfg(feature = "client")]
 mod client;
 
-// Layer: how lists are asked for.
-#[cfg(feature = "client")]
-mod lists;
-
 // Layer: things of a server that need no others.
 #[cfg(feature = "client")]
 pub mod auth;
@@ -76,11 +51,7 @@ pub mod download;
 #[cfg(feature = "client")]
 pub mod queue;
 #[cfg(feature = "client")]
-mod raw;
-#[cfg(feature = "client")]
 pub mod server;
-#[cfg(feature = "client")]
-pub mod system_prompts;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -89,25 +60,19 @@ pub mod testing;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "client")]
-pub mod images;
-#[cfg(feature = "client")]
-pub mod library;
+mod gallery;
 #[cfg(feature = "client")]
 pub mod models;
 #[cfg(feature = "client")]
-pub mod progress;
+mod presets;
 #[cfg(feature = "client")]
-pub mod style_presets;
+pub mod progress;
 
-// Layer: batches that run, and videos, which are described as images are.
+// Layer: batches that run.
 #[cfg(feature = "client")]
 mod run;
-#[cfg(feature = "client")]
-pub mod videos;
 
-// Layer: one item of a batch, and what has images and videos.
-#[cfg(feature = "client")]
-pub mod boards;
+// Layer: one item of a batch.
 #[cfg(feature = "client")]
 pub mod job;
 
@@ -121,7 +86,7 @@ pub mod submission;
 #[cfg(feature = "client")]
 pub mod cleanup;
 #[cfg(feature = "client")]
-mod library_run;
+pub mod library;
 pub mod typed;
 
 // Layer: many servers.
@@ -145,27 +110,30 @@ pub mod serve;
 pub use futures;
 
 #[cfg(feature = "client")]
-pub use bulk::{BulkFailure, BulkOutcome};
+pub use base::timestamp::Timestamp;
 #[cfg(feature = "client")]
-pub use client::{Client, ClientBuilder};
-pub use error::{BodyFault, Detail, Error, FieldProblem, Refusal, Result};
-pub use failure::JobFailure;
+pub use client::{
+    Client, ClientBuilder,
+    raw::{RawAnswer, RawRequest},
+};
+pub use error::{BodyFault, Detail, Error, FieldProblem, Refusal, Result, failure::JobFailure};
+#[cfg(feature = "client")]
+pub use gallery::{boards, images, videos};
 #[cfg(feature = "client")]
 pub use job::{FinishedJob, Job};
-pub use node_ref::NodeRef;
 #[cfg(feature = "client")]
-pub use page::{Direction, Page};
-#[cfg(feature = "client")]
-pub use raw::{RawAnswer, RawRequest};
+pub use presets::{style_presets, system_prompts};
+pub use schema::node_ref::NodeRef;
 #[cfg(feature = "client")]
 pub use submission::{OutputBoard, Submission, Ticket, WaitAll, WhenFull};
 pub use sweep::Sweep;
 #[cfg(feature = "client")]
-pub use timestamp::Timestamp;
-#[cfg(feature = "client")]
-pub use transport::TransportOptions;
-#[cfg(feature = "client")]
-pub use upload::Upload;
+pub use transport::{
+    TransportOptions,
+    bulk::{BulkFailure, BulkOutcome},
+    page::{Direction, Page},
+    upload::Upload,
+};
 
 /// Includes the code that `bindings::Builder` made in the build script, by the name of its workflow in snake case.
 ///

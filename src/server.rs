@@ -21,7 +21,7 @@ pub struct Server {
     client: Client,
 }
 
-crate::debug::short_debug! { Server { client } }
+crate::base::debug::short_debug! { Server { client } }
 
 impl Client {
     /// The server itself.
@@ -41,7 +41,7 @@ pub struct RuntimeConfig {
     pub set_fields: Vec<String>,
 }
 
-crate::debug::short_debug! { RuntimeConfig { config, set_fields } }
+crate::base::debug::short_debug! { RuntimeConfig { config, set_fields } }
 
 /// The server's memory of results of nodes: a node that runs again with equal inputs gives the same images again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -113,11 +113,11 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
     } else {
         form_setters(block, form)?;
         block.items.push(parse_quote! {
-            fn request(self) -> Result<(::reqwest::RequestBuilder, crate::upload::Form), Error> {
+            fn request(self) -> Result<(::reqwest::RequestBuilder, crate::transport::upload::Form), Error> {
                 #build
             }
         });
-        parse_quote! { crate::upload::attach(self.request()).await }
+        parse_quote! { crate::transport::upload::attach(self.request()).await }
     };
     let receive = format_ident!("{receiver}");
     // A function that gives back the runtime's future compiles in a fraction of the time of an `async fn`. Only where
@@ -176,7 +176,7 @@ fn form_member(structure: &mut ItemStruct) -> Result<()> {
     let syn::Fields::Named(fields) = &mut structure.fields else {
         return Err(format!("builder {} has no named fields", structure.ident));
     };
-    fields.named.push(parse_quote! { form: crate::upload::Form });
+    fields.named.push(parse_quote! { form: crate::transport::upload::Form });
     // An upload can be a reader, which nobody can clone.
     structure.attrs.retain(|attribute| !attribute.path().is_ident("derive"));
     structure.attrs.push(parse_quote! { #[derive(Debug)] });
@@ -192,13 +192,13 @@ fn form_setters(block: &mut ItemImpl, form: &[FormField]) -> Result<()> {
             let Some(Stmt::Expr(Expr::Struct(made), None)) = new.block.stmts.last_mut() else {
                 return Err("`new` of a builder does not end in the builder".into());
             };
-            made.fields.push(parse_quote! { form: crate::upload::Form::default() });
+            made.fields.push(parse_quote! { form: crate::transport::upload::Form::default() });
         }
     }
     for FormField { name, file, description, required, missing, .. } in form {
         let ident = format_ident!("{name}");
         let (accepted, set): (Type, _) = match file {
-            true => (parse_quote!(impl Into<crate::upload::Upload>), quote!(file)),
+            true => (parse_quote!(impl Into<crate::transport::upload::Upload>), quote!(file)),
             false => (parse_quote!(impl Into<::std::string::String>), quote!(text)),
         };
         let mut setters: Vec<ImplItemFn> = vec![parse_quote! {

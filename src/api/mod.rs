@@ -32,7 +32,7 @@ use progenitor_client::encode_path;
 
 use crate::{Error, transport::Transport};
 
-pub use crate::operation::Operation;
+pub use crate::error::operation::Operation;
 pub use progenitor_client::{ByteStream, ResponseValue};
 
 /// The generated client: one method per operation.

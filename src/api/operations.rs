@@ -1,7 +1,7 @@
 //! Which operations a server has, by its own document.
 
 use super::{OPERATIONS, Operation};
-use crate::member::member;
+use crate::json::member::member;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;

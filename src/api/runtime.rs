@@ -15,10 +15,8 @@ pub(super) use crate::transport::not_a_request;
 use crate::{
     compatibility::Compatibility,
     error::{BodyFault, Detail, Error, Result},
-    lenient,
-    page::too_costly,
-    transport::body,
-    weight::Meter,
+    json::{lenient, weight::Meter},
+    transport::{body, page::too_costly},
 };
 
 const JSON: &str = "application/json";

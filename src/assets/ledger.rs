@@ -13,8 +13,8 @@ use super::{
     record::{EDITION, Record},
 };
 use crate::{
+    base::local_folder::{parent, sync_directory},
     error::{Error, Result},
-    local_folder::{parent, sync_directory},
 };
 
 /// The first line of a ledger holds an address; no address is longer.

@@ -17,7 +17,7 @@ use super::{
     record::Record,
 };
 use crate::{
-    deadline::bounded,
+    base::deadline::bounded,
     error::{Error, Result},
     media::FileKind,
 };

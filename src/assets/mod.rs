@@ -68,7 +68,7 @@ pub enum Asset {
     UnfinishedBoard(String),
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum Asset {
         Image(value),
         Video(value),
@@ -121,7 +121,7 @@ pub struct Assets {
     pub unfinished_boards: Vec<UnfinishedBoard>,
 }
 
-crate::debug::short_debug! { Assets { uploads, boards, batches, unfinished_uploads, unfinished_boards } }
+crate::base::debug::short_debug! { Assets { uploads, boards, batches, unfinished_uploads, unfinished_boards } }
 
 impl Assets {
     /// Whether there is nothing.
@@ -152,7 +152,7 @@ pub struct Batch {
     pub(crate) files: Vec<Asset>,
 }
 
-crate::debug::short_debug! { Batch { queue_id, batch_id, sessions, announced, answered, item_ids, unsearched, files } }
+crate::base::debug::short_debug! { Batch { queue_id, batch_id, sessions, announced, answered, item_ids, unsearched, files } }
 
 /// An upload whose end is not known.
 #[derive(Clone, PartialEq, Eq)]
@@ -167,7 +167,7 @@ pub struct UnfinishedUpload {
     pub file: String,
 }
 
-crate::debug::short_debug! { UnfinishedUpload { id, session_id, kind, file } }
+crate::base::debug::short_debug! { UnfinishedUpload { id, session_id, kind, file } }
 
 /// A board of which it is not known whether it was made.
 #[derive(Clone, PartialEq, Eq)]
@@ -180,4 +180,4 @@ pub struct UnfinishedBoard {
     pub(crate) marker: Option<String>,
 }
 
-crate::debug::short_debug! { UnfinishedBoard { id, name, marker } }
+crate::base::debug::short_debug! { UnfinishedBoard { id, name, marker } }

@@ -16,7 +16,7 @@ use super::{
     ledger::{self, Ledger},
 };
 use crate::{
-    deadline::bounded,
+    base::deadline::bounded,
     error::{Error, Result},
 };
 

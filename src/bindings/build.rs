@@ -19,7 +19,7 @@ pub struct Builder {
     outputs: bool,
 }
 
-crate::debug::short_debug! { Builder { workflows, out_dir, catalogue, outputs } }
+crate::base::debug::short_debug! { Builder { workflows, out_dir, catalogue, outputs } }
 
 impl Default for Builder {
     fn default() -> Self {

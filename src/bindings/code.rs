@@ -27,7 +27,7 @@ pub struct Code {
     pub left_out: Vec<String>,
 }
 
-crate::debug::short_debug! { Code { name, module, text, renamed, left_out } }
+crate::base::debug::short_debug! { Code { name, module, text, renamed, left_out } }
 
 /// An accessor that is not simply called like the label of its input.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Renamed {
     pub reason: &'static str,
 }
 
-crate::debug::short_debug! { Renamed { name, label, system_name, reason } }
+crate::base::debug::short_debug! { Renamed { name, label, system_name, reason } }
 
 pub(super) fn generate(workflow: &Workflow, name: &str, with_outputs: bool) -> Result<Code, BindingsError> {
     let module = names::snake(name);

@@ -51,7 +51,7 @@ pub enum BindingsError {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum BindingsError {
         Read { path, reason },
         Name { name },

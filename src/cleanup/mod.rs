@@ -109,7 +109,7 @@ pub struct Cleanup {
     more_queues: BTreeSet<String>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     Cleanup {
         client, scope, queue_id, submission, uploads, outputs, intermediates, boards, items, cancel, dry_run, spared,
         more_queues

@@ -20,7 +20,7 @@ pub struct CleanupReport {
     pub undetermined: Vec<Undetermined>,
 }
 
-crate::debug::short_debug! { CleanupReport { dry_run, deleted, kept, failed, undetermined } }
+crate::base::debug::short_debug! { CleanupReport { dry_run, deleted, kept, failed, undetermined } }
 
 /// Something that a clean-up left where it was.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Kept {
     pub because: KeptBecause,
 }
 
-crate::debug::short_debug! { Kept { asset, because } }
+crate::base::debug::short_debug! { Kept { asset, because } }
 
 /// Why a clean-up left something where it was.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub enum KeptBecause {
     Undecided,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum KeptBecause {
         NotAsked,
         Starred,
@@ -82,7 +82,7 @@ pub struct CleanupFailure {
     pub error: Error,
 }
 
-crate::debug::short_debug! { CleanupFailure { asset, error } }
+crate::base::debug::short_debug! { CleanupFailure { asset, error } }
 
 /// Something that may still be on the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct Undetermined {
     pub because: UndeterminedBecause,
 }
 
-crate::debug::short_debug! { Undetermined { asset, because } }
+crate::base::debug::short_debug! { Undetermined { asset, because } }
 
 /// Why it could not be determined whether something is on the server, or whose it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub enum UndeterminedBecause {
     Contradiction,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum UndeterminedBecause {
         NoMark,
         OnlyItsName,

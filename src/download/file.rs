@@ -11,9 +11,11 @@ use tokio::sync::mpsc;
 
 use super::{Collision, content::Watch};
 use crate::{
+    base::{
+        local_file,
+        local_folder::{parent, sync_directory},
+    },
     error::{Error, Result},
-    local_file,
-    local_folder::{parent, sync_directory},
 };
 
 /// So many chunks wait for the disk at most.

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use super::{Collision, Download, DownloadProgress, Options, SavedFile, Source};
 use crate::{
     Client,
-    bulk::{BulkFailure, distinct},
     error::{Error, Result},
+    transport::bulk::{BulkFailure, distinct},
 };
 
 /// Downloads into a directory under construction; `.await` carries them out.
@@ -34,7 +34,7 @@ pub struct DownloadMany {
     options: Options,
 }
 
-crate::debug::short_debug! { DownloadMany { client, what, directory, thumbnails, parallel, options } }
+crate::base::debug::short_debug! { DownloadMany { client, what, directory, thumbnails, parallel, options } }
 
 #[derive(Debug, Clone)]
 enum What {
@@ -55,7 +55,7 @@ pub struct DownloadReport {
     pub failed: Vec<BulkFailure>,
 }
 
-crate::debug::short_debug! { DownloadReport { saved, kept, failed } }
+crate::base::debug::short_debug! { DownloadReport { saved, kept, failed } }
 
 impl DownloadReport {
     /// Whether every file is in the directory.

@@ -75,7 +75,7 @@ pub struct DownloadProgress {
     pub total: Option<u64>,
 }
 
-crate::debug::short_debug! { DownloadProgress { name, received, total } }
+crate::base::debug::short_debug! { DownloadProgress { name, received, total } }
 
 /// A file that was downloaded.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct SavedFile {
     pub kept: bool,
 }
 
-crate::debug::short_debug! { SavedFile { name, path, bytes, kept } }
+crate::base::debug::short_debug! { SavedFile { name, path, bytes, kept } }
 
 type ProgressFn = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
 
@@ -126,7 +126,7 @@ pub struct Download {
     options: Options,
 }
 
-crate::debug::short_debug! { Download { client, source, options } }
+crate::base::debug::short_debug! { Download { client, source, options } }
 
 impl Download {
     pub(crate) fn new(client: &Client, source: Source) -> Self {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Client,
+    base::local_file,
     error::{Error, Result},
-    local_file,
 };
 
 /// Longest file that is looked at. Descriptions have some kilobytes; metadata of huge workflows may have more.

@@ -11,7 +11,7 @@ use super::content::Watch;
 use crate::{
     Client,
     api::{ByteStream, ResponseValue},
-    deadline::bounded,
+    base::deadline::bounded,
     error::{BodyFault, Error, Result, reason},
     media::Kind,
 };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Error, reason};
-use crate::{one_line::OneLine, workflow::Problem};
+use crate::{base::one_line::OneLine, workflow::Problem};
 
 /// How many names a message lists.
 const LISTED: usize = 10;

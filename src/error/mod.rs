@@ -1,8 +1,10 @@
 //! What can go wrong between a program and an InvokeAI server.
 
+pub(crate) mod failure;
 mod hint;
 mod meaning;
 mod message;
+pub(crate) mod operation;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -10,9 +12,9 @@ mod tests;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    failure::JobFailure,
-    lenient::Misfit,
-    secrets::excerpt,
+    base::secrets::excerpt,
+    error::failure::JobFailure,
+    json::lenient::Misfit,
     workflow::{DefinitionError, Difference, EnqueueError, InputError, Problem},
 };
 
@@ -361,7 +363,7 @@ pub enum Error {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum Error {
         NotFound(value),
         Unauthorized(value),

@@ -8,7 +8,10 @@ use std::{
 use serde_json::Value;
 
 use super::Error;
-use crate::{one_line::OneLine, operation::Operation, secrets::excerpt};
+use crate::{
+    base::{one_line::OneLine, secrets::excerpt},
+    error::operation::Operation,
+};
 
 /// A call that the server answered with an error.
 #[derive(Clone, PartialEq)]
@@ -30,7 +33,7 @@ pub struct Refusal {
     pub(super) is_own: bool,
 }
 
-crate::debug::short_debug! { Refusal { operation, method, path, status, detail, retry_after, is_own } }
+crate::base::debug::short_debug! { Refusal { operation, method, path, status, detail, retry_after, is_own } }
 
 impl Refusal {
     /// A refusal with this body.
@@ -77,7 +80,7 @@ pub enum Detail {
     Plain(String),
 }
 
-crate::debug::short_debug! { enum Detail { Text(value), Fields(value), Json(value), Plain(value) } }
+crate::base::debug::short_debug! { enum Detail { Text(value), Fields(value), Json(value), Plain(value) } }
 
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +115,7 @@ pub struct FieldProblem {
     pub kind: String,
 }
 
-crate::debug::short_debug! { FieldProblem { location, message, kind } }
+crate::base::debug::short_debug! { FieldProblem { location, message, kind } }
 
 impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::*;
-use crate::{operation::Operation, workflow::WorkflowDefinition};
+use crate::{error::operation::Operation, workflow::WorkflowDefinition};
 
 const NOTHING: &str = "not found";
 const AGAIN: &str = "retryable";

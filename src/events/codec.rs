@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::Event;
-use crate::secrets::excerpt;
+use crate::base::secrets::excerpt;
 
 /// The namespace every InvokeAI event lives in.
 pub const ROOT_NAMESPACE: &str = "/";
@@ -39,7 +39,7 @@ pub enum Packet {
     Noop,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum Packet {
         Open(value),
         Close,
@@ -71,7 +71,7 @@ pub struct Open {
     pub max_payload: u64,
 }
 
-crate::debug::short_debug! { Open { sid, upgrades, ping_timeout, ping_interval, max_payload } }
+crate::base::debug::short_debug! { Open { sid, upgrades, ping_timeout, ping_interval, max_payload } }
 
 // The defaults of the Engine.IO protocol, for a server that leaves them out.
 fn default_ping_timeout() -> u64 {
@@ -90,7 +90,7 @@ pub struct SocketPacket {
     pub body: SocketBody,
 }
 
-crate::debug::short_debug! { SocketPacket { namespace, body } }
+crate::base::debug::short_debug! { SocketPacket { namespace, body } }
 
 /// The kinds of Socket.IO packets.
 #[derive(Clone, PartialEq)]
@@ -119,7 +119,7 @@ pub enum SocketBody {
     ConnectError(Option<Value>),
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum SocketBody {
         Connect(value),
         Disconnect,
@@ -176,7 +176,7 @@ pub enum PacketError {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum PacketError {
         Empty,
         UnknownType { layer, found },

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{error::reason, one_line::one_line, transport::redirect::Redirect};
+use crate::{base::one_line::one_line, error::reason, transport::redirect::Redirect};
 
 /// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages say the cause, as those of
 /// [`Error`](crate::Error) do.
@@ -90,7 +90,7 @@ pub enum EventError {
     NoRuntime,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum EventError {
         InvalidUrl { url, reason },
         Connect { url, cause },

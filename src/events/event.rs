@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::head::{self, Head};
 use super::payload::EventPayload;
 use super::preview::{PreviewError, PreviewImage};
-use crate::node_ref::NodeRef;
+use crate::schema::node_ref::NodeRef;
 
 /// An event of the server, as it was received.
 ///
@@ -199,7 +199,7 @@ impl Event {
 /// Leaves the payload out: it may be a megabyte of preview image.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let mut out = f.debug_struct("Event");
             out.field("name", &self.name());
             let Head { queue_id, batch_id, status, .. } = &self.inner.head;

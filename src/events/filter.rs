@@ -36,7 +36,7 @@ pub struct EventFilter {
     items: HashSet<i64>,
 }
 
-crate::debug::short_debug! { EventFilter { queues, batches, items } }
+crate::base::debug::short_debug! { EventFilter { queues, batches, items } }
 
 impl EventFilter {
     /// Everything: all queues, and the events about models, downloads, workflows and bulk downloads.

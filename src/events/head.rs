@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::lenient;
+use crate::json::lenient;
 
 /// The members that every job needs. Those that are of another type are missing.
 #[derive(Debug, Default)]

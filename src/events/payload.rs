@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{api::events::*, lenient};
+use crate::{api::events::*, json::lenient};
 
 /// A payload that does not fit its type, because the server's version and this crate's differ more than they should.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub struct PayloadError {
     pub detail: String,
 }
 
-crate::debug::short_debug! { PayloadError { event, detail } }
+crate::base::debug::short_debug! { PayloadError { event, detail } }
 
 macro_rules! payloads {
     ($($(#[$docs:meta])* $variant:ident($type:ty) = $name:literal,)*) => {
@@ -36,7 +36,7 @@ macro_rules! payloads {
             Undecodable(PayloadError),
         }
 
-        crate::debug::short_debug! { enum EventPayload { $($variant(payload),)* Unknown, Undecodable(error) } }
+        crate::base::debug::short_debug! { enum EventPayload { $($variant(payload),)* Unknown, Undecodable(error) } }
 
         impl EventPayload {
             /// The names of all events this crate knows.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::lenient;
+use crate::json::lenient;
 
 /// A preview of an image in the making, as an encoded picture file.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum PreviewError {
     Base64(String),
 }
 
-crate::debug::short_debug! { enum PreviewError { Member { member, expected }, Base64(value) } }
+crate::base::debug::short_debug! { enum PreviewError { Member { member, expected }, Base64(value) } }
 
 impl PreviewImage {
     /// Decodes the server's `ProgressImage`: `{"width", "height", "dataURL"}`.
@@ -76,7 +76,7 @@ impl PreviewImage {
 /// Shows the size of the picture, not its bytes.
 impl fmt::Debug for PreviewImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let Self { width, height, mime, bytes } = self;
             write!(f, "PreviewImage({mime}, {width}x{height}, {} bytes)", bytes.len())
         })

@@ -29,7 +29,7 @@ use super::codec::{self, Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket}
 use super::paced::{Paced, TURN};
 use super::{Event, EventError, EventsOptions};
 use crate::{
-    secrets,
+    base::secrets,
     transport::{
         ClearText, add_headers,
         redirect::{Step, Trail},
@@ -162,7 +162,7 @@ impl EventEndpoint {
 /// Shows neither the token nor user information in the URL.
 impl fmt::Debug for EventEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("EventEndpoint")
                 .field("url", &self.shown())
                 .field("has_token", &self.token.is_some())

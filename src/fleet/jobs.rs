@@ -16,7 +16,7 @@ use super::{
     store::Entry,
 };
 use crate::{
-    deadline,
+    base::deadline,
     error::{Error, Result},
 };
 
@@ -99,7 +99,7 @@ pub struct FleetJob {
     pub labels: BTreeMap<String, String>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     FleetJob { id, submission, place, state, attempts, most_attempts, priority, problem, labels }
 }
 
@@ -133,7 +133,7 @@ pub struct Jobs {
     labels: BTreeMap<String, String>,
 }
 
-crate::debug::short_debug! { Jobs { fleet, submission, ids, labels } }
+crate::base::debug::short_debug! { Jobs { fleet, submission, ids, labels } }
 
 impl Fleet {
     /// All jobs of the fleet, or some of them.
@@ -229,7 +229,7 @@ pub struct WaitForJobs {
     timeout: Option<Duration>,
 }
 
-crate::debug::short_debug! { WaitForJobs { jobs, timeout } }
+crate::base::debug::short_debug! { WaitForJobs { jobs, timeout } }
 
 impl WaitForJobs {
     /// Waits at most this long.

@@ -63,7 +63,7 @@ pub struct Fleet {
     blobs: Blobs,
 }
 
-crate::debug::short_debug! { Fleet { blobs; .. } }
+crate::base::debug::short_debug! { Fleet { blobs; .. } }
 
 /// A fleet that is being opened, from [`Fleet::open`]. Await it.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ pub struct OpenFleet {
 }
 
 // The address of a store has a password in it.
-crate::debug::short_debug! { OpenFleet { files; .. } }
+crate::base::debug::short_debug! { OpenFleet { files; .. } }
 
 impl Fleet {
     /// Opens a fleet, or makes it: `sqlite:FILE` for one machine, `postgres://USER:PASSWORD@HOST/DATABASE` for many.

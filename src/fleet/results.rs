@@ -25,7 +25,7 @@ pub struct JobResult {
     pub files: Vec<ResultFile>,
 }
 
-crate::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files } }
+crate::base::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files } }
 
 /// A file among the results of a job.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct ResultFile {
     pub field: String,
 }
 
-crate::debug::short_debug! { ResultFile { name, sha256, bytes, node_id, node, field } }
+crate::base::debug::short_debug! { ResultFile { name, sha256, bytes, node_id, node, field } }
 
 impl Fleet {
     /// What a job gave; `None` as long as there is no result.

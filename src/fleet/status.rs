@@ -29,7 +29,7 @@ pub struct FleetStatus {
     pub left: Option<Duration>,
 }
 
-crate::debug::short_debug! { FleetStatus { jobs, servers, waiting, per_minute, left } }
+crate::base::debug::short_debug! { FleetStatus { jobs, servers, waiting, per_minute, left } }
 
 /// How many jobs are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -73,7 +73,7 @@ pub struct ServerState {
     pub seconds_ago: i64,
 }
 
-crate::debug::short_debug! { ServerState { server, worker, version, problem, running, done; .. } }
+crate::base::debug::short_debug! { ServerState { server, worker, version, problem, running, done; .. } }
 
 impl ServerState {
     pub(super) fn new(
@@ -103,7 +103,7 @@ pub struct WaitingJobs {
     pub reasons: Vec<String>,
 }
 
-crate::debug::short_debug! { WaitingJobs { jobs, reasons } }
+crate::base::debug::short_debug! { WaitingJobs { jobs, reasons } }
 
 impl Fleet {
     /// How many jobs are where, how the servers are, and why what waits.

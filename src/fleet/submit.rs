@@ -39,7 +39,7 @@ pub struct FleetSubmit<'a> {
     id: String,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     FleetSubmit<'a> { fleet, workflow, sweep, runs, priority, deadline, attempts, labels, id }
 }
 
@@ -53,7 +53,7 @@ pub struct FleetSubmission {
     pub jobs: Vec<String>,
 }
 
-crate::debug::short_debug! { FleetSubmission { id, jobs } }
+crate::base::debug::short_debug! { FleetSubmission { id, jobs } }
 
 impl Fleet {
     /// Makes jobs of a workflow: one, or one for each item of a sweep.

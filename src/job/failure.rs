@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{failure::JobFailure, node_ref::NodeRef, queue::QueueItem, run::state::Labels};
+use crate::{error::failure::JobFailure, queue::QueueItem, run::state::Labels, schema::node_ref::NodeRef};
 
 impl JobFailure {
     /// Reads it from a failed item. The session says which execution failed, and of which node.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures::Stream;
 
-pub use crate::failure::JobFailure;
+pub use crate::error::failure::JobFailure;
 pub use wait::Wait;
 
 #[cfg(feature = "events")]
@@ -46,7 +46,7 @@ pub struct Job {
     item_id: i64,
 }
 
-crate::debug::short_debug! { Job { run, item_id } }
+crate::base::debug::short_debug! { Job { run, item_id } }
 
 /// A job that has completed, from [`Job::wait`].
 ///
@@ -62,7 +62,7 @@ pub struct FinishedJob {
     job: Job,
 }
 
-crate::debug::short_debug! { FinishedJob { job } }
+crate::base::debug::short_debug! { FinishedJob { job } }
 
 impl FinishedJob {
     /// The job.

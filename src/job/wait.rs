@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{FinishedJob, Job, JobFailure};
 use crate::{
-    deadline,
+    base::deadline,
     error::{Error, Result},
     progress::Progress,
     queue::ItemStatus,
@@ -44,7 +44,7 @@ pub struct Wait<'a> {
 
 impl fmt::Debug for Wait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("Wait").field("item_id", &self.job.item_id()).field("timeout", &self.timeout).finish()
         })
     }

@@ -3,9 +3,9 @@
 use super::{SavedWorkflow, WorkflowCategory, to_sent};
 use crate::{
     Client,
+    client::lists::paged,
     error::Result,
-    lists::paged,
-    page::{Direction, Page, RawPage},
+    transport::page::{Direction, Page, RawPage},
 };
 
 /// By what saved workflows are ordered.
@@ -41,7 +41,7 @@ pub struct ListWorkflows {
     limit: u64,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     ListWorkflows {
         client, search, categories, tags, opened, public, callable, order, direction, offset, limit
     }

@@ -19,6 +19,7 @@
 //! with a bare 500, so this refuses them before with a message that says so.
 
 mod list;
+mod run;
 
 pub use list::{ListWorkflows, WorkflowOrder};
 
@@ -35,12 +36,11 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     Client, Timestamp, Upload,
     api::enums,
+    base::open_enum::open_enum,
     download::{Download, Source},
     error::{Error, Result},
-    lenient,
-    member::member,
-    open_enum::open_enum,
-    page::{self, found},
+    json::{lenient, member::member},
+    transport::page::{self, found},
     workflow::{DefinitionError, WorkflowDefinition},
 };
 
@@ -85,7 +85,7 @@ pub struct SavedWorkflow {
     pub call_saved_workflow_compatibility: Option<CallCompatibility>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     SavedWorkflow {
         workflow_id, name, description, category, tags, created_at, updated_at, opened_at, user_id, is_public,
         thumbnail_url, call_saved_workflow_compatibility
@@ -104,7 +104,7 @@ pub struct CallCompatibility {
     pub message: Option<String>,
 }
 
-crate::debug::short_debug! { CallCompatibility { is_callable, reason, message } }
+crate::base::debug::short_debug! { CallCompatibility { is_callable, reason, message } }
 
 /// The workflow library of a server, from [`Client::library`].
 #[derive(Clone)]
@@ -112,7 +112,7 @@ pub struct Library {
     client: Client,
 }
 
-crate::debug::short_debug! { Library { client } }
+crate::base::debug::short_debug! { Library { client } }
 
 /// One saved workflow, from [`Client::saved_workflow`].
 #[derive(Clone)]
@@ -121,7 +121,7 @@ pub struct SavedWorkflowHandle {
     id: String,
 }
 
-crate::debug::short_debug! { SavedWorkflowHandle { client, id } }
+crate::base::debug::short_debug! { SavedWorkflowHandle { client, id } }
 
 impl Client {
     /// The workflow library of the server.

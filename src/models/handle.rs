@@ -7,7 +7,7 @@ use crate::{
     Client, Upload,
     download::{Download, Source},
     error::Result,
-    page::found,
+    transport::page::found,
 };
 
 /// One model of a server, from [`Client::model`].
@@ -19,7 +19,7 @@ pub struct ModelHandle {
     key: String,
 }
 
-crate::debug::short_debug! { ModelHandle { client, key } }
+crate::base::debug::short_debug! { ModelHandle { client, key } }
 
 impl ModelHandle {
     pub(super) fn new(client: &Client, key: String) -> Self {

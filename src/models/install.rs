@@ -15,10 +15,12 @@ use serde_json::{Map, Value};
 use super::{ModelRecord, Models, StarterModel};
 use crate::{
     Client,
+    base::{
+        open_enum::open_enum,
+        secrets::{self, Token},
+    },
+    client::lists::whole_list,
     error::{Error, Result},
-    lists::whole_list,
-    open_enum::open_enum,
-    secrets::{self, Token},
 };
 
 /// How often a running installation is asked after. The server tells progress about once per percent.
@@ -101,7 +103,7 @@ impl ModelSource {
 
 impl fmt::Debug for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let variant = match self {
                 Self::LocalInPlace(_) => "LocalInPlace",
                 Self::LocalMove(_) => "LocalMove",
@@ -190,7 +192,7 @@ pub struct InstallJob {
 /// The server repeats the access token in the source, so that is not shown.
 impl fmt::Debug for InstallJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let Self { id, status, error_reason, error, source, inplace, bytes, total_bytes, .. } = self;
             let mut out = f.debug_struct("InstallJob");
             out.field("id", id).field("status", status).field("error_reason", error_reason).field("error", error);
@@ -255,7 +257,7 @@ pub enum InstallOutcome {
     Canceled,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum InstallOutcome {
         Installed(value),
         UnknownType(value),
@@ -275,7 +277,7 @@ pub struct InstallModel {
     access_token: Option<Token>,
 }
 
-crate::debug::short_debug! { InstallModel { client, source, overrides, access_token } }
+crate::base::debug::short_debug! { InstallModel { client, source, overrides, access_token } }
 
 /// An installation on the server. Dropping it stops nothing.
 #[derive(Clone)]
@@ -284,7 +286,7 @@ pub struct Install {
     id: i64,
 }
 
-crate::debug::short_debug! { Install { client, id } }
+crate::base::debug::short_debug! { Install { client, id } }
 
 whole_list! {
     /// A list of installations under construction, from [`Models::installs`].

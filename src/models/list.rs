@@ -4,9 +4,9 @@ use super::{ModelRecord, RawModels};
 use crate::{
     Client,
     api::enums,
+    client::lists::paged,
     error::Result,
-    lists::paged,
-    page::{self, Direction, Page},
+    transport::page::{self, Direction, Page},
 };
 
 /// By what models are ordered.
@@ -46,7 +46,7 @@ pub struct ListModels {
     limit: u64,
 }
 
-crate::debug::short_debug! { ListModels { client, bases, model_type, name, format, order, direction, offset, limit } }
+crate::base::debug::short_debug! { ListModels { client, bases, model_type, name, format, order, direction, offset, limit } }
 
 impl ListModels {
     pub(super) fn new(client: &Client) -> Self {

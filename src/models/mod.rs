@@ -42,9 +42,11 @@ use serde_json::json;
 pub use crate::schema::ModelRecord;
 use crate::{
     Client,
-    bulk::{BulkFailure, BulkOutcome, chunks, distinct},
     error::{Error, Result},
-    page::{Page, RawList, elements, found},
+    transport::{
+        bulk::{BulkFailure, BulkOutcome, chunks, distinct},
+        page::{Page, RawList, elements, found},
+    },
 };
 
 /// All models of a server, from [`Client::models`].
@@ -53,7 +55,7 @@ pub struct Models {
     client: Client,
 }
 
-crate::debug::short_debug! { Models { client } }
+crate::base::debug::short_debug! { Models { client } }
 
 impl Client {
     /// The models of the server.

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::Models;
 use crate::{
+    base::open_enum::open_enum,
     error::Result,
-    lenient,
-    open_enum::open_enum,
-    page::{RawList, elements},
+    json::lenient,
+    transport::page::{RawList, elements},
 };
 
 /// A model that InvokeAI proposes to begin with.
@@ -38,7 +38,7 @@ pub struct StarterModel {
     pub dependencies: Option<Vec<StarterModel>>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     StarterModel {
         name, description, source, base, model_type, format, is_installed, dependencies
     }
@@ -55,7 +55,7 @@ pub struct StarterBundle {
     pub models: Vec<StarterModel>,
 }
 
-crate::debug::short_debug! { StarterBundle { name, models } }
+crate::base::debug::short_debug! { StarterBundle { name, models } }
 
 /// What InvokeAI proposes to begin with.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -69,7 +69,7 @@ pub struct StarterModels {
     pub starter_bundles: IndexMap<String, StarterBundle>,
 }
 
-crate::debug::short_debug! { StarterModels { starter_models, starter_bundles } }
+crate::base::debug::short_debug! { StarterModels { starter_models, starter_bundles } }
 
 /// A model that a folder of the server's machine has.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -82,7 +82,7 @@ pub struct FoundModel {
     pub is_installed: bool,
 }
 
-crate::debug::short_debug! { FoundModel { path, is_installed } }
+crate::base::debug::short_debug! { FoundModel { path, is_installed } }
 
 /// The server's memory for models since it was started.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -111,7 +111,7 @@ pub struct ModelCacheStats {
     pub loaded_model_sizes: IndexMap<String, u64>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     ModelCacheStats {
         hits, misses, high_watermark, in_cache, cleared, cache_size, loaded_model_sizes
     }
@@ -143,7 +143,7 @@ pub struct OrphanedModel {
     pub size_bytes: u64,
 }
 
-crate::debug::short_debug! { OrphanedModel { path, files, size_bytes } }
+crate::base::debug::short_debug! { OrphanedModel { path, files, size_bytes } }
 
 /// What became of deleting orphaned folders.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -157,7 +157,7 @@ pub struct DeletedOrphans {
     pub errors: IndexMap<String, String>,
 }
 
-crate::debug::short_debug! { DeletedOrphans { deleted, errors } }
+crate::base::debug::short_debug! { DeletedOrphans { deleted, errors } }
 
 impl Models {
     /// What InvokeAI proposes to begin with. Install them by [`install`](Self::install), dependencies each by itself.

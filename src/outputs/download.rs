@@ -22,7 +22,7 @@ pub struct DownloadOutputs<'a> {
     everything: bool,
 }
 
-crate::debug::short_debug! { DownloadOutputs<'a> { outputs, directory, sidecar, everything } }
+crate::base::debug::short_debug! { DownloadOutputs<'a> { outputs, directory, sidecar, everything } }
 
 impl<'a> DownloadOutputs<'a> {
     pub(super) fn new(outputs: &'a Outputs, directory: PathBuf) -> Self {

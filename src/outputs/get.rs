@@ -14,9 +14,8 @@ use crate::{
     Client, FinishedJob, Job,
     error::{Error, Result},
     media::scan,
-    node_ref::NodeRef,
     queue::QueueItem,
-    schema::NodeCatalogue,
+    schema::{NodeCatalogue, node_ref::NodeRef},
     workflow::{Workflow, WorkflowDefinition, labels_of},
 };
 
@@ -31,7 +30,7 @@ pub struct GetOutputs {
     include_children: bool,
 }
 
-crate::debug::short_debug! { GetOutputs { job, include_children } }
+crate::base::debug::short_debug! { GetOutputs { job, include_children } }
 
 impl Job {
     /// What the nodes gave, once the item has ended. Of one that failed or was canceled: what was given until then.
@@ -260,7 +259,7 @@ async fn known_files(
         }
     }
     // There is no call for many videos.
-    for name in crate::bulk::distinct(videos.into_iter().map(|(_, name)| name)) {
+    for name in crate::transport::bulk::distinct(videos.into_iter().map(|(_, name)| name)) {
         if let Some(video) = client.video(&name).find().await? {
             known.insert(
                 (FileKind::Video, name),

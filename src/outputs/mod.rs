@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Client, node_ref::NodeRef, queue::FieldValue, workflow::field::InputValue};
+use crate::{Client, queue::FieldValue, schema::node_ref::NodeRef, workflow::field::InputValue};
 
 /// What the nodes of a queue item gave, from [`Job::outputs`](crate::Job::outputs).
 ///
@@ -47,7 +47,7 @@ pub struct Outputs {
     files: Vec<OutputFile>,
 }
 
-crate::debug::short_debug! { Outputs { item_id, field_values, files, nodes; .. } }
+crate::base::debug::short_debug! { Outputs { item_id, field_values, files, nodes; .. } }
 
 /// What one execution of a node gave.
 #[derive(Clone, PartialEq)]
@@ -66,7 +66,7 @@ pub struct NodeOutput {
     raw: Value,
 }
 
-crate::debug::short_debug! { NodeOutput { node, iteration, item_id, value; .. } }
+crate::base::debug::short_debug! { NodeOutput { node, iteration, item_id, value; .. } }
 
 impl NodeOutput {
     /// What it gave, as the server sent it.
@@ -125,7 +125,7 @@ pub struct OutputFile {
     pub session_id: Option<String>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     OutputFile {
         kind, name, node, field, iteration, item_id, exposed, source, passed_on, width, height, board_id,
         is_intermediate, starred, session_id

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::{lenient, media::scan};
+use crate::{json::lenient, media::scan};
 
 /// The session of one item, as the server tells it. Null members are missing, and older servers lack some.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::lenient;
+use crate::json::lenient;
 
 /// What a node gave, by the class of its output (`type`, for example `integer_output`).
 ///
@@ -213,7 +213,7 @@ pub enum OutputValue {
     Other,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum OutputValue {
         Image { image, width, height },
         Images { collection },
@@ -258,7 +258,7 @@ pub struct ImageField {
     pub image_name: String,
 }
 
-crate::debug::short_debug! { ImageField { image_name } }
+crate::base::debug::short_debug! { ImageField { image_name } }
 
 /// Names a video.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -268,7 +268,7 @@ pub struct VideoField {
     pub video_name: String,
 }
 
-crate::debug::short_debug! { VideoField { video_name } }
+crate::base::debug::short_debug! { VideoField { video_name } }
 
 crate::workflow::field::settable! { ImageField: "image_name" = image_name, VideoField: "video_name" = video_name }
 
@@ -282,7 +282,7 @@ pub struct LatentsField {
     pub seed: Option<i64>,
 }
 
-crate::debug::short_debug! { LatentsField { latents_name, seed } }
+crate::base::debug::short_debug! { LatentsField { latents_name, seed } }
 
 /// Names a conditioning.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -292,7 +292,7 @@ pub struct ConditioningField {
     pub conditioning_name: String,
 }
 
-crate::debug::short_debug! { ConditioningField { conditioning_name } }
+crate::base::debug::short_debug! { ConditioningField { conditioning_name } }
 
 /// Names a tensor.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -302,7 +302,7 @@ pub struct TensorField {
     pub tensor_name: String,
 }
 
-crate::debug::short_debug! { TensorField { tensor_name } }
+crate::base::debug::short_debug! { TensorField { tensor_name } }
 
 /// Names a mask for denoising.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -317,7 +317,7 @@ pub struct DenoiseMaskField {
     pub gradient: bool,
 }
 
-crate::debug::short_debug! { DenoiseMaskField { mask_name, masked_latents_name, gradient } }
+crate::base::debug::short_debug! { DenoiseMaskField { mask_name, masked_latents_name, gradient } }
 
 /// A colour, each part 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use crate::events::{PreviewError, PreviewImage};
 pub use crate::queue::ItemStatus;
-use crate::{events::Event, failure::JobFailure, node_ref::NodeRef};
+use crate::{error::failure::JobFailure, events::Event, schema::node_ref::NodeRef};
 
 /// How far a queue item is.
 #[derive(Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub struct Progress {
     pub failure: Option<JobFailure>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     Progress {
         status, nodes_done, nodes_total, executions_done, node, node_fraction, message, preview, failure
     }
@@ -72,7 +72,7 @@ pub struct ProgressTracker {
     progress: Progress,
 }
 
-crate::debug::short_debug! { ProgressTracker { item_id, titles, sequence, executed, nodes, progress } }
+crate::base::debug::short_debug! { ProgressTracker { item_id, titles, sequence, executed, nodes, progress } }
 
 impl Progress {
     /// How far the whole item is, from 0 to 1. Counts every node alike, so it is a rough guide only: one node usually

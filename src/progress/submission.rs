@@ -25,7 +25,7 @@ pub struct SubmissionProgress {
     pub running: BTreeMap<i64, Progress>,
 }
 
-crate::debug::short_debug! { SubmissionProgress { requested, enqueued, completed, failed, canceled, gone, running } }
+crate::base::debug::short_debug! { SubmissionProgress { requested, enqueued, completed, failed, canceled, gone, running } }
 
 impl SubmissionProgress {
     /// How many items have ended, in whichever way.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{open_enum::open_enum, timestamp::Timestamp};
+use crate::base::{open_enum::open_enum, timestamp::Timestamp};
 
 open_enum! {
     /// Where a queue item is in its life (`session_queue_common.py`).
@@ -100,7 +100,7 @@ pub struct QueueItem {
     pub workflow: Option<Value>,
 }
 
-crate::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id; .. } }
+crate::base::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id; .. } }
 
 impl QueueItem {
     /// From start to end, by the server's clock. Includes the pause of about half a second that InvokeAI takes before
@@ -144,7 +144,7 @@ pub struct ItemSummary {
     pub parent_item_id: Option<i64>,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     ItemSummary {
         item_id, status, batch_id, origin, destination, created_at, started_at, completed_at, field_values,
         parent_item_id
@@ -164,7 +164,7 @@ pub struct FieldValue {
     pub value: Value,
 }
 
-crate::debug::short_debug! { FieldValue { node_path, field_name, value; .. } }
+crate::base::debug::short_debug! { FieldValue { node_path, field_name, value; .. } }
 
 /// How many items are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -204,7 +204,7 @@ pub struct QueueStatus {
     pub processor: ProcessorStatus,
 }
 
-crate::debug::short_debug! { QueueStatus { queue, processor } }
+crate::base::debug::short_debug! { QueueStatus { queue, processor } }
 
 /// Counts of a queue, and what runs in it.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
@@ -222,7 +222,7 @@ pub struct QueueCounts {
     pub counts: Counts,
 }
 
-crate::debug::short_debug! { QueueCounts { queue_id, item_id, batch_id, counts } }
+crate::base::debug::short_debug! { QueueCounts { queue_id, item_id, batch_id, counts } }
 
 /// State of the one processor that serves all queues of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -252,7 +252,7 @@ pub struct BatchStatus {
     pub counts: Counts,
 }
 
-crate::debug::short_debug! { BatchStatus { batch_id, origin, destination, counts } }
+crate::base::debug::short_debug! { BatchStatus { batch_id, origin, destination, counts } }
 
 /// Defines what is sent: counts beside the other members. Read out of a buffer, as `flatten` does, a fault would not
 /// name its place.

@@ -4,9 +4,9 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
 use super::{IDS_AT_ONCE, ItemSummary, Queue};
 use crate::{
+    client::lists::awaits,
     error::{Error, Result},
-    lists::awaits,
-    page::Page,
+    transport::page::Page,
 };
 
 /// A list of queue items under construction, from [`Queue::list`].
@@ -18,7 +18,7 @@ pub struct ListItems {
     limit: u64,
 }
 
-crate::debug::short_debug! { ListItems { queue, offset, limit } }
+crate::base::debug::short_debug! { ListItems { queue, offset, limit } }
 
 impl ListItems {
     pub(super) fn new(queue: &Queue) -> Self {

@@ -26,9 +26,8 @@ pub use item::{
 use crate::{
     Client, TransportOptions,
     error::{Detail, Error, Result},
-    lenient,
-    page::{RawList, elements, found},
-    weight::Meter,
+    json::{lenient, weight::Meter},
+    transport::page::{RawList, elements, found},
 };
 
 /// The editor's queue.
@@ -63,7 +62,7 @@ pub struct Queue {
     id: String,
 }
 
-crate::debug::short_debug! { Queue { client, id } }
+crate::base::debug::short_debug! { Queue { client, id } }
 
 impl Client {
     /// The queue of this id; `default` is the editor's.

@@ -5,7 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    Client, deadline,
+    Client,
+    base::deadline,
     error::Result,
     queue::{IDS_AT_ONCE, ItemSummary, Queue},
 };

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    deadline,
+    base::deadline,
     error::Error,
     events::Event,
     progress::{Progress, ProgressTracker, SubmissionProgress},

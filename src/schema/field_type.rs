@@ -14,7 +14,7 @@ pub struct FieldType {
     pub batch: bool,
 }
 
-crate::debug::short_debug! { FieldType { name, cardinality, batch } }
+crate::base::debug::short_debug! { FieldType { name, cardinality, batch } }
 
 /// How many values a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -74,7 +74,7 @@ impl<T> Index<&str> for Fields<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Fields<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| self.0.fmt(f))
+        crate::base::debug::whole(f, |f| self.0.fmt(f))
     }
 }
 
@@ -92,7 +92,7 @@ pub struct FieldsIter<'a, T>(map::Iter<'a, String, Arc<T>>);
 
 impl<T: fmt::Debug> fmt::Debug for FieldsIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| self.0.fmt(f))
+        crate::base::debug::whole(f, |f| self.0.fmt(f))
     }
 }
 

@@ -22,6 +22,7 @@ mod constraints;
 mod field_type;
 mod fields;
 mod model;
+pub(crate) mod node_ref;
 mod read;
 mod start_case;
 mod template;

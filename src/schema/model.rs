@@ -24,7 +24,7 @@ pub struct ModelFilter {
     pub provider_id: Vec<String>,
 }
 
-crate::debug::short_debug! { ModelFilter { base, model_type, variant, format, provider_id } }
+crate::base::debug::short_debug! { ModelFilter { base, model_type, variant, format, provider_id } }
 
 impl ModelFilter {
     /// Whether every model passes.
@@ -167,7 +167,7 @@ pub struct ModelRecord {
     pub other: Map<String, Value>,
 }
 
-crate::debug::short_debug! { ModelRecord { key, hash, name, base, model_type, variant, format, provider_id, other } }
+crate::base::debug::short_debug! { ModelRecord { key, hash, name, base, model_type, variant, format, provider_id, other } }
 
 impl ModelRecord {
     /// A record with the members every model has; the rest can be filled in.

@@ -43,7 +43,7 @@ pub struct NodeTemplate {
     pub outputs: Fields<OutputTemplate>,
 }
 
-crate::debug::short_debug! { NodeTemplate { node_type, version, title; .. } }
+crate::base::debug::short_debug! { NodeTemplate { node_type, version, title; .. } }
 
 impl NodeTemplate {
     /// The visible inputs in the order the editor draws them: those without `ui_order` first, then by `ui_order`
@@ -89,7 +89,7 @@ pub struct InputTemplate {
     pub ui: UiHints,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     InputTemplate {
         name, title, description, field_type, original_type, required, input, default, constraints,
         server_constraints, options, model_filter, ui
@@ -112,7 +112,7 @@ pub struct OutputTemplate {
     pub original_type: Option<FieldType>,
 }
 
-crate::debug::short_debug! { OutputTemplate { name, title, description, field_type, original_type } }
+crate::base::debug::short_debug! { OutputTemplate { name, title, description, field_type, original_type } }
 
 /// How an input may be given its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -151,7 +151,7 @@ pub struct EnumOption {
     pub label: Option<String>,
 }
 
-crate::debug::short_debug! { EnumOption { value, label } }
+crate::base::debug::short_debug! { EnumOption { value, label } }
 
 /// How the editor shows a field.
 #[derive(Clone, Default, PartialEq)]
@@ -167,4 +167,4 @@ pub struct UiHints {
     pub members: Map<String, Value>,
 }
 
-crate::debug::short_debug! { UiHints { hidden, order, component, members } }
+crate::base::debug::short_debug! { UiHints { hidden, order, component, members } }

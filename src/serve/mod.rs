@@ -45,8 +45,8 @@ use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
     Client,
+    base::secrets::Token,
     error::{Error, Result},
-    secrets::Token,
     workflow::Workflow,
 };
 use access::Access;
@@ -90,7 +90,7 @@ pub struct ServerBuilder {
     limits: Limits,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     Server { address; .. }
     ServerBuilder { client, folder, workflows, listen, token, hosts, origins, limits }
 }

@@ -12,7 +12,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::wording::without_places;
-use crate::{error::Error, failure::JobFailure, workflow::InputError};
+use crate::{
+    error::{Error, failure::JobFailure},
+    workflow::InputError,
+};
 
 /// How long a caller should wait before it tries again, where nothing better is known.
 const SOON: Duration = Duration::from_secs(5);

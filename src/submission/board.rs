@@ -4,8 +4,8 @@ use futures::TryStreamExt as _;
 
 use crate::{
     Client,
+    base::similar::nearest,
     error::{Error, Result},
-    similar::nearest,
 };
 
 /// A board for the results of a run, for [`Submit::board`](super::Submit::board). A plain text is a board id.
@@ -33,7 +33,7 @@ pub enum OutputBoard {
     NamedOrNew(String),
 }
 
-crate::debug::short_debug! { enum OutputBoard { Id(value), Named(value), NamedOrNew(value) } }
+crate::base::debug::short_debug! { enum OutputBoard { Id(value), Named(value), NamedOrNew(value) } }
 
 impl OutputBoard {
     /// The board of this id.

@@ -55,7 +55,7 @@ pub struct Submission {
     run: Arc<Run>,
 }
 
-crate::debug::short_debug! { Submission { run } }
+crate::base::debug::short_debug! { Submission { run } }
 
 impl Submission {
     /// Takes up a submission of another process, or of an earlier life of this one.

@@ -49,7 +49,7 @@ pub struct Submit<'a> {
     callbacks: Callbacks,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     Submit<'a> {
         workflow, client, queue_id, board, options, batch_id, sweep, validate, events, when_full, callbacks
     }

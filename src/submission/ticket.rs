@@ -24,4 +24,4 @@ pub struct Ticket {
     pub item_ids: Vec<i64>,
 }
 
-crate::debug::short_debug! { Ticket { queue_id, batch_id, item_ids } }
+crate::base::debug::short_debug! { Ticket { queue_id, batch_id, item_ids } }

@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::{Submission, ends::ends};
 use crate::{
-    deadline,
+    base::deadline,
     error::Result,
     job::{
         FinishedJob, Job,
@@ -54,7 +54,7 @@ pub struct WaitAll<'a> {
 
 impl fmt::Debug for WaitAll<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("WaitAll")
                 .field("batch_id", &self.submission.batch_id())
                 .field("timeout", &self.timeout)

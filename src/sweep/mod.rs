@@ -41,7 +41,7 @@ pub struct Sweep {
     seeds: Vec<(String, String)>,
 }
 
-crate::debug::short_debug! { Sweep { groups, seeds; .. } }
+crate::base::debug::short_debug! { Sweep { groups, seeds; .. } }
 
 impl Sweep {
     /// A sweep over nothing: one item.

@@ -29,7 +29,7 @@ pub enum Fault {
     CutAnswer,
 }
 
-crate::debug::short_debug! { enum Fault { Delay(value), Status { status, retry_after }, Reset, LostAnswer, CutAnswer } }
+crate::base::debug::short_debug! { enum Fault { Delay(value), Status { status, retry_after }, Reset, LostAnswer, CutAnswer } }
 
 impl Fault {
     /// Answers this status; see [`Fault::Status`].
@@ -155,7 +155,7 @@ impl Faults {
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("Faults").field("outstanding", &self.outstanding()).finish_non_exhaustive()
         })
     }

@@ -64,7 +64,7 @@ pub struct TestServerBuilder {
     settings: Settings,
 }
 
-crate::debug::short_debug! { TestServerBuilder { port, settings } }
+crate::base::debug::short_debug! { TestServerBuilder { port, settings } }
 
 impl TestServer {
     /// Starts a server with the usual settings: any free port, one user, a model for every picker.
@@ -214,7 +214,7 @@ impl Drop for TestServer {
 
 impl fmt::Debug for TestServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("TestServer").field("url", &self.url).field("faults", &self.faults()).finish_non_exhaustive()
         })
     }

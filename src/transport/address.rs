@@ -3,8 +3,8 @@
 use url::{Host, Url};
 
 use crate::{
+    base::secrets,
     error::{Error, Result},
-    secrets,
 };
 
 /// The last part of pages that FastAPI and InvokeAI serve beside the API (`invokeai/app/api_app.py`), and of the web

@@ -8,10 +8,8 @@ use tokio::time::timeout_at;
 
 use super::Transport;
 use crate::{
-    deadline,
-    error::{BodyFault, Error, Result, reason},
-    operation::Operation,
-    secrets,
+    base::{deadline, secrets},
+    error::{BodyFault, Error, Result, operation::Operation, reason},
 };
 
 /// Memory for an answer's body before any of it has come.

@@ -11,7 +11,7 @@ use reqwest::{
 };
 use url::{Host, Url};
 
-use crate::secrets::{is_secret, without_secrets};
+use crate::base::secrets::{is_secret, without_secrets};
 
 /// Warns once in the life of a client. Clones count as one.
 #[derive(Clone, Debug, Default)]

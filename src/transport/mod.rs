@@ -2,12 +2,15 @@
 
 mod address;
 mod body;
+pub(crate) mod bulk;
 mod clear_text;
 mod diagnosis;
 mod headers;
 mod options;
+pub(crate) mod page;
 pub(crate) mod redirect;
 mod tls;
+pub(crate) mod upload;
 
 pub(crate) use address::base_url;
 pub(crate) use body::body;
@@ -35,11 +38,12 @@ use tracing::Instrument as _;
 use redirect::{Step, Trail, is_read, unrepeatable};
 
 use crate::{
+    base::{
+        deadline,
+        secrets::{self, Token},
+    },
     compatibility::Compatibility,
-    deadline,
-    error::{Error, Refusal, Result},
-    operation::Operation,
-    secrets::{self, Token},
+    error::{Error, Refusal, Result, operation::Operation},
 };
 
 /// Sends requests: authentication, retries of reads, tracing, and errors in one shape.

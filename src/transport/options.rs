@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::weight;
+use crate::json::weight;
 
 /// Time limits, retries and size limits of calls.
 ///

@@ -17,7 +17,10 @@ use reqwest::{
     header::{self, HeaderValue},
 };
 
-use crate::{error::Error, operation::Operation, secrets};
+use crate::{
+    base::secrets,
+    error::{Error, operation::Operation},
+};
 
 /// Longest chain of redirects, the limit of reqwest and of browsers alike.
 const LONGEST: usize = 10;

@@ -13,7 +13,7 @@ pub struct Embedded {
     templates: HashMap<String, Arc<InputTemplate>>,
 }
 
-crate::debug::short_debug! { Embedded { definition, workflow, interface, templates } }
+crate::base::debug::short_debug! { Embedded { definition, workflow, interface, templates } }
 
 impl Embedded {
     /// Reads the texts that the generator wrote: the workflow, and its [`Interface`].

@@ -18,7 +18,7 @@ pub struct InputInfo {
     is_complete: fn(&Value) -> bool,
 }
 
-crate::debug::short_debug! { InputInfo { name, system_name, label; .. } }
+crate::base::debug::short_debug! { InputInfo { name, system_name, label; .. } }
 
 impl InputInfo {
     /// Name of the accessor, and of the member in JSON.

@@ -116,7 +116,7 @@ impl<K> PartialEq for ModelRef<K> {
 
 impl<K> fmt::Debug for ModelRef<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| write!(f, "ModelRef({})", self.value))
+        crate::base::debug::whole(f, |f| write!(f, "ModelRef({})", self.value))
     }
 }
 
@@ -180,7 +180,7 @@ pub struct Lora {
     pub weight: f64,
 }
 
-crate::debug::short_debug! { Lora { model, weight } }
+crate::base::debug::short_debug! { Lora { model, weight } }
 
 impl Lora {
     /// A LoRA of this weight.

@@ -12,7 +12,7 @@ macro_rules! references {
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
 
-        crate::debug::short_debug! { $name(id) }
+        crate::base::debug::short_debug! { $name(id) }
 
         impl $name {
             /// The one of this name or id.
@@ -93,7 +93,7 @@ pub enum BoardRef {
     Id(String),
 }
 
-crate::debug::short_debug! { enum BoardRef { Auto, None, Id(value) } }
+crate::base::debug::short_debug! { enum BoardRef { Auto, None, Id(value) } }
 
 impl From<&str> for BoardRef {
     /// An id, or `auto` or `none`.

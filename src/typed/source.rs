@@ -39,7 +39,7 @@ pub enum TypedError {
     Value(#[from] ValueError),
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum TypedError {
         Missing { input },
         NoSuchInput { name, known },
@@ -56,7 +56,7 @@ pub struct InputSource<'a, W> {
 
 impl<W> fmt::Debug for InputSource<'_, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| f.debug_struct("InputSource").field("values", &self.values).finish())
+        crate::base::debug::whole(f, |f| f.debug_struct("InputSource").field("values", &self.values).finish())
     }
 }
 

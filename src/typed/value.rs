@@ -126,7 +126,7 @@ pub enum OneOrMany<T> {
 
 impl<T: fmt::Debug> fmt::Debug for OneOrMany<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| match self {
+        crate::base::debug::whole(f, |f| match self {
             Self::One(value) => f.debug_tuple("One").field(value).finish(),
             Self::Many(values) => f.debug_tuple("Many").field(values).finish(),
         })
@@ -172,7 +172,7 @@ impl<T: InputType> InputType for OneOrMany<T> {
 #[derive(Clone, PartialEq)]
 pub struct Json(pub Value);
 
-crate::debug::short_debug! { Json(value) }
+crate::base::debug::short_debug! { Json(value) }
 
 impl From<Value> for Json {
     fn from(value: Value) -> Self {

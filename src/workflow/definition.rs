@@ -7,8 +7,8 @@ use super::table::Set;
 use super::text::{Source, Text};
 use super::wrapped::{self, Found};
 use super::{json, migrate, png_text, read};
-use crate::debug::Short;
-use crate::local_file;
+use crate::base::debug::Short;
+use crate::base::local_file;
 use crate::schema::NodeCatalogue;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -48,7 +48,7 @@ pub struct WorkflowDefinition {
 /// Names it: a workflow may be a megabyte.
 impl fmt::Debug for WorkflowDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             f.debug_struct("WorkflowDefinition")
                 .field("name", &Short(&self.name()))
                 .field("meta_version", &Short(&self.meta_version))

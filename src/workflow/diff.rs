@@ -32,7 +32,7 @@ pub struct WorkflowDiff {
     pub changes: Vec<WorkflowChange>,
 }
 
-crate::debug::short_debug! { WorkflowDiff { changes } }
+crate::base::debug::short_debug! { WorkflowDiff { changes } }
 
 /// One difference. Inputs and fields are named `node.field`, by the id of the node.
 #[derive(Clone, PartialEq, Serialize)]
@@ -137,7 +137,7 @@ pub enum WorkflowChange {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum WorkflowChange {
         InputAdded { input, name, kind, required },
         InputRemoved { input, name },

@@ -7,7 +7,7 @@ use super::graph::Graph;
 use super::table::Set;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
-use crate::node_ref::NodeRef;
+use crate::schema::node_ref::NodeRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ pub struct EnqueueOptions {
     pub generated: HashMap<String, Vec<Value>>,
 }
 
-crate::debug::short_debug! { EnqueueOptions { auto_add_board, runs, prepend, origin, destination, batch_id, extra_data; .. } }
+crate::base::debug::short_debug! { EnqueueOptions { auto_add_board, runs, prepend, origin, destination, batch_id, extra_data; .. } }
 
 /// Items that one field of one node takes, run by run.
 #[derive(Clone, PartialEq)]
@@ -57,7 +57,7 @@ pub struct BatchDatum {
     pub items: Vec<Value>,
 }
 
-crate::debug::short_debug! { BatchDatum { node_id, field, items; .. } }
+crate::base::debug::short_debug! { BatchDatum { node_id, field, items; .. } }
 
 impl Default for EnqueueOptions {
     fn default() -> Self {
@@ -157,7 +157,7 @@ pub enum EnqueueError {
     NoRuns,
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum EnqueueError {
         UnresolvedBatch { node, message },
         NeedsServer { generator, request },

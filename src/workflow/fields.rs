@@ -19,7 +19,7 @@ pub struct NamedField {
     pub field: InkField,
 }
 
-crate::debug::short_debug! { NamedField { node_id, field_name, connected, field } }
+crate::base::debug::short_debug! { NamedField { node_id, field_name, connected, field } }
 
 impl Workflow {
     /// The field that a key names: an [input](Self::input) of the form, else any field as `NODE.field`, where NODE is the

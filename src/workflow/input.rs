@@ -4,8 +4,8 @@ use super::document::{Edge, FieldIdentifier, FieldInstance, Invocation};
 use super::field::{InkField, ValueError};
 use super::form::{Form, MAX_ELEMENTS, NodeField};
 use super::table::{Map, Set};
+use crate::base::similar;
 use crate::schema::{Constraints, FieldType, InputKind, InputTemplate, NodeTemplate, UiHints};
-use crate::similar;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Input {
     pub field: InkField,
 }
 
-crate::debug::short_debug! { Input { system_name, user_name, required, connected, field; .. } }
+crate::base::debug::short_debug! { Input { system_name, user_name, required, connected, field; .. } }
 
 impl Input {
     /// Type of the field; `None` if the catalogue does not have it.
@@ -163,7 +163,7 @@ pub enum InputKey {
     Name(String),
 }
 
-crate::debug::short_debug! { enum InputKey { Index(value), Name(value) } }
+crate::base::debug::short_debug! { enum InputKey { Index(value), Name(value) } }
 
 impl From<usize> for InputKey {
     fn from(index: usize) -> Self {
@@ -265,7 +265,7 @@ pub enum InputError {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum InputError {
         NotFound { key, suggestions },
         Ambiguous { name, candidates },

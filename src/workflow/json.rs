@@ -3,7 +3,7 @@
 
 use super::definition_error::DefinitionError;
 use super::text::Text;
-use crate::weight::{Meter, weigh};
+use crate::json::weight::{Meter, weigh};
 use serde_json::{Map, Number, Value};
 
 /// Largest file that is read, in bytes. It may be an image, of which the pixels are most.

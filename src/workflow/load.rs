@@ -29,7 +29,7 @@ pub struct Warning {
     pub message: String,
 }
 
-crate::debug::short_debug! { Warning { kind, node_id, field, message } }
+crate::base::debug::short_debug! { Warning { kind, node_id, field, message } }
 
 /// Kinds of [`Warning`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -222,7 +222,7 @@ fn update_nodes(
                 else {
                     continue;
                 };
-                let value = crate::secrets::excerpt(&value.to_string());
+                let value = crate::base::secrets::excerpt(&value.to_string());
                 let message = format!("{title}: the server's version has no input {name}; its value is lost: {value}");
                 warnings.push(Warning::new(WarningKind::ValueLost, &id, Some(&name), message));
             }

@@ -30,7 +30,7 @@ pub struct ModelUse {
     pub wanted: Option<WantedModel>,
 }
 
-crate::debug::short_debug! { ModelUse { node_id, field, index, title, filter, required, wanted } }
+crate::base::debug::short_debug! { ModelUse { node_id, field, index, title, filter, required, wanted } }
 
 /// How a file names a model. Old files tell less.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -48,7 +48,7 @@ pub struct WantedModel {
     pub model_type: Option<String>,
 }
 
-crate::debug::short_debug! { WantedModel { key, hash, name, base, model_type } }
+crate::base::debug::short_debug! { WantedModel { key, hash, name, base, model_type } }
 
 /// What of a model was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,7 +74,7 @@ pub struct ResolvedModel {
     pub by: MatchedBy,
 }
 
-crate::debug::short_debug! { ResolvedModel { usage, model, by } }
+crate::base::debug::short_debug! { ResolvedModel { usage, model, by } }
 
 /// A model that the server does not have, or that is not chosen although a run needs one.
 #[derive(Clone, PartialEq)]
@@ -86,7 +86,7 @@ pub struct MissingModel {
     pub fitting: Vec<ModelRecord>,
 }
 
-crate::debug::short_debug! { MissingModel { usage, fitting; .. } }
+crate::base::debug::short_debug! { MissingModel { usage, fitting; .. } }
 
 /// The models of a workflow, looked up on a server.
 ///
@@ -111,7 +111,7 @@ pub struct ModelReport {
     pub missing: Vec<MissingModel>,
 }
 
-crate::debug::short_debug! { ModelReport { missing, resolved; .. } }
+crate::base::debug::short_debug! { ModelReport { missing, resolved; .. } }
 
 /// One line for each place that names a model, missing ones first.
 impl fmt::Display for ModelReport {

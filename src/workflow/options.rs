@@ -16,7 +16,7 @@ pub struct WorkflowOptions {
     pub update_nodes: bool,
 }
 
-crate::debug::short_debug! { WorkflowOptions { saved_workflows, update_nodes } }
+crate::base::debug::short_debug! { WorkflowOptions { saved_workflows, update_nodes } }
 
 impl WorkflowOptions {
     /// Sets [`update_nodes`](Self::update_nodes).

@@ -4,7 +4,7 @@ use super::batch::is_executable;
 use super::enqueue::EnqueueOptions;
 use super::graph;
 use super::working_copy::Workflow;
-use crate::node_ref::NodeRef;
+use crate::schema::node_ref::NodeRef;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ pub struct OutputNode {
     pub is_intermediate: bool,
 }
 
-crate::debug::short_debug! { OutputNode { node, fields, is_video, board_id, board_input, exposed, is_intermediate } }
+crate::base::debug::short_debug! { OutputNode { node, fields, is_video, board_id, board_input, exposed, is_intermediate } }
 
 impl Workflow {
     /// The nodes that save images or videos, in the order of the file, and to which board.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::node_ref::NodeRef;
+use crate::schema::node_ref::NodeRef;
 
 /// One reason why a workflow should not be run as it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Problem {
     pub message: String,
 }
 
-crate::debug::short_debug! { Problem { kind, source, node, field, message } }
+crate::base::debug::short_debug! { Problem { kind, source, node, field, message } }
 
 /// Who finds a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,7 +19,7 @@ pub enum Reference {
     Model(String),
 }
 
-crate::debug::short_debug! { enum Reference { Image(value), Video(value), Board(value), Model(value) } }
+crate::base::debug::short_debug! { enum Reference { Image(value), Video(value), Board(value), Model(value) } }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

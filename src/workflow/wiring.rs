@@ -2,7 +2,7 @@
 
 use super::document::{Edge, Node};
 use super::table::{Map, Set};
-use crate::{node_ref::NodeRef, schema::NodeCatalogue};
+use crate::schema::{NodeCatalogue, node_ref::NodeRef};
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::sync::Arc;

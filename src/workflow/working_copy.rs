@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct SharedCatalogue(Held);
 
-crate::debug::short_debug! { SharedCatalogue(value) }
+crate::base::debug::short_debug! { SharedCatalogue(value) }
 
 #[derive(Debug, Clone)]
 enum Held {
@@ -72,7 +72,7 @@ impl From<&SharedCatalogue> for SharedCatalogue {
     }
 }
 
-crate::debug::short_debug! { Workflow { definition, inputs, warnings; .. } }
+crate::base::debug::short_debug! { Workflow { definition, inputs, warnings; .. } }
 
 /// A workflow with its inputs, ready to be filled in and run.
 ///
@@ -398,7 +398,7 @@ pub struct InputMut<'a> {
     key: InputKey,
 }
 
-crate::debug::short_debug! { InputMut<'a> { workflow, index, key } }
+crate::base::debug::short_debug! { InputMut<'a> { workflow, index, key } }
 
 impl Deref for InputMut<'_> {
     type Target = Input;

@@ -1,5 +1,5 @@
 //! Reads what the macros of this crate make: `mirror!` of `src/blocking` a type and its methods; `paged!`, `awaits!` and
-//! `whole_list!` of `src/page.rs` the methods of lists, and that they can be awaited.
+//! `whole_list!` of `src/client/lists.rs` the methods of lists, and that they can be awaited.
 
 use proc_macro2::TokenStream;
 use syn::{

@@ -1,7 +1,7 @@
 //! `{:?}` of every public type is short, whatever the type holds: it ends up in logs and messages.
 //!
 //! No type is forgotten: one that derives `Debug` must have members that cannot be long; any other must go through
-//! `src/debug.rs`, which cuts. `api` is left out: it is generated from the server's document.
+//! `src/base/debug.rs`, which cuts. `api` is left out: it is generated from the server's document.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use crate::common::workflows;
 /// Most characters of any `{:?}`.
 const MOST: usize = 1000;
 
-/// What `src/debug.rs` lets through, and the ellipsis.
+/// What `src/base/debug.rs` lets through, and the ellipsis.
 const CUT: usize = 901;
 
 /// Types whose `Debug` is written by hand without `debug::whole`, and why that is short.
@@ -35,7 +35,7 @@ const BY_HAND: [(&str, &str); 5] = [
 
 /// How `Debug` of a type comes about.
 enum Shown {
-    /// Cut by `src/debug.rs`, or by hand.
+    /// Cut by `src/base/debug.rs`, or by hand.
     Cut,
     /// By hand, without being cut.
     ByHand,
@@ -69,7 +69,9 @@ impl Source {
             // The command is no library, and the client of all endpoints is generated.
             if path.is_dir() && !path.ends_with("src/bin") && !path.ends_with("src/api") {
                 self.read(&path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("src/debug.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("src/base/debug.rs")
+            {
                 let text = fs::read_to_string(&path).unwrap();
                 self.add(&syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())).items);
             }
@@ -240,7 +242,7 @@ fn no_public_type_can_show_more_than_one_can_read() {
         }
     }
     complaints.extend(source.by_macros.iter().map(|made| format!("a macro derives `Debug` of {made}")));
-    let advice = "`short_debug!` or `debug::whole` of src/debug.rs cuts";
+    let advice = "`short_debug!` or `debug::whole` of src/base/debug.rs cuts";
     assert!(complaints.is_empty(), "{} types; {advice}:\n{}", complaints.len(), complaints.join("\n"));
     assert!(cut > 150 && small > 15, "{cut} types are cut, {small} small: has anything been looked at?");
     for (name, why) in BY_HAND {

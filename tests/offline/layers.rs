@@ -366,7 +366,7 @@ fn the_testing_server_uses_three_things_of_the_crate() {
         .filter(|arrow| arrow.from.first().is_some_and(|own| own == "testing"))
         .filter(|arrow| arrow.to.first().is_none_or(|own| own != "testing"))
         // How values are shown says nothing of the crate.
-        .filter(|arrow| arrow.to.first().is_none_or(|other| other != "debug"))
+        .filter(|arrow| arrow.to.first().is_none_or(|other| other != "base"))
         .map(|arrow| arrow.by)
         .collect();
     let allowed = ["crate::Client", "crate::Result", "crate::workflow::png_text"];

@@ -156,7 +156,7 @@ fn enum_values_become_rust_names() {
         |values: &[&str]| json!({"components": {"schemas": {"E": {"type": "string", "enum": values}, "F": {}}}});
     let source = |values: &[&str]| enums::source(&enums::find(&schemas(values)));
     let made = source(&["sd-1", "", "4k", "Unknown", "any", "Self", "wan_2.1", "BFloat16", "++"]);
-    let expected = r#"crate::open_enum::open_enum! { E {
+    let expected = r#"crate::base::open_enum::open_enum! { E {
     Sd1 = "sd-1",
     Empty = "",
     V4k = "4k",

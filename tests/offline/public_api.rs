@@ -110,6 +110,12 @@ impl Crate {
             self.lines.insert(format!("{shown}{name}: use {}", target.join("::")));
             return;
         };
+        // A module of a deeper room, which is public under this path.
+        let module: Vec<_> = from.iter().cloned().chain([name.to_owned()]).collect();
+        if self.modules.contains_key(&module) {
+            self.lines.insert(format!("{shown}{name}: mod"));
+            return self.list(&module, &format!("{shown}{name}::"));
+        }
         let items = self.modules[&from].clone();
         match items.iter().find(|item| item_name(item).as_deref() == Some(name)) {
             Some(item) => self.item(&from, shown, item, true),
@@ -219,7 +225,7 @@ impl Crate {
         let events = syn::parse_file(include_str!(concat!(env!("OUT_DIR"), "/events.rs"))).unwrap();
         self.names("api::events::", &events.items);
         for line in include_str!(concat!(env!("OUT_DIR"), "/enums.rs")).lines() {
-            if let Some(rest) = line.strip_prefix("crate::open_enum::open_enum! { ") {
+            if let Some(rest) = line.strip_prefix("crate::base::open_enum::open_enum! { ") {
                 self.lines.insert(format!("api::enums::{}: open enum", rest.trim_end_matches(" {")));
             }
         }

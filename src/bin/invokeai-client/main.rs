@@ -20,7 +20,7 @@ mod graph;
 mod images;
 mod inspect;
 // A file of the library.
-#[path = "../../local_file.rs"]
+#[path = "../../base/local_file.rs"]
 mod local_file;
 mod logging;
 mod login;

@@ -14,11 +14,13 @@ use serde_json::json;
 use crate::{
     Client,
     assets::Asset,
-    bulk::chunks,
     error::{Error, Result},
     images::ImageOrigin,
     media::FileKind,
-    page::{self, RawList, elements, found},
+    transport::{
+        bulk::chunks,
+        page::{self, RawList, elements, found},
+    },
 };
 
 /// How many files are asked for at the same time, where each takes a call of its own.

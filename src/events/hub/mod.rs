@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::filter::Room;
 use super::socket::{Connection, Incoming};
 use super::{Event, EventEndpoint, EventError, EventFilter, EventsOptions};
-use crate::deadline;
+use crate::base::deadline;
 use buffer::Buffer;
 pub use stream::{EventItem, EventStream, Gap};
 
@@ -81,7 +81,7 @@ pub enum ConnectionState {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum ConnectionState {
         Idle,
         Connecting,
@@ -298,7 +298,7 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let mut out = f.debug_struct("EventHub");
             out.field("endpoint", &self.endpoint).field("state", &*self.state.borrow());
             out.field("subscribers", &self.registry().subscribers.len()).finish_non_exhaustive()

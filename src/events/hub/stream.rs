@@ -27,7 +27,7 @@ pub enum EventItem {
     Gap(Gap),
 }
 
-crate::debug::short_debug! { enum EventItem { Event(value), Disconnected { error }, Gap(value) } }
+crate::base::debug::short_debug! { enum EventItem { Event(value), Disconnected { error }, Gap(value) } }
 
 /// Why events may be missing.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Gap {
     },
 }
 
-crate::debug::short_debug! { enum Gap { Reconnected, Lagged { missed }, Garbled { detail } } }
+crate::base::debug::short_debug! { enum Gap { Reconnected, Lagged { missed }, Garbled { detail } } }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +74,7 @@ pub struct EventStream {
     subscriber: Arc<Subscriber>,
 }
 
-crate::debug::short_debug! { EventStream { shared, subscriber } }
+crate::base::debug::short_debug! { EventStream { shared, subscriber } }
 
 impl EventStream {
     pub(super) fn new(shared: Arc<Shared>, subscriber: Arc<Subscriber>) -> Self {

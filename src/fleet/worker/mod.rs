@@ -47,7 +47,7 @@ pub struct Worker {
     at_once: usize,
 }
 
-crate::debug::short_debug! { Worker { fleet, name, servers, lease, at_once } }
+crate::base::debug::short_debug! { Worker { fleet, name, servers, lease, at_once } }
 
 /// What a worker did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! uses a dozen of the hundreds of nodes.
 
 use super::{NodeTemplate, Nodes, UnreadableSchema};
-use crate::member::member;
+use crate::json::member::member;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use serde::Deserialize;

@@ -5,8 +5,8 @@ mod embedded;
 
 use super::NodeTemplate;
 use super::read::read_node;
-use crate::debug::Short;
-use crate::weight::{self, Meter};
+use crate::base::debug::Short;
+use crate::json::weight::{self, Meter};
 use described::Described;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -56,7 +56,7 @@ pub struct UnreadableSchema {
     pub reason: String,
 }
 
-crate::debug::short_debug! { UnreadableSchema { schema, field, reason } }
+crate::base::debug::short_debug! { UnreadableSchema { schema, field, reason } }
 
 /// Why a document gives no catalogue.
 #[derive(thiserror::Error)]
@@ -80,7 +80,7 @@ pub enum CatalogueError {
     NoNodes,
 }
 
-crate::debug::short_debug! { enum CatalogueError { NotJson(value), TooCostly { limit }, NotOpenApi, NoNodes } }
+crate::base::debug::short_debug! { enum CatalogueError { NotJson(value), TooCostly { limit }, NotOpenApi, NoNodes } }
 
 impl NodeCatalogue {
     /// Reads the catalogue from an OpenAPI document as `GET /openapi.json` of an InvokeAI server gives it.
@@ -175,7 +175,7 @@ impl PartialEq for NodeCatalogue {
 /// Counts its nodes, of which a server has hundreds.
 impl fmt::Debug for NodeCatalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let Nodes { templates, unreadable } = self.all();
             f.debug_struct("NodeCatalogue")
                 .field("nodes", &templates.len())

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::record::Record;
 use crate::{
+    base::local_folder::sync_directory,
     error::{Error, Result},
-    local_folder::sync_directory,
 };
 
 /// Runs on disk.

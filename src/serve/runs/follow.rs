@@ -50,7 +50,7 @@ impl Runs {
     /// The batch of a run: what the server has of it, or what it takes now.
     async fn send_once(&self, record: &Record, live: &Live) -> Result<Submission> {
         let inner = &self.inner;
-        let end = Instant::now() + crate::deadline::bounded(inner.limits.run);
+        let end = Instant::now() + crate::base::deadline::bounded(inner.limits.run);
         let mut pause = PAUSES.0;
         loop {
             if let Some(found) = again(inner.limits.run, || inner.backend.find(&record.batch_id)).await? {
@@ -177,7 +177,7 @@ fn passes(error: &Error) -> bool {
 
 /// Reads something, and tries again for so long if the way there is at fault.
 async fn again<T, F: Future<Output = Result<T>>>(limit: Duration, read: impl Fn() -> F) -> Result<T> {
-    let end = Instant::now() + crate::deadline::bounded(limit);
+    let end = Instant::now() + crate::base::deadline::bounded(limit);
     let mut pause = PAUSES.0;
     loop {
         match read().await {

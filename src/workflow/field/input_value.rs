@@ -16,7 +16,7 @@ use serde_json::Value;
 #[derive(Clone, PartialEq)]
 pub struct InputValue(pub(super) Value);
 
-crate::debug::short_debug! { InputValue(value) }
+crate::base::debug::short_debug! { InputValue(value) }
 
 impl InputValue {
     /// The JSON form.
@@ -122,7 +122,7 @@ pub struct ValueError {
     pub accepted: String,
 }
 
-crate::debug::short_debug! { ValueError { input, field, value, accepted } }
+crate::base::debug::short_debug! { ValueError { input, field, value, accepted } }
 
 impl ValueError {
     /// The same, of an input that was set by this name.

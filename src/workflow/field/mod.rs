@@ -91,7 +91,7 @@ macro_rules! ink_fields {
             $($(#[$doc])* $variant($alias),)*
         }
 
-        crate::debug::short_debug! { enum InkField { $($variant(field)),* } }
+        crate::base::debug::short_debug! { enum InkField { $($variant(field)),* } }
 
         /// The variants of [`InkField`], before there is a field.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub struct LoraWeight {
     pub weight: f64,
 }
 
-crate::debug::short_debug! { LoraWeight { lora, weight } }
+crate::base::debug::short_debug! { LoraWeight { lora, weight } }
 
 impl From<LoraWeight> for InputValue {
     fn from(lora: LoraWeight) -> Self {

@@ -75,7 +75,7 @@ pub enum BoardChoice<'a> {
     Board(&'a str),
 }
 
-crate::debug::short_debug! { enum BoardChoice<'a> { Auto, None, Board(value) } }
+crate::base::debug::short_debug! { enum BoardChoice<'a> { Auto, None, Board(value) } }
 
 impl FieldKind for Board {
     type Typed<'a> = BoardChoice<'a>;

@@ -136,7 +136,7 @@ impl<K> PartialEq for TypedField<K> {
 
 impl<K> fmt::Debug for TypedField<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::debug::whole(f, |f| {
+        crate::base::debug::whole(f, |f| {
             let mut shown = f.debug_struct("TypedField");
             shown
                 .field("name", &self.name)

@@ -62,7 +62,7 @@ pub struct Generator {
     values: Option<Vec<f64>>,
 }
 
-crate::debug::short_debug! { Generator { kind, rule, values } }
+crate::base::debug::short_debug! { Generator { kind, rule, values } }
 
 /// How a generator makes its values. Numbers of integer generators are whole.
 #[derive(Clone, PartialEq)]
@@ -129,7 +129,7 @@ pub enum Rule {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum Rule {
         ArithmeticSequence { start, step, count },
         LinearDistribution { start, end, count },
@@ -160,7 +160,7 @@ pub enum Generated {
     NeedsServer(ServerRequest),
 }
 
-crate::debug::short_debug! { enum Generated { Values(value), NeedsServer(value) } }
+crate::base::debug::short_debug! { enum Generated { Values(value), NeedsServer(value) } }
 
 /// What to ask a server for the values of a generator.
 #[derive(Clone, PartialEq, Eq)]
@@ -186,7 +186,7 @@ pub enum ServerRequest {
     },
 }
 
-crate::debug::short_debug! {
+crate::base::debug::short_debug! {
     enum ServerRequest {
         DynamicPrompts { prompt, max_prompts, combinatorial, seed },
         BoardImages { board_id, category },
@@ -205,7 +205,7 @@ pub enum GeneratorError {
     },
 }
 
-crate::debug::short_debug! { enum GeneratorError { TooMany { count } } }
+crate::base::debug::short_debug! { enum GeneratorError { TooMany { count } } }
 
 impl Generator {
     /// A generator of numbers or strings from its rule; `None` if the kind has no such rule or a number that should be

@@ -20,7 +20,7 @@ pub struct Difference {
     pub message: String,
 }
 
-crate::debug::short_debug! { Difference { kind, node_type, field, message } }
+crate::base::debug::short_debug! { Difference { kind, node_type, field, message } }
 
 /// Kinds of [`Difference`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

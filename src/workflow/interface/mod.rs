@@ -32,7 +32,7 @@ pub struct Interface {
     nodes: IndexMap<String, NodeInterface>,
 }
 
-crate::debug::short_debug! { Interface { nodes } }
+crate::base::debug::short_debug! { Interface { nodes } }
 
 /// The same of one type of node.
 #[derive(Debug, Clone, Default, PartialEq)]

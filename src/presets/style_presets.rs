@@ -1,0 +1,225 @@
+//! Style presets: prompts with a place for the user's own words (`{prompt}`).
+//!
+//! ```no_run
+//! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
+//! use invokeai_client::style_presets::StylePresetData;
+//!
+//! let ink = StylePresetData::new("Ink", "{prompt}, ink drawing", "colour");
+//! let preset = client.style_presets().create(&ink, None).await?;
+//! client.style_preset(&preset.id).delete().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Client, Upload,
+    base::open_enum::open_enum,
+    client::lists::whole_list,
+    download::{Download, Source},
+    error::Result,
+    transport::page::found,
+};
+
+open_enum! {
+    /// Whose a style preset is.
+    StylePresetType {
+        /// A user's.
+        User = "user",
+        /// Shipped with InvokeAI.
+        Default = "default",
+    }
+}
+
+/// A style preset, as `GET /api/v1/style_presets/i/{id}` describes it.
+#[derive(Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct StylePreset {
+    /// Id on this server.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its prompts.
+    pub preset_data: PresetPrompts,
+    /// Whose it is.
+    #[serde(rename = "type")]
+    pub preset_type: StylePresetType,
+    /// Address of its image, relative to the server's, if it has one.
+    pub image: Option<String>,
+    /// Whether all users see it. Since 6.13.
+    pub is_public: Option<bool>,
+    /// Its owner. Since 6.13.
+    pub user_id: Option<String>,
+}
+
+crate::base::debug::short_debug! { StylePreset { id, name, preset_data, preset_type, image, is_public, user_id } }
+
+/// The two prompts of a style preset; `{prompt}` stands for the user's own words.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PresetPrompts {
+    /// What to draw.
+    #[serde(default)]
+    pub positive_prompt: String,
+    /// What not to draw.
+    #[serde(default)]
+    pub negative_prompt: String,
+}
+
+crate::base::debug::short_debug! { PresetPrompts { positive_prompt, negative_prompt } }
+
+/// What a style preset is made of.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StylePresetData {
+    /// Its name.
+    pub name: String,
+    /// Its prompts.
+    pub prompts: PresetPrompts,
+    /// Whether all users see it.
+    pub is_public: bool,
+}
+
+crate::base::debug::short_debug! { StylePresetData { name, prompts, is_public } }
+
+impl StylePresetData {
+    /// A preset that only its owner sees.
+    pub fn new(name: impl Into<String>, positive: impl Into<String>, negative: impl Into<String>) -> Self {
+        let prompts = PresetPrompts { positive_prompt: positive.into(), negative_prompt: negative.into() };
+        Self { name: name.into(), prompts, is_public: false }
+    }
+
+    fn to_text(&self) -> String {
+        json!({
+            "name": self.name,
+            "positive_prompt": self.prompts.positive_prompt,
+            "negative_prompt": self.prompts.negative_prompt,
+            "type": StylePresetType::User,
+            "is_public": self.is_public,
+        })
+        .to_string()
+    }
+}
+
+crate::workflow::field::settable! { StylePreset: "style_preset_id" = id }
+
+/// All style presets of a server, from [`Client::style_presets`].
+#[derive(Clone)]
+pub struct StylePresets {
+    client: Client,
+}
+
+crate::base::debug::short_debug! { StylePresets { client } }
+
+/// One style preset, from [`Client::style_preset`].
+#[derive(Clone)]
+pub struct StylePresetHandle {
+    client: Client,
+    id: String,
+}
+
+crate::base::debug::short_debug! { StylePresetHandle { client, id } }
+
+impl Client {
+    /// The style presets of the server.
+    pub fn style_presets(&self) -> StylePresets {
+        StylePresets { client: self.clone() }
+    }
+
+    /// The style preset of this id. Asks nothing yet.
+    pub fn style_preset(&self, id: impl Into<String>) -> StylePresetHandle {
+        StylePresetHandle { client: self.clone(), id: id.into() }
+    }
+}
+
+whole_list! {
+    /// A list of style presets under construction, from [`StylePresets::list`].
+    ListStylePresets => StylePreset, list_style_presets
+}
+
+impl StylePresets {
+    /// Lists style presets: `.await` gives all in one page, [`ListStylePresets::stream`] one by one.
+    pub fn list(&self) -> ListStylePresets {
+        ListStylePresets::new(&self.client)
+    }
+
+    /// Makes one, with an image if there is one.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the image is none; any error of a call.
+    pub async fn create(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset> {
+        let api = self.client.api();
+        api.create_style_preset().data(preset.to_text()).maybe_image(image).send_as().await
+    }
+
+    /// Makes those of a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is of another kind; any error of a call.
+    pub async fn import(&self, file: impl Into<Upload>) -> Result<()> {
+        let api = self.client.api();
+        api.import_style_presets().file(file).send().await.map(drop)
+    }
+
+    /// The user's own presets as a CSV file.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn export(&self) -> Result<Bytes> {
+        let api = self.client.api();
+        let answer = api.export_style_presets().send().await?;
+        crate::download::collect("export_style_presets", &self.client, answer).await
+    }
+}
+
+impl StylePresetHandle {
+    /// Id of the preset.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The preset.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
+    pub async fn get(&self) -> Result<StylePreset> {
+        let api = self.client.api();
+        api.get_style_preset().style_preset_id(&self.id).send_as().await
+    }
+
+    /// The preset, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Any error of a call.
+    pub async fn find(&self) -> Result<Option<StylePreset>> {
+        found(self.get().await)
+    }
+
+    /// Replaces it. **Without an image the server deletes the one it has.**
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
+    pub async fn replace(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset> {
+        let api = self.client.api();
+        let call =
+            api.update_style_preset().style_preset_id(&self.id).data(preset.to_text()).maybe_image(image).send_as();
+        call.await
+    }
+
+    /// Its image. Where it has none, the server answers 500.
+    pub fn image(&self) -> Download {
+        Download::new(&self.client, Source::StylePresetImage(self.id.clone()))
+    }
+
+    /// Deletes it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
+    pub async fn delete(&self) -> Result<()> {
+        let api = self.client.api();
+        api.delete_style_preset().style_preset_id(&self.id).send().await.map(drop)
+    }
+}

@@ -1,0 +1,43 @@
+//! Which node something is about: an event, a failure, a problem, an output.
+
+use std::fmt;
+
+/// A node, as far as it is known to whoever speaks of it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct NodeRef {
+    /// Id in the workflow. A node inside an iteration is executed several times under one id.
+    pub id: String,
+    /// Id of one execution of it, random and unique in its session; `None` where no execution is meant.
+    pub prepared_id: Option<String>,
+    /// Type, for example `denoise_latents`.
+    pub node_type: String,
+    /// The label that the user gave it, else the title of its type; `None` where neither is known.
+    pub title: Option<String>,
+}
+
+crate::base::debug::short_debug! { NodeRef { id, prepared_id, node_type, title } }
+
+impl NodeRef {
+    pub(crate) fn new(id: impl Into<String>, node_type: impl Into<String>, title: Option<String>) -> Self {
+        Self { id: id.into(), prepared_id: None, node_type: node_type.into(), title }
+    }
+
+    /// The same, of one execution.
+    pub(crate) fn prepared(mut self, id: impl Into<String>) -> Self {
+        self.prepared_id = Some(id.into());
+        self
+    }
+
+    /// What to call it: its title, else its type.
+    pub fn name(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.node_type)
+    }
+}
+
+/// `Upscale (esrgan, 4c1b…)`: name, type and id.
+impl fmt::Display for NodeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.name(), self.node_type, self.id)
+    }
+}
