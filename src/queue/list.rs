@@ -66,6 +66,8 @@ impl ListItems {
 }
 
 awaits! {
+    /// The ids come first, then the items: one that is deleted between the two is in `total`, but not in `items`.
+    ///
     /// # Errors
     /// Any error of a call.
     ListItems => Page<ItemSummary>, fetch

@@ -1,7 +1,7 @@
 //! `{:?}` of every public type is short, whatever the type holds: it ends up in logs and messages.
 //!
 //! No type is forgotten: one that derives `Debug` must have members that cannot be long; any other must go through
-//! `src/base/debug.rs`, which cuts. `api` is left out: it is generated from the server's document.
+//! `src/base/debug.rs`, which cuts. Of what is generated, nothing may derive it but enums of names alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -275,6 +275,62 @@ fn a_type_with_a_long_member_is_found() {
     }
     assert!(source.most_of("Two").unwrap() > MOST);
     assert!(source.by_macros.iter().any(|made| made.contains("struct $ name") || made.contains("struct $name")));
+}
+
+/// Types of generated code that derive `Debug` though they have members, and how many show themselves by `base::debug`.
+fn generated(items: &[Item], derive: &mut Vec<String>) -> usize {
+    let count = |item: &Item| match item {
+        Item::Mod(module) => module.content.as_ref().map_or(0, |(_, items)| generated(items, derive)),
+        Item::Struct(item) if derives_debug(&item.attrs) => {
+            derive.push(item.ident.to_string());
+            0
+        }
+        Item::Enum(item) if derives_debug(&item.attrs) => {
+            if item.variants.iter().any(|variant| !variant.fields.is_empty()) {
+                derive.push(item.ident.to_string());
+            }
+            0
+        }
+        Item::Impl(block) => usize::from(block.to_token_stream().to_string().contains("crate :: base :: debug ::")),
+        _ => 0,
+    };
+    items.iter().map(count).sum()
+}
+
+#[test]
+fn nothing_that_is_generated_shows_itself_in_full() {
+    let mut derive = Vec::new();
+    let mut cut = 0;
+    for text in
+        [include_str!(concat!(env!("OUT_DIR"), "/client.rs")), include_str!(concat!(env!("OUT_DIR"), "/events.rs"))]
+    {
+        cut += generated(&syn::parse_file(text).unwrap().items, &mut derive);
+    }
+    assert!(derive.is_empty(), "these derive `Debug`, which `build/rewrite/debug.rs` should have replaced: {derive:?}");
+    assert!(cut > 300, "only {cut} types are cut: has anything been looked at?");
+}
+
+#[test]
+fn requests_and_answers_of_single_operations_are_shown_shortly() {
+    use invokeai_client::{
+        Client,
+        api::{events, types},
+    };
+
+    let long = || "ä\"\n".repeat(100_000);
+    let client = Client::new("http://127.0.0.1:9").unwrap();
+    let board = types::BoardChanges::builder().board_name(long());
+    short(&board, "changes of a board under construction");
+    short(&client.api().update_board().board_id(long()).body(board), "an operation");
+    long_answer::<types::BoardDto>(json!({
+        "board_id": "", "board_name": "", "user_id": "", "created_at": "", "updated_at": "", "cover_image_name": "",
+        "archived": false, "image_count": 1, "asset_count": 0, "video_count": 0, "board_visibility": "private",
+    }));
+    long_answer::<events::ModelInstallErrorEvent>(json!({
+        "timestamp": 1, "id": 1, "error_type": "", "error": "", "source": { "type": "url", "url": "" },
+    }));
+    let secret = types::LoginRequest::builder().email("me@example.org").password("hidden-word");
+    assert!(!format!("{:?}", client.api().login().body(secret)).contains("hidden-word"));
 }
 
 fn short(value: &(impl Debug + ?Sized), what: &str) {

@@ -38,6 +38,23 @@ fn the_listing_of_the_public_api_is_up_to_date() {
     listing::check("tests/fixtures/public-api.txt", &listing);
 }
 
+/// What waits for the next entry with `next()` needs no pinning, so that a program needs no macro for it.
+#[test]
+fn every_stream_is_read_without_being_pinned() {
+    const fn unpin<S: Unpin>() {}
+
+    // A stream that has a name of its own is asked here, all others by what their methods promise.
+    unpin::<invokeai_client::events::EventStream>();
+    let listing = include_str!("../fixtures/public-api.txt");
+    let (named, by_method): (Vec<&str>, Vec<&str>) = listing
+        .lines()
+        .filter(|line| line.contains("Stream<Item = "))
+        .partition(|line| line.split(": ").nth(1).is_some_and(|rest| rest.starts_with("Stream<Item")));
+    assert_eq!(named, ["events::EventStream: Stream<Item = Result<EventItem, EventError>>"]);
+    let pinned: Vec<_> = by_method.iter().filter(|line| !line.contains("+ Unpin")).collect();
+    assert!(pinned.is_empty() && by_method.len() > 10, "{pinned:#?} of {}", by_method.len());
+}
+
 fn items(file: &Path) -> Vec<Item> {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display())).items
