@@ -1,7 +1,6 @@
 //! Folders of this machine.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -17,7 +16,7 @@ pub(crate) fn parent(path: &Path) -> PathBuf {
 /// A new name is safe only when its directory is.
 #[cfg(unix)]
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    std::fs::File::open(directory)?.sync_all()
 }
 
 #[cfg(not(unix))]

@@ -74,7 +74,7 @@ impl Program {
 
     /// Sends a signal, such as `INT`. It may have ended already.
     pub(crate) fn signal(&self, name: &str) {
-        let _ = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).stderr(Stdio::null()).status();
+        let _ = Command::new("kill").args(["-s", name, &self.id().to_string()]).stderr(Stdio::null()).status();
     }
 
     /// Waits until it ends by itself. Panics if it does not.
