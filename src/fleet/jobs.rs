@@ -104,7 +104,7 @@ crate::base::debug::short_debug! {
 }
 
 impl FleetJob {
-    fn of(entry: &Entry) -> Result<Self> {
+    pub(super) fn of(entry: &Entry) -> Result<Self> {
         let job: Job = job::from_bytes(&entry.payload)?;
         let result: Option<serde_json::Value> =
             entry.last_result.as_deref().and_then(|result| serde_json::from_str(result).ok());

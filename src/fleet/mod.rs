@@ -27,6 +27,8 @@ mod job;
 mod jobs;
 mod matching;
 mod results;
+#[cfg(feature = "serve")]
+mod service;
 mod status;
 mod store;
 mod submit;
@@ -42,7 +44,7 @@ use bytes::Bytes;
 
 use blobs::Blobs;
 pub use jobs::{FleetJob, JobState, Jobs, WaitForJobs};
-pub use results::{JobResult, ResultFile};
+pub use results::{JobResult, ResultFile, ResultValue};
 pub use status::{FleetCounts, FleetStatus, ServerState, WaitingJobs};
 use store::Store;
 pub use submit::{FleetSubmission, FleetSubmit};
@@ -103,8 +105,12 @@ impl Fleet {
         let read = tokio::fs::read(path).await.map_err(|error| Error::io("read", path, error))?;
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let ending = ending.filter(|ending| ending.len() < 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()));
-        let hash = self.blobs.put(read.into()).await?;
-        Ok(job::file_name(&hash, ending.as_deref().unwrap_or("png")))
+        self.put_image(read.into(), ending.as_deref().unwrap_or("png")).await
+    }
+
+    /// Stores a picture, and gives its name for image inputs. The ending tells servers what it is.
+    pub(crate) async fn put_image(&self, picture: Bytes, ending: &str) -> Result<String> {
+        Ok(job::file_name(&self.blobs.put(picture).await?, ending))
     }
 
     /// The content of a file among results.

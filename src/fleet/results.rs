@@ -23,9 +23,28 @@ pub struct JobResult {
     pub item_id: i64,
     /// Images and videos that it saved for good, in the order of [`Outputs`](crate::outputs::Outputs).
     pub files: Vec<ResultFile>,
+    /// Texts, numbers and the like that its nodes gave.
+    #[serde(default)]
+    pub values: Vec<ResultValue>,
 }
 
-crate::base::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files } }
+crate::base::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files, values } }
+
+/// A text, a number or the like among the results of a job.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ResultValue {
+    /// Id of the node that gave it.
+    pub node_id: String,
+    /// What the node is called.
+    pub node: String,
+    /// Field of the node's output.
+    pub field: String,
+    /// The value.
+    pub value: serde_json::Value,
+}
+
+crate::base::debug::short_debug! { ResultValue { node_id, node, field, value } }
 
 /// A file among the results of a job.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

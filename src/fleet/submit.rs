@@ -36,11 +36,13 @@ pub struct FleetSubmit<'a> {
     deadline: Option<Duration>,
     attempts: u32,
     labels: BTreeMap<String, String>,
-    id: String,
+    /// Values of every job, where no sweep gives them. Beside the workflow, so that jobs of all values share a queue.
+    pub(super) row: Vec<InputOf>,
+    pub(super) id: String,
 }
 
 crate::base::debug::short_debug! {
-    FleetSubmit<'a> { fleet, workflow, sweep, runs, priority, deadline, attempts, labels, id }
+    FleetSubmit<'a> { fleet, workflow, sweep, runs, priority, deadline, attempts, labels, id; .. }
 }
 
 /// What was submitted to a fleet.
@@ -72,6 +74,7 @@ impl Fleet {
             deadline: None,
             attempts: ATTEMPTS,
             labels: BTreeMap::new(),
+            row: Vec::new(),
             id: uuid::Uuid::new_v4().to_string(),
         }
     }
@@ -167,7 +170,7 @@ impl FleetSubmit<'_> {
 
     /// The values of each job.
     fn rows(&self, workflow: &Workflow) -> Result<Vec<Vec<InputOf>>> {
-        let Some(sweep) = &self.sweep else { return Ok(vec![Vec::new(); self.runs as usize]) };
+        let Some(sweep) = &self.sweep else { return Ok(vec![self.row.clone(); self.runs as usize]) };
         sweep.check(workflow)?;
         let mut rows = Vec::with_capacity(sweep.len());
         for place in 0..sweep.len() {

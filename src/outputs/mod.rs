@@ -17,6 +17,8 @@
 
 mod download;
 mod get;
+#[cfg(any(feature = "serve", feature = "fleet"))]
+mod plain;
 pub(crate) mod session;
 mod value;
 

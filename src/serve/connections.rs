@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body, extract::Request, response::Response};
+use axum::{Router, body::Body, extract::Request, http::header, response::Response};
+use futures::{TryStreamExt as _, stream};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -27,8 +29,11 @@ use tokio::{
 
 use super::limits::Limits;
 
-/// How long nothing of an answer may be taken before its connection is closed. Events send something more often.
-const STALLED: Duration = Duration::from_secs(60);
+/// How often it is looked whether an answer is still taken.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Most bytes of an answer that are taken over at once.
+const PIECE: usize = 64 << 10;
 
 /// How long answers may take that are under way when the service stops.
 const STOPPING: Duration = Duration::from_secs(3);
@@ -62,9 +67,10 @@ impl Connection {
         self.busy.load(Ordering::SeqCst) == 0
     }
 
-    fn is_stalled(&self) -> bool {
+    /// Whether nothing of an answer was taken for so long. Events send something more often than that.
+    fn is_stalled(&self, limit: Duration) -> bool {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
-        self.sending.load(Ordering::SeqCst) > 0 && self.began.elapsed().saturating_sub(moved) > STALLED
+        self.sending.load(Ordering::SeqCst) > 0 && self.began.elapsed().saturating_sub(moved) > limit
     }
 }
 
@@ -172,7 +178,7 @@ async fn attend(
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.pause);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut watching = interval(Duration::from_secs(5));
+    let mut watching = interval(LOOK.min(limits.reading / 2).max(Duration::from_millis(50)));
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -184,7 +190,7 @@ async fn attend(
             }
             () = connection.close.notified() => break,
             _ = watching.tick() => {
-                if connection.is_stalled() {
+                if connection.is_stalled(limits.reading) {
                     tracing::debug!("a connection was closed, as nothing of its answer was taken");
                     break;
                 }
@@ -201,10 +207,26 @@ async fn attend(
 async fn answer(router: Router, request: Request, busy: Busy) -> Result<Response, std::convert::Infallible> {
     let answered = hyper::service::Service::call(&TowerToHyperService::new(router), request).await;
     let sending = Sending::new(busy);
-    Ok(answered?.map(|body| {
+    Ok(in_pieces(answered?).map(|body| {
         Body::new(body.map_frame(move |frame| {
             sending.0.0.note();
             frame
         }))
     }))
+}
+
+/// The answer in pieces: one that is taken over as a whole looks as if it were sent, though nobody may ever read it.
+fn in_pieces(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Some(length) = body.size_hint().exact().filter(|length| *length > PIECE as u64) else {
+        return Response::from_parts(parts, body);
+    };
+    parts.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+    let pieces = body.into_data_stream().map_ok(|mut bytes| {
+        let pieces = std::iter::from_fn(move || {
+            (!bytes.is_empty()).then(|| Ok::<_, axum::Error>(bytes.split_to(PIECE.min(bytes.len()))))
+        });
+        stream::iter(pieces)
+    });
+    Response::from_parts(parts, Body::from_stream(pieces.try_flatten()))
 }

@@ -25,6 +25,10 @@ pub struct Limits {
     pub pause: Duration,
     /// How long a whole request may take to arrive: 408 beyond. 60 s unless set.
     pub arrival: Duration,
+    /// How long nothing of an answer may be taken before its connection is closed. 60 s unless set.
+    pub reading: Duration,
+    /// Most streams of events at the same time: 429 beyond, so that room is left for all else. 256 unless set.
+    pub streams: usize,
     /// How long a run may take. It is canceled then. One hour unless set.
     pub run: Duration,
     /// How long a request may wait for the end of its run (`Prefer: wait`). 10 minutes unless set.
@@ -42,6 +46,8 @@ impl Default for Limits {
             open_runs: 1000,
             pause: Duration::from_secs(10),
             arrival: Duration::from_secs(60),
+            reading: Duration::from_secs(60),
+            streams: 256,
             run: Duration::from_secs(3600),
             wait: Duration::from_secs(600),
             kept_runs: 10_000,
@@ -71,6 +77,8 @@ setters! {
     open_runs: usize,
     pause: Duration,
     arrival: Duration,
+    reading: Duration,
+    streams: usize,
     run: Duration,
     wait: Duration,
     kept_runs: usize

@@ -21,6 +21,7 @@ mod agents;
 mod backend;
 mod connections;
 mod events;
+mod fetch;
 mod inputs;
 mod limits;
 mod offer;
@@ -30,6 +31,7 @@ mod page;
 mod problem;
 mod routes;
 mod runs;
+mod schemas;
 mod wording;
 
 use std::{
@@ -41,7 +43,10 @@ use std::{
 };
 
 use axum::http::HeaderName;
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::{
+    runtime::Runtime,
+    sync::{Semaphore, watch},
+};
 
 use crate::{
     Client,
@@ -52,6 +57,7 @@ use crate::{
 use access::Access;
 use agents::Agents;
 use backend::Backend;
+use fetch::Fetcher;
 use inputs::Reader;
 pub use limits::Limits;
 use offer::Offer;
@@ -81,18 +87,21 @@ pub struct Server {
 #[must_use = "nothing is served before `start`"]
 pub struct ServerBuilder {
     client: Client,
+    #[cfg(feature = "fleet")]
+    fleet: Option<crate::fleet::Fleet>,
     folder: PathBuf,
     workflows: Vec<(String, Workflow)>,
     listen: String,
     token: Option<Token>,
     hosts: Vec<String>,
     origins: Vec<String>,
+    image_urls: Vec<String>,
     limits: Limits,
 }
 
 crate::base::debug::short_debug! {
     Server { address; .. }
-    ServerBuilder { client, folder, workflows, listen, token, hosts, origins, limits }
+    ServerBuilder { client, folder, workflows, listen, token, hosts, origins, image_urls, limits; .. }
 }
 
 impl Server {
@@ -101,12 +110,15 @@ impl Server {
     pub fn builder(client: Client, folder: impl Into<PathBuf>) -> ServerBuilder {
         ServerBuilder {
             client,
+            #[cfg(feature = "fleet")]
+            fleet: None,
             folder: folder.into(),
             workflows: Vec::new(),
             listen: ADDRESS.to_owned(),
             token: None,
             hosts: Vec::new(),
             origins: Vec::new(),
+            image_urls: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -138,6 +150,14 @@ impl Drop for Server {
 }
 
 impl ServerBuilder {
+    /// Runs the workflows as jobs of this fleet, whose workers it needs. The server of the client is still asked what
+    /// workflows take, and for its models, boards and images; it gets no runs.
+    #[cfg(feature = "fleet")]
+    pub fn fleet(mut self, fleet: crate::fleet::Fleet) -> Self {
+        self.fleet = Some(fleet);
+        self
+    }
+
     /// Offers a workflow under this name, of which letters of a to z and digits are kept: `My Workflow` is
     /// `/workflows/my-workflow/runs`. At least one is needed.
     pub fn workflow(mut self, name: impl Into<String>, workflow: Workflow) -> Self {
@@ -172,6 +192,16 @@ impl ServerBuilder {
         self
     }
 
+    /// Fetches pictures that callers name by an address of this host: `images.example.org`, `*.example.org`, or `*` for
+    /// all, of ports 80 and 443 or of that which is named (`images.example.org:8080`). None is fetched without.
+    ///
+    /// A name must lead to public addresses, also after a redirect. One that is not public, such as `10.0.0.7`, has to be
+    /// named itself.
+    pub fn image_urls(mut self, host: impl Into<String>) -> Self {
+        self.image_urls.push(host.into());
+        self
+    }
+
     /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -187,8 +217,11 @@ impl ServerBuilder {
     /// As [`start`](Self::start); [`Error::InvalidInput`] if what comes is not of that protocol.
     pub fn talk(self) -> Result<()> {
         let failed = |problem: String| Error::invalid("standard input", problem);
-        let offers = offers(self.workflows)?;
-        let backend = Arc::new(Backend::new(self.client));
+        let offers = offers(self.workflows, !self.image_urls.is_empty())?;
+        let backend = Backend::new(self.client, Fetcher::new(&self.image_urls, &self.limits)?);
+        #[cfg(feature = "fleet")]
+        let backend = backend.on(self.fleet);
+        let backend = Arc::new(backend);
         let (runs, resumed) = Runs::open(&self.folder, &self.limits, Arc::clone(&backend), Arc::clone(&offers))?;
         let runtime = runtime().map_err(|error| failed(error.to_string()))?;
         let talked = runtime.block_on(async move {
@@ -206,11 +239,14 @@ impl ServerBuilder {
     /// is no workflow or two have one name; [`Error::Io`] if the folder cannot be used, as when another service uses it.
     pub fn start(self) -> Result<Server> {
         let access = Access::new(self.token.as_ref().map(Token::reveal), &self.hosts, &self.origins)?;
-        let offers = offers(self.workflows)?;
+        let offers = offers(self.workflows, !self.image_urls.is_empty())?;
         let listener = listener(&self.listen, access.has_token())?;
         let failed = |what: &str, error: std::io::Error| Error::invalid("listen", format!("{what}: {error}"));
         let address = listener.local_addr().map_err(|error| failed("no address", error))?;
-        let backend = Arc::new(Backend::new(self.client));
+        let backend = Backend::new(self.client, Fetcher::new(&self.image_urls, &self.limits)?);
+        #[cfg(feature = "fleet")]
+        let backend = backend.on(self.fleet);
+        let backend = Arc::new(backend);
         let (runs, resumed) = Runs::open(&self.folder, &self.limits, Arc::clone(&backend), Arc::clone(&offers))?;
         let runtime = runtime().map_err(|error| failed("no threads", error))?;
         let (stop, stopped) = watch::channel(false);
@@ -220,7 +256,8 @@ impl ServerBuilder {
         };
         let reader = Reader::new(&self.limits);
         let limits = self.limits;
-        let service = Service { access, backend, offers, limits: limits.clone(), runs: runs.clone(), reader };
+        let streams = Arc::new(Semaphore::new(limits.streams.min(Semaphore::MAX_PERMITS)));
+        let service = Service { access, backend, offers, limits: limits.clone(), runs: runs.clone(), reader, streams };
         let router = routes::router(Arc::new(service));
         let serve = move || {
             runtime.block_on(async move {
@@ -237,9 +274,9 @@ impl ServerBuilder {
     }
 }
 
-fn offers(workflows: Vec<(String, Workflow)>) -> Result<Arc<Vec<Offer>>> {
+fn offers(workflows: Vec<(String, Workflow)>, takes_urls: bool) -> Result<Arc<Vec<Offer>>> {
     let offers: Result<Vec<Offer>> =
-        workflows.into_iter().map(|(name, workflow)| Offer::new(&name, workflow)).collect();
+        workflows.into_iter().map(|(name, workflow)| Offer::new(&name, workflow, takes_urls)).collect();
     Ok(Arc::new(offer::distinct(offers?)?))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{problem::Problem, wording::slug};
 use crate::{
     error::{Error, Result},
-    workflow::{Input, Workflow, field::InkField},
+    workflow::{Input, PlainOutput, Workflow, field::InkField},
 };
 
 /// A workflow that is offered.
@@ -17,6 +17,10 @@ pub(super) struct Offer {
     pub(super) name: String,
     pub(super) workflow: Workflow,
     inputs: Vec<Named>,
+    /// Whether pictures are fetched that are named by an address.
+    takes_urls: bool,
+    /// Texts and numbers that it gives.
+    values: Vec<PlainOutput>,
 }
 
 /// An input that callers may set: its name for them, and its place in the workflow.
@@ -28,7 +32,7 @@ struct Named {
 
 impl Offer {
     /// A workflow under this name, made fit for addresses.
-    pub(super) fn new(name: &str, workflow: Workflow) -> Result<Self> {
+    pub(super) fn new(name: &str, workflow: Workflow, takes_urls: bool) -> Result<Self> {
         let short = slug(name, '-');
         if short.is_empty() {
             let problem =
@@ -53,7 +57,8 @@ impl Offer {
             taken.insert(name.clone());
             inputs.push(Named { name, index: input.index });
         }
-        Ok(Self { name: short, workflow, inputs })
+        let values = workflow.plain_outputs();
+        Ok(Self { name: short, workflow, inputs, takes_urls, values })
     }
 
     /// What it is called by people.
@@ -65,6 +70,16 @@ impl Offer {
     /// What its author says of it.
     pub(super) fn description(&self) -> &str {
         self.workflow.definition().description()
+    }
+
+    /// Whether a field of a node is among the results, beside the files.
+    pub(super) fn gives(&self, node_id: &str, field: &str) -> bool {
+        self.values.iter().any(|output| output.node.id == node_id && output.field == field)
+    }
+
+    /// Texts and numbers among the results.
+    pub(super) fn values(&self) -> &[PlainOutput] {
+        &self.values
     }
 
     /// The inputs that callers may set, with their names here, in the order of the form.
@@ -104,7 +119,7 @@ impl Offer {
             .inputs()
             .map(|(name, input)| {
                 let mut property = schema["properties"][&*input.system_name].take();
-                widen(&mut property, input, models);
+                widen(&mut property, input, models, self.takes_urls);
                 (name.to_owned(), property)
             })
             .collect();
@@ -125,7 +140,7 @@ impl Offer {
 }
 
 /// Adds what a service takes beyond the library: data URLs of images, names of models.
-fn widen(property: &mut Value, input: &Input, models: &dyn Fn(&Input) -> Vec<String>) {
+fn widen(property: &mut Value, input: &Input, models: &dyn Fn(&Input) -> Vec<String>, takes_urls: bool) {
     let described = |property: &mut Value, more: &str| {
         let own = property["description"].as_str().unwrap_or_default().trim_end();
         let text = if own.is_empty() { more.to_owned() } else { format!("{own}\n\n{more}") };
@@ -133,9 +148,11 @@ fn widen(property: &mut Value, input: &Input, models: &dyn Fn(&Input) -> Vec<Str
     };
     const IMAGE: &str =
         "The name of an image on the server, or a `data:image/…;base64,` URL. As multipart/form-data, a file.";
+    let image =
+        if takes_urls { format!("{IMAGE} Or an http(s) address, of a host that is allowed.") } else { IMAGE.into() };
     match &input.field {
-        InkField::Image(_) => described(property, IMAGE),
-        InkField::ImageCollection(_) => described(property, &format!("Each: {IMAGE}")),
+        InkField::Image(_) => described(property, &image),
+        InkField::ImageCollection(_) => described(property, &format!("Each: {image}")),
         InkField::Model(_) => {
             let kept: Map<String, Value> = ["title", "description", "default"]
                 .into_iter()

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{inputs::model_names, limits::Limits, offer::Offer, runs::STATES};
+use super::{inputs::model_names, limits::Limits, offer::Offer, schemas};
 use crate::{schema::ModelRecord, workflow::field::InkField};
 
 /// The document.
@@ -23,7 +23,13 @@ pub(super) fn document(offers: &[Offer], models: &[ModelRecord], limits: &Limits
                             request prefers to wait.",
         },
         "paths": paths,
-        "components": { "schemas": { "Run": run(), "Output": output(), "Problem": problem() } },
+        "components": { "schemas": {
+            "Run": schemas::run(&reference("Output"), &reference("Problem")),
+            "Output": { "oneOf": [reference("File"), reference("Value")] },
+            "File": schemas::file(),
+            "Value": schemas::value(),
+            "Problem": schemas::problem(),
+        } },
     });
     if has_token {
         document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
@@ -66,8 +72,8 @@ fn start(offer: &Offer, models: &[ModelRecord], limits: &Limits) -> Value {
             "multipart/form-data": { "schema": form_inputs },
         } },
         "responses": with_problems(json!({
-            "201": located("The run, which has ended."),
-            "202": located("The run, which goes on."),
+            "201": located("The run, which has ended.", run_of(offer)),
+            "202": located("The run, which goes on.", reference("Run")),
         })),
     } })
 }
@@ -123,9 +129,10 @@ fn runs() -> [(&'static str, Value); 3] {
             json!({
                 "parameters": [id, n],
                 "get": {
-                    "operationId": "get_output", "summary": "A file that a run made",
-                    "responses": with_problems(json!({ "200": { "description": "The file.", "content": {
+                    "operationId": "get_output", "summary": "What a run made: a file, a text, or JSON",
+                    "responses": with_problems(json!({ "200": { "description": "The file, or the value.", "content": {
                         "image/png": { "schema": file }, "video/mp4": { "schema": file },
+                        "text/plain": { "schema": { "type": "string" } }, "application/json": { "schema": {} },
                     } } })),
                 },
             }),
@@ -141,8 +148,17 @@ fn described(text: &str, kind: &str, schema: Value) -> Value {
     json!({ "description": text, "content": { kind: { "schema": schema } } })
 }
 
-fn located(text: &str) -> Value {
-    let mut response = described(text, "application/json", reference("Run"));
+/// A run of this workflow: of what it gives more is known than of others.
+fn run_of(offer: &Offer) -> Value {
+    let outputs = schemas::outputs_of(offer, &reference("File"));
+    json!({ "allOf": [
+        reference("Run"),
+        { "type": "object", "properties": { "workflow": { "const": offer.name }, "outputs": outputs } },
+    ] })
+}
+
+fn located(text: &str, schema: Value) -> Value {
+    let mut response = described(text, "application/json", schema);
     response["headers"] =
         json!({ "Location": { "schema": { "type": "string" }, "description": "Address of the run." } });
     response
@@ -151,78 +167,4 @@ fn located(text: &str) -> Value {
 fn with_problems(mut responses: Value) -> Value {
     responses["default"] = described("A refusal.", "application/problem+json", reference("Problem"));
     responses
-}
-
-fn run() -> Value {
-    let states = STATES.map(|state| state.as_str());
-    let text = || json!({ "type": "string" });
-    let maybe = |kind: &str| json!({ "type": [kind, "null"] });
-    json!({
-        "type": "object",
-        "required": ["id", "workflow", "state", "created", "ended", "progress", "outputs", "problem", "links"],
-        "properties": {
-            "id": { "type": "string", "format": "uuid" },
-            "workflow": text(),
-            "state": { "type": "string", "enum": states },
-            "created": { "type": "string", "format": "date-time" },
-            "ended": { "type": ["string", "null"], "format": "date-time" },
-            "progress": {
-                "type": ["object", "null"],
-                "properties": {
-                    "fraction": { "type": "number", "minimum": 0, "maximum": 1 },
-                    "items": { "type": "integer" },
-                    "items_ended": { "type": "integer" },
-                    "node": maybe("string"),
-                    "node_fraction": maybe("number"),
-                    "message": maybe("string"),
-                },
-            },
-            "outputs": { "type": "array", "items": reference("Output") },
-            "problem": { "anyOf": [reference("Problem"), { "type": "null" }] },
-            "links": {
-                "type": "object", "required": ["self", "events"],
-                "properties": { "self": text(), "events": text() },
-            },
-        },
-    })
-}
-
-fn output() -> Value {
-    json!({
-        "type": "object",
-        "required": ["n", "kind", "name", "node", "width", "height", "href"],
-        "properties": {
-            "n": { "type": "integer" },
-            "kind": { "type": "string", "enum": ["image", "video"] },
-            "name": { "type": "string", "description": "Name on the server: what an input of another run takes." },
-            "node": { "type": "string", "description": "The node that made it." },
-            "width": { "type": ["integer", "null"] },
-            "height": { "type": ["integer", "null"] },
-            "href": { "type": "string", "description": "Address of the file." },
-        },
-    })
-}
-
-fn problem() -> Value {
-    json!({
-        "type": "object",
-        "required": ["type", "title", "status", "code", "detail"],
-        "properties": {
-            "type": { "type": "string" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "code": { "type": "string", "description": "One word for programs." },
-            "detail": { "type": "string" },
-            "retry_after": { "type": "integer", "description": "Seconds after which to try again." },
-            "errors": { "type": "array", "items": {
-                "type": "object",
-                "required": ["field", "value", "accepted"],
-                "properties": {
-                    "field": { "type": "string" },
-                    "value": { "type": ["string", "null"], "description": "What was given, as JSON." },
-                    "accepted": { "type": "string" },
-                },
-            } },
-        },
-    })
 }

@@ -93,7 +93,7 @@ impl Problem {
             }
             Error::NoSuch { what, names, .. } => {
                 let detail = format!("InvokeAI has no {what} {}", names.join(", "));
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_accepted", detail)
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_accepted", without_places(&detail))
             }
             Error::NodesDiffer(_) => busy("the nodes of InvokeAI have changed since this service started"),
             Error::Connect { .. } => busy("InvokeAI cannot be reached"),
@@ -116,7 +116,7 @@ impl Problem {
     /// Why a run failed.
     pub(super) fn of_failure(failure: &JobFailure) -> Self {
         let node = failure.node.as_ref().map_or_else(String::new, |node| format!("node {}: ", node.name()));
-        let detail = format!("{node}{}: {}", failure.error_type, without_places(&failure.message));
+        let detail = format!("{node}{}: {}", without_places(&failure.error_type), without_places(&failure.message));
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "run_failed", detail)
     }
 

@@ -12,7 +12,10 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::Value;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use super::{
@@ -32,6 +35,9 @@ use super::{
 /// How long a cancellation waits to see its end.
 const CANCELING: Duration = Duration::from_secs(2);
 
+/// When to try again to follow a run.
+const STREAMS: Duration = Duration::from_secs(5);
+
 /// Longest idempotency key.
 const KEY: usize = 255;
 
@@ -44,6 +50,8 @@ pub(super) struct Service {
     pub(super) limits: Limits,
     pub(super) runs: Runs,
     pub(super) reader: Reader,
+    /// One permit for each stream of events.
+    pub(super) streams: Arc<Semaphore>,
 }
 
 type Shared = State<Arc<Service>>;
@@ -181,9 +189,13 @@ async fn cancel(State(service): Shared, id: Result<Path<String>, PathRejection>)
 
 async fn follow(State(service): Shared, id: Result<Path<String>, PathRejection>) -> Answer {
     let shown = run(&service, id.ok().map(|id| id.0)).await?;
+    let permit = Arc::clone(&service.streams).try_acquire_owned().map_err(|_| {
+        let detail = format!("{} streams of events are open, and no more are taken now", service.limits.streams);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail).after(STREAMS)
+    })?;
     // One that has ended meanwhile changes no more: its end is all there is to tell.
     let watched = service.runs.watch(shown.record.id).unwrap_or_else(|| watch::channel(shown).1);
-    Ok(events::events(watched).into_response())
+    Ok(events::events(watched, permit).into_response())
 }
 
 async fn output(State(service): Shared, place: Result<Path<(String, String)>, PathRejection>) -> Answer {

@@ -82,6 +82,8 @@ pub use load::{Warning, WarningKind};
 pub use models::{MatchedBy, MissingModel, ModelReport, ModelUse, ResolvedModel, WantedModel};
 pub use options::WorkflowOptions;
 pub use outputs::OutputNode;
+#[cfg(feature = "serve")]
+pub(crate) use outputs::PlainOutput;
 pub use problem::{Problem, ProblemKind, ProblemSource};
 pub use references::Reference;
 pub use working_copy::{InputMut, SharedCatalogue, Workflow};

@@ -34,7 +34,65 @@ pub struct OutputNode {
 
 crate::base::debug::short_debug! { OutputNode { node, fields, is_video, board_id, board_input, exposed, is_intermediate } }
 
+/// An output field of a node that gives texts, numbers or the like, and that no edge leads on.
+#[cfg(feature = "serve")]
+#[derive(Debug, Clone)]
+pub(crate) struct PlainOutput {
+    pub(crate) node: NodeRef,
+    pub(crate) field: String,
+    pub(crate) title: String,
+    pub(crate) field_type: crate::schema::FieldType,
+}
+
+/// Types of output fields whose values are told without a file. `CollectionField` is whatever a `collect` node gathered.
+#[cfg(feature = "serve")]
+const PLAIN: [&str; 7] =
+    ["StringField", "IntegerField", "FloatField", "BooleanField", "ColorField", "BoundingBoxField", "CollectionField"];
+
+/// Types beside which numbers are measures, such as the size of an image.
+#[cfg(feature = "serve")]
+const MEASURED: [&str; 4] = ["ImageField", "VideoField", "LatentsField", "TensorField"];
+
 impl Workflow {
+    /// What a run gives beside images and videos: plain values that no other node takes.
+    #[cfg(feature = "serve")]
+    pub(crate) fn plain_outputs(&self) -> Vec<PlainOutput> {
+        let leads_on = |node: &str, field: &str| {
+            let mut edges = self.document().edges.iter();
+            edges.any(|edge| {
+                edge.handles.as_ref().is_some_and(|handles| &*edge.source == node && &*handles.source == field)
+            })
+        };
+        let mut found = Vec::new();
+        for node in &self.document().nodes {
+            let Some(invocation) = node.invocation().filter(|node| is_executable(node)) else { continue };
+            let Some(template) = self.catalogue().get(&invocation.node_type) else { continue };
+            if invocation.node_type == "iterate" {
+                continue;
+            }
+            let has_measures =
+                template.outputs.values().any(|output| MEASURED.contains(&output.field_type.name.as_str()));
+            for output in template.outputs.values() {
+                let name = output.field_type.name.as_str();
+                let is_plain = PLAIN.contains(&name) && !output.field_type.batch;
+                let is_measure = has_measures && ["IntegerField", "FloatField"].contains(&name);
+                if is_plain && !is_measure && !leads_on(&node.id, &output.name) {
+                    found.push(PlainOutput {
+                        node: NodeRef::new(
+                            node.id.as_str(),
+                            invocation.node_type.as_str(),
+                            Some(invocation.title(Some(template)).to_owned()),
+                        ),
+                        field: output.name.clone(),
+                        title: output.title.clone(),
+                        field_type: output.field_type.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+
     /// The nodes that save images or videos, in the order of the file, and to which board.
     ///
     /// A node saves if its output has image or video fields and it is not one that passes on what exists. What an

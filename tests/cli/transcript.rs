@@ -18,6 +18,8 @@ use invokeai_client::testing::TestServer;
 mod skip;
 
 const PAGE: &str = include_str!("../../docs/command.md");
+#[cfg(feature = "serve")]
+const SERVICE: &str = include_str!("../../docs/serve.md");
 
 /// A command, and what it prints.
 #[derive(Debug, PartialEq)]
@@ -64,8 +66,20 @@ fn line_fits(expected: &str, line: &str) -> bool {
     starts.any(|start| line_fits(after, &rest[start..]))
 }
 
-/// Runs all commands of the page against a server.
-fn follow(url: &str) {
+/// Ends what a session has left running, by the file that it keeps its id in.
+struct Left<'a>(&'a Path);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if let Ok(id) = fs::read_to_string(self.0.join("serve.pid")) {
+            // The session may have ended it itself.
+            _ = Command::new("kill").arg(id.trim()).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Runs all commands of a page against a server.
+fn follow(page: &str, url: &str) {
     let folder = tempfile::tempdir().unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows");
     for entry in fs::read_dir(examples).unwrap() {
@@ -77,13 +91,15 @@ fn follow(url: &str) {
         let picture = image::RgbImage::from_pixel(64, 48, image::Rgb([shade; 3]));
         picture.save(folder.path().join(format!("photos/{name}.jpg"))).unwrap();
     }
+    let _left = Left(folder.path());
     let program = Path::new(env!("CARGO_BIN_EXE_invokeai-client")).parent().unwrap();
     let path = format!("{}:{}", program.display(), env::var("PATH").unwrap());
-    for Step { command, expected } in steps(PAGE) {
+    for Step { command, expected } in steps(page) {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut shell = Command::new("bash");
         shell.args(["-o", "pipefail", "-c", &command]).current_dir(folder.path());
         shell.env("PATH", &path).env("INVOKEAI_URL", url).env("XDG_CONFIG_HOME", folder.path().join("config"));
+        shell.env("XDG_DATA_HOME", folder.path().join("data"));
         shell.env_remove("INVOKEAI_PROFILE").env_remove("INVOKEAI_BASIC_AUTH").env_remove("CLICOLOR_FORCE");
         shell.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer);
         let mut child = shell.spawn().unwrap();
@@ -100,13 +116,31 @@ fn follow(url: &str) {
 #[test]
 fn the_session_of_the_guide_goes_as_written() {
     assert!(steps(PAGE).len() > 15);
-    follow(TestServer::start().unwrap().url());
+    follow(PAGE, TestServer::start().unwrap().url());
+}
+
+#[cfg(feature = "serve")]
+#[test]
+fn the_session_of_the_service_goes_as_written() {
+    for tool in ["curl", "jq"] {
+        if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_err() {
+            assert!(env::var("CI").as_deref() != Ok("true"), "CI needs {tool}");
+            skip::skipped(format_args!("the session of docs/serve.md: there is no {tool}"));
+            return;
+        }
+    }
+    // Not a port that something else may have.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let page = SERVICE.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
+    let page = page.replace("> serve.log", &format!("--listen 127.0.0.1:{port} > serve.log"));
+    assert!(steps(&page).len() > 10);
+    follow(&page, TestServer::start().unwrap().url());
 }
 
 #[test]
 fn the_session_of_the_guide_goes_as_written_on_a_real_server() {
     match env::var("INVOKEAI_TEST_URL") {
-        Ok(url) => follow(&url),
+        Ok(url) => follow(PAGE, &url),
         Err(_) => skip::skipped(format_args!("the session of docs/command.md: INVOKEAI_TEST_URL is not set")),
     }
 }

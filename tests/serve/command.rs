@@ -26,6 +26,12 @@ impl Serving {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
+
+    /// Kills it, without a chance to say anything.
+    pub(crate) fn kill(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
 }
 
 impl Drop for Serving {

@@ -164,7 +164,22 @@ async fn odd_forms_are_refused() {
         ),
         ("multipart/form-data; boundary=b", part("; name=\"width\"; filename=\"w\"", "1") + "--b--\r\n"),
         ("multipart/mixed; boundary=b", part("; name=\"width\"", "1") + "--b--\r\n"),
+        // Which of two counts is nobody's to choose.
+        (
+            "multipart/form-data; boundary=b",
+            part("; name=\"width\"", "8") + &part("; name=\"width\"", "16") + "--b--\r\n",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            part("; name=\"width\"", "8") + &part("; name=\"Width\"", "16") + "--b--\r\n",
+        ),
         ("application/json", "[".repeat(100_000)),
+        ("application/json", format!("{{\"width\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000))),
+        ("application/json", format!("{{\"width\": {}1{}}}", "{\"a\": ".repeat(100), "}".repeat(100))),
+        (
+            "application/json",
+            format!("{{{}}}", (0..20_000).map(|n| format!("\"x{n}\": 1")).collect::<Vec<_>>().join(",")),
+        ),
         ("application/json", "{\"width\": 1e999}".to_owned()),
         ("application/json; charset=utf-16", "\u{0}{".to_owned()),
         ("text/plain", "{}".to_owned()),
@@ -223,5 +238,67 @@ async fn readers_that_do_not_read_are_not_waited_for() {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    serves(&stage).await;
+}
+
+#[tokio::test]
+async fn heads_that_are_huge_or_drip_are_given_up() {
+    let stage = limited(Limits::default().pause(Duration::from_millis(700)).connections(50)).await;
+    for head in [
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(2 << 20)),
+        format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(2 << 20)),
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(5000)),
+    ] {
+        let told = raw(&stage, head.as_bytes()).await;
+        assert!(told.is_empty() || told.starts_with("HTTP/1.1 4"), "{told}");
+    }
+    // A byte now and then does not keep a connection: the head as a whole has its time.
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        slow.push(TcpStream::connect(stage.address()).await.unwrap());
+    }
+    let began = Instant::now();
+    let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    for byte in head {
+        for connection in &mut slow {
+            // It may be closed by now.
+            _ = connection.write_all(&[*byte]).await;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(2));
+    for mut connection in slow {
+        let mut read = Vec::new();
+        assert!(timeout(Duration::from_secs(5), connection.read_to_end(&mut read)).await.is_ok(), "it stays open");
+        let told = String::from_utf8_lossy(&read);
+        assert!(told.is_empty() || told.starts_with("HTTP/1.1 4"), "{told}");
+    }
+    serves(&stage).await;
+}
+
+#[tokio::test]
+async fn lengths_that_lie_start_nothing() {
+    let stage = limited(Limits::default().pause(Duration::from_millis(500))).await;
+    let post = |headers: &str, body: &str| {
+        format!(
+            "POST /workflows/resize/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\r\n{body}"
+        )
+    };
+    for request in [
+        // Longer than what comes, shorter, twice, both, and none that is a number.
+        post("Content-Length: 500\r\n", "{\"width\": 8}"),
+        post("Content-Length: 3\r\nConnection: close\r\n", "{\"width\": 8}"),
+        post("Content-Length: 12\r\nContent-Length: 13\r\n", "{\"width\": 8}"),
+        post("Content-Length: 12\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", "{\"width\": 8}"),
+        post("Content-Length: 99999999999999999999999\r\n", "{}"),
+        post("Content-Length: 0x10\r\n", "{}"),
+        post("Transfer-Encoding: gzip, chunked\r\nConnection: close\r\n", "0\r\n\r\n"),
+        post("Transfer-Encoding: chunked\r\nConnection: close\r\n", "fffffffffffffffff\r\n{}"),
+    ] {
+        let told = raw(&stage, request.as_bytes()).await;
+        assert!(!told.starts_with("HTTP/1.1 2"), "{request}: {told}");
+        assert!(!told.contains("HTTP/1.1 2"), "what follows a body is no second request: {told}");
+    }
+    assert_eq!((stage.items().await, stage.images().await), (vec![], vec![]));
     serves(&stage).await;
 }

@@ -110,3 +110,61 @@ async fn one_folder_is_for_one_service() {
     let error = other.start().unwrap_err();
     assert!(error.to_string().contains("another service uses this folder"), "{error}");
 }
+
+#[tokio::test]
+async fn streams_of_events_leave_room_for_all_else() {
+    let stage = limited(Limits::default().streams(3).connections(10), Duration::from_millis(200)).await;
+    let inputs = flux_inputs(&data_url(&png(32, 32)));
+    let (_, run) = stage.post("flux", &inputs, &[]).await;
+    let events = run["links"]["events"].as_str().unwrap();
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let stream = stage.get(events).await;
+        assert_eq!(stream.status(), StatusCode::OK);
+        open.push(stream);
+    }
+    let refused = stage.get(events).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "5");
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "too_many_streams");
+    assert_eq!(stage.get(run["links"]["self"].as_str().unwrap()).await.status(), StatusCode::OK);
+    // Whoever hangs up gives room.
+    open.pop();
+    let end = Instant::now() + Duration::from_secs(30);
+    while stage.get(events).await.status() != StatusCode::OK {
+        assert!(Instant::now() < end, "the room is not given back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let stage = limited(Limits::default().reading(Duration::from_secs(1)), Duration::ZERO).await;
+    // Longer than what the system keeps for a connection.
+    let picture = stage.client.images().upload(invokeai_client::Upload::bytes("p.png", png(600, 600))).await.unwrap();
+    let run =
+        stage.run("resize", &json!({ "picture": picture.image_name, "width": 2400, "height": 2400, "blur": 0 })).await;
+    let href = run["outputs"][0]["href"].as_str().unwrap();
+    let length = stage.get(href).await.bytes().await.unwrap().len();
+    assert!(length > 5 << 20, "{length} bytes are too few to show it");
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut connection = socket.connect(stage.address()).await.unwrap();
+    connection.write_all(format!("GET {href} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut read = Vec::new();
+    // It is closed, or cut off.
+    _ = connection.read_to_end(&mut read).await;
+    assert!(read.len() < length, "{} of {length} bytes", read.len());
+    // Who reads slowly, but reads, gets all.
+    let mut slow = stage.get(href).await;
+    let mut got = 0;
+    while let Some(piece) = slow.chunk().await.unwrap() {
+        got += piece.len();
+        if got < (2 << 20) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(got, length);
+}

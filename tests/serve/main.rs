@@ -1,14 +1,20 @@
 //! The service (feature `serve`): what callers of its API, its page and its tools get, and what hostile ones do not get.
 
 mod access;
+mod agents;
 mod clients;
 mod command;
+mod fetch;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod hostile;
+mod kills;
 mod limits;
 mod load;
 mod page;
 mod runs;
 mod stage;
+mod values;
 
 #[path = "../common/skip.rs"]
 #[expect(dead_code, reason = "the service does not depend on the document")]

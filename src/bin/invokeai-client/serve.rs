@@ -1,12 +1,14 @@
 //! `invokeai-client serve` and `mcp`: workflows as an HTTP API, a page, and tools for agents.
 
+#[cfg(feature = "fleet")]
+use std::future::IntoFuture as _;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use clap::Args;
 use etcetera::BaseStrategy as _;
 use invokeai_client::{
     Client, Error,
-    serve::{Limits, Server},
+    serve::{Limits, Server, ServerBuilder},
     workflow::{SharedCatalogue, Workflow},
 };
 use serde_json::json;
@@ -38,6 +40,23 @@ pub(crate) struct McpArgs {
     /// Keep the runs in this folder [default: one that no other uses, among the user's data]
     #[arg(long, value_name = "FOLDER")]
     runs: Option<PathBuf>,
+    #[command(flatten)]
+    fetching: Fetching,
+}
+
+/// Which pictures are fetched.
+#[derive(Debug, Args)]
+struct Fetching {
+    /// Fetch pictures that callers name by an address of this host: images.example.org, *.example.org, or * for all. Names
+    /// must lead to public addresses; one that is not has to be named itself, as 10.0.0.7. May be repeated
+    #[arg(long = "allow-image-urls", value_name = "HOST[:PORT]")]
+    image_urls: Vec<String>,
+}
+
+impl Fetching {
+    fn allow(&self, server: ServerBuilder) -> ServerBuilder {
+        self.image_urls.iter().fold(server, |server, host| server.image_urls(host))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -63,9 +82,20 @@ pub(crate) struct ServeArgs {
     /// Let pages of this origin use the service, such as https://example.org. May be repeated
     #[arg(long = "origin", value_name = "ORIGIN")]
     origins: Vec<String>,
+    #[command(flatten)]
+    fetching: Fetching,
     /// Keep the runs in this folder, so that they survive a restart [default: one for the address, among the user's data]
     #[arg(long, value_name = "FOLDER")]
     runs: Option<PathBuf>,
+    /// Run them on a fleet, whose jobs are in this store, and whose workers `fleet worker` starts: sqlite:FILE, or
+    /// postgres://USER@HOST/DATABASE with the password in PGPASSWORD or ~/.pgpass
+    #[cfg(feature = "fleet")]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// Where the files of the fleet are, if its store does not know it yet
+    #[cfg(feature = "fleet")]
+    #[arg(long, value_name = "DIR", requires = "store")]
+    files: Option<String>,
     /// Most megabytes of a request
     #[arg(long, value_name = "MB", default_value_t = 32, help_heading = "Limits")]
     max_body: usize,
@@ -133,10 +163,10 @@ pub(crate) async fn talk(args: McpArgs, client: &Client, stop: &Stop) -> Result<
             (1..=TALKING).map(|n| data.join(format!("mcp-{n}"))).collect()
         }
     };
-    let client = client.clone();
+    let (client, fetching) = (client.clone(), args.fetching);
     let talking = apart(move || {
         for (n, folder) in folders.iter().enumerate() {
-            let server = Server::builder(client.clone(), folder);
+            let server = fetching.allow(Server::builder(client.clone(), folder));
             let server = opened.iter().fold(server, |server, (name, workflow)| server.workflow(name, workflow.clone()));
             match server.talk() {
                 // Another agent's; the next may be free.
@@ -157,12 +187,22 @@ pub(crate) async fn talk(args: McpArgs, client: &Client, stop: &Stop) -> Result<
 /// Serves until it is told to stop.
 pub(crate) async fn run(args: ServeArgs, client: &Client, out: &mut Output<'_>, stop: &Stop) -> Result<Exit, Failure> {
     let (token, folder) = (args.token()?, args.folder()?);
-    let mut server = Server::builder(client.clone(), &folder).listen(&args.listen).limits(args.limits());
+    let server = Server::builder(client.clone(), &folder).listen(&args.listen).limits(args.limits());
+    let mut server = args.fetching.allow(server);
     if let Some(token) = token {
         server = server.token(token);
     }
     server = args.hosts.iter().fold(server, |server, host| server.host(host));
     server = args.origins.iter().fold(server, |server, origin| server.origin(origin));
+    #[cfg(feature = "fleet")]
+    if let Some(store) = &args.store {
+        let fleet = invokeai_client::fleet::Fleet::open(store);
+        let fleet = match &args.files {
+            Some(place) => fleet.files(place),
+            None => fleet,
+        };
+        server = server.fleet(stop.or(fleet.into_future()).await.map_err(Failure::Stopped)??);
+    }
     let opened = match stop.or(open(&args.workflows, client)).await {
         Ok(opened) => opened?,
         Err(why) => return Err(Failure::Stopped(why)),

@@ -45,24 +45,18 @@ const STATUS: &str = "CASE WHEN status = 'Failed' AND attempts < max_attempts TH
 impl Store {
     /// All jobs of this crate, the oldest first; of one submission if it is named.
     pub(in crate::fleet) async fn entries(&self, submission: Option<&str>) -> Result<Vec<Entry>> {
-        let sql = format!(
-            "SELECT id, {STATUS}, CAST(attempts AS BIGINT), CAST(max_attempts AS BIGINT), CAST(priority AS BIGINT), \
-             job, CAST(last_result AS TEXT) FROM {{jobs}} WHERE job_type LIKE $1 AND idempotency_key LIKE $2 ORDER BY id"
-        );
-        let sql = self.sql(&sql);
+        let sql = self.sql(&select("job_type LIKE $1 AND idempotency_key LIKE $2 ORDER BY id"));
         let (queues, keys) = (format!("{QUEUE}%"), format!("{}%", submission.map(key_of).unwrap_or_default()));
         let rows = on!(self, pool => sqlx::query_as::<_, Row>(sql).bind(queues).bind(keys).fetch_all(pool).await);
-        let number = |n: i64| u32::try_from(n).unwrap_or_default();
-        let entry = |(id, status, attempts, most, priority, payload, last_result): Row| Entry {
-            id,
-            status,
-            attempts: number(attempts),
-            most_attempts: number(most),
-            priority,
-            payload,
-            last_result,
-        };
         Ok(rows.map_err(|error| failed("list jobs", &error))?.into_iter().map(entry).collect())
+    }
+
+    /// A job by its id.
+    #[cfg(feature = "serve")]
+    pub(in crate::fleet) async fn entry(&self, id: &str) -> Result<Option<Entry>> {
+        let sql = self.sql(&select("id = $1"));
+        let row = on!(self, pool => sqlx::query_as::<_, Row>(sql).bind(id).fetch_optional(pool).await);
+        Ok(row.map_err(|error| failed("look at a job", &error))?.map(entry))
     }
 
     /// How many jobs are where, by queue; of one submission if it is named.
@@ -136,6 +130,20 @@ impl Store {
         });
         Ok(changed.map_err(|error| failed("change a job", &error))? == 1)
     }
+}
+
+/// Reads jobs where this holds.
+fn select(condition: &str) -> String {
+    format!(
+        "SELECT id, {STATUS}, CAST(attempts AS BIGINT), CAST(max_attempts AS BIGINT), CAST(priority AS BIGINT), job, \
+         CAST(last_result AS TEXT) FROM {{jobs}} WHERE {condition}"
+    )
+}
+
+fn entry((id, status, attempts, most, priority, payload, last_result): Row) -> Entry {
+    let number = |n: i64| u32::try_from(n).unwrap_or_default();
+    let (attempts, most_attempts) = (number(attempts), number(most));
+    Entry { id, status, attempts, most_attempts, priority, payload, last_result }
 }
 
 /// What the keys of a submission's jobs begin with. Ids of submissions are UUIDs, which mean nothing to LIKE.

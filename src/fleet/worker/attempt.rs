@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     fleet::{
         job::{self, Job},
-        results::{JobResult, ResultFile},
+        results::{JobResult, ResultFile, ResultValue},
         store::{Attempt, Ended, Standing, Taken},
     },
     media::FileKind,
@@ -317,6 +317,12 @@ async fn fetch(crew: &Crew, client: &Client, attempt: &Attempt, finished: &Finis
             field: file.field.clone(),
         });
     }
+    let values = outputs.plain_values().into_iter().map(|value| ResultValue {
+        node: value.node.name().to_owned(),
+        node_id: value.node.id,
+        field: value.field,
+        value: value.value,
+    });
     Ok(Outcome::Result(Box::new(JobResult {
         job: attempt.job.clone(),
         attempt: attempt.attempt,
@@ -324,6 +330,7 @@ async fn fetch(crew: &Crew, client: &Client, attempt: &Attempt, finished: &Finis
         batch_id: attempt.batch.clone(),
         item_id: finished.job().item_id(),
         files,
+        values: values.collect(),
     })))
 }
 

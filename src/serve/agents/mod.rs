@@ -31,7 +31,8 @@ use super::{
     offer::Offer,
     outputs,
     problem::Problem,
-    runs::{Runs, Shown},
+    runs::{Runs, Shown, What},
+    schemas,
 };
 use crate::media::FileKind;
 
@@ -82,7 +83,11 @@ impl Agents {
         let workflow = |offer: &Offer| {
             let schema = offer.schema(&|input| model_names(input, &models));
             let text = [offer.title(), offer.description()].join("\n\n");
-            tool(&offer.name, text.trim().to_owned(), schema).with_title(offer.title()).with_annotations(
+            let mut tool = tool(&offer.name, text.trim().to_owned(), schema).with_title(offer.title());
+            if let Value::Object(result) = schemas::run_of(offer) {
+                tool.output_schema = Some(Arc::new(result));
+            }
+            tool.with_annotations(
                 ToolAnnotations::new().read_only(false).destructive(false).idempotent(false).open_world(false),
             )
         };
@@ -123,12 +128,12 @@ impl Agents {
         let told = shown.to_json();
         content.push(ContentBlock::text(told.to_string()));
         for (n, output) in outputs.iter().enumerate() {
-            if output.kind == FileKind::Image {
+            if let What::File { kind: FileKind::Image, name, .. } = &output.what {
                 if n < PICTURES {
-                    let (bytes, _) = outputs::bytes(output, &self.backend).await?;
+                    let (bytes, _) = outputs::bytes(FileKind::Image, name, &self.backend).await?;
                     content.push(picture::content(bytes).await?);
                 }
-                content.push(ContentBlock::resource_link(resources::image(&output.name)));
+                content.push(ContentBlock::resource_link(resources::image(name)));
             }
         }
         let mut result = match told["state"].as_str() {

@@ -8,6 +8,7 @@ mod picture;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 pub(super) use body::Reader;
 use given::Given;
@@ -47,6 +48,8 @@ enum Image {
     /// One that the server has.
     Named(Value),
     New(Picture),
+    /// One to be fetched.
+    At(Url),
 }
 
 /// Takes what was given, if the workflow can be run with it.
@@ -81,17 +84,17 @@ pub(super) async fn fill(offer: &Offer, backend: &Backend, given: Inputs) -> Res
 /// What goes into an input; nothing if a form left it empty.
 async fn filling(name: &str, input: &Input, backend: &Backend, given: Vec<Given>) -> Result<Option<Filling>, Problem> {
     match &input.field {
-        InkField::Image(_) => Ok(image(name, single(name, given)?)?.map(Filling::Image)),
+        InkField::Image(_) => Ok(image(name, single(name, given)?, backend)?.map(Filling::Image)),
         InkField::ImageCollection(_) => {
             let mut images = Vec::new();
             for given in given {
                 match given {
                     Given::Json(Value::Array(items)) => {
                         for item in items {
-                            images.extend(image(name, Given::Json(item))?);
+                            images.extend(image(name, Given::Json(item), backend)?);
                         }
                     }
-                    other => images.extend(image(name, other)?),
+                    other => images.extend(image(name, other, backend)?),
                 }
             }
             Ok(Some(Filling::Images(images)))
@@ -155,9 +158,8 @@ fn of_text(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
-/// A picture: a file, a data URL, or what the server has under a name. Addresses elsewhere are not fetched: whoever may
-/// name them makes this machine ask others on its behalf.
-fn image(name: &str, given: Given) -> Result<Option<Image>, Problem> {
+/// A picture: a file, a data URL, what the server has under a name, or what is at an address, if that may be fetched.
+fn image(name: &str, given: Given, backend: &Backend) -> Result<Option<Image>, Problem> {
     let value = match given {
         Given::File(picture) => return Ok(Some(Image::New(picture))),
         Given::Text(text) if text.trim().is_empty() => return Ok(None),
@@ -172,11 +174,13 @@ fn image(name: &str, given: Given) -> Result<Option<Image>, Problem> {
     if let Some(address) = address.filter(|text| text.starts_with("data:")) {
         return Picture::of_data_url(name, address).map(|picture| Some(Image::New(picture)));
     }
-    if address.is_some_and(|text| text.contains("://")) || value.get("url").is_some() {
-        let accepted = "a file, a data URL, or the name of an image on the server; addresses are not fetched";
-        return Err(Problem::input(name, Some("an address".into()), accepted));
+    match address {
+        Some(address) if address.contains("://") || value.is_object() => {
+            backend.fetcher.address(name, address).map(|url| Some(Image::At(url)))
+        }
+        None if value.get("url").is_some() => backend.fetcher.address(name, "").map(|url| Some(Image::At(url))),
+        _ => Ok(Some(Image::Named(value))),
     }
-    Ok(Some(Image::Named(value)))
 }
 
 /// The one model of this name or key that the input takes.
@@ -210,7 +214,7 @@ impl Filled {
     fn check(&self, offer: &Offer) -> Result<(), Problem> {
         let placeholder = |image: &Image| match image {
             Image::Named(value) => value.clone(),
-            Image::New(_) => PLACEHOLDER.into(),
+            Image::New(_) | Image::At(_) => PLACEHOLDER.into(),
         };
         let mut workflow = offer.workflow.clone();
         let mut faults = Vec::new();
@@ -236,6 +240,8 @@ impl Filled {
         let of_image = |image: &Image| match image {
             Image::Named(value) => value.to_string().into_bytes(),
             Image::New(picture) => Sha256::digest(&picture.bytes).to_vec(),
+            // What is there now may be something else later: the request is the same all the same.
+            Image::At(url) => format!("at {url}").into_bytes(),
         };
         for (index, filling) in &self.values {
             let Some(input) = offer.workflow.inputs().get(*index) else { continue };
@@ -263,13 +269,14 @@ impl Filled {
         let mut values = Map::new();
         for (index, filling) in self.values {
             let Some(input) = offer.workflow.inputs().get(index) else { continue };
+            let name = offer.name_of(&input.system_name).unwrap_or(&input.system_name);
             let value = match filling {
                 Filling::Value(value) => value,
-                Filling::Image(image) => upload(image, backend).await?,
+                Filling::Image(image) => upload(name, image, backend).await?,
                 Filling::Images(images) => {
                     let mut names = Vec::new();
                     for image in images {
-                        names.push(upload(image, backend).await?);
+                        names.push(upload(name, image, backend).await?);
                     }
                     names.into()
                 }
@@ -280,21 +287,21 @@ impl Filled {
     }
 }
 
-async fn upload(image: Image, backend: &Backend) -> Result<Value, Problem> {
-    match image {
-        Image::Named(value) => Ok(value),
-        Image::New(picture) => {
-            let name = backend.upload(&picture.file_name(), picture.bytes).await;
-            Ok(json!({ "image_name": name.map_err(|error| Problem::of_error(&error))? }))
-        }
-    }
+async fn upload(input: &str, image: Image, backend: &Backend) -> Result<Value, Problem> {
+    let picture = match image {
+        Image::Named(value) => return backend.named(input, value).await,
+        Image::New(picture) => picture,
+        Image::At(url) => Picture::read(input, backend.fetcher.fetch(input, url).await?)?,
+    };
+    let name = backend.upload(picture.ending(), picture.bytes).await;
+    Ok(json!({ "image_name": name.map_err(|error| Problem::of_error(&error))? }))
 }
 
 /// The workflow with these values, by system names.
-pub(super) fn with_values(offer: &Offer, values: &Map<String, Value>) -> Result<Workflow, Problem> {
+pub(super) fn with_values(offer: &Offer, values: &Map<String, Value>) -> crate::Result<Workflow> {
     let mut workflow = offer.workflow.clone();
     for (name, value) in values {
-        workflow.set_input(name, value).map_err(|error| Problem::inputs(fault(offer, error)))?;
+        workflow.set_input(name, value)?;
     }
     Ok(workflow)
 }

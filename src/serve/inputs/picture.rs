@@ -51,8 +51,8 @@ impl Picture {
         Self::read(input, bytes.into())
     }
 
-    /// What to call it on the server. The name that a caller gave says nothing.
-    pub(in crate::serve) fn file_name(&self) -> String {
-        format!("upload.{}", self.kind.ending())
+    /// What names of such files end with.
+    pub(in crate::serve) fn ending(&self) -> &'static str {
+        self.kind.ending()
     }
 }

@@ -18,6 +18,13 @@ function finish(section, run) {
     complain(section, run.problem);
   }
   for (const output of run.outputs) {
+    if ("value" in output) {
+      const given = document.createElement("p");
+      given.className = "value";
+      given.textContent = `${output.node}: ${typeof output.value === "string" ? output.value : JSON.stringify(output.value)}`;
+      section.querySelector(".outputs").append(given);
+      continue;
+    }
     const shown = document.createElement(output.kind === "video" ? "video" : "img");
     if (output.kind === "video") {
       shown.controls = true;

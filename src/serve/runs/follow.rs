@@ -1,7 +1,8 @@
 //! Runs on their way: sent if they were not, followed, and brought to their ends.
 
 use std::{
-    future::{Future, IntoFuture as _, pending},
+    convert::Infallible,
+    future::{Future, pending},
     time::Duration,
 };
 
@@ -13,13 +14,15 @@ use tokio::{
 
 use super::{
     Live, Resume, Runs,
-    record::{Ended, Output, Record, Stage, State, now},
+    record::{Ended, Record, Stage, State, What, now},
 };
 use crate::{
-    Job, Submission,
     error::{Error, Result},
-    queue::ItemStatus,
-    serve::{inputs::with_values, problem::Problem},
+    serve::{
+        backend::{End, Outcome, Sent},
+        offer::Offer,
+        problem::Problem,
+    },
 };
 
 /// The first pause before what failed is tried again, and the longest.
@@ -33,11 +36,13 @@ impl Runs {
     pub(in crate::serve) async fn resume(&self, Resume { record, live, room }: Resume) {
         let found = match &record.stage {
             Stage::Ended(_) => return,
-            Stage::Enqueued { ticket } => again(self.inner.limits.run, || self.inner.backend.attach(ticket)).await,
-            Stage::Accepted => self.send_once(&record, &live).await,
+            Stage::Enqueued { ticket: Some(ticket) } => {
+                again(self.inner.limits.run, || self.inner.backend.attach(ticket)).await
+            }
+            Stage::Enqueued { ticket: None } | Stage::Accepted => self.send_once(&record, &live).await,
         };
         match found {
-            Ok(submission) => self.enqueued(record, live, submission, room).await,
+            Ok(sent) => self.enqueued(record, live, sent, room).await,
             Err(error) => {
                 tracing::warn!(%error, run = %record.id, "a run cannot be taken up");
                 let problem = Problem::of_error(&error);
@@ -48,7 +53,7 @@ impl Runs {
     }
 
     /// The batch of a run: what the server has of it, or what it takes now.
-    async fn send_once(&self, record: &Record, live: &Live) -> Result<Submission> {
+    async fn send_once(&self, record: &Record, live: &Live) -> Result<Sent> {
         let inner = &self.inner;
         let end = Instant::now() + crate::base::deadline::bounded(inner.limits.run);
         let mut pause = PAUSES.0;
@@ -61,10 +66,8 @@ impl Runs {
             }
             let offer = inner.offers.iter().find(|offer| offer.name == record.workflow);
             let offer = offer.ok_or_else(|| Error::invalid("workflow", "this service does not offer it any more"))?;
-            let workflow =
-                with_values(offer, &record.values).map_err(|problem| Error::invalid("inputs", problem.detail))?;
-            match inner.backend.submit(&workflow, &record.batch_id).await {
-                Ok(submission) => return Ok(submission),
+            match inner.backend.submit(offer, &record.values, &record.batch_id).await {
+                Ok(sent) => return Ok(sent),
                 Err(error) if (passes(&error) || error.may_have_been_sent()) && Instant::now() < end => {
                     tracing::warn!(%error, run = %record.id, "InvokeAI does not take this run now; it is tried again");
                 }
@@ -80,47 +83,42 @@ impl Runs {
         &self,
         mut record: Record,
         live: Live,
-        submission: Submission,
+        sent: Sent,
         _room: Option<OwnedSemaphorePermit>,
     ) {
         if matches!(record.stage, Stage::Accepted) {
-            record.stage = Stage::Enqueued { ticket: submission.ticket() };
+            record.stage = Stage::Enqueued { ticket: sent.ticket() };
             let kept = record.clone();
             // Without it the next start looks for the batch, which takes longer: no reason to stop.
             _ = self.on_disk(move |folder| folder.write(&kept, false)).await;
         }
         let limit = self.inner.limits.run;
-        let outcome = {
-            let shown = live.shown.clone();
-            let waiting = submission
-                .wait_all()
-                .timeout(limit)
-                .cancel_on_timeout(true)
-                .unreachable_limit(limit)
-                .on_progress(move |progress| shown.send_modify(|shown| shown.advance(progress)));
-            tokio::select! {
-                outcome = waiting.into_future() => outcome.err(),
-                () = canceled(&live, &submission) => None,
-            }
+        let shown = live.shown.clone();
+        let outcome = tokio::select! {
+            outcome = sent.wait(limit, move |step| shown.send_modify(|shown| shown.advance(step))) => outcome,
+            never = canceled(&live, &sent) => match never {},
         };
         let ended = match outcome {
-            Some(Error::WaitTimeout { .. }) => {
+            Outcome::TooLong => {
                 let detail = format!("the run took longer than {} s, and was canceled", limit.as_secs());
                 let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "run_too_long", detail);
                 Ended::without_results(State::Failed, &problem)
             }
-            outcome => gather(&submission, outcome.as_ref()).await,
+            Outcome::Ended(problem) => {
+                let offer = self.inner.offers.iter().find(|offer| offer.name == record.workflow);
+                gather(&sent, problem, offer).await
+            }
         };
         self.end(record, &live, ended).await;
     }
 }
 
 /// Cancels the run when that is asked for. Never ends: the end of the run is seen by whoever waits for it.
-async fn canceled(live: &Live, submission: &Submission) {
+async fn canceled(live: &Live, sent: &Sent) -> Infallible {
     let mut asked = live.cancel.subscribe();
     if asked.wait_for(|asked| *asked).await.is_ok() {
         // What cannot be canceled for now may be in a moment; the limit of the run ends this.
-        while let Err(error) = submission.cancel().await {
+        while let Err(error) = sent.cancel().await {
             tracing::warn!(%error, "a run cannot be canceled; it is tried again");
             sleep(PAUSES.0).await;
         }
@@ -128,46 +126,33 @@ async fn canceled(live: &Live, submission: &Submission) {
     pending().await
 }
 
-/// How all items ended, and what they gave.
-async fn gather(submission: &Submission, outcome: Option<&Error>) -> Ended {
+/// How all parts ended, and what they gave.
+async fn gather(sent: &Sent, mut problem: Option<Problem>, offer: Option<&Offer>) -> Ended {
     let mut outputs = Vec::new();
-    let mut problem = outcome.map(Problem::of_error);
     let mut state = State::Completed;
-    for job in submission.jobs() {
-        match job.status() {
-            Some(ItemStatus::Completed) => match again(RESULTS, || results(&job)).await {
-                Ok(files) => outputs.extend(files),
+    for end in sent.ends() {
+        match end {
+            End::Completed(part) => match again(RESULTS, || sent.results(&part, offer)).await {
+                Ok(made) => outputs.extend(made),
                 Err(error) => {
-                    tracing::warn!(%error, item_id = job.item_id(), "the results of an item cannot be read");
+                    tracing::warn!(%error, "the results of a run cannot be read");
                     state = State::Failed;
                     let detail = "the run has completed, but its results cannot be read";
                     problem.get_or_insert_with(|| Problem::new(StatusCode::BAD_GATEWAY, "no_results", detail));
                 }
             },
-            Some(ItemStatus::Canceled) if state == State::Completed => state = State::Canceled,
-            Some(ItemStatus::Canceled) => {}
-            _ => state = State::Failed,
+            End::Canceled if state == State::Completed => state = State::Canceled,
+            End::Canceled => {}
+            End::Failed => state = State::Failed,
         }
     }
     if problem.is_some() && state == State::Completed {
-        // The error was about something else than an item: not all of them could be enqueued.
+        // It was about something else than a part: not all of them could be enqueued.
         state = State::Failed;
     }
+    // Files first, so that those who want pictures find them in front.
+    outputs.sort_by_key(|output| matches!(output.what, What::Value { .. }));
     Ended { state, at: now(), outputs, problem: problem.map(|problem| problem.to_json()) }
-}
-
-/// The files that an item made for people.
-async fn results(job: &Job) -> Result<Vec<Output>> {
-    let outputs = job.outputs().await?;
-    let files = outputs.final_images().into_iter().chain(outputs.final_videos());
-    let output = |file: &crate::outputs::OutputFile| Output {
-        kind: file.kind,
-        name: file.name.clone(),
-        node: file.node.name().to_owned(),
-        width: file.width,
-        height: file.height,
-    };
-    Ok(files.map(output).collect())
 }
 
 /// Whether a later try may go well.

@@ -26,18 +26,12 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
-    backend::Backend,
-    inputs::{Filled, with_values},
-    limits::Limits,
-    offer::Offer,
-    problem::Problem,
-};
+use super::{backend::Backend, inputs::Filled, limits::Limits, offer::Offer, problem::Problem};
 use crate::error::Result;
 use folder::Folder;
-use record::{Ended, Record, Stage, State};
-pub(super) use record::{Key, Output, STATES};
-pub(super) use shown::Shown;
+use record::{Ended, Stage, State};
+pub(super) use record::{Key, Output, Record, STATES, VALUES, What};
+pub(super) use shown::{Shown, Step};
 
 /// How long a request that starts a run waits to hear whether the server takes it. Then it is told that it is pending.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -251,7 +245,6 @@ impl Runs {
         };
         let offer = &inner.offers[offer];
         let values = filled.uploaded(offer, &inner.backend).await?;
-        let workflow = with_values(offer, &values)?;
         let record = Record::accepted(&offer.name, key, values);
         let written = record.clone();
         self.on_disk(move |folder| folder.write(&written, true)).await?;
@@ -260,11 +253,11 @@ impl Runs {
             // Whoever asked may be gone.
             _ = recorded.send(live.shown.subscribe());
         }
-        let sent = inner.backend.submit(&workflow, &record.batch_id).await;
+        let sent = inner.backend.submit(offer, &record.values, &record.batch_id).await;
         match sent {
-            Ok(submission) => {
+            Ok(sent) => {
                 let runs = self.clone();
-                tokio::spawn(async move { runs.enqueued(record, live, submission, Some(room)).await });
+                tokio::spawn(async move { runs.enqueued(record, live, sent, Some(room)).await });
                 Ok(())
             }
             // It may be on the queue, or get there: it is looked for.

@@ -35,8 +35,11 @@ pub(in crate::serve) struct Key {
 pub(super) enum Stage {
     /// It is about to be enqueued; it may have been.
     Accepted,
-    /// It is on the queue.
-    Enqueued { ticket: Ticket },
+    /// It is on the queue. Jobs of a fleet are found without a ticket.
+    Enqueued {
+        #[serde(default)]
+        ticket: Option<Ticket>,
+    },
     /// It is over.
     Ended(Ended),
 }
@@ -51,16 +54,78 @@ pub(in crate::serve) struct Ended {
     pub(super) problem: Option<Value>,
 }
 
-/// A file that a run made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What a run made: a file, or a text, a number and the like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::serve) struct Output {
-    pub(in crate::serve) kind: FileKind,
-    /// Its name on the server, by which it can be the input of another run.
-    pub(in crate::serve) name: String,
     /// What the node that made it is called.
-    pub(in crate::serve) node: String,
-    pub(in crate::serve) width: Option<u64>,
-    pub(in crate::serve) height: Option<u64>,
+    node: String,
+    #[serde(flatten)]
+    pub(in crate::serve) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(in crate::serve) enum What {
+    File {
+        kind: FileKind,
+        /// Its name on the server, by which it can be the input of another run.
+        name: String,
+        width: Option<u64>,
+        height: Option<u64>,
+    },
+    Value {
+        /// The field of the node.
+        field: String,
+        value: Value,
+    },
+}
+
+impl Output {
+    pub(in crate::serve) fn of_file(file: &crate::outputs::OutputFile) -> Self {
+        Self::file(file.kind, file.name.clone(), file.node.name().to_owned(), file.width, file.height)
+    }
+
+    pub(in crate::serve) fn file(
+        kind: FileKind,
+        name: String,
+        node: String,
+        width: Option<u64>,
+        height: Option<u64>,
+    ) -> Self {
+        Self { node, what: What::File { kind, name, width, height } }
+    }
+
+    pub(in crate::serve) fn of_value(node: &str, field: String, value: Value) -> Self {
+        Self { node: node.to_owned(), what: What::Value { field, value } }
+    }
+
+    fn to_json(&self, n: usize, run: &str) -> Value {
+        let mut json = match &self.what {
+            What::File { kind, name, width, height } => {
+                json!({ "n": n, "kind": kind, "node": self.node, "name": name, "width": width, "height": height })
+            }
+            What::Value { field, value } => {
+                json!({ "n": n, "kind": kind_of(value), "node": self.node, "field": field, "value": value })
+            }
+        };
+        json["href"] = format!("{run}/outputs/{n}").into();
+        json
+    }
+}
+
+/// Kinds of outputs that are no files.
+pub(in crate::serve) const VALUES: [&str; 5] = ["text", "number", "boolean", "list", "object"];
+
+/// One of [`VALUES`].
+fn kind_of(value: &Value) -> &'static str {
+    let [text, number, boolean, list, object] = VALUES;
+    match value {
+        Value::Number(_) => number,
+        Value::Bool(_) => boolean,
+        Value::Array(_) => list,
+        Value::Object(_) | Value::Null => object,
+        Value::String(_) => text,
+    }
 }
 
 /// How a run stands.
@@ -106,7 +171,7 @@ impl Ended {
 
 impl Record {
     /// A run that is about to be enqueued.
-    pub(super) fn accepted(workflow: &str, key: Option<Key>, values: Map<String, Value>) -> Self {
+    pub(in crate::serve) fn accepted(workflow: &str, key: Option<Key>, values: Map<String, Value>) -> Self {
         Self {
             id: Uuid::new_v4(),
             workflow: workflow.to_owned(),
@@ -131,18 +196,8 @@ impl Record {
         let ended = self.ended();
         let state = ended.map_or(state, |ended| ended.state);
         let address = format!("/runs/{}", self.id);
-        let output = |(n, output): (usize, &Output)| {
-            json!({
-                "n": n,
-                "kind": output.kind,
-                "name": output.name,
-                "node": output.node,
-                "width": output.width,
-                "height": output.height,
-                "href": format!("{address}/outputs/{n}"),
-            })
-        };
-        let outputs: Vec<Value> = ended.iter().flat_map(|ended| ended.outputs.iter().enumerate().map(output)).collect();
+        let outputs = ended.iter().flat_map(|ended| ended.outputs.iter().enumerate());
+        let outputs: Vec<Value> = outputs.map(|(n, output)| output.to_json(n, &address)).collect();
         json!({
             "id": self.id,
             "workflow": self.workflow,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::record::{Record, State};
-use crate::progress::{PreviewImage, SubmissionProgress};
+use crate::{
+    progress::{PreviewImage, SubmissionProgress},
+    serve::wording::without_places,
+};
 
 /// What is known now of a run.
 #[derive(Debug, Clone)]
@@ -30,24 +33,53 @@ impl Shown {
         self.record.to_json(self.state, &self.progress)
     }
 
-    /// Takes note of how far it is. One item stands for all if several run: they are told apart by nothing that a caller
-    /// knows.
-    pub(super) fn advance(&mut self, all: &SubmissionProgress) {
+    /// Takes note of how far it is.
+    pub(super) fn advance(&mut self, step: Step) {
+        if let Some(state) = step.state {
+            self.state = state;
+        }
+        self.progress = step.progress;
+        if step.preview.is_some() {
+            self.preview = step.preview;
+        }
+    }
+}
+
+/// How far a run is, whatever runs it.
+pub(in crate::serve) struct Step {
+    /// Where it stands, if this says so.
+    state: Option<State>,
+    progress: Value,
+    preview: Option<PreviewImage>,
+}
+
+impl Step {
+    /// As a server tells it. One item stands for all if several run: they are told apart by nothing that a caller knows.
+    pub(in crate::serve) fn of(all: &SubmissionProgress) -> Self {
         let item = all.running.values().find(|item| item.node.is_some()).or_else(|| all.running.values().next());
         let has_begun = all.ended() > 0 || item.is_some_and(|item| item.node.is_some() || item.nodes_done > 0);
-        if has_begun {
-            self.state = State::Running;
+        Self {
+            state: has_begun.then_some(State::Running),
+            progress: json!({
+                "fraction": all.fraction(),
+                "items": all.requested.max(all.enqueued),
+                "items_ended": all.ended(),
+                "node": item.and_then(|item| item.node.as_ref()).map(|node| node.name()),
+                "node_fraction": item.and_then(|item| item.node_fraction),
+                "message": item.and_then(|item| item.message.as_deref()).map(without_places),
+            }),
+            preview: item.and_then(|item| item.preview.clone()),
         }
-        self.progress = json!({
-            "fraction": all.fraction(),
-            "items": all.requested.max(all.enqueued),
-            "items_ended": all.ended(),
-            "node": item.and_then(|item| item.node.as_ref()).map(|node| node.name()),
-            "node_fraction": item.and_then(|item| item.node_fraction),
-            "message": item.and_then(|item| item.message.as_deref()),
+    }
+
+    /// As a fleet tells it, which does not know how far its servers are.
+    #[cfg(feature = "fleet")]
+    pub(in crate::serve) fn of_job(has_begun: bool, message: String) -> Self {
+        let progress = json!({
+            "fraction": 0.0, "items": 1, "items_ended": 0, "node": null, "node_fraction": null, "message": message,
         });
-        if let Some(preview) = item.and_then(|item| item.preview.as_ref()) {
-            self.preview = Some(preview.clone());
-        }
+        // What a worker gave up waits again.
+        let state = if has_begun { State::Running } else { State::Pending };
+        Self { state: Some(state), progress, preview: None }
     }
 }
