@@ -163,7 +163,7 @@ async fn a_person_fills_in_the_form_and_sees_the_picture_come() {
 #[tokio::test]
 async fn a_refusal_stands_beside_its_field_and_a_run_can_be_canceled() {
     let Some(browser) = Browser::start().await else { return };
-    let stage = Stage::with(Duration::from_millis(300), |service| service).await;
+    let stage = Stage::with(Duration::from_secs(1), |service| service).await;
     browser.call("/url", &json!({ "url": stage.url("/") })).await;
     let form = "form[data-address='/workflows/resize/runs']";
     let section = format!("document.querySelector(\"{form}\").closest('section')");

@@ -34,4 +34,8 @@ const file = await client.GET("/runs/{id}/outputs/{n}", {
 });
 writeFileSync(result, Buffer.from(file.data as unknown as ArrayBuffer));
 const again = await client.GET("/runs/{id}", { params: { path: { id: run.id } } });
-console.log(again.data?.outputs[0].width, again.data?.outputs[0].height);
+const output = again.data?.outputs[0];
+if (output?.kind !== "image") {
+  throw new Error(`no picture, but ${output?.kind}`);
+}
+console.log(output.width, output.height);
