@@ -54,6 +54,9 @@ mod run;
 mod survey;
 mod unfinished;
 
+#[cfg(feature = "fleet")]
+pub(crate) use survey::gallery::uploads_of_session;
+
 pub use report::{CleanupFailure, CleanupReport, Kept, KeptBecause, Undetermined, UndeterminedBecause};
 
 use std::{

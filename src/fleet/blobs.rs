@@ -1,4 +1,7 @@
-//! Files by the hash of their content: workflows, inputs, results. In a folder, or in whatever store a URL names.
+//! Files by the hash of their content: workflows, inputs, results. In a folder, or in S3.
+
+#[cfg(feature = "fleet-s3")]
+mod s3;
 
 use std::{fmt::Write as _, path::Path as FilePath, sync::Arc};
 
@@ -15,6 +18,7 @@ use crate::error::{Error, Result};
 pub(super) struct Blobs {
     store: Arc<dyn ObjectStore>,
     below: Path,
+    mode: PutMode,
 }
 
 impl std::fmt::Debug for Blobs {
@@ -26,19 +30,32 @@ impl std::fmt::Debug for Blobs {
 impl Blobs {
     /// A folder, which is made, or a URL.
     pub(super) fn open(place: &str) -> Result<Self> {
-        if let Some((scheme, _)) = place.split_once("://") {
-            let invalid = |error: &dyn std::fmt::Display| Error::invalid("files", format!("{scheme}: {error}"));
-            let url = url::Url::parse(place).map_err(|error| invalid(&error))?;
-            // Keys and regions are where the tools of these stores look for them, too.
-            let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
-            let (store, below) = object_store::parse_url_opts(&url, options).map_err(|error| invalid(&error))?;
-            return Ok(Self { store: store.into(), below });
+        let Some((scheme, _)) = place.split_once("://") else { return Self::folder(FilePath::new(place)) };
+        let invalid = |problem: &str| Error::invalid("files", problem);
+        let url = url::Url::parse(place).map_err(|error| invalid(&format!("{scheme}: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid(
+                "must have no password in it: the store of jobs keeps it; use AWS_ACCESS_KEY_ID and so on",
+            ));
         }
-        let folder = FilePath::new(place);
+        match scheme {
+            "file" => {
+                let folder = url.to_file_path();
+                Self::folder(&folder.map_err(|()| invalid("is no folder of this machine; expected file:///FOLDER"))?)
+            }
+            #[cfg(feature = "fleet-s3")]
+            "s3" => s3::open(&url),
+            #[cfg(not(feature = "fleet-s3"))]
+            "s3" => Err(invalid("is in S3, for which this program was built without the feature `fleet-s3`")),
+            _ => Err(invalid("must be a folder, file:///FOLDER or s3://BUCKET/PREFIX")),
+        }
+    }
+
+    fn folder(folder: &FilePath) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, error))?;
         // A file that a power cut could take away would be a result that is told to be there.
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed("open", &error))?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), below: Path::default() })
+        Ok(Self { store: Arc::new(store), below: Path::default(), mode: PutMode::Create })
     }
 
     /// Folders of 256: some file systems are slow with many files in one.
@@ -50,7 +67,11 @@ impl Blobs {
     /// Stores a file, if there is none of this content, and answers its hash. It is there whole or not at all.
     pub(super) async fn put(&self, bytes: Bytes) -> Result<String> {
         let hash = hash_of(&bytes);
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        // A folder would write the file and wait for the disk before it says that there is one.
+        if self.mode == PutMode::Create && self.store.head(&self.path(&hash)).await.is_ok() {
+            return Ok(hash);
+        }
+        let options = PutOptions { mode: self.mode.clone(), ..PutOptions::default() };
         match self.store.put_opts(&self.path(&hash), bytes.into(), options).await {
             Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(hash),
             Err(error) => Err(failed("store a file", &error)),

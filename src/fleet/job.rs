@@ -74,19 +74,20 @@ impl Needs {
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::Fleet {
-        doing: "write a description",
-        problem: error.to_string(),
-        passes: false,
-    })
+    serde_json::to_vec(value).map_err(|error| unwritten(&error))
+}
+
+pub(super) fn unwritten(error: &serde_json::Error) -> Error {
+    Error::Fleet { doing: "write a description", problem: error.to_string(), passes: false }
 }
 
 pub(super) fn from_bytes<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| Error::Fleet {
-        doing: "read a description",
-        problem: format!("{error}; a newer version of this program may have written it"),
-        passes: false,
-    })
+    serde_json::from_slice(bytes).map_err(|error| unread(&error))
+}
+
+pub(super) fn unread(error: &serde_json::Error) -> Error {
+    let problem = format!("{error}; a newer version of this program may have written it");
+    Error::Fleet { doing: "read a description", problem, passes: false }
 }
 
 /// The batch of an attempt. It follows from job and attempt, so that whoever comes later finds it.
@@ -95,14 +96,21 @@ pub(super) fn batch_id(job: &str, attempt: u32) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 
-/// The name that stands for a file of the fleet. The ending tells servers what it is.
-pub(super) fn file_name(hash: &str, ending: &str) -> String {
-    format!("{FILE}{hash}.{ending}")
+/// The name that stands for a file of the fleet: its hash, what it was called if that says something, and the ending, which
+/// tells servers what it is.
+pub(super) fn file_name(hash: &str, stem: &str, ending: &str) -> String {
+    if stem.is_empty() { format!("{FILE}{hash}.{ending}") } else { format!("{FILE}{hash}.{stem}.{ending}") }
 }
 
 /// The hash of the file that a name stands for.
 pub(super) fn file_of(name: &str) -> Option<&str> {
     name.strip_prefix(FILE)?.split('.').next()
+}
+
+/// What the file was called that a name stands for, without its ending.
+pub(super) fn stem_of(name: &str) -> Option<&str> {
+    let (_, file) = name.strip_prefix(FILE)?.split_once('.')?;
+    Some(file.rsplit_once('.')?.0)
 }
 
 /// All files of the fleet that a value names as images.
@@ -166,14 +174,15 @@ mod tests {
 
     #[test]
     fn files_are_found_and_named_wherever_they_are() {
-        let name = file_name("abc", "png");
+        let name = file_name("abc", "my. picture", "png");
         let mut value = serde_json::json!({
             "nodes": [{"image_name": name, "other": name}, [{"image_name": "mine.png"}, {"image_name": name}]],
         });
         let mut found = Vec::new();
         files_in(&value, &mut found);
         assert_eq!(found, [name.as_str()]);
-        assert_eq!(file_of(&name), Some("abc"));
+        assert_eq!((file_of(&name), stem_of(&name)), (Some("abc"), Some("my. picture")));
+        assert_eq!((file_of("fleet-file:abc.png"), stem_of("fleet-file:abc.png")), (Some("abc"), None));
         with_names(&mut value, &BTreeMap::from([(name.clone(), "on-server.png".to_owned())]));
         assert_eq!(value["nodes"][0]["image_name"], "on-server.png");
         assert_eq!(value["nodes"][0]["other"], name.as_str());

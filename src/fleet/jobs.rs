@@ -12,12 +12,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Fleet,
-    job::{self, Job},
+    job::{self, InputOf, Job},
     store::Entry,
 };
 use crate::{
     base::deadline,
     error::{Error, Result},
+    schema::NodeCatalogue,
+    workflow::{Workflow, WorkflowDefinition},
 };
 
 /// How often to look while nothing is said of news.
@@ -97,10 +99,15 @@ pub struct FleetJob {
     pub problem: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// The workflow, by its hash, and the values of this job.
+    #[serde(skip)]
+    pub(super) workflow: String,
+    #[serde(skip)]
+    pub(super) inputs: Vec<InputOf>,
 }
 
 crate::base::debug::short_debug! {
-    FleetJob { id, submission, place, state, attempts, most_attempts, priority, problem, labels }
+    FleetJob { id, submission, place, state, attempts, most_attempts, priority, problem, labels; .. }
 }
 
 impl FleetJob {
@@ -119,6 +126,8 @@ impl FleetJob {
             priority: entry.priority,
             problem,
             labels: job.labels,
+            workflow: job.workflow,
+            inputs: job.inputs,
         })
     }
 }
@@ -136,6 +145,26 @@ pub struct Jobs {
 crate::base::debug::short_debug! { Jobs { fleet, submission, ids, labels } }
 
 impl Fleet {
+    /// The workflow of a job, with the values of the job and the nodes of this crate. Values that nodes of the server would
+    /// have to know are as they were given.
+    ///
+    /// # Errors
+    /// [`Error::Fleet`].
+    pub async fn workflow(&self, job: &FleetJob) -> Result<Workflow> {
+        let definition = job::from_bytes(&self.blobs.get(&job.workflow).await?)?;
+        let mut workflow = Workflow::new(WorkflowDefinition::from_value(definition)?, NodeCatalogue::embedded());
+        for InputOf { node, field, value } in &job.inputs {
+            workflow.place(&format!("{node}.{field}"), Some(value.clone()));
+        }
+        Ok(workflow)
+    }
+
+    /// What the file was called that an image input of a job names, without its ending; `None` if the value is not a file of
+    /// the fleet.
+    pub fn file_stem(value: &serde_json::Value) -> Option<&str> {
+        job::stem_of(value.get("image_name")?.as_str()?)
+    }
+
     /// All jobs of the fleet, or some of them.
     ///
     /// # Errors (when awaited)

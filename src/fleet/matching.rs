@@ -3,7 +3,7 @@
 //! The rules are those that a workflow is checked by anywhere in this crate: it is opened with the nodes of the server, its
 //! models are looked up among those of the server, and what its editor or this crate would complain of is the reason.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     blobs::Blobs,
@@ -54,16 +54,23 @@ impl Abilities {
         Ok(workflow)
     }
 
-    /// Why the server cannot do jobs with these needs; empty if it can.
-    pub(super) async fn reasons(&self, client: &Client, blobs: &Blobs, needs: &Needs) -> Result<Vec<String>> {
+    /// Why the server cannot do jobs with these needs, which is nothing if it can; and keys of the models that they use there.
+    pub(super) async fn reasons(
+        &self,
+        client: &Client,
+        blobs: &Blobs,
+        needs: &Needs,
+    ) -> Result<(Vec<String>, HashSet<String>)> {
         if let Some(refusal) = &self.refusal {
-            return Ok(vec![refusal.clone()]);
+            return Ok((vec![refusal.clone()], HashSet::new()));
         }
         let definition = job::from_bytes(&blobs.get(&needs.workflow).await?)?;
         let workflow = match self.open(client, definition, &needs.models).await {
             Ok(workflow) => workflow,
             // Bad input, not a bad server.
-            Err(error @ (crate::Error::Definition(_) | crate::Error::Input(_))) => return Ok(vec![error.to_string()]),
+            Err(error @ (crate::Error::Definition(_) | crate::Error::Input(_))) => {
+                return Ok((vec![error.to_string()], HashSet::new()));
+            }
             Err(error) => return Err(error),
         };
         let mut problems = workflow.problems();
@@ -78,6 +85,7 @@ impl Abilities {
         let mut reasons: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
         reasons.dedup();
         reasons.truncate(REASONS);
-        Ok(reasons)
+        let models = workflow.model_uses().into_iter().filter_map(|usage| usage.wanted?.key).collect();
+        Ok((reasons, models))
     }
 }

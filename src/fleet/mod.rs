@@ -105,12 +105,14 @@ impl Fleet {
         let read = tokio::fs::read(path).await.map_err(|error| Error::io("read", path, error))?;
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let ending = ending.filter(|ending| ending.len() < 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()));
-        self.put_image(read.into(), ending.as_deref().unwrap_or("png")).await
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let hash = self.blobs.put(read.into()).await?;
+        Ok(job::file_name(&hash, &stem, ending.as_deref().unwrap_or("png")))
     }
 
     /// Stores a picture, and gives its name for image inputs. The ending tells servers what it is.
     pub(crate) async fn put_image(&self, picture: Bytes, ending: &str) -> Result<String> {
-        Ok(job::file_name(&self.blobs.put(picture).await?, ending))
+        Ok(job::file_name(&self.blobs.put(picture).await?, "", ending))
     }
 
     /// The content of a file among results.
@@ -123,8 +125,8 @@ impl Fleet {
 }
 
 impl OpenFleet {
-    /// Where files are: a folder, or the URL of a store that `object_store` knows. The store of jobs remembers it, so it is
-    /// needed once. Without it, beside a SQLite file: `FILE-files`.
+    /// Where files are: a folder, `file:///FOLDER`, or `s3://BUCKET/PREFIX` (feature `fleet-s3`; keys, region and address are
+    /// where the tools of S3 look for them: `AWS_ACCESS_KEY_ID` and so on). The store of jobs remembers it, so it is needed once. Without it, beside a SQLite file: `FILE-files`.
     pub fn files(mut self, place: impl Into<String>) -> Self {
         self.files = Some(place.into());
         self
@@ -156,10 +158,11 @@ impl OpenFleet {
             (Some(known), _) => known,
             (None, given) => {
                 let Some(place) = given.or_else(beside) else {
-                    let problem = "must be given once: a folder that all machines see, or the URL of an object store";
+                    let problem = "must be given once: a folder that all machines see, or s3://BUCKET/PREFIX";
                     return Err(Error::invalid("files", problem));
                 };
-                // Another program may have been faster.
+                // What cannot be used is not to be remembered. Another program may have been faster.
+                Blobs::open(&place)?;
                 store.setting(FILES, Some(&place)).await?.unwrap_or(place)
             }
         };

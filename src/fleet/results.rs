@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Fleet, job};
-use crate::error::Result;
+use crate::{
+    Client,
+    error::Result,
+    outputs::{OutputFile, Outputs},
+};
 
 /// What a job gave.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -21,14 +25,16 @@ pub struct JobResult {
     pub batch_id: String,
     /// The queue item that it was there.
     pub item_id: i64,
-    /// Images and videos that it saved for good, in the order of [`Outputs`](crate::outputs::Outputs).
+    /// Images and videos that it saved for good, in the order of [`Outputs`].
     pub files: Vec<ResultFile>,
     /// Texts, numbers and the like that its nodes gave.
     #[serde(default)]
     pub values: Vec<ResultValue>,
+    /// Hash of what its nodes gave.
+    pub(super) outputs: String,
 }
 
-crate::base::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files, values } }
+crate::base::debug::short_debug! { JobResult { job, attempt, server, batch_id, item_id, files, values; .. } }
 
 /// A text, a number or the like among the results of a job.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +51,13 @@ pub struct ResultValue {
 }
 
 crate::base::debug::short_debug! { ResultValue { node_id, node, field, value } }
+
+impl JobResult {
+    /// The file of the fleet that one of the [outputs](Fleet::outputs) is; `None` for passing results, which are not kept.
+    pub fn file(&self, output: &OutputFile) -> Option<&ResultFile> {
+        self.files.iter().find(|file| file.name == output.name)
+    }
+}
 
 /// A file among the results of a job.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +87,19 @@ impl Fleet {
     pub async fn result(&self, job: &str) -> Result<Option<JobResult>> {
         let Some(stored) = self.store.result_of(job).await? else { return Ok(None) };
         job::from_bytes(&self.blobs.get(&stored.manifest).await?).map(Some)
+    }
+
+    /// What the nodes of a job gave, with the values of their outputs, as [`Job::outputs`](crate::Job::outputs) gives it. The
+    /// structs of outputs that are generated with a workflow take it, too.
+    ///
+    /// The server that gave it has nothing of it any more, so files are not downloaded from there: they are those of
+    /// [`JobResult::file`].
+    ///
+    /// # Errors
+    /// [`Error::Fleet`](crate::Error::Fleet).
+    pub async fn outputs(&self, result: &JobResult) -> Result<Outputs> {
+        let kept = self.blobs.get(&result.outputs).await?;
+        Outputs::from_kept(Client::new(&result.server)?, &kept).map_err(|error| job::unread(&error))
     }
 
     /// Writes a file among results into a folder, as `STEM.ENDING`; whole, or not at all. A file of the name that is there

@@ -46,6 +46,6 @@ impl ResultFile {
     /// The name by which it can be the input of another job.
     pub(crate) fn as_input(&self) -> String {
         let ending = self.name.rsplit_once('.').map_or("png", |(_, ending)| ending);
-        job::file_name(&self.sha256, ending)
+        job::file_name(&self.sha256, "", ending)
     }
 }

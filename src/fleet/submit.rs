@@ -1,6 +1,7 @@
 //! Making jobs of a workflow.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashSet},
     future::{Future, IntoFuture},
     pin::Pin,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    submission::Submittable,
     sweep::Sweep,
     workflow::{ProblemKind, Reference, Workflow},
 };
@@ -29,7 +31,7 @@ const ATTEMPTS: u32 = 5;
 #[must_use = "nothing is submitted unless awaited"]
 pub struct FleetSubmit<'a> {
     fleet: Fleet,
-    workflow: &'a Workflow,
+    workflow: Cow<'a, Workflow>,
     sweep: Option<Sweep>,
     runs: u32,
     priority: u32,
@@ -58,16 +60,18 @@ pub struct FleetSubmission {
 crate::base::debug::short_debug! { FleetSubmission { id, jobs } }
 
 impl Fleet {
-    /// Makes jobs of a workflow: one, or one for each item of a sweep.
+    /// Makes jobs of a workflow, or of a generated struct: one, or one for each item of a sweep.
+    ///
+    /// A struct is checked with the nodes of this crate; servers look its models up when they get the jobs.
     ///
     /// # Errors (when awaited)
     /// [`Error::NotReady`] if the workflow has problems, or names images or videos of a server: other servers do not have
     /// them, and [`Fleet::image`] makes files of the fleet of them. [`Error::InvalidInput`] for a sweep without items;
     /// [`Error::Fleet`].
-    pub fn submit<'a>(&self, workflow: &'a Workflow) -> FleetSubmit<'a> {
+    pub fn submit<'a>(&self, workflow: &'a (impl Submittable + ?Sized)) -> FleetSubmit<'a> {
         FleetSubmit {
             fleet: self.clone(),
-            workflow,
+            workflow: workflow.offline(),
             sweep: None,
             runs: 1,
             priority: 0,
@@ -119,7 +123,7 @@ impl FleetSubmit<'_> {
 
     async fn run(self) -> Result<FleetSubmission> {
         let Self { fleet, id, .. } = &self;
-        let mut workflow = self.workflow.clone();
+        let mut workflow = self.workflow.clone().into_owned();
         // Results are fetched and deleted on the server, so no board of it has them.
         workflow.drop_inaccessible(|reference| !matches!(reference, Reference::Board(_)));
         let rows = self.rows(&workflow)?;
@@ -204,6 +208,17 @@ fn check(workflow: &Workflow, rows: &[Vec<InputOf>]) -> Result<()> {
     let mut problems = filled.problems();
     // Which models there are is the servers' business, and items of generators are asked for when it is sent.
     problems.retain(|problem| problem.kind != ProblemKind::NeedsServer);
+    // A model that is only named is looked up there.
+    let named: HashSet<(String, String)> = filled
+        .model_uses()
+        .into_iter()
+        .filter(|usage| usage.wanted.is_some())
+        .map(|it| (it.node_id, it.field))
+        .collect();
+    problems.retain(|problem| match (&problem.node, &problem.field) {
+        (Some(node), Some(field)) => !named.contains(&(node.id.clone(), field.clone())),
+        _ => true,
+    });
     // Files of the fleet become images of a server when the job is sent.
     problems.extend(
         filled

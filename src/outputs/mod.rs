@@ -17,6 +17,8 @@
 
 mod download;
 mod get;
+#[cfg(feature = "fleet")]
+mod kept;
 #[cfg(any(feature = "serve", feature = "fleet"))]
 mod plain;
 pub(crate) mod session;
@@ -79,6 +81,7 @@ impl NodeOutput {
 
 /// Where a file in an output comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "fleet", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum FileSource {
     /// This run made it, or a workflow that it called.
@@ -93,6 +96,7 @@ pub enum FileSource {
 
 /// An image or video in the output of a node.
 #[derive(Clone, PartialEq)]
+#[cfg_attr(feature = "fleet", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct OutputFile {
     /// Whether it is an image or a video.

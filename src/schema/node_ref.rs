@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A node, as far as it is known to whoever speaks of it.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "fleet", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct NodeRef {
     /// Id in the workflow. A node inside an iteration is executed several times under one id.

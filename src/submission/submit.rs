@@ -88,9 +88,19 @@ pub trait Submittable {
     /// Starts a submission. Called by [`Client::submit`].
     #[doc(hidden)]
     fn submit_with(&self, client: &Client) -> Submit<'_>;
+
+    /// The workflow without a server. Called by `Fleet::submit`.
+    #[cfg(feature = "fleet")]
+    #[doc(hidden)]
+    fn offline(&self) -> Cow<'_, Workflow>;
 }
 
 impl Submittable for Workflow {
+    #[cfg(feature = "fleet")]
+    fn offline(&self) -> Cow<'_, Workflow> {
+        Cow::Borrowed(self)
+    }
+
     fn submit_with(&self, client: &Client) -> Submit<'_> {
         Submit::new(Source::Now(self), client)
     }

@@ -32,6 +32,11 @@ impl Client {
 
 /// [`bind`](Client::bind) and submit in one.
 impl<W: TypedWorkflow> Submittable for W {
+    #[cfg(feature = "fleet")]
+    fn offline(&self) -> std::borrow::Cow<'_, Workflow> {
+        std::borrow::Cow::Owned(super::to_workflow(self))
+    }
+
     fn submit_with(&self, client: &Client) -> Submit<'_> {
         let typed = self.clone();
         Submit::later(client, move |client| {

@@ -38,8 +38,8 @@ pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
     ),
     (&["--edges=normal", "--features=testing"], 178, "the embedded server: axum, socketioxide, image"),
     (&["--edges=normal", "--features=serve"], 174, "the service: axum, tools for agents, pictures made smaller"),
-    (&["--edges=normal", "--features=fleet"], 205, "fleets: a job engine, SQLite, Postgres, a store of files"),
-    (&["--edges=normal", "--all-features"], 300, "the command line with all of it"),
+    (&["--edges=normal", "--features=fleet"], 208, "fleets: a job engine, SQLite, Postgres, a store of files"),
+    (&["--edges=normal", "--all-features"], 318, "the command line with all of it"),
     (&["--edges=normal,build"], 152, "with the generator, which runs once on the building machine"),
     (&["--edges=normal,build", "--all-features"], 325, "everything but tests"),
 ];

@@ -1,14 +1,19 @@
 //! What is promised when things go wrong: every job has its result once, and nothing is left on a server that lives.
 
-use std::{process::Command, time::Duration};
+use std::time::{Duration, Instant};
 
-use invokeai_client::{Client, fleet::JobState, testing::Fault};
+use invokeai_client::{
+    Client,
+    fleet::{Fleet, JobState},
+    testing::Fault,
+    workflow::{Workflow, WorkflowDefinition},
+};
 use rand::RngExt as _;
 
 use crate::{
     postgres::Postgres,
     skip::skipped,
-    stage::{Process, Stage, batches, servers},
+    stage::{Mounted, Process, RESIZE, Stage, batches, servers},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,21 +179,80 @@ async fn a_job_that_kills_its_workers_is_given_up() {
     worker.kill();
 }
 
-/// A file system in memory, as long as this lives.
-struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    fn new(options: &str) -> Option<Self> {
-        let at = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_answer_nobody_recorded_is_found_and_deleted() {
+    let servers = servers(1, 1);
+    let stage = Stage::new(&servers).await;
+    let workflow = picture_workflow(&stage).await;
+    servers[0].faults().add("upload_image", Fault::LostAnswer, 1);
+    stage.fleet.submit(&workflow).attempts(5).await.unwrap();
+    let worker = stage.worker();
+    let end = Instant::now() + Duration::from_secs(30);
+    while servers[0].faults().outstanding() > 0 {
+        assert!(Instant::now() < end, "nothing is uploaded");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    worker.kill();
+    let second = stage.worker();
+    let jobs = stage.ended(60).await;
+    assert_eq!(jobs[0].state, JobState::Done, "{jobs:?}");
+    assert!(servers[0].faults().calls("upload_image") >= 2, "the first upload is of no use to anybody");
+    stage.is_clean().await;
+    second.kill();
 }
 
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_of_a_job_that_went_to_another_server_are_deleted() {
+    let servers = servers(2, 1);
+    let stage = Stage::new(&servers).await;
+    let workflow = picture_workflow(&stage).await;
+    // Nothing was sent, so it is no attempt.
+    servers[0].faults().add("enqueue_batch", Fault::status(503), 1000);
+    let first = stage.worker_of(&stage.urls[..1]);
+    stage.fleet.submit(&workflow).attempts(2).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while servers[0].faults().calls("enqueue_batch") == 0 {
+        assert!(Instant::now() < end, "nothing is sent");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    let second = stage.worker_of(&stage.urls[1..]);
+    let jobs = stage.ended(60).await;
+    assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Done, 1), "{jobs:?}");
+    assert!(servers[0].faults().calls("upload_image") > 0);
+    stage.is_clean().await;
+    drop((first, second));
+}
+
+async fn picture_workflow(stage: &Stage) -> Workflow {
+    let client = Client::new(&stage.urls[0]).unwrap();
+    let mut workflow = client.workflow(WorkflowDefinition::from_path(RESIZE).unwrap()).await.unwrap();
+    let picture = stage.folder.path().join("picture.png");
+    image::RgbImage::from_pixel(8, 8, image::Rgb([1, 2, 3])).save(&picture).unwrap();
+    workflow.set_named_field("image", stage.fleet.image(&picture).await.unwrap()).unwrap();
+    workflow
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_is_named_with_the_reason() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Fleet::open(format!("postgres://me:hush@{nobody}/fleet")).files(folder.path().display().to_string());
+    let error = opened.await.unwrap_err().to_string();
+    assert!(error.contains(&nobody.to_string()) && error.contains("refused"), "{error}");
+    assert!(!error.contains("hush"), "{error}");
+    let Some(mut postgres) = Postgres::start("a_store_that_is_away_is_named_with_the_reason") else { return };
+    let files = folder.path().display().to_string();
+    let fleet = Fleet::open(postgres.url()).files(files).await.unwrap();
+    postgres.kill();
+    // The first calls meet connections that are cut.
+    let mut said = String::new();
+    for _ in 0..10 {
+        said = fleet.status().await.unwrap_err().to_string();
+        if said.contains("Postgres at 127.0.0.1:") {
+            break;
+        }
+    }
+    assert!(said.contains("refused"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,10 +263,10 @@ async fn results_wait_on_their_servers_while_the_store_of_files_is_full() {
     let servers = servers(1, 1);
     let folder = tempfile::tempdir().unwrap();
     let store = format!("sqlite:{}", folder.path().join("fleet.sqlite").display());
-    let fleet = invokeai_client::fleet::Fleet::open(&store).files(disk.0.path().display().to_string()).await.unwrap();
+    let fleet = invokeai_client::fleet::Fleet::open(&store).files(disk.path().display().to_string()).await.unwrap();
     let stage = Stage { fleet, store, urls: vec![servers[0].url().to_owned()], folder };
     let submission = stage.submit(2, 2).await;
-    let ballast = disk.0.path().join("ballast");
+    let ballast = disk.path().join("ballast");
     // What is left is less than a picture takes.
     let filled = std::fs::write(&ballast, vec![7; 2 << 20]);
     assert!(filled.is_err());

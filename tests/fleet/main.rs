@@ -1,7 +1,10 @@
 //! Fleets with real processes: workers and servers that are killed and stopped, databases that are restarted, full disks.
 
+mod disk;
 mod faults;
 mod postgres;
+mod s3;
+mod soak;
 mod stage;
 mod work;
 

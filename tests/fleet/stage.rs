@@ -1,7 +1,7 @@
 //! Servers, a store, workers as processes of their own, and a look at what is left.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -15,6 +15,8 @@ use invokeai_client::{
 use tempfile::TempDir;
 
 pub(crate) const TEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/text-to-image.json");
+
+pub(crate) const RESIZE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
 
 /// The shortest there is: tests wait for it.
 pub(crate) const LEASE: &str = "3";
@@ -31,7 +33,27 @@ pub(crate) struct Process(Child);
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_invokeai-client")), arguments)
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with<'a>(arguments: &[&str], more: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
+        command.envs(more);
+        Self::start_by(command, arguments)
+    }
+
+    /// The same, whose clock is ahead by so many hours, if there is a library for that on this machine.
+    pub(crate) fn start_ahead(arguments: &[&str], hours: i32) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
+        if let Some(library) = faketime().filter(|_| hours != 0) {
+            command.env("LD_PRELOAD", library).env("FAKETIME", format!("{hours:+}h"));
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        Self::start_by(command, arguments)
+    }
+
+    fn start_by(mut command: Command, arguments: &[&str]) -> Self {
         command.args(arguments).env("XDG_CONFIG_HOME", "/nonexistent").env_remove("INVOKEAI_URL");
         // What it says is shown where a test fails.
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
@@ -40,6 +62,11 @@ impl Process {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
         assert!(sent.unwrap().success(), "{name}");
+    }
+
+    /// Waits for its own end, and answers how that was.
+    pub(crate) fn ended(mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
     }
 
     pub(crate) fn kill(mut self) {
@@ -68,6 +95,33 @@ impl Drop for Process {
     }
 }
 
+/// The library that gives a process another clock, where Debian has it.
+pub(crate) fn faketime() -> Option<PathBuf> {
+    let mut folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+    folders.find_map(|folder| Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|library| library.exists()))
+}
+
+/// A file system in memory, as long as this lives.
+pub(crate) struct Mounted(TempDir);
+
+impl Mounted {
+    pub(crate) fn new(options: &str) -> Option<Self> {
+        let at = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
 impl Stage {
     pub(crate) async fn new(servers: &[TestServer]) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -86,11 +140,15 @@ impl Stage {
     }
 
     pub(crate) fn worker_of(&self, urls: &[String]) -> Process {
+        Process::start(&self.arguments_of_a_worker(urls))
+    }
+
+    pub(crate) fn arguments_of_a_worker<'a>(&'a self, urls: &'a [String]) -> Vec<&'a str> {
         let mut arguments = vec!["fleet", "worker", "--quiet", "--store", &self.store, "--lease", LEASE];
         for url in urls {
             arguments.extend(["--server", url]);
         }
-        Process::start(&arguments)
+        arguments
     }
 
     pub(crate) async fn submit(&self, jobs: i64, attempts: u32) -> FleetSubmission {

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use invokeai_client::{Client, Error, fleet::JobState};
+use invokeai_client::{
+    Client, Error,
+    fleet::{Fleet, JobState},
+    workflow::WorkflowDefinition,
+};
 
-use crate::stage::{Stage, batches, seeds, servers, workflow};
+use crate::{
+    postgres::Postgres,
+    stage::{Process, RESIZE, Stage, batches, seeds, servers, workflow},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_run_on_all_servers_and_leave_nothing_there() {
@@ -99,8 +106,7 @@ async fn files_go_along_and_images_of_one_server_are_refused() {
     let servers = servers(2, 1);
     let stage = Stage::new(&servers).await;
     let client = Client::new(&stage.urls[0]).unwrap();
-    let resize = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
-    let definition = invokeai_client::workflow::WorkflowDefinition::from_path(resize).unwrap();
+    let definition = WorkflowDefinition::from_path(RESIZE).unwrap();
     let mut workflow = client.workflow(definition).await.unwrap();
     let picture = stage.folder.path().join("picture.png");
     image::RgbImage::from_pixel(8, 8, image::Rgb([1, 2, 3])).save(&picture).unwrap();
@@ -116,4 +122,143 @@ async fn files_go_along_and_images_of_one_server_are_refused() {
     }
     stage.is_clean().await;
     assert_eq!(worker.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_run_in_the_order_of_their_rows() {
+    let (sqlite, postgres) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    in_order(format!("sqlite:{}", sqlite.path().join("fleet.sqlite").display()), sqlite).await;
+    let Some(database) = Postgres::start("jobs_run_in_the_order_of_their_rows") else { return };
+    in_order(database.url(), postgres).await;
+}
+
+async fn in_order(store: String, folder: tempfile::TempDir) {
+    let servers = servers(1, 1);
+    let stage = Stage::with(folder, store, vec![servers[0].url().to_owned()]).await;
+    let submitted = [stage.submit(9, 3).await, stage.submit(6, 3).await];
+    let worker = stage.fleet.worker().server(Client::new(&stage.urls[0]).unwrap()).at_once(1);
+    let working = tokio::spawn(worker.run(std::future::pending::<()>()));
+    stage.ended(60).await;
+    let mut items = Vec::new();
+    for job in submitted.iter().flat_map(|submission| &submission.jobs) {
+        items.push(stage.fleet.result(job).await.unwrap().expect("a result").item_id);
+    }
+    assert!(items.is_sorted(), "{items:?}");
+    working.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_go_to_the_server_that_has_their_models_in_memory() {
+    let servers = servers(3, 1);
+    let stage = Stage::new(&servers).await;
+    let worker = stage.worker();
+    let mut places = Vec::new();
+    for _ in 0..6 {
+        let submission = stage.submit(1, 3).await;
+        stage.ended(60).await;
+        places.push(stage.fleet.result(&submission.jobs[0]).await.unwrap().expect("a result").server);
+    }
+    assert!(places.iter().all(|place| *place == places[0]), "all are idle, and one has the models: {places:?}");
+    worker.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_named_after_inputs_as_those_of_a_run_are() {
+    let servers = servers(1, 1);
+    let stage = Stage::new(&servers).await;
+    stage.submit(2, 3).await;
+    let client = Client::new(&stage.urls[0]).unwrap();
+    let mut resize = client.workflow(WorkflowDefinition::from_path(RESIZE).unwrap()).await.unwrap();
+    let picture = stage.folder.path().join("my lighthouse.png");
+    image::RgbImage::from_pixel(8, 8, image::Rgb([1, 2, 3])).save(&picture).unwrap();
+    resize.set_named_field("image", stage.fleet.image(&picture).await.unwrap()).unwrap();
+    stage.fleet.submit(&resize).label("kind", "resize").await.unwrap();
+    let worker = stage.worker();
+    stage.ended(60).await;
+    let names = |out: &str, more: &[&str]| {
+        let out = stage.folder.path().join(out).display().to_string();
+        let mut arguments = vec!["fleet", "results", "--store", &stage.store, "--out", &out];
+        arguments.extend(more);
+        let code = Process::start(&arguments).ended();
+        let mut names: Vec<String> = std::fs::read_dir(&out)
+            .map(|found| found.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.sort();
+        (code, names)
+    };
+    let submission = stage.fleet.jobs().await.unwrap()[0].submission.clone();
+    let (code, named) = names("a", &["--submission", &submission, "--name", "{index:02}-{Prompt:.6}-{seed}"]);
+    assert_eq!((code, named), (Some(0), vec!["01-a ligh-1.png".to_owned(), "02-a ligh-2.png".to_owned()]));
+    let (code, named) = names("b", &["--label", "kind=resize", "--name", "{image}-{number}"]);
+    assert_eq!((code, named), (Some(0), vec!["my lighthouse-1.png".to_owned()]));
+    let (code, named) = names("c", &["--submission", &submission, "--name", "{nothing}"]);
+    assert_eq!(named, Vec::<String>::new());
+    assert_ne!(code, Some(0), "an input that is not there is refused");
+    worker.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_are_there_when_their_server_has_nothing_of_them_any_more() {
+    let servers = servers(1, 1);
+    let stage = Stage::new(&servers).await;
+    let submission = stage.submit(1, 3).await;
+    let worker = stage.worker();
+    stage.ended(60).await;
+    stage.is_clean().await;
+    let result = stage.fleet.result(&submission.jobs[0]).await.unwrap().expect("a result");
+    let outputs = stage.fleet.outputs(&result).await.unwrap();
+    assert!(outputs.nodes().len() > 2, "{outputs:?}");
+    let images = outputs.final_images();
+    assert_eq!(images.len(), 1);
+    assert!(images[0].width.is_some(), "{images:?}");
+    let file = result.file(images[0]).expect("it is kept");
+    assert!(stage.fleet.file(file).await.unwrap().starts_with(b"\x89PNG"));
+    worker.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_sees_what_a_worker_does() {
+    let servers = servers(1, 1);
+    let stage = Stage::new(&servers).await;
+    stage.submit(3, 3).await;
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut arguments = stage.arguments_of_a_worker(&stage.urls);
+    arguments.extend(["--metrics", &address]);
+    let worker = Process::start(&arguments);
+    stage.ended(60).await;
+    let url = format!("http://{address}/metrics");
+    let scraped = reqwest::get(&url).await.unwrap().text().await.unwrap();
+    let server = Client::new(&stage.urls[0]).unwrap().base_url().to_string();
+    for line in [
+        format!("invokeai_fleet_results_total{{server=\"{server}\"}} 3"),
+        format!("invokeai_fleet_job_seconds_count{{server=\"{server}\"}} 3"),
+        format!("invokeai_fleet_server_available{{server=\"{server}\"}} 1"),
+        "invokeai_fleet_jobs{state=\"done\"} 3".to_owned(),
+        "invokeai_fleet_jobs{state=\"failed\"} 0".to_owned(),
+        "# TYPE invokeai_fleet_job_seconds histogram".to_owned(),
+    ] {
+        assert!(scraped.lines().any(|found| found == line), "no `{line}` in\n{scraped}");
+    }
+    worker.kill();
+}
+
+#[tokio::test]
+async fn places_of_files_that_mean_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, place, said) in [
+        (0, "memory:///", "must be a folder"),
+        (1, "ftp://somewhere/else", "must be a folder"),
+        (2, "s3:///prefix", "bucket"),
+        (3, "s3://key:secret@bucket/prefix", "password"),
+    ] {
+        let store = format!("sqlite:{}", folder.path().join(format!("{number}.sqlite")).display());
+        let refused = Fleet::open(&store).files(place).await.unwrap_err().to_string();
+        assert!(refused.contains("files") && refused.contains(said) && !refused.contains("secret"), "{refused}");
+        assert!(Fleet::open(&store).await.is_ok(), "what was refused is not remembered");
+    }
+    let file = format!("file://{}", folder.path().join("files").display());
+    let fleet = Fleet::open(format!("sqlite:{}", folder.path().join("f.sqlite").display())).files(&file).await.unwrap();
+    std::fs::write(folder.path().join("a.png"), b"picture").unwrap();
+    fleet.image_name(folder.path().join("a.png")).await.unwrap();
+    assert!(folder.path().join("files").exists());
 }

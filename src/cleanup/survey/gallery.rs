@@ -247,3 +247,14 @@ impl<'a> Search<'a> {
         Ok((files, trouble))
     }
 }
+
+/// Names of the images that were uploaded under a session.
+#[cfg(feature = "fleet")]
+pub(crate) async fn uploads_of_session(client: &Client, session: &str) -> Result<Vec<String>> {
+    let (files, trouble) = Search::of_uploads(client).look(FileKind::Image, |id| id == session).await?;
+    let name = |file: File| if let Asset::Image(name) = file.asset { Some(name) } else { None };
+    match trouble {
+        Some(error) => Err(error),
+        None => Ok(files.into_iter().filter_map(name).collect()),
+    }
+}

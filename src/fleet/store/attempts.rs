@@ -15,34 +15,38 @@ pub(in crate::fleet) struct Attempt {
     pub(in crate::fleet) batch: String,
     /// Files on the server that it reads.
     pub(in crate::fleet) uploads: Vec<String>,
+    /// Whether there may be uploads whose names are not known: one was announced, and its answer is not recorded.
+    pub(in crate::fleet) unnamed: bool,
 }
 
-const COLUMNS: &str = "a.job, a.attempt, a.server, a.queue, a.batch, a.uploads";
+const COLUMNS: &str = "a.job, a.attempt, a.server, a.queue, a.batch, a.uploads, a.unnamed";
 
-type Row = (String, i64, String, String, String, String);
+type Row = (String, i64, String, String, String, String, i64);
 
 impl From<Row> for Attempt {
-    fn from((job, attempt, server, queue, batch, uploads): Row) -> Self {
+    fn from((job, attempt, server, queue, batch, uploads, unnamed): Row) -> Self {
         let uploads = serde_json::from_str(&uploads).unwrap_or_default();
-        Self { job, attempt: u32::try_from(attempt).unwrap_or(u32::MAX), server, queue, batch, uploads }
+        let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+        Self { job, attempt, server, queue, batch, uploads, unnamed: unnamed != 0 }
     }
 }
 
 impl Store {
-    /// Records an attempt that is about to be made. One of the same number takes the place of what is there: it was given
-    /// back before anything was sent.
+    /// Records an attempt that is about to be made. One of the same number on the same server takes the place of what is
+    /// there: that was given back before its batch was sent.
     pub(in crate::fleet) async fn begin_attempt(&self, worker: &str, attempt: &Attempt) -> Result<()> {
         let sql = self.sql(
-            "INSERT INTO invokeai_fleet_attempts (job, attempt, server, queue, batch, worker, is_open, uploads, begun) \
-             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, {now}) ON CONFLICT (job, attempt) DO UPDATE SET server = \
-             excluded.server, queue = excluded.queue, batch = excluded.batch, worker = excluded.worker, is_open = 1, \
-             uploads = excluded.uploads, begun = excluded.begun",
+            "INSERT INTO invokeai_fleet_attempts (job, attempt, server, queue, batch, worker, is_open, uploads, unnamed, \
+             begun) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, {now}) ON CONFLICT (job, attempt, server) DO UPDATE SET \
+             queue = excluded.queue, batch = excluded.batch, worker = excluded.worker, is_open = 1, error = NULL, \
+             uploads = excluded.uploads, unnamed = excluded.unnamed, begun = excluded.begun",
         );
         let Attempt { job, server, queue, batch, uploads, .. } = attempt;
-        let (number, uploads) = (i64::from(attempt.attempt), serde_json::json!(uploads).to_string());
+        let (number, unnamed) = (i64::from(attempt.attempt), i64::from(attempt.unnamed));
+        let uploads = serde_json::json!(uploads).to_string();
         let done = on!(self, pool => {
             let query = sqlx::query(sql).bind(job).bind(number).bind(server).bind(queue).bind(batch).bind(worker);
-            query.bind(uploads).execute(pool).await.map(|_| ())
+            query.bind(uploads).bind(unnamed).execute(pool).await.map(|_| ())
         });
         done.map_err(|error| failed("record an attempt", &error))
     }
@@ -57,28 +61,47 @@ impl Store {
         Ok(rows.map_err(|error| failed("read the attempts", &error))?.into_iter().map(Into::into).collect())
     }
 
-    /// What attempts at jobs that have ended may have left on a server.
-    pub(in crate::fleet) async fn left_on(&self, server: &str) -> Result<Vec<Attempt>> {
+    /// What was recorded of an attempt on a server: it was given back, and is made again.
+    pub(in crate::fleet) async fn attempt_on(&self, job: &str, attempt: u32, server: &str) -> Result<Option<Attempt>> {
+        let sql = self.sql(&format!(
+            "SELECT {COLUMNS} FROM invokeai_fleet_attempts a WHERE a.job = $1 AND a.attempt = $2 AND a.server = $3"
+        ));
+        let number = i64::from(attempt);
+        let row = on!(self, pool => {
+            sqlx::query_as::<_, Row>(sql).bind(job).bind(number).bind(server).fetch_optional(pool).await
+        });
+        Ok(row.map_err(|error| failed("read the attempts", &error))?.map(Into::into))
+    }
+
+    /// What attempts at jobs that have ended may have left on a server, each with how many seconds ago it was begun.
+    pub(in crate::fleet) async fn left_on(&self, server: &str) -> Result<Vec<(Attempt, i64)>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM invokeai_fleet_attempts a JOIN {{jobs}} j ON j.id = a.job WHERE a.server = $1 AND \
+            "SELECT {COLUMNS}, {{now}} - a.begun FROM invokeai_fleet_attempts a JOIN {{jobs}} j ON j.id = a.job WHERE a.server = $1 AND \
              a.is_open = 1 AND (j.status IN ('Done', 'Killed') OR (j.status = 'Failed' AND j.attempts >= j.max_attempts)) \
              ORDER BY a.job LIMIT 100"
         );
         let sql = self.sql(&sql);
-        let rows = on!(self, pool => sqlx::query_as::<_, Row>(sql).bind(server).fetch_all(pool).await);
-        Ok(rows.map_err(|error| failed("read what attempts left", &error))?.into_iter().map(Into::into).collect())
+        type Aged = (String, i64, String, String, String, String, i64, i64);
+        let rows = on!(self, pool => sqlx::query_as::<_, Aged>(sql).bind(server).fetch_all(pool).await);
+        let rows = rows.map_err(|error| failed("read what attempts left", &error))?;
+        let aged = |(job, attempt, server, queue, batch, uploads, unnamed, ago): Aged| {
+            (Attempt::from((job, attempt, server, queue, batch, uploads, unnamed)), ago)
+        };
+        Ok(rows.into_iter().map(aged).collect())
     }
 
     /// Says that an attempt left nothing on its server any more.
     pub(in crate::fleet) async fn close_attempt(&self, attempt: &Attempt) -> Result<()> {
-        let sql = self.sql("UPDATE invokeai_fleet_attempts SET is_open = 0 WHERE job = $1 AND batch = $2");
+        let sql =
+            self.sql("UPDATE invokeai_fleet_attempts SET is_open = 0 WHERE job = $1 AND batch = $2 AND server = $3");
+        let Attempt { job, batch, server, .. } = attempt;
         let done = on!(self, pool => {
-            sqlx::query(sql).bind(&attempt.job).bind(&attempt.batch).execute(pool).await.map(|_| ())
+            sqlx::query(sql).bind(job).bind(batch).bind(server).execute(pool).await.map(|_| ())
         });
         done.map_err(|error| failed("record that an attempt is cleaned up", &error))
     }
 
-    /// Keeps why an attempt failed.
+    /// Keeps why an attempt failed, or was given back before its batch was sent: there is nothing to look for then.
     pub(in crate::fleet) async fn note_failure(&self, job: &str, attempt: u32, problem: &str) -> Result<()> {
         let sql = self.sql("UPDATE invokeai_fleet_attempts SET error = $3 WHERE job = $1 AND attempt = $2");
         let number = i64::from(attempt);

@@ -10,6 +10,7 @@ use apalis_core::{
 use apalis_postgres::{PgTask, queries as postgres};
 use apalis_sqlite::{SqliteTask, queries as sqlite};
 use serde_json::Value;
+use sqlx::Acquire as _;
 
 use super::{Pool, Store, failed, on, said};
 use crate::error::Result;
@@ -72,9 +73,17 @@ impl Store {
                     transaction.commit().await.map_err(|error| failed(doing, &error))?;
                 }
                 Pool::Postgres(pool) => {
-                    let mut connection = pool.acquire().await.map_err(|error| failed(doing, &error))?;
-                    let pushed = postgres::push_tasks(&mut *connection, queue, some).await;
+                    let ids: Vec<String> = some.iter().filter_map(|task| Some(task.task_id()?.to_string())).collect();
+                    let mut connection = self.connection(pool, doing).await?;
+                    let mut transaction = connection.begin().await.map_err(|error| failed(doing, &error))?;
+                    let pushed = postgres::push_tasks(&mut *transaction, queue, some).await;
                     pushed.map_err(|error| said(doing, &error))?;
+                    // The engine tells seconds only, and hands out jobs of the same second in any order.
+                    let ordered = "UPDATE apalis.jobs j SET run_at = now() + o.place * interval '1 microsecond' FROM \
+                                   unnest($1::text[]) WITH ORDINALITY o(id, place) WHERE j.id = o.id";
+                    let ordered = sqlx::query(ordered).bind(ids).execute(&mut *transaction).await;
+                    ordered.map_err(|error| failed(doing, &error))?;
+                    transaction.commit().await.map_err(|error| failed(doing, &error))?;
                 }
             }
         }
@@ -91,7 +100,7 @@ impl Store {
                 sqlite::keep_alive(pool, &config, &context).await.map_err(|error| failed(doing, &error)).is_ok()
             }
             Pool::Postgres(pool) => {
-                let mut connection = pool.acquire().await.map_err(|error| failed(doing, &error))?;
+                let mut connection = self.connection(pool, doing).await?;
                 postgres::keep_alive(&mut *connection, queue, &context).await.is_ok()
             }
         };
@@ -127,7 +136,7 @@ impl Store {
                 given.map_err(|error| failed(doing, &error))
             }
             Pool::Postgres(pool) => {
-                let mut connection = pool.acquire().await.map_err(|error| failed(doing, &error))?;
+                let mut connection = self.connection(pool, doing).await?;
                 let given = postgres::reenqueue_orphaned(&mut *connection, queue, seconds).await;
                 given.map_err(|error| said(doing, &error))
             }
@@ -145,7 +154,7 @@ impl Store {
             }
             Pool::Postgres(pool) => {
                 let config = apalis_postgres::Config::default().queue(queue).batch_size(1);
-                let mut connection = pool.acquire().await.map_err(|error| failed(doing, &error))?;
+                let mut connection = self.connection(pool, doing).await?;
                 postgres::fetch_next(&mut *connection, &config, &context).await.map_err(|error| said(doing, &error))?
             }
         };
@@ -170,7 +179,7 @@ impl Store {
         let locked = match &self.pool {
             Pool::Sqlite(pool) => sqlite::lock_tasks(pool, &ids, context.name()).await,
             Pool::Postgres(pool) => {
-                let mut connection = pool.acquire().await.map_err(|error| failed(doing, &error))?;
+                let mut connection = self.connection(pool, doing).await?;
                 postgres::lock_tasks(&mut *connection, &ids, context.name()).await
             }
         };
@@ -192,7 +201,7 @@ impl Store {
                 acked.map_err(|error| failed(doing, &error))?
             }
             Pool::Postgres(pool) => {
-                let mut connection = pool.acquire().await.map_err(|error| failed(doing, &error))?;
+                let mut connection = self.connection(pool, doing).await?;
                 let acked = postgres::handle_results(&mut *connection, &[&result], context.name()).await;
                 acked.map_err(|error| said(doing, &error))?
             }

@@ -16,8 +16,9 @@ use std::{str::FromStr as _, time::Duration};
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use sqlx::{
-    AssertSqlSafe, PgPool, SqlitePool,
-    postgres::PgPoolOptions,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, SqlitePool,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -43,7 +44,7 @@ pub(super) const QUEUE: &str = "invokeai-fleet:";
 const TABLES: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS invokeai_fleet_attempts (job TEXT NOT NULL, attempt BIGINT NOT NULL, server TEXT NOT NULL, \
      queue TEXT NOT NULL, batch TEXT NOT NULL, worker TEXT NOT NULL, is_open BIGINT NOT NULL, uploads TEXT NOT NULL, \
-     error TEXT, begun BIGINT NOT NULL, PRIMARY KEY (job, attempt))",
+     unnamed BIGINT NOT NULL, error TEXT, begun BIGINT NOT NULL, PRIMARY KEY (job, attempt, server))",
     "CREATE INDEX IF NOT EXISTS invokeai_fleet_attempts_open ON invokeai_fleet_attempts (server, is_open)",
     "CREATE TABLE IF NOT EXISTS invokeai_fleet_results (job TEXT PRIMARY KEY, attempt BIGINT NOT NULL, \
      server TEXT NOT NULL, manifest TEXT NOT NULL, stored BIGINT NOT NULL)",
@@ -67,10 +68,12 @@ enum Pool {
 /// Does the same with the pool of either database.
 macro_rules! on {
     ($store:expr, $pool:ident => $what:expr) => {
-        match &$store.pool {
-            $crate::fleet::store::Pool::Sqlite($pool) => $what,
-            $crate::fleet::store::Pool::Postgres($pool) => $what,
-        }
+        $store
+            .explained(match &$store.pool {
+                $crate::fleet::store::Pool::Sqlite($pool) => $what,
+                $crate::fleet::store::Pool::Postgres($pool) => $what,
+            })
+            .await
     };
 }
 pub(super) use on;
@@ -115,6 +118,19 @@ impl Store {
         Ok(())
     }
 
+    /// A connection for statements of the engine.
+    async fn connection(&self, pool: &PgPool, doing: &'static str) -> Result<PoolConnection<sqlx::Postgres>> {
+        self.explained(pool.acquire().await).await.map_err(|error| failed(doing, &error))
+    }
+
+    /// The reason in place of an error that only says that there was no connection in time.
+    async fn explained<T>(&self, result: sqlx::Result<T>) -> sqlx::Result<T> {
+        match (&self.pool, result) {
+            (Pool::Postgres(pool), Err(sqlx::Error::PoolTimedOut)) => Err(why_not(&pool.connect_options()).await),
+            (_, result) => result,
+        }
+    }
+
     /// The statement as this database reads it.
     fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
         let (jobs, now, due) = match self.pool {
@@ -157,8 +173,25 @@ async fn sqlite(url: &str) -> Result<SqlitePool> {
 }
 
 async fn postgres(url: &str) -> Result<PgPool> {
-    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(CONNECT).connect(url).await;
-    pool.map_err(|error| failed("open the store", &error))
+    let options = PgConnectOptions::from_str(url).map_err(|error| Error::invalid("store", error.to_string()))?;
+    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(CONNECT).connect_with(options.clone()).await;
+    match pool {
+        Err(sqlx::Error::PoolTimedOut) => Err(failed("open the store", &why_not(&options).await)),
+        pool => pool.map_err(|error| failed("open the store", &error)),
+    }
+}
+
+/// Why there is no connection to Postgres, with its address.
+async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
+    let why = match tokio::time::timeout(CONNECT / 2, PgConnection::connect_with(options)).await {
+        Ok(Ok(_)) => "all connections of this program are in use".to_owned(),
+        Ok(Err(sqlx::Error::Io(error))) => error.to_string(),
+        // What Postgres itself says: no such user, for example.
+        Ok(Err(error)) => return error,
+        Err(_) => "it does not answer".to_owned(),
+    };
+    let (host, port) = (options.get_host(), options.get_port());
+    sqlx::Error::Io(std::io::Error::other(format!("Postgres at {host}:{port}: {why}")))
 }
 
 /// What the database said. Only its own words: they name neither password nor address.
@@ -200,7 +233,8 @@ fn said(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Error
 
 #[cfg(test)]
 mod tests {
-    use super::passes;
+    use super::{failed, passes};
+    use crate::error::Error;
 
     #[test]
     fn full_disks_and_restarts_pass_and_mistakes_do_not() {
@@ -210,5 +244,20 @@ mod tests {
         for code in ["1", "11", "19", "2067", "42601", "23505", "28P01"] {
             assert!(!passes(code), "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_full_sqlite_says_so_by_code_13_and_passes() {
+        let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        // As many pages as there are: every further one is a full disk.
+        for statement in ["CREATE TABLE t (x BLOB)", "PRAGMA max_page_count = 2"] {
+            sqlx::query(statement).execute(&mut *connection).await.unwrap();
+        }
+        let full = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut *connection).await.unwrap_err();
+        assert_eq!(full.as_database_error().and_then(|error| error.code()).as_deref(), Some("13"), "{full:?}");
+        let told = failed("put jobs into the store", &full);
+        assert!(matches!(told, Error::Fleet { passes: true, .. }), "{told:?}");
+        assert!(told.to_string().contains("full"), "{told}");
     }
 }

@@ -9,7 +9,7 @@ use super::{Pool, Store, failed};
 use crate::error::Result;
 
 /// How often a counter of SQLite is read that costs microseconds.
-const COUNTER: Duration = Duration::from_millis(5);
+const COUNTER: Duration = Duration::from_millis(2);
 
 /// How long nothing is heard before the queues are asked anyway: no news is lost for longer.
 const LONGEST: Duration = Duration::from_millis(500);

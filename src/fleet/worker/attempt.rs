@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use super::{Crew, host::Host};
+use super::{Crew, host::Host, metrics};
 use crate::{
     Client, FinishedJob, Submission, Ticket, Upload,
     error::{Error, Result},
@@ -53,6 +53,7 @@ pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job
         biased;
         outcome = attempt(crew, host, hosts, job) => outcome,
         standing = lost(crew, job) => {
+            metrics::lost(host.address());
             tracing::info!(job = job.id, attempt = job.attempt, ?standing, "the job is not this worker's any more");
             host.ended.notify_one();
             return;
@@ -87,10 +88,12 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
             let stored = || store.store_result(&job.id, job.attempt, &result.server, &manifest);
             if crew.patiently(stored).await? {
                 crew.report().done += 1;
+                metrics::result(host.address());
                 host.has_done();
             } else {
                 tracing::info!(job = job.id, "a result came late and is thrown away");
                 crew.report().late += 1;
+                metrics::late(host.address());
             }
             crew.patiently(|| store.end(&crew.name, job, Ended::Done(counted))).await?;
         }
@@ -100,19 +103,22 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
         Outcome::Failed(problem) => {
             tracing::warn!(job = job.id, attempt = job.attempt, server = host.address(), problem, "the attempt failed");
             host.has_failed(&problem);
-            count_failure(crew, job, &problem, AFTER_FAILURE).await?;
+            count_failure(crew, host, job, &problem, AFTER_FAILURE).await?;
         }
         Outcome::Away { why, was_sent } => {
             host.is_away(&why);
             let why = format!("{}: {why}", host.address());
             if was_sent {
-                count_failure(crew, job, &why, Duration::ZERO).await?;
+                count_failure(crew, host, job, &why, Duration::ZERO).await?;
             } else {
+                // Nothing is to be looked for there, and what was uploaded stays recorded.
+                crew.patiently(|| store.note_failure(&job.id, job.attempt, &why)).await?;
                 crew.patiently(|| store.put_back(&crew.name, job, Some(&why), Duration::ZERO, false)).await?;
             }
         }
         Outcome::Left(why) => {
             tracing::debug!(job = job.id, why, "left to others");
+            crew.patiently(|| store.note_failure(&job.id, job.attempt, &why)).await?;
             crew.patiently(|| store.put_back(&crew.name, job, None, LEFT, false)).await?;
         }
         Outcome::Hopeless(problem) => {
@@ -123,9 +129,10 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
 }
 
 /// Records a failure, which is an attempt.
-async fn count_failure(crew: &Crew, job: &Taken, problem: &str, pause: Duration) -> Result<()> {
+async fn count_failure(crew: &Crew, host: &Host, job: &Taken, problem: &str, pause: Duration) -> Result<()> {
     let store = &crew.fleet.store;
     crew.report().failed += 1;
+    metrics::failure(host.address());
     crew.patiently(|| store.note_failure(&job.id, job.attempt, problem)).await?;
     crew.patiently(|| store.put_back(&crew.name, job, Some(problem), pause, true)).await?;
     Ok(())
@@ -205,6 +212,7 @@ async fn better(crew: &Crew, host: &Host, hosts: &[Arc<Host>], job: &Taken) -> R
 }
 
 /// The batch of an attempt, if the server has it.
+#[tracing::instrument(level = "debug", skip_all)]
 async fn found(client: &Client, attempt: &Attempt) -> Result<Option<Submission>> {
     let items = client.queue(&attempt.queue).batch_items(&attempt.batch).await?;
     // Children of called workflows are of the same batch.
@@ -218,6 +226,7 @@ async fn found(client: &Client, attempt: &Attempt) -> Result<Option<Submission>>
 }
 
 /// Sends the job to the server: recorded, then its files, then the batch.
+#[tracing::instrument(level = "debug", skip_all)]
 async fn send(crew: &Crew, host: &Host, taken: &Taken, job: &Job) -> Result<Outcome> {
     let (server, store) = (&host.client, &crew.fleet.store);
     let abilities = match host.abilities().await {
@@ -225,6 +234,10 @@ async fn send(crew: &Crew, host: &Host, taken: &Taken, job: &Job) -> Result<Outc
         Err(error) => return Ok(Outcome::Away { why: error.to_string(), was_sent: false }),
     };
     let mut definition = crew.patiently(|| crew.workflow(&job.workflow)).await?;
+    let mut inputs = job.inputs.clone();
+    let mut files = Vec::new();
+    job::files_in(&definition, &mut files);
+    inputs.iter().for_each(|input| job::files_in(&input.value, &mut files));
     let mut attempt = Attempt {
         job: taken.id.clone(),
         attempt: taken.attempt,
@@ -232,26 +245,16 @@ async fn send(crew: &Crew, host: &Host, taken: &Taken, job: &Job) -> Result<Outc
         queue: DEFAULT_QUEUE.to_owned(),
         batch: job::batch_id(&taken.id, taken.attempt),
         uploads: Vec::new(),
+        unnamed: false,
     };
-    crew.patiently(|| store.begin_attempt(&crew.name, &attempt)).await?;
-    let mut inputs = job.inputs.clone();
-    let mut files = Vec::new();
-    job::files_in(&definition, &mut files);
-    inputs.iter().for_each(|input| job::files_in(&input.value, &mut files));
     let mut names = BTreeMap::new();
-    for file in files {
-        let Some(hash) = job::file_of(&file) else { continue };
-        let bytes = crew.patiently(|| crew.fleet.blobs.get(hash)).await?;
-        let ending = file.rsplit_once('.').map_or("png", |(_, ending)| ending);
-        let upload = Upload::bytes(format!("{hash}.{ending}"), bytes);
-        match server.images().upload(upload).intermediate(true).await {
-            Ok(image) => {
-                attempt.uploads.push(image.image_name.clone());
-                names.insert(file, image.image_name);
-            }
-            Err(error) => return Ok(trouble(&error)),
-        }
+    if files.is_empty() {
         crew.patiently(|| store.begin_attempt(&crew.name, &attempt)).await?;
+    } else if let Err(error) = upload(crew, host, &mut attempt, files, &mut names).await {
+        return match error {
+            Error::Fleet { .. } => Err(error),
+            error => Ok(trouble(&error)),
+        };
     }
     job::with_names(&mut definition, &names);
     inputs.iter_mut().for_each(|input| job::with_names(&mut input.value, &names));
@@ -269,6 +272,38 @@ async fn send(crew: &Crew, host: &Host, taken: &Taken, job: &Job) -> Result<Outc
     }
 }
 
+/// Uploads the files of a job, and tells what the server calls them. Each is announced before it is sent, and carries the
+/// batch as its session: so it is found if nobody lives to record its name.
+#[tracing::instrument(level = "debug", skip_all)]
+async fn upload(
+    crew: &Crew,
+    host: &Host,
+    attempt: &mut Attempt,
+    files: Vec<String>,
+    names: &mut BTreeMap<String, String>,
+) -> Result<()> {
+    let store = &crew.fleet.store;
+    let earlier = crew.patiently(|| store.attempt_on(&attempt.job, attempt.attempt, &attempt.server)).await?;
+    let is_unclear = earlier.as_ref().is_some_and(|earlier| earlier.unnamed);
+    attempt.uploads = earlier.map(|earlier| earlier.uploads).unwrap_or_default();
+    attempt.unnamed = true;
+    crew.patiently(|| store.begin_attempt(&crew.name, attempt)).await?;
+    let last = files.len().saturating_sub(1);
+    for (place, file) in files.into_iter().enumerate() {
+        if let Some(hash) = job::file_of(&file) {
+            let bytes = crew.patiently(|| crew.fleet.blobs.get(hash)).await?;
+            let ending = file.rsplit_once('.').map_or("png", |(_, ending)| ending);
+            let upload = Upload::bytes(format!("{hash}.{ending}"), bytes);
+            let image = host.client.images().upload(upload).intermediate(true).session(&attempt.batch).await?;
+            attempt.uploads.push(image.image_name.clone());
+            names.insert(file, image.image_name);
+        }
+        attempt.unnamed = is_unclear || place < last;
+        crew.patiently(|| store.begin_attempt(&crew.name, attempt)).await?;
+    }
+    Ok(())
+}
+
 /// What an error of a server means for the job.
 fn trouble(error: &Error) -> Outcome {
     let why = error.to_string();
@@ -281,6 +316,7 @@ fn trouble(error: &Error) -> Outcome {
 }
 
 /// Waits for the end, and brings the results home.
+#[tracing::instrument(level = "debug", skip_all)]
 async fn follow(crew: &Crew, client: &Client, attempt: &Attempt, submission: Submission) -> Result<Outcome> {
     let job = submission.job()?;
     match job.wait().unreachable_limit(UNREACHABLE).await {
@@ -293,6 +329,7 @@ async fn follow(crew: &Crew, client: &Client, attempt: &Attempt, submission: Sub
 }
 
 /// Stores the files of an item, which come before the result: that names nothing that is not there.
+#[tracing::instrument(level = "debug", skip_all)]
 async fn fetch(crew: &Crew, client: &Client, attempt: &Attempt, finished: &FinishedJob) -> Result<Outcome> {
     let outputs = match finished.outputs().await {
         Ok(outputs) => outputs,
@@ -323,6 +360,8 @@ async fn fetch(crew: &Crew, client: &Client, attempt: &Attempt, finished: &Finis
         field: value.field,
         value: value.value,
     });
+    let kept = outputs.to_kept().map_err(|error| job::unwritten(&error))?;
+    let outputs = crew.patiently(|| crew.fleet.blobs.put(kept.clone().into())).await?;
     Ok(Outcome::Result(Box::new(JobResult {
         job: attempt.job.clone(),
         attempt: attempt.attempt,
@@ -331,6 +370,7 @@ async fn fetch(crew: &Crew, client: &Client, attempt: &Attempt, finished: &Finis
         item_id: finished.job().item_id(),
         files,
         values: values.collect(),
+        outputs,
     })))
 }
 

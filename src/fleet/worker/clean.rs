@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{Crew, host::Host};
-use crate::{Client, cleanup::KeptBecause, error::Result, fleet::store::Attempt};
+use crate::{
+    Client,
+    cleanup::{KeptBecause, uploads_of_session},
+    error::Result,
+    fleet::store::Attempt,
+};
 
 /// How often to look for what attempts at jobs that have ended left on a server.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -30,6 +35,9 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
         if is_last && host.is_idle() {
             return;
         }
+        if host.is_idle() && !is_last {
+            host.look_into_memory().await;
+        }
         tokio::select! {
             () = tokio::time::sleep(if is_last { PAUSE / 20 } else { PAUSE }) => {}
             () = host.ended.notified() => {}
@@ -38,14 +46,14 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
 }
 
 async fn once(crew: &Crew, host: &Host) -> Result<()> {
-    for attempt in crew.fleet.store.left_on(host.address()).await? {
-        clean(crew, &host.client, &attempt).await?;
+    for (attempt, ago) in crew.fleet.store.left_on(host.address()).await? {
+        clean(crew, &host.client, attempt, ago).await?;
     }
     Ok(())
 }
 
 /// Deletes what an attempt left: its items, its results, its uploads. What is not gone for certain stays recorded.
-pub(super) async fn clean(crew: &Crew, client: &Client, attempt: &Attempt) -> Result<()> {
+async fn clean(crew: &Crew, client: &Client, mut attempt: Attempt, ago: i64) -> Result<()> {
     let report = client.cleanup().batch(&attempt.batch).queue(&attempt.queue).uploads(false).outputs(true).await?;
     let mut is_clean = report.is_success();
     // Others of this fleet may go soon.
@@ -59,12 +67,18 @@ pub(super) async fn clean(crew: &Crew, client: &Client, attempt: &Attempt) -> Re
                 | KeptBecause::Undecided
         )
     });
+    if is_clean && attempt.unnamed {
+        attempt.uploads.extend(uploads_of_session(client, &attempt.batch).await?);
+    }
     if is_clean && !attempt.uploads.is_empty() {
         let deleted = client.images().delete(&attempt.uploads).await;
         is_clean = deleted.failed.is_empty();
     }
+    // What was sent by a worker that died since may still be carried out.
+    let patience = client.transport().options().lost_answer_patience;
+    is_clean &= !attempt.unnamed || ago > i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
     if is_clean {
-        crew.fleet.store.close_attempt(attempt).await?;
+        crew.fleet.store.close_attempt(&attempt).await?;
     } else {
         tracing::debug!(batch = attempt.batch, ?report, "not everything is cleaned up yet");
     }

@@ -1,7 +1,7 @@
 //! A server of a worker: whether it can be used, and which jobs it takes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::Crew;
+use super::{Crew, metrics};
 use crate::{
     Client,
     error::Result,
@@ -38,6 +38,12 @@ const BELIEVED: Duration = Duration::from_secs(30);
 /// How long a server may take to say what it has.
 const ASKING: Duration = Duration::from_secs(60);
 
+/// How long a server may take to say what is in its memory.
+const LOOKING: Duration = Duration::from_secs(5);
+
+/// How long jobs are left to a server that has their models in memory.
+const WARM: Duration = Duration::from_secs(1);
+
 pub(super) struct Host {
     pub(super) client: Client,
     address: String,
@@ -58,10 +64,15 @@ struct Inner {
     away: Option<Duration>,
     bench: Option<Duration>,
     failures: u32,
-    running: BTreeMap<String, Instant>,
+    running: BTreeSet<String>,
     done: u64,
-    /// From which queue the last job came: its models are in memory.
+    /// From which queue the last job came, and keys of the models that are in its memory.
     last: Option<String>,
+    loaded: HashSet<String>,
+    /// Keys of the models that jobs of a queue use on this server.
+    models: HashMap<String, HashSet<String>>,
+    /// Since when jobs of a queue are left to another server of this worker that has their models in memory.
+    left_warm: HashMap<String, Instant>,
     /// How often a job was left to another server.
     left: HashMap<String, u32>,
 }
@@ -87,7 +98,7 @@ impl Host {
         ServerState::new(
             inner.abilities.as_ref().map(|abilities| abilities.version.clone()),
             inner.rest.as_ref().filter(|(_, until)| *until > Instant::now()).map(|(why, _)| why.clone()),
-            inner.running.keys().cloned().collect(),
+            inner.running.iter().cloned().collect(),
             inner.done,
             cannot.map(|(queue, (_, why))| (queue.clone(), why.clone())).collect(),
         )
@@ -112,6 +123,8 @@ impl Host {
         inner.away = Some(pause);
         inner.rest = Some((format!("cannot be used: {why}"), Instant::now() + pause));
         inner.abilities = None;
+        inner.last = None;
+        inner.loaded.clear();
     }
 
     /// A job failed on it.
@@ -138,12 +151,16 @@ impl Host {
 
     /// A job came to it.
     pub(super) fn begins(&self, job: &str) {
-        self.inner().running.insert(job.to_owned(), Instant::now());
+        let mut inner = self.inner();
+        inner.running.insert(job.to_owned());
+        metrics::running(&self.address, inner.running.len());
     }
 
     /// A job is not on it any more.
     pub(super) fn ends(&self, job: &str) {
-        self.inner().running.remove(job);
+        let mut inner = self.inner();
+        inner.running.remove(job);
+        metrics::running(&self.address, inner.running.len());
     }
 
     /// Whether it has no job.
@@ -193,20 +210,69 @@ impl Host {
         }
         let abilities = self.abilities().await?;
         let needs: Needs = job::from_bytes(&crew.fleet.blobs.get(Needs::hash_of_queue(queue)).await?)?;
-        let reasons = abilities.reasons(&self.client, &crew.fleet.blobs, &needs).await?;
+        let (reasons, models) = abilities.reasons(&self.client, &crew.fleet.blobs, &needs).await?;
         let can = reasons.is_empty();
         if !can {
             tracing::info!(server = self.address, queue, ?reasons, "the server cannot do these jobs");
         }
-        self.inner().verdicts.insert(queue.to_owned(), (Instant::now(), reasons));
+        let mut inner = self.inner();
+        inner.verdicts.insert(queue.to_owned(), (Instant::now(), reasons));
+        inner.models.insert(queue.to_owned(), models);
         Ok(can)
     }
 
-    /// The next job for it. The highest priority comes first; of the same, what needs what the last job needed.
-    pub(super) async fn next(&self, crew: &Crew) -> Result<Option<Taken>> {
+    /// Asks which models its memory has had of late: others use it, too, and it may have been started again.
+    pub(super) async fn look_into_memory(&self) {
+        let stats = match timeout(LOOKING, self.client.models().cache_stats()).await {
+            Ok(Ok(stats)) => stats,
+            // It is a matter of speed only; what is wrong with it is found out by its jobs.
+            _ => return,
+        };
+        let sizes = stats.map(|stats| stats.loaded_model_sizes).unwrap_or_default();
+        // Parts of a model are there by its key, a colon, and the name of the part.
+        let keys = sizes.keys().map(|key| key.split(':').next().unwrap_or_default().to_owned());
+        let keys = keys.collect();
+        self.inner().loaded = keys;
+    }
+
+    /// Whether the models of a queue's jobs are in memory, by what is known; which part of them is, in percent.
+    fn warmth(&self, queue: &str) -> usize {
+        let inner = self.inner();
+        if inner.last.as_deref() == Some(queue) {
+            return 101;
+        }
+        match inner.models.get(queue) {
+            Some(models) if !models.is_empty() => {
+                100 * models.iter().filter(|key| inner.loaded.contains(*key)).count() / models.len()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether it has left jobs to a server that has their models in memory, and has to look soon whether that took them.
+    pub(super) fn looks_again(&self) -> bool {
+        !self.inner().left_warm.is_empty()
+    }
+
+    /// Whether jobs of a queue are better left to another server of this worker: one that has nothing to do, and more of their
+    /// models in memory. Not for long: it may have reasons of its own not to take them.
+    fn leaves_to_warmer(&self, hosts: &[Arc<Self>], queue: &str) -> bool {
+        let own = self.warmth(queue);
+        let is_better = |other: &&Arc<Self>| other.is_idle() && other.takes(queue) && other.warmth(queue) > own;
+        let is_left = hosts.iter().any(|other| other.address != self.address && is_better(&other));
+        let mut inner = self.inner();
+        if !is_left {
+            inner.left_warm.remove(queue);
+            return false;
+        }
+        inner.left_warm.entry(queue.to_owned()).or_insert_with(Instant::now).elapsed() < WARM
+    }
+
+    /// The next job for it. The highest priority comes first; of the same, that of which most models are in memory.
+    pub(super) async fn next(&self, crew: &Crew, hosts: &[Arc<Self>]) -> Result<Option<Taken>> {
         let mut waiting = crew.fleet.store.waiting().await?;
-        let last = self.inner().last.clone();
-        waiting.sort_by_key(|queue| (-queue.priority, Some(&queue.queue) != last.as_ref()));
+        self.inner().left_warm.retain(|left, _| waiting.iter().any(|waiting| waiting.queue == *left));
+        waiting.sort_by_cached_key(|queue| (-queue.priority, std::cmp::Reverse(self.warmth(&queue.queue))));
         for queue in waiting {
             match self.can(crew, &queue.queue).await {
                 Ok(true) => {}
@@ -217,9 +283,15 @@ impl Host {
                     return Ok(None);
                 }
             }
+            if self.leaves_to_warmer(hosts, &queue.queue) {
+                continue;
+            }
             crew.join(&queue.queue).await?;
             if let Some(job) = crew.fleet.store.take(&crew.name, &queue.queue).await? {
-                self.inner().last = Some(queue.queue);
+                let mut inner = self.inner();
+                let models = inner.models.get(&queue.queue).cloned().unwrap_or_default();
+                inner.loaded.extend(models);
+                inner.last = Some(queue.queue);
                 return Ok(Some(job));
             }
         }

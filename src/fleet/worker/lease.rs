@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Crew, host::Host};
+use super::{Crew, host::Host, metrics};
 use crate::error::Result;
 
 /// Says so three times in a lease, for as long as the worker runs.
@@ -15,6 +15,7 @@ pub(super) async fn keep(crew: Arc<Crew>, hosts: Vec<Arc<Host>>) {
         match beat(&crew, &hosts, was_heard).await {
             Ok(()) => was_heard = true,
             Err(error) => {
+                metrics::store_error();
                 tracing::warn!(%error, "the store does not hear that this worker lives");
                 was_heard = false;
             }
@@ -33,12 +34,15 @@ async fn beat(crew: &Crew, hosts: &[Arc<Host>], was_heard: bool) -> Result<()> {
         for queue in store.busy().await? {
             let given = store.give_back_of_dead(&crew.name, &queue, crew.lease).await?;
             if given > 0 {
+                metrics::given_back(given);
                 tracing::warn!(jobs = given, queue, "jobs of a worker that says nothing any more are given to others");
             }
         }
     }
     for host in hosts {
-        let said = serde_json::to_string(&host.state()).unwrap_or_default();
+        let state = host.state();
+        metrics::available(host.address(), state.problem.is_none());
+        let said = serde_json::to_string(&state).unwrap_or_default();
         store.say(&crew.name, host.address(), &said).await?;
     }
     Ok(())

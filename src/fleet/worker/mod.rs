@@ -4,6 +4,7 @@ mod attempt;
 mod clean;
 mod host;
 mod lease;
+mod metrics;
 mod slot;
 
 use std::{
@@ -105,6 +106,7 @@ impl Worker {
         if self.servers.is_empty() {
             return Err(Error::invalid("server", "must be given at least once"));
         }
+        metrics::describe();
         let news = watch::channel(0_u64).0;
         let draining = watch::channel(false).0;
         let crew = Arc::new(Crew {
@@ -212,6 +214,7 @@ impl Crew {
         loop {
             match what().await {
                 Err(error @ Error::Fleet { passes: true, .. }) => {
+                    metrics::store_error();
                     tracing::warn!(%error, "trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(10));

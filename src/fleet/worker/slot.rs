@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument as _;
 
-use super::{AFTER_FAILURE, Crew, attempt, host::Host};
+use super::{AFTER_FAILURE, Crew, attempt, host::Host, metrics};
 
 /// How long to wait for news before looking anyway.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long to wait for a server that has the models in memory to take what was left to it.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Takes jobs for a server, one at a time, until no more are to be taken.
 pub(super) async fn work(crew: Arc<Crew>, host: Arc<Host>, hosts: Vec<Arc<Host>>) {
@@ -22,21 +25,25 @@ pub(super) async fn work(crew: Arc<Crew>, host: Arc<Host>, hosts: Vec<Arc<Host>>
             continue;
         }
         news.mark_unchanged();
-        match host.next(&crew).await {
+        match host.next(&crew, &hosts).await {
             Ok(Some(job)) => {
+                let began = Instant::now();
                 host.begins(&job.id);
                 let span =
                     tracing::info_span!("fleet_job", job = job.id, attempt = job.attempt, server = host.address());
                 attempt::work(&crew, &host, &hosts, &job).instrument(span).await;
                 host.ends(&job.id);
+                metrics::took(host.address(), began.elapsed());
             }
             Ok(None) => {
+                let pause = if host.looks_again() { LOOK_AGAIN } else { LOOK };
                 tokio::select! {
                     () = crew.drained() => return,
-                    _ = timeout(LOOK, news.changed()) => {}
+                    _ = timeout(pause, news.changed()) => {}
                 }
             }
             Err(error) => {
+                metrics::store_error();
                 tracing::warn!(%error, "cannot take jobs");
                 tokio::select! {
                     () = crew.drained() => return,

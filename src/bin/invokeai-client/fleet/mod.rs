@@ -1,6 +1,8 @@
 //! `invokeai-client fleet`: one workflow on many servers.
 
 mod choose;
+#[cfg(feature = "fleet-metrics")]
+mod metrics;
 mod results;
 mod status;
 mod submit;
@@ -63,8 +65,9 @@ pub(crate) struct StoreArgs {
         default_value = "sqlite:fleet.sqlite"
     )]
     store: String,
-    /// Where files are, if the store does not know it yet: a folder that all machines see. Beside a SQLite file without
-    #[arg(long, value_name = "DIR")]
+    /// Where files are, if the store does not know it yet: a folder that all machines see, or s3://BUCKET/PREFIX (with
+    /// AWS_ACCESS_KEY_ID and so on). Beside a SQLite file without
+    #[arg(long, value_name = "PLACE")]
     files: Option<String>,
 }
 

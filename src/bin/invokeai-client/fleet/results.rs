@@ -1,16 +1,25 @@
 //! `invokeai-client fleet results`.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use clap::Args;
-use invokeai_client::fleet::{FleetJob, JobResult, JobState, ResultFile};
+use invokeai_client::{
+    fleet::{Fleet, FleetJob, JobResult, JobState, ResultFile},
+    workflow::Workflow,
+};
 use serde_json::json;
 
 use super::{StoreArgs, choose::ChooseArgs};
-use crate::{exit::Exit, failure::Failure, print::note, run::name::Template, table::Output};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::note,
+    run::name::{self, Template},
+    table::Output,
+};
 
-/// What names of files are made of.
-const KEYS: [&str; 7] = ["index", "job", "item", "batch", "node", "name", "number"];
+/// What names of files may be made of beside inputs.
+const KEYS: [&str; 9] = ["index", "job", "item", "batch", "date", "time", "node", "name", "number"];
 
 #[derive(Debug, Args)]
 pub(crate) struct ResultsArgs {
@@ -21,28 +30,29 @@ pub(crate) struct ResultsArgs {
     /// Write the files into this folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Names of the files, made of index (of the row, from 1), job, item, batch, node, name (on the server), number
-    /// (within the job)
+    /// Names of the files, made of index (of the row, from 1), job, item, batch, date, time, node, name (on the server),
+    /// number (within the job) and inputs: '{index:03}-{prompt:.40}'
     #[arg(long, value_name = "TEMPLATE", default_value = "{index:05}-{number}")]
     name: Template,
 }
 
 pub(crate) async fn run(args: &ResultsArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    if let Some(key) = args.name.other_than(&KEYS) {
-        let problem = format!("--name: there is nothing called `{key}`; expected one of {}", KEYS.join(", "));
-        return Err(Failure::other(problem));
-    }
     let fleet = args.store.open().await?;
     let jobs = args.choose.of(&fleet).await?;
-    let (mut written, mut missing) = (std::collections::HashSet::new(), 0_u64);
+    let (mut written, mut missing) = (HashSet::new(), 0_u64);
     for job in &jobs {
+        let workflow = fleet.workflow(job).await?;
+        if let Some(key) = args.name.unknown(&KEYS, &workflow) {
+            let problem = format!("--name: there is no input `{key}`; expected an input or one of {}", KEYS.join(", "));
+            return Err(Failure::other(problem));
+        }
         let Some(result) = fleet.result(&job.id).await? else {
             missing += 1;
             continue;
         };
         let mut paths = Vec::new();
         for (number, file) in result.files.iter().enumerate() {
-            let mut stem = args.name.name(|key| part(key, job, &result, file, number + 1));
+            let mut stem = args.name.name(|key| part(key, &workflow, job, &result, file, number + 1));
             // Two jobs of two submissions may be the same row.
             if written.contains(&stem) {
                 stem = format!("{stem}-{}-{}", job.id, number + 1);
@@ -66,14 +76,24 @@ pub(crate) async fn run(args: &ResultsArgs, output: &mut Output<'_>) -> Result<E
     Ok(Exit::Done)
 }
 
-fn part(key: &str, job: &FleetJob, result: &JobResult, file: &ResultFile, number: usize) -> String {
+fn part(
+    key: &str,
+    workflow: &Workflow,
+    job: &FleetJob,
+    result: &JobResult,
+    file: &ResultFile,
+    number: usize,
+) -> String {
     match key {
         "index" => (job.place + 1).to_string(),
         "job" => job.id.clone(),
         "item" => result.item_id.to_string(),
         "batch" => result.batch_id.clone(),
+        "date" => name::date_and_time().0,
+        "time" => name::date_and_time().1,
         "node" => file.node.clone(),
-        "name" => file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem).to_owned(),
-        _ => number.to_string(),
+        "name" => name::without_ending(&file.name),
+        "number" => number.to_string(),
+        key => name::value_of(workflow, key, |_, _| None, |value| Fleet::file_stem(value).map(str::to_owned)),
     }
 }

@@ -23,6 +23,10 @@ pub(crate) struct WorkerArgs {
     /// End after so many seconds when asked to stop, whatever is still running; another worker finds it
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN)]
     drain: u64,
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics, for example 127.0.0.1:9100; nothing is asked of who reads them
+    #[cfg(feature = "fleet-metrics")]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<std::net::SocketAddr>,
 }
 
 /// Until it is stopped: that is how one ends it, and no failure.
@@ -30,6 +34,11 @@ pub(crate) fn run(args: &WorkerArgs, server: &ServerArgs) -> Result<Exit, Failur
     let clients = server.each().iter().map(ServerArgs::client).collect::<Result<Vec<_>, _>>()?;
     session::run_to_its_end(Duration::from_secs(args.drain), async |stop| {
         let fleet = args.store.open().await?;
+        #[cfg(feature = "fleet-metrics")]
+        let _served = match args.metrics {
+            Some(address) => Some(super::metrics::serve(address, fleet.clone()).await?),
+            None => None,
+        };
         let mut worker = fleet.worker().lease(Duration::from_secs(args.lease)).at_once(usize::from(args.at_once));
         for client in clients {
             note(format!("serving {}", client.base_url()));

@@ -41,7 +41,7 @@ pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Fail
 
 /// Whether all that a file name is to be made of is there.
 pub(super) fn check_name(template: &Template, workflow: &Workflow) -> Result<(), Failure> {
-    match template.unknown(workflow) {
+    match template.unknown(&super::name::KEYS, workflow) {
         None => Ok(()),
         Some(key) => {
             let known = super::name::KEYS.join(", ");

@@ -69,22 +69,13 @@ impl Part {
 }
 
 impl Template {
-    /// A key that is none of these.
-    #[cfg(feature = "fleet")]
-    pub(crate) fn other_than(&self, keys: &[&str]) -> Option<&str> {
-        self.0.iter().find_map(|part| match part {
-            Part::Place { key, .. } => Some(key.as_str()).filter(|key| !keys.contains(key)),
-            Part::Text(_) => None,
-        })
-    }
-
     /// A key that is neither one of the known ones nor an input.
-    pub(super) fn unknown(&self, workflow: &Workflow) -> Option<&str> {
+    pub(crate) fn unknown(&self, known: &[&str], workflow: &Workflow) -> Option<&str> {
         let keys = self.0.iter().filter_map(|part| match part {
             Part::Place { key, .. } => Some(key.as_str()),
             Part::Text(_) => None,
         });
-        let is_known = |key: &str| KEYS.contains(&key) || place_of(workflow, key).is_some();
+        let is_known = |key: &str| known.contains(&key) || place_of(workflow, key).is_some();
         keys.into_iter().find(|key| !is_known(key))
     }
 
@@ -110,7 +101,7 @@ impl Template {
 }
 
 /// Node and field that a key means: an input, or the only field of this name.
-pub(super) fn place_of(workflow: &Workflow, key: &str) -> Option<(String, String)> {
+fn place_of(workflow: &Workflow, key: &str) -> Option<(String, String)> {
     if let Ok(field) = workflow.named_field(key) {
         return Some((field.node_id, field.field_name));
     }
@@ -120,8 +111,35 @@ pub(super) fn place_of(workflow: &Workflow, key: &str) -> Option<(String, String
     Some((field.node_id.clone(), field.field_name.clone()))
 }
 
+/// The value of an input as a part of a name: that of the item, if the batch varied it, else that of the workflow. An image is
+/// called by the file that it was, where that is known.
+pub(crate) fn value_of(
+    workflow: &Workflow,
+    key: &str,
+    of_item: impl Fn(&str, &str) -> Option<Value>,
+    stem_of: impl Fn(&Value) -> Option<String>,
+) -> String {
+    let Some((node, field)) = place_of(workflow, key) else { return String::new() };
+    let of_workflow = || workflow.node_field(&node, &field).ok()?.value().cloned();
+    let Some(value) = of_item(&node, &field).or_else(of_workflow) else { return String::new() };
+    stem_of(&value).unwrap_or_else(|| shown(&value))
+}
+
+/// The time now as date and time of day, as file names take them.
+pub(crate) fn date_and_time() -> (String, String) {
+    // `2026-11-29T03:55:01.5Z`
+    let now = jiff::Timestamp::now().to_string();
+    let time = now.chars().skip(11).take(8).map(|c| if c == ':' { '-' } else { c }).collect();
+    (now.chars().take(10).collect(), time)
+}
+
+/// The name of a file on the server without its ending.
+pub(crate) fn without_ending(name: &str) -> String {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+}
+
 /// A value as a part of a name.
-pub(super) fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     let named = ["image_name", "video_name", "name"].into_iter().find_map(|key| value.get(key)?.as_str());
     match (named, value) {
         (Some(name), _) => name.to_owned(),

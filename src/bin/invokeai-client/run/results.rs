@@ -160,16 +160,15 @@ async fn save(
 
 impl About<'_> {
     fn name(&self, template: &Template, file: &OutputFile, number: usize) -> String {
-        // `2026-11-29T03:55:01.5Z`
-        let now = jiff::Timestamp::now().to_string();
+        let (date, time) = name::date_and_time();
         template.name(|key| match key {
             "index" => self.index.to_string(),
             "item" => self.item_id.to_string(),
             "batch" => self.batch_id.to_owned(),
-            "date" => now.chars().take(10).collect(),
-            "time" => now.chars().skip(11).take(8).map(|c| if c == ':' { '-' } else { c }).collect(),
+            "date" => date.clone(),
+            "time" => time.clone(),
             "node" => file.node.name().to_owned(),
-            "name" => file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem).to_owned(),
+            "name" => name::without_ending(&file.name),
             "number" => number.to_string(),
             key => self.value(key),
         })
@@ -177,15 +176,14 @@ impl About<'_> {
 
     /// The value of an input in this item, else that of the workflow.
     fn value(&self, key: &str) -> String {
-        let Some((node, field)) = name::place_of(self.workflow, key) else { return String::new() };
-        let of_item = self.values.iter().find(|value| value.node_path == node && value.field_name == field);
-        let field = self.workflow.node_field(&node, &field).ok();
-        let of_workflow = field.as_ref().and_then(|field| field.value());
-        let Some(value) = of_item.map(|value| &value.value).or(of_workflow) else { return String::new() };
-        match self.uploads.file_of(value).and_then(Path::file_stem) {
-            Some(stem) => stem.to_string_lossy().into_owned(),
-            None => name::shown(value),
-        }
+        let of_item = |node: &str, field: &str| {
+            let same = |value: &&FieldValue| value.node_path == node && value.field_name == field;
+            self.values.iter().find(same).map(|value| value.value.clone())
+        };
+        let stem = |value: &serde_json::Value| {
+            Some(self.uploads.file_of(value).and_then(Path::file_stem)?.to_string_lossy().into_owned())
+        };
+        name::value_of(self.workflow, key, of_item, stem)
     }
 }
 
