@@ -37,7 +37,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The version of the document of the package; `INVOKEAI_OPENAPI` names another document.
+/// The version of the package's own document; `INVOKEAI_OPENAPI` names another document.
 const VERSION: &str = "openapi/VERSION";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -56,13 +56,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("cargo::rerun-if-changed={}", own.display());
     println!("cargo::rerun-if-changed={}", path.display());
-    // For tests, which compare what was made with what it was made from.
+    // For tests, which compare the generated code with the document.
     println!("cargo::rustc-env=INVOKEAI_DOCUMENT={}", path.display());
     build(&path, &own, &out)
         .map_err(|error| format!("cannot generate the client from {}: {error}", path.display()).into())
 }
 
-/// `own` is the document of the package, which the hand-written code was made for.
+/// `own` is the package's own document, for which the hand-written code was made.
 fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(path)?;
     let mut document = json(&text)?;
@@ -73,7 +73,7 @@ fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     client(&mut document, path != own, own, out)
 }
 
-/// Without the client there is nothing to generate, and none of what generates it is built.
+/// Without the client there is nothing to generate, and the generator is not built.
 #[cfg(not(feature = "client"))]
 fn client(_: &mut serde_json::Value, _: bool, _: &Path, _: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())

@@ -15,12 +15,12 @@ const SCHEMA_MEMBERS: [&str; 10] = [
     "output",
     "properties",
 ];
-/// Members of a field that it does not read.
+/// Members of a field that the catalogue does not read.
 const FIELD_NOISE: [&str; 4] = ["orig_default", "additionalProperties", "examples", "propertyNames"];
 
-/// The nodes as a Rust array: the type of each, and the JSON text of a document with nothing but its schema and that of
-/// its output, and of these nothing but what the catalogue reads. Reading them all, in this order, gives the same
-/// catalogue as reading the whole document. A schema that names no type has an empty one.
+/// The nodes as a Rust array: the type of each, and the JSON text of a document with only its schema and that of its
+/// output, reduced to what the catalogue reads. Reading them all, in this order, gives the same catalogue as reading
+/// the whole document. A schema that names no type gets an empty one.
 pub(crate) fn nodes(document: &Value) -> String {
     let no_schemas = Map::new();
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&no_schemas);
@@ -37,7 +37,7 @@ pub(crate) fn nodes(document: &Value) -> String {
             parts.map(|(name, schema)| (name.to_owned(), Value::Object(compact_schema(schema)))).collect();
         let node_type = schema.get("properties").and_then(|p| p["type"]["default"].as_str()).unwrap_or_default();
         let document = json!({"components": {"schemas": kept}}).to_string();
-        // Its quotes as they are: the text is shorter so, and rustc reads it at once.
+        // A raw string keeps quotes as they are: the text is shorter, and rustc reads it faster.
         let hashes = "#".repeat(1 + document.matches("\"#").count());
         array.push_str(&format!("({node_type:?}, r{hashes}\"{document}\"{hashes}),\n"));
     }
@@ -53,7 +53,7 @@ fn compact_schema(schema: &Map<String, Value>) -> Map<String, Value> {
             let Some(field) = property.as_object_mut() else {
                 continue;
             };
-            // Of these the catalogue reads the default only.
+            // Of these, the catalogue reads only the default.
             let attribute = name == "type" || name == "use_cache";
             field.retain(|key, _| if attribute { key == "default" } else { !FIELD_NOISE.contains(&key.as_str()) });
         }

@@ -1,4 +1,4 @@
-//! What is wrong with a document.
+//! What can be wrong with a document.
 
 /// Why a document cannot be used, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     /// Fields of a multipart body.
     pub(crate) form: Vec<FormField>,
-    /// Only the package's own document has it.
+    /// Whether only the package's own document has it.
     pub(crate) missing: bool,
     /// Query parameters that only the package's own document has.
     pub(crate) missing_parameters: Vec<String>,
@@ -41,14 +41,14 @@ pub(crate) struct Operation {
 pub(crate) struct FormField {
     pub(crate) name: String,
     pub(crate) required: bool,
-    /// A file, else a text.
+    /// Whether it is a file; otherwise it is a text.
     pub(crate) file: bool,
     pub(crate) description: String,
-    /// Only the package's own document has it.
+    /// Whether only the package's own document has it.
     pub(crate) missing: bool,
 }
 
-/// Of a document that is lowered, and to which is added what hand-written code needs.
+/// Generates from a document that is lowered, and to which everything that hand-written code needs has been added.
 pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
     let enums = enums::find(document);
     let (in_calls, in_events) = split(document)?;
@@ -69,7 +69,7 @@ pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
     let client = rewrite::client(syn::parse2(tokens)?, &operations, &bodies)?;
 
     Ok(Generated {
-        // The examples are sketches, not programs: text, so that no test run lists them as ignored.
+        // The examples are sketches, not programs. They become text, so that no test run lists them as ignored.
         client: prettyplease::unparse(&client).replace("```ignore", "```text"),
         events: event_types(&in_calls, &in_events, enums.keys())?,
         enums: enums::source(&enums)?,
@@ -87,7 +87,7 @@ fn split(document: &Value) -> Result<(Value, walk::Object), Box<dyn Error>> {
     Ok((in_calls, events))
 }
 
-/// Names of the schemas that the given ones reach, themselves included.
+/// Names of the schemas that the given ones reach, including themselves.
 fn closure(document: &Value, mut waiting: Vec<String>) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     while let Some(name) = waiting.pop() {
@@ -137,7 +137,7 @@ fn operations(document: &Value) -> Result<Vec<Operation>, Box<dyn Error>> {
         .collect()
 }
 
-/// The schemas of Socket.IO payloads, which no path reaches. Types that calls use too are not made twice.
+/// The schemas of Socket.IO payloads, which no path reaches. Types that calls use too are not generated twice.
 fn event_types<'a>(
     in_calls: &Value,
     in_events: &walk::Object,

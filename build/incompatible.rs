@@ -1,4 +1,4 @@
-//! Operations that have only the name in common with one of the package's own document.
+//! Operations that share only their name with one of the package's own document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::lower::{operations::FORM_FIELDS, walk};
 
-/// What a call of an operation must say, and how it is sent and answered.
+/// What a call of an operation must have, and how it is sent and answered.
 struct Shape<'a> {
     path: BTreeSet<&'a str>,
     query: BTreeSet<&'a str>,
@@ -23,8 +23,8 @@ enum Kind {
     Other,
 }
 
-/// Operations that hand-written code cannot call as it calls those of the same name in the package's own document, such as
-/// the videos of InvokeAI 6.6 to 6.8, which go by `video_id`. Both documents are lowered.
+/// Operations that hand-written code cannot call the way it calls those of the same name in the package's own document,
+/// such as the videos of InvokeAI 6.6 to 6.8, which are identified by `video_id`. Both documents are lowered.
 pub(crate) fn incompatible(document: &Value, own: &Value) -> BTreeSet<String> {
     let own = shapes(own);
     let differs = |(id, there): &(&str, Shape<'_>)| {

@@ -1,8 +1,8 @@
 //! Adds to the document of another version what only the package's own document has, and marks it.
 //!
-//! Hand-written code is made for the own document. With these additions it compiles with any other: `rewrite` makes of what
-//! is marked calls and setters that only this crate can reach, and that end in `Error::Unsupported` before anything is
-//! sent.
+//! Hand-written code is made for the package's own document. With these additions it compiles with any other: `rewrite`
+//! turns what is marked into calls and setters that only this crate can reach, and that end in `Error::Unsupported`
+//! before anything is sent.
 
 use heck::ToSnakeCase as _;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use crate::{
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// Marks operations, parameters and form fields that the document lacks.
+/// Marks operations, parameters and form fields that the document does not have.
 pub(crate) const MISSING: &str = "x-missing";
 
 /// Both documents are lowered.
@@ -35,8 +35,8 @@ pub(crate) fn merge(document: &mut Value, own: &Value) -> Result<(), Fault> {
     add_schemas(document, own, &Value::Array(added))
 }
 
-/// What is only called the same keeps its place in `crate::api`, under the name that FastAPI gives to a function
-/// without an `operation_id`: with path and verb.
+/// An operation that shares only its name keeps its place in `crate::api`, under the name that FastAPI gives to a
+/// function without an `operation_id`: with path and verb.
 fn rename(document: &mut Value, which: impl Fn(&str) -> bool) -> Result<(), Fault> {
     walk::operations(document, &mut |pointer, path, operation| {
         if let Some(id) = operation.get("operationId").and_then(Value::as_str).filter(|id| which(id)) {
@@ -54,7 +54,7 @@ fn find<'a>(document: &'a mut Value, id: &Value) -> Option<&'a mut Value> {
     all.find(|operation| operation["operationId"] == *id)
 }
 
-/// Nobody is to wait for an answer, so a JSON one may be anything: its types are not needed.
+/// Nobody waits for an answer, so a JSON answer may be anything: its types are not needed.
 fn add_operation(document: &mut Value, path: &str, method: &str, operation: &Value) -> Result<Value, Fault> {
     let mut operation = operation.clone();
     operation[MISSING] = json!(true);
@@ -64,7 +64,7 @@ fn add_operation(document: &mut Value, path: &str, method: &str, operation: &Val
         }
     }
     let paths = document["paths"].as_object_mut().ok_or_else(|| Fault::new("/paths", "missing"))?;
-    // One path has one GET: another operation may be there.
+    // One path has one GET, and another operation may have taken it.
     let taken = paths.get(path).is_some_and(|item| item.get(method).is_some());
     let path = if taken { format!("{path}?{MISSING}") } else { path.to_owned() };
     let item = paths.entry(path).or_insert_with(|| json!({}));
@@ -91,7 +91,7 @@ fn add_parameters(known: &mut Value, own: &Value, member: &str) -> Vec<Value> {
     added
 }
 
-/// Adds the types that the additions mention and the document lacks.
+/// Adds the types that the additions mention and the document does not have.
 fn add_schemas(document: &mut Value, own: &Value, added: &Value) -> Result<(), Fault> {
     let known = document.pointer_mut(SCHEMAS).and_then(Value::as_object_mut);
     let known: &mut Map<String, Value> = known.ok_or_else(|| Fault::new(SCHEMAS, "missing"))?;

@@ -1,11 +1,11 @@
-//! Refuses a document that is not InvokeAI's, before anything is made of it.
+//! Refuses a document that is not InvokeAI's, before anything is generated from it.
 
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 
-/// Operations without which nothing can be run; every document since 5.0 has them. Others may be missing: calls of them
-/// are errors at run time.
+/// Operations without which nothing can be run; every document since 5.0 has them. Others may be missing: calling them
+/// is an error at run time.
 const OPERATIONS: [&str; 2] = ["enqueue_batch", "get_queue_item"];
 
 /// Types that hand-written code names.
@@ -13,10 +13,10 @@ const SCHEMAS: [&str; 4] = ["BaseModelType", "Body_enqueue_batch", "ImageCategor
 
 pub(crate) fn check(document: &Value) -> Result<(), Fault> {
     if !document.is_object() {
-        return Err(Fault::new("", "not an object: this is no OpenAPI document"));
+        return Err(Fault::new("", "not an object: this is not an OpenAPI document"));
     }
     if !document["openapi"].is_string() {
-        return Err(Fault::new("/openapi", "missing: this is no OpenAPI 3 document"));
+        return Err(Fault::new("/openapi", "missing: this is not an OpenAPI 3 document"));
     }
     let paths = object(document, "/paths")?;
     let ids: Vec<&str> = paths
@@ -25,7 +25,7 @@ pub(crate) fn check(document: &Value) -> Result<(), Fault> {
         .filter_map(|operation| operation["operationId"].as_str())
         .collect();
     if let Some(name) = OPERATIONS.into_iter().find(|name| !ids.contains(name)) {
-        return Err(Fault::new("/paths", format!("no operation `{name}`: this is no document of InvokeAI")));
+        return Err(Fault::new("/paths", format!("no operation `{name}`: this is not a document of InvokeAI")));
     }
     let schemas = object(document, "/components/schemas")?;
     if !schemas.values().any(|schema| schema["class"] == "invocation") {
@@ -39,5 +39,5 @@ pub(crate) fn check(document: &Value) -> Result<(), Fault> {
 
 fn object<'a>(document: &'a Value, pointer: &str) -> Result<&'a Map<String, Value>, Fault> {
     let found = document.pointer(pointer).and_then(Value::as_object);
-    found.ok_or_else(|| Fault::new(pointer, "missing, or no object: this is no OpenAPI document"))
+    found.ok_or_else(|| Fault::new(pointer, "missing, or not an object: this is not an OpenAPI document"))
 }

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("Board {} has {} images", board.board_id, page.total);
     api.delete_board().board_id(&board.board_id).send().await?;
 
-    // What the server refuses is an error with its own words, sorted by meaning.
+    // A refusal of the server is an error with the server's own words, sorted by meaning.
     match api.get_board().board_id(&board.board_id).send().await {
         Err(error) if error.is_not_found() => println!("Gone, as it should be: {error}"),
         Err(error) => return Err(error.into()),

@@ -1,8 +1,8 @@
-//! Only cleans up: what a batch left on the server, known by its id.
+//! Only cleans up: deletes what a batch left on the server, given the batch's id.
 //!
 //! `cargo run --features testing --example cleanup -- [--server URL] [BATCH…]`
 //!
-//! Without ids it runs something first, without cleaning up. The batches need not be those of this program; what others
+//! Without ids it runs something first, without cleaning up. The batches may be another program's; whatever others
 //! made, starred or still need stays.
 
 #[path = "common/server.rs"]
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         batches.push(submission.batch_id().to_owned());
     }
 
-    // A client that knows nothing of what was done before.
+    // A client that knows nothing about what was done before.
     let client = Client::new(&server.url)?;
     for batch in &batches {
         let wanted = client.cleanup().batch(batch).everything();
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("the first time left something:\n{again}").into());
         }
     }
-    // An input is not the batch's own, so only the client that uploaded it may take it for its own.
+    // An input is not the batch's own, so only the client that uploaded it may treat it as its own.
     if let Some(Asset::Image(name)) = upload {
         println!("The input is still there, because another client uploaded it: {name}");
         client.image(name).delete().await?;

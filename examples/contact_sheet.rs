@@ -1,4 +1,4 @@
-//! One workflow with many values: prompts and seeds from a CSV file, one contact sheet as result.
+//! One workflow with many values: prompts and seeds from a CSV file, one contact sheet as the result.
 //!
 //! `cargo run --features testing --example contact_sheet -- [--server URL] [FILE.csv]`
 //!

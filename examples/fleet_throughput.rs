@@ -1,7 +1,7 @@
 //! Measures a fleet: how its throughput grows with its servers, and what a job costs over the plain client.
 //!
-//! Servers are embedded ones whose items take a fixed time, so all else is the fleet. `INVOKEAI_FLEET` names a Postgres
-//! instead of a SQLite file.
+//! The servers are embedded ones whose items take a fixed time, so everything else is the fleet's. `INVOKEAI_FLEET`
+//! names a Postgres instead of a SQLite file.
 //!
 //! `cargo run --release --example fleet_throughput --features fleet,testing -- [JOBS PER SERVER]`
 

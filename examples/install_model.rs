@@ -1,9 +1,9 @@
-//! Installs a model and shows how far it is.
+//! Installs a model and shows its progress.
 //!
 //! `cargo run --features testing --example install_model -- [--server URL] [PATH | URL | OWNER/REPOSITORY]`
 //!
-//! Paths are those of the server's machine. Without a source it writes a tiny LoRA file, installs that where it is, and
-//! deletes it again.
+//! Paths are on the server's machine. Without a source it writes a tiny LoRA file, installs it in place, and deletes it
+//! again.
 
 #[path = "common/server.rs"]
 mod server;
@@ -65,7 +65,7 @@ async fn install(client: &Client, source: ModelSource) -> Result<ModelRecord, Bo
     }
 }
 
-/// A LoRA for one layer of Stable Diffusion 1, all zero: what InvokeAI looks at to tell what a file is.
+/// A LoRA for one layer of Stable Diffusion 1, all zero: just what InvokeAI looks at to recognize the file.
 fn tiny_lora() -> Result<Vec<u8>, Box<dyn Error>> {
     let layer = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k";
     let header = json!({
@@ -73,7 +73,7 @@ fn tiny_lora() -> Result<Vec<u8>, Box<dyn Error>> {
         format!("{layer}.lora_up.weight"): {"dtype": "F16", "shape": [320, 1], "data_offsets": [1536, 2176]},
     });
     let header = serde_json::to_vec(&header)?;
-    // Each file its own: the server refuses a model that it has already.
+    // Each file is different: the server refuses a model that it already has.
     let mut weights = vec![0; 2176];
     weights[..4].copy_from_slice(&std::process::id().to_le_bytes());
     Ok([&(header.len() as u64).to_le_bytes()[..], &header, &weights].concat())

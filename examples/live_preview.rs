@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut shown = None;
     let job = submission.job()?;
     let wait = job.wait().on_progress(|progress| {
-        // The progress keeps the last preview, so most of what it tells is no news of the picture.
+        // The progress keeps the last preview, so most of its changes bring no new picture.
         if progress.preview.is_some() && progress.preview != shown {
             shown = progress.preview.clone();
             let message = progress.message.as_deref().unwrap_or("…");

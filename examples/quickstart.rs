@@ -2,8 +2,8 @@
 //!
 //! `cargo run --features testing --example quickstart -- [--server URL] [PICTURE]`
 //!
-//! Without `--server` (or `INVOKEAI_URL`) it starts the embedded server, which pretends to have models. Without a picture
-//! it makes one.
+//! Without `--server` (or `INVOKEAI_URL`) it starts the embedded server, which only simulates models. Without a picture
+//! it creates one.
 
 #[path = "common/server.rs"]
 mod server;
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pictures = workflow::fetch(wait.await, env::temp_dir().join("invokeai-quickstart")).await;
     bar.finish_and_clear();
 
-    // What this program put onto the server goes again, also after a failure; results only once they are on disk.
+    // What this program put on the server is deleted, even after a failure; results only once they are on disk.
     let cleaned = workflow::cleaned(&client.cleanup().everything().outputs(pictures.is_ok()).await?);
     for file in pictures? {
         println!("The picture: {} ({} bytes)", file.path.display(), file.bytes);

@@ -1,8 +1,8 @@
-//! A program dies right after it has submitted; the next one takes its job up, and cleans up after both.
+//! A program dies right after submitting; the next one picks up its job, and cleans up after both.
 //!
 //! `cargo run --features testing --example resume -- [--server URL]`
 //!
-//! The ledger is written before each call, so it knows of everything. The ticket tells which job to wait for.
+//! The ledger is written before each call, so it knows of everything. The ticket says which job to wait for.
 
 #[path = "common/server.rs"]
 mod server;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for file in pictures? {
         println!("The picture: {}", file.path.display());
     }
-    if client.assets().is_empty() { cleaned } else { Err("something is left on the server".into()) }
+    if client.assets().is_empty() { cleaned } else { Err("something was left on the server".into()) }
 }
 
 async fn submit_and_die(url: &str, folder: &Path) -> Result<(), Box<dyn Error>> {

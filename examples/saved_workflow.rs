@@ -28,14 +28,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let saved = client.library().create(&WorkflowDefinition::from_path(RESIZE)?).await?;
     println!("Saved `{}` as {}", saved.name, saved.workflow_id);
     let picture = client.images().upload(workflow::slope()?).await?;
-    // The id would do as well; it is needed where several have the same name.
+    // The id would do as well; it is needed if several have the same name.
     let done = run(&client, &saved.workflow_id, json!({"Picture": picture.image_name, "Width": 320})).await;
     client.saved_workflow(saved.workflow_id).delete().await?;
     done
 }
 
 async fn run(client: &Client, name_or_id: &str, inputs: Value) -> Result<(), Box<dyn Error>> {
-    // Fails before anything is sent if an input is not there, does not fit or is missing.
+    // Fails before anything is sent if an input does not exist, does not fit or is missing.
     let submission = client.submit_saved_workflow(name_or_id, inputs).await?;
     let pictures = workflow::fetch(submission.job()?.wait().await, env::temp_dir().join("invokeai-saved")).await;
     let cleaned = workflow::cleaned(&submission.cleanup().everything().outputs(pictures.is_ok()).await?);

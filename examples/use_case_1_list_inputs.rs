@@ -2,10 +2,10 @@
 //!
 //! `cargo run --example use_case_1_list_inputs [WORKFLOW]`
 //!
-//! What it prints differs from InvokeAI before 6.8 in this: the T5 encoder, the CLIP embedder and the VAE of a FLUX
-//! loader are optional now, so they are neither required nor missing. A model field is named by the kind of model it
-//! asks for (`InkMainModelField`). User names are the labels of the form's inputs, so a second `prompt` on a node outside
-//! the form does not collide.
+//! Its output differs from that for InvokeAI before 6.8: the T5 encoder, the CLIP embedder and the VAE of a FLUX loader
+//! are optional now, so they are neither required nor missing. A model field is named by the kind of model it asks for
+//! (`InkMainModelField`). User names are the labels of the form's inputs, so a second `prompt` on a node outside the
+//! form does not collide.
 
 use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::{Workflow, WorkflowDefinition};

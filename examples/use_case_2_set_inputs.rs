@@ -2,8 +2,8 @@
 //!
 //! `cargo run --example use_case_2_set_inputs`
 //!
-//! A refused value is told with the field, the value and what would be accepted. Models carry their `hash`, which the
-//! server demands.
+//! An error about a refused value names the field, the value and what would be accepted. Models carry their `hash`,
+//! which the server demands.
 
 use invokeai_client::schema::NodeCatalogue;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let definition = WorkflowDefinition::from_path(EXAMPLE)?;
     let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
 
-    // Models as JSON: what a server lists (`GET /api/v2/models/`) can be given as it is.
+    // Models as JSON: what a server lists (`GET /api/v2/models/`) can be used as it is.
     workflow.set_inputs([
         (
             "f8d9d7c8-9ed7-4bd7-9e42-ab0e89bfac90.model",
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ),
     ])?;
 
-    // Names that only one input has do as well.
+    // Names that only one input has work as well.
     workflow.set_input("prompt", "A serene mountain landscape at sunset, photorealistic, high detail")?;
     workflow.set_input("image", "mountain.png")?;
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --features testing --example use_case_3_submit_and_track -- [--server URL]`
 //!
-//! Live events and polling tell the same: where the server cannot be reached by websocket, the same code polls.
+//! Live events and polling report the same: if the server cannot be reached by websocket, the same code polls.
 
 #[path = "common/server.rs"]
 mod server;

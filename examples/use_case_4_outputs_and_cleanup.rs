@@ -2,8 +2,8 @@
 //!
 //! `cargo run --features testing --example use_case_4_outputs_and_cleanup -- [--server URL]`
 //!
-//! Results come by node of the workflow. Clean-up deletes what this client made and nothing else: no other program's
-//! items, nothing starred, nothing that another run shares.
+//! Results are sorted by node of the workflow. Clean-up deletes what this client made and nothing else: no other
+//! program's items, nothing starred, nothing that another run shares.
 
 #[path = "common/server.rs"]
 mod server;

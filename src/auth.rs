@@ -1,5 +1,5 @@
-//! Users and logins. InvokeAI has them since 6.13, where `multiuser: true` is set; without, everything runs as one user
-//! and needs no login.
+//! Users and logins. InvokeAI has them since 6.13, where `multiuser: true` is set. Without it, everything runs as one
+//! user and needs no login.
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The client and its clones send the token from then on, and take a new one from any answer that has one
-//! (`X-Refreshed-Token`), so a login lasts while it is used.
+//! (`X-Refreshed-Token`), so a login lasts as long as it is used.
 
 use std::fmt;
 
@@ -27,13 +27,13 @@ use crate::{
     transport::{bearer, page::found},
 };
 
-/// Whether and how a server knows users (`GET /api/v1/auth/status`, which needs no login).
+/// How a server handles users (`GET /api/v1/auth/status`, which needs no login).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct AuthStatus {
     /// Whether users must log in.
     pub multiuser_enabled: bool,
-    /// Whether the first administrator has to be made.
+    /// Whether the first administrator still has to be created.
     #[serde(default)]
     pub setup_required: bool,
     /// Whether weak passwords are refused.
@@ -51,20 +51,20 @@ crate::base::debug::short_debug! { AuthStatus { multiuser_enabled, setup_require
 pub struct User {
     /// Id on this server.
     pub user_id: String,
-    /// Address; unique.
+    /// Email address; unique.
     pub email: String,
-    /// Name to show.
+    /// Name that is shown.
     pub display_name: Option<String>,
-    /// Whether they may do everything.
+    /// Whether they are an administrator.
     #[serde(default)]
     pub is_admin: bool,
     /// Whether they may log in.
     pub is_active: Option<bool>,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Option<Timestamp>,
-    /// When it changed last.
+    /// When it last changed.
     pub updated_at: Option<Timestamp>,
-    /// When they logged in last.
+    /// When they last logged in.
     pub last_login_at: Option<Timestamp>,
 }
 
@@ -121,15 +121,15 @@ impl Client {
         Auth { client: self.clone() }
     }
 
-    /// The user of this id. Asks nothing yet.
+    /// The user with this id. Sends nothing yet.
     pub fn user(&self, user_id: impl Into<String>) -> UserHandle {
         UserHandle { client: self.clone(), id: user_id.into() }
     }
 }
 
-/// The own account.
+/// Your own account.
 impl Auth {
-    /// Whether users must log in. Servers before 6.13 have no users, which this says, too.
+    /// Asks whether users must log in. On servers before 6.13, which have no users, they need not.
     ///
     /// # Errors
     /// Any error of a call.
@@ -150,10 +150,10 @@ impl Auth {
         }
     }
 
-    /// Makes the first administrator. Does not log in.
+    /// Creates the first administrator. Does not log in.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one, or the password is too weak;
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one already, or the password is too weak;
     /// [`Error::Forbidden`](crate::Error::Forbidden) on a server with one user; any error of a call.
     pub async fn set_up(&self, email: &str, password: &str, display_name: Option<&str>) -> Result<User> {
         #[derive(Deserialize)]
@@ -165,12 +165,12 @@ impl Auth {
         Ok(api.setup_admin().send_json_as::<Made>(&body).await?.user)
     }
 
-    /// Logs in. The client and all its clones send the token from now on. `remember` makes it last a week in place of
-    /// a day.
+    /// Logs in. The client and all its clones send the token from now on. With `remember` the login lasts a week
+    /// instead of a day.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if address or password are wrong;
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the address is none;
+    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if the address or the password is wrong;
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if `email` is not an email address;
     /// [`Error::Forbidden`](crate::Error::Forbidden) on a server with one user; any error of a call.
     pub async fn login(&self, email: &str, password: &str, remember: bool) -> Result<Login> {
         let api = self.client.api();
@@ -180,7 +180,7 @@ impl Auth {
         Ok(login)
     }
 
-    /// Logs out, and forgets the token. The server goes on taking it until it expires; a new password ends that.
+    /// Logs out, and forgets the token. The server still accepts the token until it expires or the password changes.
     ///
     /// # Errors
     /// Any error of a call. The token is forgotten even so.
@@ -191,17 +191,17 @@ impl Auth {
         answer.map(drop)
     }
 
-    /// Who is logged in.
+    /// Fetches the user who is logged in.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if nobody is, as always on a server with one user; any error
-    /// of a call.
+    /// [`Error::Unauthorized`](crate::Error::Unauthorized) if nobody is, which is always so on a server with one user;
+    /// any error of a call.
     pub async fn me(&self) -> Result<User> {
         let api = self.client.api();
         api.get_current_user_info().send_as().await
     }
 
-    /// Changes the own name.
+    /// Changes your display name.
     ///
     /// # Errors
     /// As [`me`](Self::me).
@@ -210,11 +210,11 @@ impl Auth {
         api.update_current_user().send_json_as(&json!({ "display_name": name })).await
     }
 
-    /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
+    /// Changes your password. All other tokens of this user become invalid; this client gets a new one.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the current password is wrong or the new one too weak; else
-    /// as [`me`](Self::me).
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the current password is wrong or the new one too weak;
+    /// otherwise as [`me`](Self::me).
     pub async fn change_password(&self, current: &str, new: &str) -> Result<User> {
         let api = self.client.api();
         let body = json!({ "current_password": current, "new_password": new });
@@ -222,7 +222,7 @@ impl Auth {
     }
 
     fn keep(&self, token: &str) -> Result<()> {
-        // A token that no header can carry would fail every later call.
+        // With a token that no header can carry, every later call would fail.
         bearer(&Token::new(token))?;
         self.client.set_token(Some(token));
         Ok(())
@@ -241,11 +241,11 @@ impl Auth {
         ListUsers::new(&self.client)
     }
 
-    /// Makes a user.
+    /// Creates a user.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one of this address, or the password is too weak;
-    /// any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one with this address already, or the password is
+    /// too weak; any error of a call.
     pub async fn create_user(
         &self,
         email: &str,
@@ -258,7 +258,7 @@ impl Auth {
         api.create_user().send_json_as(&body).await
     }
 
-    /// A strong password, made by the server.
+    /// Has the server generate a strong password.
     ///
     /// # Errors
     /// Any error of a call.
@@ -278,7 +278,7 @@ impl UserHandle {
         &self.id
     }
 
-    /// The user.
+    /// Fetches the user.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if they do not exist; any error of a call.
@@ -287,7 +287,7 @@ impl UserHandle {
         api.get_user().user_id(&self.id).send_as().await
     }
 
-    /// The user, or `None` if they do not exist.
+    /// Fetches the user, or `None` if they do not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -295,7 +295,7 @@ impl UserHandle {
         found(self.get().await)
     }
 
-    /// Lets them do everything, or not.
+    /// Grants or revokes the rights of an administrator.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if they do not exist; any error of a call.
@@ -303,7 +303,7 @@ impl UserHandle {
         self.change("is_admin", is_admin.into()).await
     }
 
-    /// Lets them log in, or not.
+    /// Lets them log in, or prevents it.
     ///
     /// # Errors
     /// As [`set_admin`](Self::set_admin).
@@ -311,7 +311,7 @@ impl UserHandle {
         self.change("is_active", is_active.into()).await
     }
 
-    /// Changes their name.
+    /// Changes their display name.
     ///
     /// # Errors
     /// As [`set_admin`](Self::set_admin).
@@ -322,7 +322,8 @@ impl UserHandle {
     /// Changes their password, which ends their logins.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if it is too weak; else as [`set_admin`](Self::set_admin).
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if it is too weak; otherwise as
+    /// [`set_admin`](Self::set_admin).
     pub async fn set_password(&self, password: &str) -> Result<User> {
         self.change("password", password.into()).await
     }

@@ -1,11 +1,11 @@
 //! Which servers this crate is tested with, and whether a given server is one of them.
 //!
-//! A program talks to any server that has the endpoints it needs: the nodes are read from the server itself, answers may
-//! have more or fewer members than the document this crate was made of, and an endpoint that a server lacks is
-//! [`Error::Unsupported`](crate::Error::Unsupported) when it is called. The tests of this crate run against releases from
-//! [`OLDEST_TESTED`] to [`NEWEST_TESTED`]; the first thing that a [`Client`](crate::Client) learns of a server outside of that range is
-//! one warning in the log (`tracing`). Only submitting is refused, and only before [`OLDEST_RUNNING`]
-//! ([`Error::TooOld`](crate::Error::TooOld)).
+//! A program talks to any server that has the endpoints it needs: the nodes are read from the server itself, answers
+//! may have more or fewer members than the document that this crate was generated from, and an endpoint that a server
+//! lacks is [`Error::Unsupported`](crate::Error::Unsupported) when it is called. The tests of this crate run against
+//! releases from [`OLDEST_TESTED`] to [`NEWEST_TESTED`]; a [`Client`](crate::Client) of a server outside of that range
+//! writes one warning to the log (`tracing`) when it learns the version. Only submitting is refused, and only before
+//! [`OLDEST_RUNNING`] ([`Error::TooOld`](crate::Error::TooOld)).
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
@@ -25,23 +25,23 @@ pub const OLDEST_TESTED: &str = "6.0.2";
 /// The newest release that the tests of this crate run against.
 pub const NEWEST_TESTED: &str = "6.14.2";
 
-/// The oldest release that workflows can be run on: earlier ones answer an enqueue without the ids of the items, have no
-/// list of all items to find them in, and no way to delete one.
+/// The oldest release that workflows can be run on: earlier ones answer an enqueue without the ids of the items, have
+/// no list of all items to find them in, and no way to delete one.
 pub const OLDEST_RUNNING: &str = "6.0.0";
 
-/// Where a server's version is, seen from the tested ones. From [`Client::compatibility`](crate::Client::compatibility).
+/// How a server's version compares with the tested ones. From [`Client::compatibility`](crate::Client::compatibility).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Compatibility {
     /// Version that the server reports (`GET /api/v1/app/version`).
     pub server_version: String,
-    /// Where it is.
+    /// How it compares with the tested range.
     pub range: TestedRange,
 }
 
 crate::base::debug::short_debug! { Compatibility { server_version, range } }
 
-/// Where a version is, seen from the range [`OLDEST_TESTED`] to [`NEWEST_TESTED`].
+/// How a version compares with the range [`OLDEST_TESTED`] to [`NEWEST_TESTED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TestedRange {
@@ -49,9 +49,9 @@ pub enum TestedRange {
     Before,
     /// Within it.
     Within,
-    /// After it. What is new there is kept, but has no types here.
+    /// After it. Anything new is kept, but has no types here.
     After,
-    /// No version number that this crate understands.
+    /// Not a version number that this crate understands.
     Unknown,
 }
 
@@ -67,7 +67,7 @@ impl Compatibility {
         Self { server_version, range }
     }
 
-    /// Whether workflows can be run: not before [`OLDEST_RUNNING`]. A version that cannot be told is taken for a new one.
+    /// Whether workflows can be run: not before [`OLDEST_RUNNING`]. An unknown version is taken for a new one.
     pub fn can_run(&self) -> bool {
         match (numbers(&self.server_version), numbers(OLDEST_RUNNING)) {
             (Some(version), Some(oldest)) => version >= oldest,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_in_one_sentence() {
+    fn it_is_described_in_one_sentence() {
         assert_eq!(
             Compatibility::of("6.15.0").to_string(),
             format!("InvokeAI 6.15.0 is newer than the tested versions {OLDEST_TESTED} to {NEWEST_TESTED}")

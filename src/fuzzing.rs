@@ -13,12 +13,12 @@ pub fn ledger(bytes: &[u8]) -> (Assets, Option<String>) {
     assets::read_ledger(bytes)
 }
 
-/// Whether a server's name is taken as the name of a local file.
+/// Whether a name from a server is accepted as the name of a local file.
 pub fn is_file_name(name: &str) -> bool {
     ["image/", "video/"].iter().any(|label| download::checked_file_name(name, label).is_ok())
 }
 
-/// Where a call of `asked` goes on after an answer with this `Location`, and what is said where it does not.
+/// Where a call of `asked` goes on after an answer with this `Location`, or the message if it does not.
 pub fn redirect(method: Method, asked: Url, location: &HeaderValue) -> Result<Url, String> {
     let trail = Trail::of(&Request::new(method, asked.clone()));
     trail.target(&asked, location).map_err(|refused| format!("{} to {}, {}", refused.from, refused.to, refused.problem))

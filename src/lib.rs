@@ -1,13 +1,13 @@
 #![cfg_attr(not(doctest), doc = include_str!("links.md"))]
 #![cfg_attr(not(doctest), doc = include_str!("picture.md"))]
 #![doc = include_str!("../README.md")]
-// Without servers, what only they need of the lower layers has no use.
+// Without the client, parts of the lower layers are unused.
 #![cfg_attr(not(feature = "client"), allow(dead_code, unreachable_pub, unused_imports, unused_macros))]
 
-// The modules by layer, from the lowest to the highest. Each may use what is in the layers above its own in this list, and
-// nothing else: `tests/offline/layers.rs` reads this list. ARCHITECTURE.md says what the layers are for.
+// The modules by layer, from the lowest to the highest. Each may use what is in the layers above its own in this list,
+// and nothing else: `tests/offline/layers.rs` reads this list. ARCHITECTURE.md says what the layers are for.
 
-// Layer: what knows nothing of InvokeAI.
+// Layer: helpers that know nothing of InvokeAI.
 mod base;
 
 // Layer: reading JSON.
@@ -24,14 +24,14 @@ pub mod workflow;
 // Layer: the one error.
 mod error;
 
-// Layer: the way to a server, what was left there, and sweeps.
+// Layer: transport to a server, records of what was left there, and sweeps.
 #[cfg(feature = "client")]
 pub mod assets;
 pub mod sweep;
 #[cfg(feature = "client")]
 mod transport;
 
-// Layer: what is generated from the OpenAPI document.
+// Layer: code generated from the OpenAPI document.
 #[cfg(feature = "client")]
 pub mod api;
 
@@ -39,7 +39,7 @@ pub mod api;
 #[cfg(feature = "client")]
 pub mod events;
 
-// Layer: the client, which has one of each.
+// Layer: the client, which holds transport, API, events and records.
 #[cfg(feature = "client")]
 mod client;
 
@@ -68,7 +68,7 @@ mod presets;
 #[cfg(feature = "client")]
 pub mod progress;
 
-// Layer: batches that run.
+// Layer: running batches.
 #[cfg(feature = "client")]
 mod run;
 
@@ -76,13 +76,13 @@ mod run;
 #[cfg(feature = "client")]
 pub mod job;
 
-// Layer: whole batches, and what items gave.
+// Layer: whole batches, and the results of items.
 #[cfg(feature = "client")]
 pub mod outputs;
 #[cfg(feature = "client")]
 pub mod submission;
 
-// Layer: what needs all of these.
+// Layer: modules that need all of these.
 #[cfg(feature = "client")]
 pub mod cleanup;
 #[cfg(feature = "client")]
@@ -93,7 +93,7 @@ pub mod typed;
 #[cfg(feature = "fleet")]
 pub mod fleet;
 
-// Layer: what is made of these: code of workflows, the same without async, and the guide.
+// Layer: generated code for workflows, the same API without async, and the guide.
 #[cfg(feature = "bindings")]
 pub mod bindings;
 #[cfg(feature = "blocking")]
@@ -101,12 +101,13 @@ pub mod blocking;
 #[cfg(all(any(doc, doctest), feature = "events"))]
 pub mod guide;
 
-// Layer: what offers it to others.
+// Layer: the service that offers it to others.
 #[cfg(feature = "serve")]
 pub mod serve;
 
 #[cfg(feature = "client")]
-/// What reads this crate's streams (`futures::StreamExt`), so that a program needs no dependency of its own for that.
+/// The `futures` crate, whose `StreamExt` reads this crate's streams, so that a program needs no dependency of its own
+/// for that.
 pub use futures;
 
 #[cfg(feature = "client")]
@@ -135,7 +136,7 @@ pub use transport::{
     upload::Upload,
 };
 
-/// Includes the code that `bindings::Builder` made in the build script, by the name of its workflow in snake case.
+/// Includes the code that `bindings::Builder` generated in the build script, by the name of its workflow in snake case.
 ///
 /// ```text
 /// /// FLUX text to image.

@@ -34,28 +34,29 @@ impl Client {
 #[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct RuntimeConfig {
-    /// All settings, those left at their defaults included. Which there are differs between releases.
+    /// All settings, including those left at their defaults. Releases differ in which settings they have.
     pub config: Map<String, Value>,
-    /// Names of those that were set.
+    /// Names of the settings that were set.
     #[serde(default)]
     pub set_fields: Vec<String>,
 }
 
 crate::base::debug::short_debug! { RuntimeConfig { config, set_fields } }
 
-/// The server's memory of results of nodes: a node that runs again with equal inputs gives the same images again.
+/// State of the invocation cache, which keeps the results of nodes: a node that runs again with equal inputs gives the
+/// same images again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct InvocationCache {
-    /// Whether it is used.
+    /// Whether it is on.
     pub enabled: bool,
-    /// Results in it.
+    /// Number of results in it.
     pub size: u64,
-    /// How often a result was there.
+    /// How often a result was in it.
     pub hits: u64,
     /// How often it was not.
     pub misses: u64,
-    /// Most results in it; 0 if it is off for good.
+    /// Most results that it can hold; 0 if it is off for good.
     pub max_size: u64,
 }
 
@@ -63,11 +64,11 @@ pub struct InvocationCache {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LogLevel {
-    /// Nothing is said about it (0).
+    /// No level is set (0).
     NotSet,
     /// Everything (10).
     Debug,
-    /// What happens (20).
+    /// Normal events (20).
     Info,
     /// What may be wrong (30).
     Warning,
@@ -91,14 +92,14 @@ impl LogLevel {
         Self::ALL.into_iter().find(|(_, level)| *level == self).map_or(0, |(number, _)| number)
     }
 
-    /// The server may have levels between these; the next lower one says as much.
+    /// The server may have levels between these; the next lower one stands for them.
     fn from_number(number: i64) -> Self {
         Self::ALL.into_iter().rfind(|(known, _)| *known <= number).map_or(Self::NotSet, |(_, level)| level)
     }
 }
 
 impl Server {
-    /// Versions of what the server is made of, by name of the package. A missing one has no value.
+    /// Fetches the versions of the packages that the server uses, by name. A missing package has no value.
     ///
     /// # Errors
     /// Any error of a call.
@@ -107,27 +108,27 @@ impl Server {
         api.get_app_deps().send_as().await
     }
 
-    /// The server's settings. Secrets are left out by the server.
+    /// Fetches the server's settings. The server leaves out secrets.
     ///
     /// # Errors
-    /// [`Error::Forbidden`](crate::Error::Forbidden) for users that are no administrators; any error of a call.
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for users who are not administrators; any error of a call.
     pub async fn config(&self) -> Result<RuntimeConfig> {
         let api = self.client.api();
         api.get_runtime_config().send_as().await
     }
 
-    /// Changes settings while the server runs. It takes few of them (`image_subfolder_strategy`, `max_queue_history`,
-    /// `generation_devices`). Since 6.13.
+    /// Changes settings while the server runs. It accepts only a few of them (`image_subfolder_strategy`,
+    /// `max_queue_history`, `generation_devices`). Since 6.13.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for others and for wrong values; else as
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for other settings and for wrong values; otherwise as
     /// [`config`](Self::config).
     pub async fn update_config(&self, changes: Map<String, Value>) -> Result<RuntimeConfig> {
         let api = self.client.api();
         api.update_runtime_config().send_json_as(&changes).await
     }
 
-    /// How much the server writes to its log.
+    /// Asks how much the server writes to its log.
     ///
     /// # Errors
     /// As [`config`](Self::config).
@@ -145,7 +146,7 @@ impl Server {
         Ok(LogLevel::from_number(api.set_log_level().send_json_as::<i64>(&level.number()).await?))
     }
 
-    /// State of the invocation cache.
+    /// Fetches the state of the invocation cache.
     ///
     /// # Errors
     /// As [`config`](Self::config).
@@ -154,7 +155,7 @@ impl Server {
         api.get_invocation_cache_status().send_as().await
     }
 
-    /// Forgets all results, so that every node runs again.
+    /// Clears the invocation cache, so that every node runs again.
     ///
     /// # Errors
     /// As [`config`](Self::config).
@@ -163,7 +164,7 @@ impl Server {
         api.clear_invocation_cache().send().await.map(drop)
     }
 
-    /// Uses the invocation cache, or not.
+    /// Turns the invocation cache on or off.
     ///
     /// # Errors
     /// As [`config`](Self::config).

@@ -1,5 +1,5 @@
-//! Instructions of the steps from the text of a workflow to its request, by `valgrind`: the same on every run, unlike
-//! times.
+//! Instruction counts of the steps from the text of a workflow to its request, by `valgrind`: the same on every run,
+//! unlike times.
 
 use std::{env, fs, hint::black_box, process::Command};
 
@@ -14,7 +14,7 @@ use crate::{
     statistics::{seconds, time},
 };
 
-/// Each step, how often it is done to be counted, and how many thousands of instructions it may take.
+/// Each step, how often it is repeated for the count, and how many thousands of instructions it may take.
 const STEPS: [(&str, u32, f64); 5] = [
     ("read", 10, 500.0),
     ("open", 10, 200.0),
@@ -22,9 +22,9 @@ const STEPS: [(&str, u32, f64); 5] = [
     ("check", 10, 85.0),
     ("request as bytes", 10, 310.0),
 ];
-/// All of them that a program needs to send a request.
+/// The steps that a program needs to send a request, and the limit for all of them together.
 const TOGETHER: ([&str; 3], f64) = (["read", "open", "request as bytes"], 1000.0);
-/// Two ways to the nodes of a server's document, and how much of the first one's time the second may take.
+/// Two ways to read the nodes of a server's document, and the share of the first one's time that the second may take.
 const WAYS: [&str; 2] = ["nodes from a tree of the document", "nodes from its text"];
 const LESS: f64 = 1.0 / 6.0;
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/invokeai-6.14.2.json");
@@ -75,7 +75,7 @@ fn of(name: &str, times: u32) -> Result<f64> {
     Ok((taken(times + 1)? - taken(1)?) / f64::from(times))
 }
 
-/// Does a step so many times.
+/// Does a step this many times.
 pub(crate) fn step(name: &str, times: u32) -> Result {
     let text = fs::read_to_string(FLUX)?;
     let document = fs::read_to_string(DOCUMENT)?;
@@ -96,7 +96,7 @@ pub(crate) fn step(name: &str, times: u32) -> Result {
     Ok(())
 }
 
-/// Instructions of this program with these arguments. `None` where there is nothing to count them with.
+/// Instructions of this program with these arguments. `None` if there is no tool to count them.
 pub(crate) fn count(arguments: &[&str]) -> Result<Option<f64>> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Ok(None);

@@ -26,7 +26,7 @@ use crate::{
 
 const RUNS: usize = 40;
 
-/// A server takes so many items by default.
+/// How many items a server takes by default.
 const BATCH: u64 = 10_000;
 
 pub(crate) async fn report(page: &mut Page, url: &str, python: Option<&Python>) -> Result {
@@ -68,7 +68,7 @@ async fn minimal_run(http: &reqwest::Client, base: &str, body: &Value) -> Result
     }
 }
 
-/// Whole runs in turns: through this crate, and by the least that does the work.
+/// Whole runs in turns: through this crate, and by a minimal program that does the same work.
 async fn against_the_minimum(page: &mut Page, client: &Client, url: &str, workflow: &Workflow, queue: &str) -> Result {
     let http = reqwest::Client::new();
     let base = format!("{}/api/v1/queue/{}", url.trim_end_matches('/'), queue.replace(' ', "%20"));
@@ -151,7 +151,7 @@ async fn against_python(
     queue: &str,
 ) -> Result {
     let file = tempfile::Builder::new().suffix(".json").tempfile()?;
-    // The Python client takes no workflow of version 4.0.0; 3.0.0 has the same structure.
+    // The Python client does not accept workflows of version 4.0.0; 3.0.0 has the same structure.
     let mut definition = workflows::additions();
     definition["meta"]["version"] = "3.0.0".into();
     fs::write(file.path(), definition.to_string())?;
@@ -179,7 +179,7 @@ async fn pictures(page: &mut Page, python: &Python, client: &Client, url: &str) 
     let file = tempfile::Builder::new().suffix(".png").tempfile()?;
     let mut noise = 1_u32;
     let picture = image::RgbImage::from_fn(1536, 1536, |_, _| {
-        // Noise does not shrink: as many bytes as a large picture has.
+        // Noise cannot be compressed, so it has as many bytes as a large picture.
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let [a, b, c, _] = noise.to_be_bytes();
         image::Rgb([a, b, c])
@@ -198,7 +198,7 @@ async fn pictures(page: &mut Page, python: &Python, client: &Client, url: &str) 
             let bytes = client.image(&image.image_name).download().bytes().await?;
             ours_now[1].push(1e3 * began.elapsed().as_secs_f64());
             client.image(&image.image_name).delete().await?;
-            // The server writes the file anew.
+            // The server writes the file again.
             if image::load_from_memory(&bytes)?.to_rgb8() != picture {
                 return Err("another picture came back".into());
             }
@@ -223,10 +223,10 @@ async fn pictures(page: &mut Page, python: &Python, client: &Client, url: &str) 
 }
 
 /// Memory and processor time of batches, while the server takes them, runs a few, and cancels the others. Each batch
-/// has a process of its own, so that nothing counts that was there before.
+/// has a process of its own, so that nothing from before counts.
 fn memory(page: &mut Page, url: &str) -> Result {
     page.line(
-        "\nBatches: enqueued, followed for 5 s, cancelled, every end awaited. Memory is the most that was resident.",
+        "\nBatches: enqueued, followed for 5 s, canceled, every end awaited. Memory is the most that was resident.",
     );
     page.table(&["items", "seconds", "KiB before", "KiB while enqueued", "KiB at most", "us of processor per item"]);
     let mut peaks = Vec::new();
@@ -259,7 +259,7 @@ fn memory(page: &mut Page, url: &str) -> Result {
     Ok(())
 }
 
-/// What a batch took. Memory in KiB.
+/// What a batch took. Memory is in KiB.
 #[derive(Serialize, Deserialize)]
 struct Batch {
     seconds: f64,
@@ -274,7 +274,7 @@ pub(crate) async fn batch(url: &str, items: u64) -> Result {
     let client = Client::new(url)?;
     let workflow = client.workflow(WorkflowDefinition::from_value(workflows::additions())?).await?;
     let queue = format!("bench {}", uuid::Uuid::new_v4());
-    // Connections, the reading of answers and the socket are there before.
+    // Connections, the reading of answers and the socket are set up before.
     client.submit(&workflow).queue(&queue).await?.job()?.wait().await?;
     let (before, _, processor_before) = usage()?;
     let began = Instant::now();

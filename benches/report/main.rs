@@ -1,9 +1,9 @@
 //! How fast this crate is: one report, in Markdown with plots, under `target/report/`. `BENCHMARKS.md` says how to run it.
 //!
-//! Figures of the crate alone need nothing. With `INVOKEAI_TEST_URL` the real server is measured as well, and with
-//! Python the client `invokeai-py-client`; what is left out is said in the report. Whatever is promised is a ratio
-//! within one run, because seconds differ from machine to machine. Nothing here fails for being slow: the report says
-//! of each promise whether it holds.
+//! Figures of the crate alone need nothing else. With `INVOKEAI_TEST_URL` the real server is measured as well, and with
+//! Python the client `invokeai-py-client`; the report lists what was left out. Every promise is a ratio within one run,
+//! because seconds differ from machine to machine. Nothing here fails because it is slow: the report says for each
+//! promise whether it holds.
 
 mod instructions;
 mod live;
@@ -29,7 +29,7 @@ const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux
 fn main() -> Result {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        // The whole program that stands against one in Python.
+        // The whole program that is compared with one in Python.
         ["load-and-list", file] => {
             println!("{}", steps::load_and_list(Path::new(file))?);
             return Ok(());

@@ -10,7 +10,7 @@ struct Promise {
     holds: bool,
 }
 
-/// The report while it grows. Everything is printed as it comes, too.
+/// The report as it grows. Everything is also printed right away.
 pub(crate) struct Page {
     promises: Vec<Promise>,
     body: String,
@@ -69,7 +69,7 @@ impl Page {
     }
 }
 
-/// Date and machine, as far as the system tells.
+/// Date and machine, as far as the system reports them.
 fn machine() -> String {
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().ok()?;

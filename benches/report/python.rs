@@ -23,7 +23,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/report/python
 pub(crate) struct Python(PathBuf);
 
 impl Python {
-    /// Installs it once, in the user's cache. `None`, said in the report, where that cannot be done.
+    /// Installs it once, in the user's cache. `None`, which the report mentions, if that is not possible.
     pub(crate) fn install(page: &mut Page) -> Result<Option<Self>> {
         let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let Some(cache) = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache"))) else {
@@ -55,7 +55,7 @@ impl Python {
 
     /// Reading a workflow: the step alone, and a whole program that does it.
     pub(crate) fn offline(&self, page: &mut Page) -> Result {
-        // The Python client takes no workflow of version 4.0.0; 3.0.0 has the same structure.
+        // The Python client does not accept workflows of version 4.0.0; 3.0.0 has the same structure.
         let file = tempfile::Builder::new().suffix(".json").tempfile()?;
         let mut workflow: Value = serde_json::from_str(&fs::read_to_string(FLUX)?)?;
         workflow["meta"]["version"] = "3.0.0".into();

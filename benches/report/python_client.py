@@ -1,4 +1,4 @@
-"""What the Python client takes for the work that both clients can do. Prints one line of JSON."""
+"""How long the Python client takes for the work that both clients can do. Prints one line of JSON."""
 
 import json
 import statistics

@@ -1,4 +1,5 @@
-//! How long the crate takes to compile, and how big programs get. `tests/offline/size.rs` sees to it that the counts do not grow.
+//! How long the crate takes to compile, and how big programs get. `tests/offline/size.rs` makes sure that the counts do
+//! not grow.
 
 use std::{
     env, fs,
@@ -74,7 +75,7 @@ pub(crate) fn report(page: &mut Page, target: &Path) -> Result {
 
 const PROGRAM: &str = "ten-lines";
 
-/// A package with what a user writes.
+/// A package such as a user would write.
 struct Program {
     folder: PathBuf,
     source: PathBuf,
@@ -104,12 +105,12 @@ impl Program {
     }
 }
 
-/// Makes cargo take a file for changed.
+/// Makes cargo treat a file as changed.
 fn touch(file: &Path) -> Result {
     Ok(fs::File::options().append(true).open(file)?.set_modified(SystemTime::now())?)
 }
 
-/// What no machine changes.
+/// Figures that do not depend on the machine.
 fn counts(page: &mut Page) {
     page.heading("Counts");
     page.table(&["", "are", "may be"]);

@@ -2,21 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-/// Median of the values; they are sorted for it.
+/// Median of the values, which this sorts.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// What this part of the values does not exceed.
+/// The value that this part of the values does not exceed.
 pub(crate) fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1) as f64;
     values.get((last * part).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// Median of what each pair says, and the bounds between which it lies with 95 % confidence.
+/// Median of the values, one from each pair, and the bounds between which it lies with 95 % confidence.
 ///
-/// The bounds are order statistics of the binomial distribution, so nothing is assumed of how the values spread.
+/// The bounds are order statistics of the binomial distribution, so nothing is assumed about the distribution of the
+/// values.
 pub(crate) fn median_with_bounds(values: &mut [f64]) -> [f64; 3] {
     let middle = median(values);
     let count = values.len() as f64;

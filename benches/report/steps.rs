@@ -1,4 +1,4 @@
-//! What needs no server: reading, listing, building, decoding.
+//! The steps that need no server: reading, listing, building, decoding.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ pub(crate) fn load_and_list(file: &Path) -> Result<usize> {
 pub(crate) fn report(page: &mut Page, folder: &Path) -> Result {
     let home = folder.join("criterion");
     if home.exists() {
-        // What other versions of this report have measured.
+        // Measurements of other versions of this report.
         fs::remove_dir_all(&home)?;
     }
     let medians = medians(&home)?;
@@ -105,7 +105,7 @@ fn medians(home: &Path) -> Result<BTreeMap<String, [f64; 3]>> {
     estimates(home)
 }
 
-/// What criterion has written below a folder.
+/// The estimates that criterion has written below a folder.
 fn estimates(folder: &Path) -> Result<BTreeMap<String, [f64; 3]>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
@@ -126,7 +126,7 @@ fn estimates(folder: &Path) -> Result<BTreeMap<String, [f64; 3]>> {
     Ok(found)
 }
 
-/// A workflow of so many additions in a row, each with one input in the form.
+/// A workflow of this many additions in a row, each with one input in the form.
 fn chain(nodes: usize) -> String {
     let field = |name: &str| json!({"name": name, "label": "", "description": "", "value": 1});
     let exposed: Vec<Value> = (0..nodes).map(|id| json!({"nodeId": id.to_string(), "fieldName": "b"})).collect();
@@ -167,7 +167,7 @@ fn growth(page: &mut Page, folder: &Path) -> Result {
         whole.push((nodes as f64, read + open + check + body));
         bodies.push((nodes as f64, body));
     }
-    // Below 500 nodes what does not grow counts as well.
+    // Below 500 nodes the constant part counts as well.
     let (of_body, of_all) = (exponent(&bodies[2..]), exponent(&whole[2..]));
     page.line(format!("\nExponent of the time from 500 to 50,000 nodes: body {of_body:.3}, all steps {of_all:.3}.\n"));
     page.line("![growth](growth.svg)");
@@ -191,7 +191,7 @@ fn growth(page: &mut Page, folder: &Path) -> Result {
     plot(&folder.join("growth.svg"), &whole, &bodies)
 }
 
-/// Builds the body of a chain so many times.
+/// Builds the body of a chain this many times.
 pub(crate) fn build_bodies(nodes: usize, times: usize) -> Result {
     let workflow = Workflow::new(chain(nodes).parse::<WorkflowDefinition>()?, NodeCatalogue::embedded());
     for _ in 0..times {
@@ -200,7 +200,7 @@ pub(crate) fn build_bodies(nodes: usize, times: usize) -> Result {
     Ok(())
 }
 
-/// Instructions that it takes to build the body, by number of nodes. `None` where there is nothing to count them with.
+/// Instructions that it takes to build the body, by number of nodes. `None` if there is no tool to count them.
 fn instructions() -> Result<Option<Vec<(f64, f64)>>> {
     let mut points = Vec::new();
     for nodes in &SIZES[2..] {

@@ -34,7 +34,7 @@ pub(crate) async fn report(page: &mut Page) -> Result {
         let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 0..=PAIRS {
             let (mut own, mut other) = (0.0, 0.0);
-            // Who goes first changes, so that neither finds the caches warmer.
+            // They take turns going first, so that neither finds the caches warmer.
             for turn in [pair % 2 == 0, pair % 2 != 0] {
                 match turn {
                     true => own = by_us(&client, download, &source, folder.path()).await?,
@@ -106,14 +106,14 @@ fn serve() -> Result<String> {
     let url = format!("http://{}", listener.local_addr()?);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that goes away ends its thread; the figures tell if one failed.
+            // A client that goes away ends its thread; the figures show if one failed.
             std::thread::spawn(move || answer(stream));
         }
     });
     Ok(url)
 }
 
-/// Sends so many bytes as a picture's name says, and takes whatever is uploaded.
+/// Sends as many bytes as a picture's name says, and takes whatever is uploaded.
 fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let mut buffer = vec![b'x'; 256 * 1024];
     loop {

@@ -1,4 +1,4 @@
-//! Refuses whatever the rules left that the generator would not understand, or would misunderstand.
+//! Refuses whatever is left after the rules that the generator would not understand, or would misunderstand.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(crate) fn check(document: &mut Value) -> Result<(), Fault> {
         if let Some(values) = schema.get("enum").and_then(Value::as_array)
             && !values.iter().all(Value::is_string)
         {
-            return Err(Fault::new(format!("{pointer}/enum"), "an enum of something else than strings"));
+            return Err(Fault::new(format!("{pointer}/enum"), "an enum of something other than strings"));
         }
         if schema.get("type").is_some_and(|kind| kind == "array") && !schema.contains_key("items") {
             return Err(Fault::new(pointer, "an array without items"));

@@ -33,7 +33,7 @@ pub(super) fn nullable_members(document: &mut Value) -> Result<usize, Fault> {
                     continue;
                 };
                 nullable.push(name.clone());
-                // For a list or a map that may be missing the generator makes an empty one, which can be neither read
+                // For a list or a map that may be missing, the generator uses an empty one, which can be neither read
                 // from null nor sent. One that stays nullable can.
                 if !property.get("type").is_some_and(|kind| kind == "array" || kind == "object") {
                     property.remove("nullable");

@@ -1,7 +1,7 @@
 //! Lowers InvokeAI's OpenAPI 3.1 document to the OpenAPI 3.0 subset that progenitor accepts.
 //!
 //! Lowering is a table of small named [`Rule`]s, applied in order. Each rule says why it exists and counts what it
-//! touched. What no rule understands is refused at the end by [`check`], with a JSON pointer: nothing is dropped
+//! touched. Whatever no rule understands is refused at the end by [`check`], with a JSON pointer: nothing is dropped
 //! silently.
 
 pub(crate) mod check;
@@ -21,7 +21,7 @@ pub(crate) use crate::fault::Fault;
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) why: &'static str,
-    /// Applies the rule everywhere and says how many places it touched.
+    /// Applies the rule everywhere and returns the number of places that it touched.
     pub(crate) apply: fn(&mut Value) -> Result<usize, Fault>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Count {
     pub(crate) touched: usize,
 }
 
-/// One line per rule: how often, its name, why.
+/// One line per rule: how often it applied, its name, why it exists.
 pub(crate) fn report(counts: &[Count]) -> String {
     let line = |Count { rule, touched }: &Count| format!("{touched:>5}  {:<27} {}\n", rule.name, rule.why);
     counts.iter().map(line).collect()

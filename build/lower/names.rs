@@ -1,4 +1,4 @@
-//! Rules about names: inline enums get one, and all are as Rust writes them.
+//! Rules about names: inline enums get one, and all are written as in Rust.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn inline_enums(document: &mut Value) -> Result<usize, Fault> {
             Some(format!("{owner}{}", &pointer[place.len()..]))
         };
         let path = component.map(str::to_owned).or_else(in_operation);
-        let name = enum_name(&path.ok_or_else(|| Fault::new(pointer, "an enum that nothing gives a name to"))?);
+        let name = enum_name(&path.ok_or_else(|| Fault::new(pointer, "an enum that nothing names"))?);
         let definition = json!({"type": "string", "enum": schema["enum"]});
         schema.remove("enum");
         schema.remove("type");
@@ -48,7 +48,7 @@ pub(super) fn inline_enums(document: &mut Value) -> Result<usize, Fault> {
     Ok(touched)
 }
 
-/// Where an operation's parameters, body and answers stand, and what enums in them are named after.
+/// Where an operation's parameters, body and answers are, and what enums in them are named after.
 fn operation_owners(document: &mut Value) -> Result<Vec<(String, String)>, Fault> {
     let mut owners = Vec::new();
     walk::operations(document, &mut |pointer, _, operation| {

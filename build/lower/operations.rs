@@ -50,7 +50,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "null_answers", why: "JSON `null` carries nothing", apply: null_answers },
     Rule {
         name: "boards_page_or_list",
-        why: "`list_boards` answers a page or a list by query; two operations have one type each",
+        why: "`list_boards` answers with a page or a list, depending on its query; two operations have one type each",
         apply: boards_page_or_list,
     },
 ];
@@ -85,10 +85,10 @@ fn operation_ids(document: &mut Value) -> Result<usize, Fault> {
         let Some(id) = operation.get("operationId").and_then(Value::as_str) else {
             return Err(Fault::new(pointer, "an operation without operationId"));
         };
-        // As the generator spells names: FastAPI writes `…_brand_new__get` for a path that ends in a slash.
+        // Spelled as the generator spells names: FastAPI writes `…_brand_new__get` for a path that ends in a slash.
         let spelled = |name: &str| heck::AsSnakeCase(name).to_string();
         let short = spelled(id.split_once("_api_v").map_or(id, |(function, _)| function));
-        // The first of two functions of one name has it; another keeps path and verb.
+        // The first of two functions with the same name gets the short one; the other keeps path and verb.
         let short = if seen.contains(&short) { spelled(id) } else { short };
         if !seen.insert(short.clone()) {
             return Err(Fault::new(pointer, format!("two operations are called `{short}`")));
@@ -160,7 +160,7 @@ fn undeclared_path_parameters(document: &mut Value) -> Result<usize, Fault> {
         for name in path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name) {
             let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
             let Some(parameters) = parameters.as_array_mut() else {
-                return Err(Fault::new(pointer, "parameters that are no list"));
+                return Err(Fault::new(pointer, "parameters that are not a list"));
             };
             if !parameters.iter().any(|parameter| parameter["in"] == "path" && parameter["name"] == name) {
                 parameters.push(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
@@ -195,7 +195,8 @@ fn success_codes(document: &mut Value) -> Result<usize, Fault> {
     })
 }
 
-/// The transport takes any success code, so only the answer's type matters: the one that has a type, or none.
+/// The transport accepts any success code, so only the answer's type matters: this is a code whose answer has a type,
+/// unless two such answers differ.
 fn only_typed_answer(responses: &walk::Object) -> Option<String> {
     let content = |response: &Value| response.get("content").cloned().unwrap_or(json!({}));
     let says_nothing = |response: &Value| {
@@ -208,7 +209,7 @@ fn only_typed_answer(responses: &walk::Object) -> Option<String> {
         Some(((code, first), rest)) => {
             rest.iter().all(|(_, other)| content(other) == content(first)).then(|| (*code).clone())
         }
-        // Without content if possible: an answer of nothing at all must not be read as JSON.
+        // The one without content, if there is one: an empty answer must not be read as JSON.
         None => {
             let empty = silent.iter().find(|(_, response)| response.get("content").is_none());
             empty.or(silent.first()).map(|(code, _)| (*code).clone())
@@ -283,7 +284,7 @@ fn boards_page_or_list(document: &mut Value) -> Result<usize, Fault> {
     }
     let without = |names: &[&str], answer: &Value, id: &str| -> Result<Value, Fault> {
         let mut operation = page.clone();
-        let fault = || Fault::new(pointer.clone(), "list_boards has no parameters or no answer any more");
+        let fault = || Fault::new(pointer.clone(), "list_boards no longer has parameters or an answer");
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).ok_or_else(fault)?;
         parameters.retain(|p| !names.iter().any(|name| p["name"] == *name));
         *operation.pointer_mut(schema).ok_or_else(fault)? = answer.clone();
@@ -293,7 +294,7 @@ fn boards_page_or_list(document: &mut Value) -> Result<usize, Fault> {
     let paged = without(&["all"], &one_page, "list_boards")?;
     let all = without(&["all", "offset", "limit"], &list, "list_all_boards")?;
     document["paths"][PATH]["get"] = paged;
-    // A second path item, since one path has one GET. The query in it is sent as it stands.
+    // A second path item, because one path has one GET. The query in it is sent as it is.
     document["paths"][format!("{PATH}?all=true")] = json!({"get": all});
     Ok(1)
 }
@@ -327,7 +328,7 @@ fn each_content(
         for (code, response) in responses {
             let pointer = format!("{pointer}/{code}");
             let Some(response) = response.as_object_mut() else {
-                return Err(Fault::new(pointer, "an answer that is no object"));
+                return Err(Fault::new(pointer, "an answer that is not an object"));
             };
             if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) {
                 touched += change(&format!("{pointer}/content"), id, content)?;

@@ -1,9 +1,9 @@
-//! What the document says wrongly, operation by operation, as seen on a running server.
+//! What the document gets wrong, operation by operation, as seen on a running server.
 //!
-//! Everything here is a fact that no rule can read from the document itself. Names that a document of another version
-//! lacks are simply not met there.
+//! Everything here is a fact that no rule can read from the document itself. Names that the document of another version
+//! does not have are simply not met there.
 
-/// Which of several declared success codes the server really sends.
+/// Which of several declared success codes the server actually sends.
 pub(crate) const SUCCESS_CODE: &[(&str, &str)] = &[
     ("enqueue_batch", "200"),
     ("prune_model_install_jobs", "204"),
@@ -13,7 +13,7 @@ pub(crate) const SUCCESS_CODE: &[(&str, &str)] = &[
     ("get_video_full", "200"),
 ];
 
-/// Which of several declared content types the server really sends.
+/// Which of several declared content types the server actually sends.
 pub(crate) const CONTENT_TYPE: &[(&str, &str)] = &[("export_style_presets", "text/csv")];
 
 /// Answers declared as JSON that are files.
@@ -40,11 +40,11 @@ pub(crate) const NULL_ANSWERS: &[&str] = &[
     "update_opened_at",
 ];
 
-/// Schemas left as JSON values: documents that must come back exactly as they went, and the runtime configuration,
+/// Schemas left as JSON values: documents that must come back exactly as they were sent, and the runtime configuration,
 /// which is large and different in every release.
 pub(crate) const OPAQUE_SCHEMAS: &[&str] = &["Batch", "Graph", "InvokeAIAppConfig", "Workflow", "WorkflowWithoutID"];
 
-/// Members that the document requires and that servers older than it do not send.
+/// Members that the document requires and that older servers do not send.
 ///
 /// Optional here, so that one build of this crate reads the answers of every server from 6.0.2 on. Each line is the
 /// difference between the documents of 6.3.0, 6.9.0, 6.13.8 and 6.14.2.
@@ -83,7 +83,7 @@ pub(crate) const YOUNG_MEMBERS: &[(&str, &[&str])] = &[
     ("WorkflowRecordWithThumbnailDTO", &["is_public", "user_id"]),
 ];
 
-/// Event payloads that hand-written code names. A document that lacks one gets a plain JSON object in its place.
+/// Event payloads that hand-written code names. If a document does not have one, a plain JSON object takes its place.
 pub(crate) const EVENT_TYPES: &[&str] = &[
     "BatchEnqueuedEvent",
     "BulkDownloadCompleteEvent",

@@ -1,4 +1,4 @@
-//! Rules about schemas: 3.1 constructs, InvokeAI's own keywords, and what the server does otherwise than it says.
+//! Rules about schemas: 3.1 constructs, InvokeAI's own keywords, and where the server does not do what it says.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "any_references",
-        why: "a reference to a schema that says nothing is that nothing: a plain JSON value, no wrapper type",
+        why: "a reference to a schema that says nothing is a plain JSON value, not a wrapper type",
         apply: any_references,
     },
     Rule {
@@ -24,10 +24,10 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "unreachable_schemas",
-        why: "what neither a call nor an event mentions is nobody's type (nodes are data: see the catalogue)",
+        why: "what neither a call nor an event mentions needs no type (nodes are data: see the catalogue)",
         apply: unreachable_schemas,
     },
-    Rule { name: "node_hints", why: "keywords of InvokeAI's editor, no JSON Schema", apply: node_hints },
+    Rule { name: "node_hints", why: "keywords of InvokeAI's editor, not of JSON Schema", apply: node_hints },
     Rule {
         name: "titles",
         why: "inline titles become type names and collide (`Log Level`, `Graph`, `Workflow`)",
@@ -40,11 +40,11 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "closed_objects",
-        why: "`additionalProperties: false` would refuse answers and events that have grown",
+        why: "`additionalProperties: false` would refuse answers and events that have new members",
         apply: closed_objects,
     },
-    Rule { name: "tuples", why: "a list whose elements have a type each is a list of JSON values", apply: tuples },
-    Rule { name: "constants", why: "a constant is a value of its type; its text says which", apply: constants },
+    Rule { name: "tuples", why: "a list with a type for each element is a list of JSON values", apply: tuples },
+    Rule { name: "constants", why: "a constant is a value of its type; the description says which", apply: constants },
     Rule { name: "mixed_enums", why: "strings and numbers in one enum have no Rust type", apply: mixed_enums },
     Rule { name: "integer_enums", why: "an integer the server may extend", apply: integer_enums },
     Rule {
@@ -57,7 +57,7 @@ pub(crate) const RULES: &[Rule] = &[
         why: "the server's dates, mail addresses and paths do not keep to their formats: plain strings",
         apply: formats,
     },
-    Rule { name: "bounds", why: "the server judges values; the text says the range", apply: bounds },
+    Rule { name: "bounds", why: "the server checks values; the description says the range", apply: bounds },
     Rule {
         name: "equal_alternatives",
         why: "a date or a string is a string, once formats are gone",
@@ -76,7 +76,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "null_types", why: "nothing but null is a plain JSON value", apply: null_types },
     Rule {
         name: "defaults",
-        why: "a default is the server's business; not sending a member says the same and survives a change of it",
+        why: "a default is the server's business; not sending a member means the same and survives changes",
         apply: |document| strip(document, &["default"]),
     },
     Rule {
@@ -95,10 +95,10 @@ pub(crate) const RULES: &[Rule] = &[
         why: "an enum gets a name of its own, so that it can be open",
         apply: names::inline_enums,
     },
-    Rule { name: "reference_siblings", why: "3.0 ignores what stands beside `$ref`", apply: reference_siblings },
+    Rule { name: "reference_siblings", why: "3.0 ignores what is beside `$ref`", apply: reference_siblings },
     Rule {
         name: "schema_names",
-        why: "names as Rust writes them, so that types and schemas are called the same",
+        why: "names as Rust writes them, so that types and schemas have the same names",
         apply: names::schema_names,
     },
 ];
@@ -120,7 +120,7 @@ const NODE_HINTS: &[&str] = &[
     "version",
 ];
 
-/// How more of them begin, and what OpenAPI leaves to everybody.
+/// Prefixes of more of them, and the prefix that OpenAPI leaves to everybody.
 const HINT_PREFIXES: &[&str] = &["ui_", "x-"];
 
 const ANNOTATIONS: &[&str] = &[
@@ -136,7 +136,7 @@ const ANNOTATIONS: &[&str] = &[
     "writeOnly",
 ];
 
-/// Schemas that no path reaches but the socket sends.
+/// Whether it is a schema that no path reaches but that the socket sends.
 pub(crate) fn is_event(name: &str) -> bool {
     name.ends_with("Event")
 }

@@ -1,10 +1,10 @@
-//! Rules about unions: which stay JSON, and which are one type after all.
+//! Rules about unions: which ones stay JSON, and which ones are really one type.
 
 use serde_json::{Value, json};
 
 use super::{Fault, walk, walk::Object};
 
-/// From this many members on, a union is one of the great ones.
+/// A union with at least this many members is a great one.
 const GREAT_UNION: usize = 8;
 
 pub(super) fn open_unions(document: &mut Value) -> Result<usize, Fault> {

@@ -50,12 +50,12 @@ pub(crate) fn operations(
     visit: &mut dyn FnMut(&str, &str, &mut Object) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else {
-        return Err(Fault::new("/paths", "missing: this is no OpenAPI document"));
+        return Err(Fault::new("/paths", "missing: this is not an OpenAPI document"));
     };
     for (path, item) in paths {
         let pointer = format!("/paths/{}", segment(path));
         let Some(item) = item.as_object_mut() else {
-            return Err(Fault::new(pointer, "a path item that is no object"));
+            return Err(Fault::new(pointer, "a path item that is not an object"));
         };
         for (method, operation) in item {
             let pointer = format!("{pointer}/{method}");
@@ -100,8 +100,8 @@ fn one(
     visit: &mut dyn FnMut(&str, &mut Object) -> Result<usize, Fault>,
 ) -> Result<usize, Fault> {
     let Some(schema) = schema.as_object_mut() else {
-        // `additionalProperties: true` and the like.
-        return if schema.is_boolean() { Ok(0) } else { Err(Fault::new(pointer, "a schema that is no object")) };
+        // A boolean, such as `additionalProperties: true`.
+        return if schema.is_boolean() { Ok(0) } else { Err(Fault::new(pointer, "a schema that is not an object")) };
     };
     let mut touched = 0;
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {

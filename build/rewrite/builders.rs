@@ -45,7 +45,7 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
         .position(|item| matches!(item, ImplItem::Fn(method) if method.sig.ident == "send"))
         .ok_or_else(|| format!("builder {name} has no `send`"))?;
     let ImplItem::Fn(send) = block.items.remove(position) else {
-        return Err(format!("`send` of {name} is no function"));
+        return Err(format!("`send` of {name} is not a function"));
     };
     let mut parts = Parts::of(&name, send)?;
     let operation = operations
@@ -120,8 +120,8 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
         parse_quote! { crate::transport::upload::attach(self.request()).await }
     };
     let receive = format_ident!("{receiver}");
-    // A function that gives back the runtime's future compiles in a fraction of the time of an `async fn`. Only where
-    // files must be opened first there is something to wait for.
+    // A function that returns the runtime's future compiles in a fraction of the time of an `async fn`. There is
+    // something to wait for only where files must be opened first.
     let of_own = !form.is_empty();
     let asyncness = of_own.then(|| quote!(async));
     let wait = of_own.then(|| quote!(.await));
@@ -139,7 +139,7 @@ fn builder<'a>(block: &mut ItemImpl, operations: &'a [Operation]) -> Result<&'a 
         block.items.push(parse_quote! {
             /// Sends the request and reads the answer as a type of the caller's choice.
             ///
-            /// For answers whose declared type says too much or too little, and for documents of other versions.
+            /// For answers whose declared type says too much or too little, and for other versions of the document.
             pub #asyncness fn send_as<T: ::serde::de::DeserializeOwned>(self) -> #output {
                 let client = self.client;
                 runtime::json_as(client, &Self::OPERATION, #request) #wait
@@ -171,13 +171,13 @@ fn split_body(build: &[Stmt]) -> Result<Option<(Stmt, Vec<Stmt>)>> {
     Ok(Some((take_body, build)))
 }
 
-/// Gives a builder the place for its form.
+/// Gives a builder a field for its form.
 fn form_member(structure: &mut ItemStruct) -> Result<()> {
     let syn::Fields::Named(fields) = &mut structure.fields else {
         return Err(format!("builder {} has no named fields", structure.ident));
     };
     fields.named.push(parse_quote! { form: crate::transport::upload::Form });
-    // An upload can be a reader, which nobody can clone.
+    // An upload can be a reader, which cannot be cloned.
     structure.attrs.retain(|attribute| !attribute.path().is_ident("derive"));
     structure.attrs.push(parse_quote! { #[derive(Debug)] });
     Ok(())

@@ -1,4 +1,4 @@
-//! `Debug` of what is generated: short, as everywhere in this crate, and of what holds a secret only the name.
+//! `Debug` of generated types: short, as everywhere in this crate, and only the name of what holds a secret.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
@@ -34,7 +34,7 @@ pub(super) fn shorten(items: &mut Vec<Item>) {
     items.extend(debugs);
 }
 
-/// Takes `Debug` out of what is derived; whether it was there.
+/// Takes `Debug` out of what is derived, and returns whether it was there.
 fn take_debug(attributes: &mut [Attribute]) -> bool {
     let mut was_there = false;
     for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
@@ -48,7 +48,7 @@ fn take_debug(attributes: &mut [Attribute]) -> bool {
     was_there
 }
 
-/// Names alone, and what derives no more than them, are short.
+/// Whether an enum has data: names alone are short.
 fn has_data(of: &ItemEnum) -> bool {
     of.variants.iter().any(|variant| !variant.fields.is_empty())
 }

@@ -1,4 +1,4 @@
-//! What only the package's own document has: reached from this crate alone, and refused before anything is sent.
+//! What only the package's own document has: only this crate can reach it, and it is refused before anything is sent.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -7,7 +7,7 @@ use syn::{Attribute, ImplItem, ItemImpl, Stmt, Visibility, parse_quote};
 use super::Result;
 use crate::generate::Operation;
 
-/// Hides an item from callers of the crate, which itself need not use it.
+/// Hides an item from callers of the crate, and allows the crate not to use it.
 pub(super) fn hide(visibility: &mut Visibility, attributes: &mut Vec<Attribute>) {
     *visibility = parse_quote!(pub(crate));
     attributes.push(parse_quote!(#[allow(dead_code)]));
@@ -24,17 +24,18 @@ pub(super) fn operations(client: &mut ItemImpl, operations: &[Operation]) {
     }
 }
 
-/// The builder of a missing operation has setters and what sends, and the crate need not use all of them.
+/// Allows unused members: the builder of a missing operation has setters and sending methods, and the crate need not
+/// use all of them.
 pub(super) fn hide_members(builder: &mut ItemImpl) {
     builder.attrs.push(parse_quote!(#[allow(dead_code, unused_variables)]));
 }
 
-/// In the place of building a request of a missing operation.
+/// Replaces the building of a request of a missing operation.
 pub(super) fn request(operation: &str) -> TokenStream {
     quote!(Err(Error::unsupported(#operation, None)))
 }
 
-/// In the place of sending a value of a missing parameter.
+/// Replaces the sending of a value of a missing parameter.
 pub(super) fn parameter(operation: &str, parameter: &str) -> TokenStream {
     let name = format!("{operation}?{parameter}");
     quote!(return Err(Error::unsupported(#name, None));)

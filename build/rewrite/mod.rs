@@ -1,8 +1,8 @@
-//! Fits the generators' output to this crate: one seam for every call, and nothing that nobody can use.
+//! Fits the generators' output to this crate: one path for every call, and nothing that nobody can use.
 //!
 //! Progenitor ends every operation with the same forty lines of sending and decoding. Here each operation only builds
-//! its request; `crate::transport` sends it, and turns every failure into `crate::Error`. That is also what keeps the
-//! crate quick to compile. An output that does not look as expected is a build error.
+//! its request; `crate::transport` sends it, and turns every failure into `crate::Error`. This also keeps the crate
+//! quick to compile. An output that does not look as expected is a build error.
 
 mod builders;
 mod debug;
@@ -34,7 +34,7 @@ pub(crate) fn client(mut file: File, operations: &[Operation], bodies: &BTreeSet
                 builders::builders(&mut module, operations)?;
                 items.push(Item::Mod(module));
             }
-            // Construction and hooks are `transport`'s; the rest are the operations.
+            // Construction and hooks belong to `transport`; the rest are the operations.
             Item::Impl(mut block) if block.trait_.is_none() && !has_method(&block, "new_with_client") => {
                 missing::operations(&mut block, operations);
                 items.push(Item::Impl(block));
@@ -73,7 +73,7 @@ fn self_name(block: &ItemImpl) -> Option<String> {
     }
 }
 
-/// Builders are for what callers send; nobody builds an answer piece by piece.
+/// Keeps builders only for what callers send; nobody builds an answer piece by piece.
 fn lean_types(items: Vec<Item>, bodies: &BTreeSet<String>) -> Result<Vec<Item>> {
     let mut kept = Vec::new();
     for item in items {

@@ -6,7 +6,7 @@ use syn::{Expr, ImplItem, ImplItemFn, ItemImpl, Stmt, Type, WherePredicate, pars
 
 use super::Result;
 
-/// One beside each setter of a query parameter that may be left out.
+/// Adds one beside each setter of a query parameter that may be left out.
 pub(super) fn setters(block: &mut ItemImpl) -> Result<()> {
     let optional = left_out_at_first(block)?;
     for item in std::mem::take(&mut block.items) {
@@ -34,7 +34,7 @@ pub(super) fn setter(name: &Ident, accepted: &Type) -> ImplItemFn {
     }
 }
 
-/// Members that `new` makes `Ok(None)`.
+/// Members that `new` sets to `Ok(None)`.
 fn left_out_at_first(block: &ItemImpl) -> Result<Vec<Ident>> {
     let new = block.items.iter().find_map(|item| match item {
         ImplItem::Fn(method) if method.sig.ident == "new" => method.block.stmts.last(),

@@ -1,4 +1,4 @@
-//! Takes apart what progenitor generates for sending.
+//! Takes apart the code that progenitor generates for sending.
 
 use quote::{format_ident, quote};
 use syn::{Expr, FnArg, ImplItemFn, Stmt, Type, parse_quote};
@@ -63,7 +63,7 @@ impl Parts {
 }
 
 impl Parts {
-    /// `let Self { client, .. } = self;` takes the form, too.
+    /// Makes `let Self { client, .. } = self;` take the form too.
     pub(super) fn take_form(&mut self) -> Result<()> {
         match self.build.first_mut() {
             Some(Stmt::Local(syn::Local { pat: syn::Pat::Struct(taken), .. })) => {

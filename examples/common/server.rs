@@ -1,10 +1,10 @@
-//! The server that an example talks to: the one that was named, or else one within the example itself.
+//! The server that an example talks to: the one named on the command line, otherwise one inside the example itself.
 
 use std::{env, error::Error, time::Duration};
 
 use invokeai_client::testing::TestServer;
 
-/// A server with its address. The embedded one ends with this.
+/// A server with its address. An embedded one stops when this is dropped.
 pub(crate) struct Server {
     pub(crate) url: String,
     /// The command line without the server.
@@ -14,7 +14,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The server of `--server URL`, else that of `INVOKEAI_URL`, else an embedded one. Says which.
+    /// The server of `--server URL`, otherwise that of `INVOKEAI_URL`, otherwise an embedded one. Prints which.
     pub(crate) fn find() -> Result<Self, Box<dyn Error>> {
         let mut named = env::var("INVOKEAI_URL").ok();
         let mut arguments = Vec::new();
@@ -32,7 +32,7 @@ impl Server {
         // Slow enough to be watched.
         let embedded = TestServer::builder().step_time(Duration::from_millis(60)).start()?;
         let url = embedded.url().to_owned();
-        println!("Server: embedded, at {url}. It only pretends to have models; --server URL names a real one.");
+        println!("Server: embedded, at {url}. It only simulates models; --server URL names a real one.");
         Ok(Self { url, arguments, _embedded: Some(embedded) })
     }
 }

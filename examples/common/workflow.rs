@@ -12,7 +12,7 @@ use invokeai_client::{
 const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 const RESIZE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
 
-/// FLUX image to image where the server has models for it; else a workflow that needs none. Ready to be submitted.
+/// FLUX image to image if the server has models for it, otherwise a workflow that needs none. Ready to be submitted.
 #[allow(dead_code, reason = "not every example takes it")]
 pub(crate) async fn ready(client: &Client) -> Result<Workflow, Box<dyn Error>> {
     let picture = client.images().upload(slope()?).await?;
@@ -24,7 +24,7 @@ pub(crate) async fn ready(client: &Client) -> Result<Workflow, Box<dyn Error>> {
             Ok(flux)
         }
         Err(lacking) => {
-            println!("{lacking}; taking a workflow without models.\n");
+            println!("{lacking}; using a workflow without models.\n");
             let mut resize = client.workflow(WorkflowDefinition::from_path(RESIZE)?).await?;
             resize.set_input("source.image", picture.image_name)?;
             Ok(resize)
@@ -32,8 +32,8 @@ pub(crate) async fn ready(client: &Client) -> Result<Workflow, Box<dyn Error>> {
     }
 }
 
-/// Sets the models of a workflow: those that its file names where the server has them, else any that the editor would
-/// offer in their place.
+/// Sets the models of a workflow: those that its file names if the server has them, otherwise any that the editor would
+/// offer instead.
 #[allow(dead_code, reason = "not every example takes it")]
 pub(crate) async fn choose_models(client: &Client, workflow: &mut Workflow) -> Result<(), Box<dyn Error>> {
     let installed = client.models().records().await?;
@@ -51,7 +51,7 @@ pub(crate) async fn choose_models(client: &Client, workflow: &mut Workflow) -> R
     Ok(workflow.set_inputs(chosen)?)
 }
 
-/// The results of a run that has ended, downloaded. Fails if one of them could not be, or if there are none.
+/// The results of a run that has ended, downloaded. Fails if one of them could not be downloaded, or if there are none.
 #[allow(dead_code, reason = "not every example takes it")]
 pub(crate) async fn fetch(
     end: invokeai_client::Result<FinishedJob>,
@@ -60,12 +60,12 @@ pub(crate) async fn fetch(
     let report = end?.outputs().await?.download_to(folder).await?;
     match report.failed.first() {
         Some(failure) => Err(format!("{} was not downloaded: {:?}", failure.name, failure.error).into()),
-        None if report.saved.is_empty() => Err("the run gave no picture".into()),
+        None if report.saved.is_empty() => Err("the run made no picture".into()),
         None => Ok(report.saved),
     }
 }
 
-/// Tells what became of a clean-up. Fails if something could not be deleted.
+/// Prints the result of a clean-up. Fails if something could not be deleted.
 #[allow(dead_code, reason = "not every example takes it")]
 pub(crate) fn cleaned(report: &CleanupReport) -> Result<(), Box<dyn Error>> {
     println!("\n{report}\n");

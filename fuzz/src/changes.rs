@@ -1,4 +1,4 @@
-//! Changes of a JSON document, spelled by bytes: random text is hardly ever JSON, but any bytes are some change.
+//! Changes to a JSON document, encoded as bytes: random text is hardly ever JSON, but any bytes encode some change.
 
 use serde_json::{Map, Value, json};
 
@@ -46,7 +46,7 @@ const WORDS: [&str; 40] = [
     "ui_type",
 ];
 
-/// Reads numbers off the front of some bytes; zeros after their end.
+/// Reads numbers from the front of some bytes, and zeros after their end.
 pub(crate) struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -99,7 +99,7 @@ pub(crate) fn change(value: &mut Value, bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Goes down so many levels, by a byte each, and changes what is there.
+/// Goes down this many levels, by one byte each, and changes the value there.
 fn change_at(value: &mut Value, depth: usize, bytes: &mut Bytes<'_>) {
     let step = bytes.next();
     match value {

@@ -1,6 +1,7 @@
 //! What is fuzzed: each function takes any bytes, and panics if a promise of the crate is broken.
 //!
-//! `cargo fuzz` runs them with bytes that it makes up; `tests/offline/fuzz_corpus.rs` runs them with the files of `corpus/`.
+//! `cargo fuzz` runs them with bytes that it generates; `tests/offline/fuzz_corpus.rs` runs them with the files of
+//! `corpus/`.
 
 mod changes;
 
@@ -51,13 +52,13 @@ const RESIZE: &str = include_str!("../../examples/workflows/resize-and-blur.json
 const VARIETY: &str = include_str!("../corpus/definition/variety.json");
 const CATALOGUE: &str = include_str!("../corpus/catalogue/document.json");
 
-/// JSON of the package, which is well formed.
+/// JSON from this package, which is well formed.
 fn base(text: &str) -> Value {
     serde_json::from_str(text).expect("a file of the package is JSON")
 }
 
-/// A workflow file, or changes of one. What loads is used in every way, and what would be embedded into images loads
-/// again and settles.
+/// A workflow file, or changes to one. A workflow that loads is used in every way, and the form of it that images embed
+/// loads again and settles.
 pub fn definition(data: &[u8]) {
     static BASES: LazyLock<[Value; 3]> = LazyLock::new(|| [base(FLUX), base(RESIZE), base(VARIETY)]);
     let read = match data.split_first() {
@@ -82,7 +83,7 @@ pub fn definition(data: &[u8]) {
 
 fn value_of(read: &Result<WorkflowDefinition, impl std::error::Error>) -> Value {
     match read {
-        // The graph that a workflow makes is a graph that a workflow can be made of.
+        // A graph made from a workflow can be made into a workflow again.
         Ok(read) => Workflow::new(read.clone(), NodeCatalogue::embedded()).graph(&EnqueueOptions::default()),
         Err(_) => Value::Null,
     }
@@ -96,7 +97,7 @@ fn use_all(definition: WorkflowDefinition) {
     _ = (workflow.server_requests(), workflow.references(), workflow.model_uses(), workflow.validate_inputs());
     _ = (workflow.inputs_by_user_name().map(drop), workflow.missing_required_inputs().len());
     // A node that is brought to another version has its values filled with defaults, as in the editor; the next load
-    // takes off what its kind of value does not have. From then on nothing changes any more.
+    // removes what its kind of value does not have. From then on nothing changes any more.
     let load = |embedded: Value| {
         let again = WorkflowDefinition::from_value(embedded).expect("what is embedded loads");
         Workflow::new(again, NodeCatalogue::embedded()).to_embedded()
@@ -112,7 +113,8 @@ fn use_all(definition: WorkflowDefinition) {
     _ = workflow.enqueue_body(&options);
 }
 
-/// A field of any node type of the catalogue, and a value for it: refused, or there is what was set, and it is sent.
+/// A field of any node type of the catalogue, and a value for it: it is refused, or the field holds what was set, and
+/// it is sent.
 pub fn set_input(data: &[u8]) {
     static NODES: LazyLock<Vec<(Workflow, Vec<String>)>> =
         LazyLock::new(|| NodeCatalogue::embedded().iter().map(|node| alone(&node.node_type, &node.version)).collect());
@@ -167,7 +169,7 @@ fn alone(node_type: &str, version: &str) -> (Workflow, Vec<String>) {
     (workflow.clone(), fields.map(str::to_owned).collect())
 }
 
-/// An OpenAPI document, or changes of one. Every node that is read can be put into a workflow.
+/// An OpenAPI document, or changes to one. Every node that is read can be put into a workflow.
 pub fn catalogue(data: &[u8]) {
     static BASE: LazyLock<Value> = LazyLock::new(|| base(CATALOGUE));
     let document = match serde_json::from_slice(data) {
@@ -197,7 +199,7 @@ pub fn catalogue(data: &[u8]) {
     _ = (workflow.problems(), workflow.enqueue_body(&EnqueueOptions::default()), workflow.to_embedded());
 }
 
-/// The text of one websocket frame: what can be read is printed so that it is read as the same.
+/// The text of one websocket frame: a frame that can be read is printed so that it reads back the same.
 pub fn socket_codec(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(packet) = Packet::parse(text) {
@@ -225,7 +227,7 @@ pub fn event(data: &[u8]) {
             let before = tracker.progress().clone();
             let changed = tracker.apply(&event);
             let after = tracker.progress();
-            assert!(changed || *after == before, "a change is told");
+            assert!(changed || *after == before, "a change is reported");
             assert!((0.0..=1.0).contains(&after.fraction()) && after.nodes_done <= after.nodes_total);
             assert!(!before.is_finished() || after.status == before.status, "the end is the end");
         }
@@ -275,14 +277,14 @@ pub fn sweep(data: &[u8]) {
     }
 }
 
-/// A ledger: a torn last line takes nothing of what is before it.
+/// A ledger: a torn last line does not affect the lines before it.
 pub fn ledger(data: &[u8]) {
     let (assets, server) = fuzzing::ledger(data);
     let torn = [data, b"\n{\"record\":\"uploaded\",\"id\":\"tor"].concat();
     assert_eq!(fuzzing::ledger(&torn), (assets, server));
 }
 
-/// A name from a server: what is taken stays in its directory.
+/// A name from a server: a name that is accepted stays in its directory.
 pub fn file_name(data: &[u8]) {
     let Ok(name) = std::str::from_utf8(data) else { return };
     if fuzzing::is_file_name(name) {
@@ -297,14 +299,14 @@ pub fn login(data: &[u8]) {
     let Ok(login) = serde_json::from_slice::<Login>(data) else { return };
     let client = Client::builder("http://127.0.0.1").token(&login.token).build();
     let shown = format!("{client:?} {login:?}");
-    // What is all of a name or a number may be printed as that.
+    // A token that is part of a name or a number may be printed with it.
     let user = format!("{:?} {}", login.user, login.expires_in);
     let is_secret = login.token.len() > 8 && !user.contains(&login.token);
     assert!(!is_secret || !shown.contains(&login.token), "{shown}");
 }
 
-/// A PNG image with one text chunk, packed as well as can be. The first three bytes say its kind and how often the rest
-/// is repeated, to at most 512 KiB.
+/// A PNG image with one text chunk, compressed as well as possible. The first three bytes say its kind and how often
+/// the rest is repeated, to at most 512 KiB.
 pub fn png_text(data: &[u8]) {
     const LONGEST: usize = 512 * 1024;
     let Some(([kind, times, more], piece)) = data.split_first_chunk::<3>() else { return };
@@ -327,7 +329,8 @@ pub fn png_text(data: &[u8]) {
     }
 }
 
-/// A `Location` of a server: only reads go on, only on the same server, and without anybody's name and password.
+/// A `Location` of a server: only reads are redirected, only within the same server, and without a user name or
+/// password.
 pub fn redirect(data: &[u8]) {
     let Some((choice, location)) = data.split_first() else { return };
     let Ok(location) = HeaderValue::from_bytes(location) else { return };

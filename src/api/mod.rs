@@ -1,7 +1,7 @@
 //! Every endpoint of InvokeAI's REST API, generated from its OpenAPI document.
 //!
-//! [`Client`] has one method per operation, named by its `operationId`. Each returns a builder on which a caller names
-//! only what it sets, and whose `send` makes the call:
+//! [`Client`] has one method per operation, named by its `operationId`. Each returns a builder: set the parameters that
+//! you need, and call `send`:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), invokeai_client::Error> {
@@ -16,7 +16,7 @@
 //!
 //! An optional parameter has a second setter for values that may be missing: `maybe_limit(None)` sends no limit.
 //!
-//! What the document says wrongly is mended before generating; `openapi/README.md` tells what and why. Nodes, their
+//! Mistakes in the document are corrected before the code is generated; `openapi/README.md` lists them. Nodes, their
 //! outputs and model configurations are JSON values here, because every release and every custom node adds some: their
 //! types are data, in [`schema`](crate::schema).
 //!

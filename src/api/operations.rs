@@ -10,8 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Those of the operations that this crate knows which a document lists, by [name](Operation::name); `None` if it does
-/// not say.
+/// The operations known to this crate that a document lists, by [name](Operation::name); `None` if it does not say.
 pub(super) fn listed(document: &str) -> Option<HashSet<String>> {
     member(document, &["paths"], PhantomData).ok().map(|Listed(names)| names)
 }
@@ -30,7 +29,7 @@ impl<'de> Deserialize<'de> for Listed {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut paths: A) -> Result<Listed, A::Error> {
-                // Of the others, of which there can be any number, nothing is kept.
+                // Nothing is kept of the others, of which there can be any number.
                 let known: HashSet<&str> = OPERATIONS.iter().map(Operation::plain_path).collect();
                 let (mut names, mut has_paths) = (HashSet::new(), false);
                 while let Some(path) = paths.next_key::<Cow<'de, str>>()? {

@@ -21,7 +21,7 @@ use crate::{
 
 const JSON: &str = "application/json";
 
-/// An error shows the beginning of what could not be read, which is within so many bytes.
+/// An error shows an excerpt of the text that could not be read, which comes from within this many bytes.
 const EXCERPTED: usize = 2048;
 
 /// Sends a request and reads its answer as JSON.
@@ -34,7 +34,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
     Ok(ResponseValue::new(decode(operation, &body, client.transport.options().json_memory)?, status, headers))
 }
 
-/// Sends a request and reads its answer as JSON; nothing of the answer but its value.
+/// Sends a request, reads its answer as JSON, and returns only the value.
 pub(crate) async fn json_as<T: DeserializeOwned>(
     client: &Client,
     operation: &Operation,
@@ -44,7 +44,7 @@ pub(crate) async fn json_as<T: DeserializeOwned>(
     decode(operation, &body, client.transport.options().json_memory)
 }
 
-/// What of `json` does not depend on the answer's type, which is compiled once instead of for each type.
+/// The part of `json` that does not depend on the answer's type, compiled once instead of once per type.
 async fn json_body(
     client: &Client,
     operation: &Operation,
@@ -63,7 +63,7 @@ async fn json_body(
     Ok((status, headers, body))
 }
 
-/// Sends a request whose answer carries nothing.
+/// Sends a request whose answer has no content.
 pub(crate) async fn empty(
     client: &Client,
     operation: &Operation,
@@ -91,7 +91,7 @@ pub(crate) async fn stream(
     Ok(ResponseValue::stream(response))
 }
 
-/// Sends a request of the caller's own, and reads its answer whatever it is: status, content type and body.
+/// Sends the caller's own request, and reads its answer whatever it is: status, content type and body.
 pub(crate) async fn raw(
     client: &Client,
     operation: &Operation,
@@ -122,7 +122,7 @@ pub(crate) async fn server_version(client: &Client) -> Result<String> {
     Ok(client.transport.learn_version(version).to_owned())
 }
 
-/// Sends a request. 405 is what the server says to anything but a GET on a path that it does not have. To a GET it answers
+/// Sends a request. The server answers 405 to anything but a GET on a path that it does not have. To a GET it answers
 /// with its web page, or, before 6.12, with a 404 that has the text of any other.
 async fn send(client: &Client, operation: &Operation, request: Result<Request>) -> Result<Response> {
     match client.transport.send(operation, request?).await {
@@ -150,7 +150,7 @@ pub(crate) fn costly_document(problem: &dyn std::error::Error) -> Error {
     Error::body(DOCUMENT.id, BodyFault::TooLarge, problem.to_string())
 }
 
-/// The server's OpenAPI document is none.
+/// The server's answer is not an OpenAPI document.
 pub(crate) fn not_a_document(problem: &dyn std::error::Error, document: &[u8]) -> Error {
     let shown = String::from_utf8_lossy(&document[..document.len().min(EXCERPTED)]);
     Error::decode(DOCUMENT.id, ".", problem.to_string(), &shown)
@@ -166,12 +166,12 @@ async fn fixed_body(client: &Client, operation: &Operation, request: Request) ->
     body(&client.transport, operation, response, client.transport.options().json_limit).await
 }
 
-/// Whether what an operation is about may be missing: any queue is there, under whatever name.
+/// Whether the thing that an operation is about may be missing. A queue never is: every name is one.
 fn names_a_thing(path: &str) -> bool {
     path.replace("{queue_id}", "").contains('{')
 }
 
-/// Tells a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
+/// Distinguishes a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
 ///
 /// Boxed, because it is rarely needed and would make the future of every call larger.
 fn lacking<'a>(
@@ -181,8 +181,8 @@ fn lacking<'a>(
 ) -> Pin<Box<dyn Future<Output = Error> + Send + 'a>> {
     let operation = *operation;
     Box::pin(async move {
-        // InvokeAI's own web page is for reads of unknown paths. Somebody between answers a write with one, and
-        // InvokeAI may have carried it out.
+        // InvokeAI's own web page is for reads of unknown paths. If a write is answered with one, it comes from
+        // somebody in between, and InvokeAI may have carried the write out.
         if matches!(otherwise, Error::NotTheApi { .. }) && !matches!(operation.method, "GET" | "HEAD") {
             return otherwise;
         }
@@ -244,7 +244,8 @@ fn content_type(response: &Response) -> String {
     value.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Reads JSON, and says where it differs from what was expected. `always` is what it may take of memory in any case.
+/// Reads JSON, and reports where it differs from what was expected. `always` is how much memory it may take in any
+/// case.
 pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8], always: usize) -> Result<T> {
     let meter = Meter::of(body.len(), always);
     lenient::from_slice(body, &meter).map_err(|misfit| match meter.is_exceeded() {
@@ -266,7 +267,7 @@ pub(crate) fn decode<T: DeserializeOwned>(operation: &Operation, body: &[u8], al
 pub(crate) fn path_parameter(name: &'static str, value: &impl ToString) -> Result<()> {
     match value.to_string().as_str() {
         "" => Err(Error::invalid(name, "is empty")),
-        text @ ("." | "..") => Err(Error::invalid(name, format!("is `{text}`, which is no name"))),
+        text @ ("." | "..") => Err(Error::invalid(name, format!("is `{text}`, which is not a name"))),
         _ => Ok(()),
     }
 }
@@ -280,7 +281,7 @@ pub(crate) fn invalid_parameter(complaint: String) -> Error {
     }
     let conversion = complaint.strip_prefix("conversion to `").and_then(|rest| rest.split_once("` for "));
     match conversion.and_then(|(kind, rest)| Some((kind, rest.split_once(" failed")?))) {
-        // A body says which member of it is the trouble.
+        // A body says which of its members is the problem.
         Some((kind, (name, reason))) => {
             Error::invalid(name, format!("cannot be converted to `{}`{reason}", kind.replace(' ', "")))
         }

@@ -32,11 +32,11 @@ pub(super) type Place = Box<dyn Debug + Send>;
 
 #[derive(Debug)]
 struct Lines {
-    // Closed, and so unlocked, before its place is given up.
+    // Closed, and so unlocked, before its place is released.
     file: File,
     /// Whether the last line may lack its end, and would swallow the next.
     torn: bool,
-    /// Given up when dropped.
+    /// Released when dropped.
     _place: Place,
 }
 
@@ -75,7 +75,7 @@ impl Ledger {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).append(&line).map_err(failed)
     }
 
-    /// Appends a record without holding up other tasks. Once begun it is carried out, also if the future is dropped.
+    /// Appends a record without holding up other tasks. Once begun it is carried out, even if the future is dropped.
     pub(crate) async fn append(&self, record: Record) -> Result<()> {
         let ledger = self.clone();
         let written = tokio::task::spawn_blocking(move || ledger.write(&record)).await;
@@ -90,7 +90,7 @@ pub(super) fn check_beginning(file: &mut File, path: &Path, server: &str) -> Res
     check(&head, path, server)
 }
 
-/// Reads a ledger from its beginning, and refuses what is none.
+/// Reads a ledger from its beginning, and refuses a file that is not a ledger.
 pub(super) fn read_whole(file: &mut File, path: &Path, server: &str) -> Result<Vec<u8>> {
     let failed = |error| Error::io("open the ledger", path, error);
     let mut bytes = Vec::new();
@@ -105,7 +105,7 @@ fn check(bytes: &[u8], path: &Path, server: &str) -> Result<()> {
     let (first, whole) = first_line_of(bytes);
     match serde_json::from_slice(first) {
         Ok(Record::Server { version, .. }) if version > EDITION => {
-            unusable(format!("it is of edition {version}, which takes a newer version of this program"))
+            unusable(format!("it is of edition {version}, which needs a newer version of this program"))
         }
         Ok(Record::Server { url, .. }) if url != server => Err(of_another_server(path, &url, server)),
         Ok(Record::Server { .. }) => Ok(()),
@@ -150,7 +150,7 @@ fn begin(file: &mut File, path: &Path, server: &str) -> io::Result<()> {
     sync_directory(&parent(path))
 }
 
-/// What is written to a file that has no name any more is lost.
+/// What is written to a file that no longer has a name is lost.
 #[cfg(unix)]
 pub(super) fn is_deleted(file: &File) -> io::Result<bool> {
     Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0)
@@ -161,8 +161,8 @@ pub(super) fn is_deleted(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// What the lines of a ledger add up to, and its server. Lines that cannot be read are passed over: a crash can tear
-/// one, and then what it announced was not sent.
+/// What the lines of a ledger add up to, and its server. Lines that cannot be read are skipped: a crash can tear one,
+/// and then what it announced was not sent.
 pub(crate) fn read(bytes: &[u8]) -> (Assets, Option<String>) {
     let (mut assets, mut server) = (Assets::default(), None);
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_not_told_again() {
+    fn what_is_gone_is_not_reported_again() {
         let mut assets = Assets::default();
         assets.apply(uploading("one"));
         assets.apply(uploading("two"));

@@ -47,7 +47,7 @@ enum Kept {
     ReadFrom(PathBuf),
 }
 
-/// What of this process a clean-up has to know, by the ids of the records.
+/// What a clean-up has to know about this process, by the ids of the records.
 #[derive(Default)]
 struct Now {
     doing: HashMap<String, Doing>,
@@ -130,7 +130,7 @@ impl AssetLog {
         Self::new(server, Kept::Nowhere, Assets::default())
     }
 
-    /// A log of what a ledger has that is only read.
+    /// A log of the records of a ledger that is only read.
     pub(super) fn read_from(path: &Path, assets: Assets, server: &str) -> Self {
         Self::new(server, Kept::ReadFrom(path.to_owned()), assets)
     }
@@ -160,7 +160,7 @@ impl AssetLog {
         self.assets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Announces that something is done now that needs these images, videos and boards.
+    /// Announces that something is being done that needs these images, videos and boards.
     pub(crate) fn begin(self: &Arc<Self>, id: &str, what: Asset, needs: HashSet<String>) -> UnderWay {
         self.now().doing.insert(id.to_owned(), Doing { what, needs });
         UnderWay { log: Arc::clone(self), id: id.to_owned(), end: None, is_answered: false }
@@ -176,8 +176,8 @@ impl AssetLog {
         Settled { assets, doing: now.doing.values().cloned().collect() }
     }
 
-    /// Forgets a batch and these uploads where they are in memory only: a program that runs for long, and will not clean
-    /// them up, would remember ever more.
+    /// Forgets a batch and these uploads where they are in memory only: a program that runs for long, and will not
+    /// clean them up, would remember ever more.
     #[cfg(feature = "serve")]
     pub(crate) fn forget(&self, batch_id: &str, uploads: &HashSet<String>) {
         if matches!(self.kept, Kept::Nowhere) {
@@ -194,8 +194,8 @@ impl AssetLog {
         queues::used(&self.server)
     }
 
-    /// Until when a request whose answer is not known may still be carried out, if it can be. `None` if it was looked for
-    /// long enough.
+    /// Until when a request whose answer is not known may still be carried out, if it can be. `None` if it was looked
+    /// for long enough.
     pub(crate) fn may_arrive_until(&self, id: &str, patience: Duration) -> Option<Instant> {
         let since = match self.now().unanswered.get(id) {
             Some(Unanswered::Since(end)) => *end,
@@ -237,8 +237,8 @@ impl AssetLog {
         Ok(())
     }
 
-    /// Records what has happened already. If the disk fails, what was announced stays open there, and clean-up finds out
-    /// how it ended.
+    /// Records what has happened already. If the disk fails, what was announced stays open there, and clean-up finds
+    /// out how it ended.
     async fn record_end(&self, record: Record) {
         self.assets().apply(record.clone());
         if let Some(ledger) = self.ledger()
@@ -355,7 +355,7 @@ impl Creation {
         self.under_way.log.record_end(Record::Refused { id: self.id() }).await;
     }
 
-    /// It is not there any more.
+    /// It no longer exists.
     pub(crate) async fn deleted(&mut self, board_id: &str) {
         let asset = Asset::Board(board_id.to_owned());
         self.under_way.log.record_end(Record::Gone { asset }).await;

@@ -1,16 +1,17 @@
-//! Assets: what a client has put onto a server, kept in mind for [clean-up](crate::cleanup).
+//! Assets: what a client has put onto a server, remembered for [clean-up](crate::cleanup).
 //!
-//! Recorded are images and videos uploaded with [`Images::upload`](crate::images::Images::upload) and its like, boards
-//! made with [`Boards::create`](crate::boards::Boards::create) or
+//! The records cover images and videos uploaded with [`Images::upload`](crate::images::Images::upload) and similar
+//! methods, boards created with [`Boards::create`](crate::boards::Boards::create) or
 //! [`OutputBoard::named_or_new`](crate::OutputBoard::named_or_new), and batches submitted with
-//! [`Client::submit`](crate::Client::submit). What runs leave behind is found through their batches. The
-//! calls of [`api`](crate::api) record nothing.
+//! [`Client::submit`](crate::Client::submit). What runs leave behind is found through their batches. The calls of
+//! [`api`](crate::api) record nothing.
 //!
-//! "Assets" here are things on the server that this client made. The gallery's assets are something else: images that are
-//! not results.
+//! "Assets" here are things on the server that this client made. The gallery's assets are something else: images that
+//! are not results.
 //!
-//! Without more, records end with the process. With [`ClientBuilder::ledger`](crate::ClientBuilder::ledger) they are in
-//! a file as well, each of them before the call that it announces, so that what a crash leaves can be cleaned up later:
+//! By default, records end with the process. With [`ClientBuilder::ledger`](crate::ClientBuilder::ledger) they are in a
+//! file as well, each one written before the call that it announces, so that what a crash leaves can be cleaned up
+//! later:
 //!
 //! ```no_run
 //! # async fn example() -> invokeai_client::Result<()> {
@@ -58,13 +59,13 @@ pub enum Asset {
         /// Its id.
         item_id: i64,
     },
-    /// What belongs to a batch, where it cannot be told one by one.
+    /// Things that belong to a batch, where they cannot be named one by one.
     Batch(String),
     /// A queue.
     Queue(String),
-    /// An upload whose end is not known: the file's name on this side.
+    /// An upload whose outcome is not known, by the name of the local file.
     UnfinishedUpload(String),
-    /// A board of which it is not known whether it was created: the name that it was to have.
+    /// A board that may or may not have been created, by the name that it was to have.
     UnfinishedBoard(String),
 }
 
@@ -111,20 +112,20 @@ impl fmt::Display for Asset {
 pub struct Assets {
     /// Images and videos it uploaded.
     pub uploads: Vec<Asset>,
-    /// Ids of boards it made.
+    /// Ids of boards it created.
     pub boards: Vec<String>,
     /// Batches it submitted.
     pub batches: Vec<Batch>,
-    /// Uploads whose end is not known: the process or the connection ended before.
+    /// Uploads whose outcome is not known: the process or the connection ended first.
     pub unfinished_uploads: Vec<UnfinishedUpload>,
-    /// Boards of which it is not known whether they were made.
+    /// Boards that may or may not have been created.
     pub unfinished_boards: Vec<UnfinishedBoard>,
 }
 
 crate::base::debug::short_debug! { Assets { uploads, boards, batches, unfinished_uploads, unfinished_boards } }
 
 impl Assets {
-    /// Whether there is nothing.
+    /// Whether there is nothing to clean up.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -140,7 +141,7 @@ pub struct Batch {
     pub batch_id: String,
     /// Sessions of items that clean-up deleted, and whose outputs it kept.
     pub sessions: Vec<String>,
-    /// Whether a ledger has it that a request to enqueue a part of it may be on its way.
+    /// Whether a ledger says that a request to enqueue a part of it may be on its way.
     pub(crate) announced: bool,
     /// Whether the answer to every such request is known.
     pub(crate) answered: bool,
@@ -154,22 +155,22 @@ pub struct Batch {
 
 crate::base::debug::short_debug! { Batch { queue_id, batch_id, sessions, announced, answered, item_ids, unsearched, files } }
 
-/// An upload whose end is not known.
+/// An upload whose outcome is not known.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedUpload {
     pub(crate) id: String,
     /// Session under which it was uploaded, and can be found. `None` if the caller chose one: others may use it, too.
     pub session_id: Option<String>,
-    /// What it was.
+    /// Whether it is an image or a video.
     pub kind: FileKind,
-    /// Its name on this side.
+    /// Name of the local file.
     pub file: String,
 }
 
 crate::base::debug::short_debug! { UnfinishedUpload { id, session_id, kind, file } }
 
-/// A board of which it is not known whether it was made.
+/// A board that may or may not have been created.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedBoard {

@@ -36,11 +36,11 @@ pub(crate) struct LedgerFile {
 /// What may be done with a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Use it; make it if it is not there.
+    /// Use it; create it if it does not exist.
     Create,
-    /// Use it; it must be there.
+    /// Use it; it must exist.
     Existing,
-    /// Read it; it must be there.
+    /// Read it; it must exist.
     ReadOnly,
 }
 
@@ -57,7 +57,7 @@ fn used() -> MutexGuard<'static, Vec<Used>> {
     USED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The right of a client to be the only one in this process that opens a file. Given up when dropped.
+/// The right of a client to be the only one in this process that opens a file. Released when dropped.
 #[derive(Debug)]
 pub(super) struct Place(Identity);
 
@@ -67,7 +67,7 @@ impl Drop for Place {
     }
 }
 
-/// How a client of this process comes to a file.
+/// How a client of this process may use a file.
 enum Turn {
     /// It is the first.
     Mine(Place),
@@ -150,7 +150,7 @@ pub(super) fn read_only(path: &Path, server: &str) -> Result<Assets> {
 }
 
 fn open_file(path: &Path, create: bool) -> io::Result<File> {
-    // Before it is opened: opening a pipe may take for ever, and a device may have no end.
+    // Before it is opened: opening a pipe may take forever, and a device may have no end.
     match must_be_a_file(path) {
         Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
             match options().create_new(true).open(path) {
@@ -170,7 +170,7 @@ fn must_be_a_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What a ledger says is deleted. So nobody else may write to it.
+/// A clean-up deletes what a ledger lists, so nobody else may write to it.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true);
@@ -203,7 +203,7 @@ fn lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Tells files apart, whatever they are called.
+/// Identifies a file, whatever it is called.
 #[cfg(unix)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {

@@ -1,4 +1,4 @@
-//! Records of what this client made, and what they add up to.
+//! Records of what this client created, and what they add up to.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::media::FileKind;
 
 /// One line of a ledger. What may leave something on the server is recorded before it is sent, and again after.
 ///
-/// Lines of kinds that this version does not know are passed over.
+/// Lines of kinds that this version does not know are skipped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(crate) enum Record {
@@ -38,8 +38,8 @@ pub(crate) enum Record {
         #[serde(default)]
         item_ids: Vec<i64>,
     },
-    /// Sessions of a batch, and their items, which are about to be deleted. `files`: what is left of them on the server,
-    /// where all of that is known.
+    /// Sessions of a batch, and their items, which are about to be deleted. `files`: what is left of them on the
+    /// server, where all of that is known.
     Sessions {
         batch_id: String,
         sessions: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) enum Record {
         #[serde(default)]
         files: Option<Vec<Asset>>,
     },
-    /// It is not on the server any more.
+    /// It is no longer on the server.
     Gone { asset: Asset },
     /// Nothing of this batch is left, or it was not enqueued.
     BatchGone { batch_id: String },
@@ -56,8 +56,8 @@ pub(crate) enum Record {
     Unknown,
 }
 
-/// The edition of ledgers that this version writes. Records of new kinds need no new one: they are passed over by those
-/// that do not know them.
+/// The edition of ledgers that this version writes. New kinds of records need no new edition: versions that do not know
+/// them skip them.
 pub(crate) const EDITION: u32 = 1;
 
 fn first_edition() -> u32 {

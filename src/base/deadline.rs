@@ -1,18 +1,18 @@
-//! Ends of waits. A limit may be longer than any clock counts.
+//! Deadlines of waits. A limit may be longer than any clock can count.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// As good as for ever, and within the range of every clock: 30 years.
+/// As good as forever, and within the range of every clock: 30 years.
 const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The time after so long.
+/// The time when this limit is over.
 pub(crate) fn after(limit: Duration) -> Instant {
     Instant::now() + bounded(limit)
 }
 
-/// The limit, within the range of every clock.
+/// The limit, cut to the range of every clock.
 pub(crate) fn bounded(limit: Duration) -> Duration {
     limit.min(FOR_EVER)
 }

@@ -1,16 +1,16 @@
-//! `Debug` that stays short. A file, or an answer of a server, may be a megabyte, and ends up in logs and messages.
+//! `Debug` that stays short. A file, or a server's answer, may be a megabyte, and ends up in logs and messages.
 //!
-//! `tests/offline/debug.rs` demands it of every public type that may hold more than a few numbers.
+//! `tests/offline/debug.rs` requires it of every public type that may hold more than a few numbers.
 
 use std::fmt::{self, Write};
 
-/// Most characters that one member shows.
+/// The most characters that one member shows.
 const MEMBER: usize = 200;
 
-/// Most characters that a value shows.
+/// The most characters that a value shows.
 const WHOLE: usize = 900;
 
-/// At most so many characters of a member.
+/// Shows at most [`MEMBER`] characters of a member.
 pub(crate) struct Short<'a>(pub(crate) &'a dyn fmt::Debug);
 
 impl fmt::Debug for Short<'_> {
@@ -19,14 +19,14 @@ impl fmt::Debug for Short<'_> {
     }
 }
 
-/// What `show` writes, cut where it becomes long.
+/// Writes what `show` writes, cut where it becomes long.
 pub(crate) fn whole(f: &mut fmt::Formatter<'_>, show: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result) -> fmt::Result {
     let is_pretty = f.alternate();
     let shown = By(show);
     cut(f, WHOLE, |to| if is_pretty { write!(to, "{shown:#?}") } else { write!(to, "{shown:?}") })
 }
 
-/// A structure by its members, each shortened, and the whole, too: for what is generated.
+/// Shows a structure by its members, each shortened, and the whole shortened too: for generated types.
 #[cfg(feature = "client")]
 pub(crate) fn members(f: &mut fmt::Formatter<'_>, name: &str, members: &[(&str, &dyn fmt::Debug)]) -> fmt::Result {
     whole(f, |f| {
@@ -50,7 +50,7 @@ pub(crate) fn tuple(f: &mut fmt::Formatter<'_>, name: &str, values: &[&dyn fmt::
     })
 }
 
-/// Something that shows itself by this function.
+/// Something that is shown by this function.
 struct By<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Debug for By<F> {
@@ -86,9 +86,10 @@ impl Write for Limited {
     }
 }
 
-/// `Debug` of a type by its members, each shortened, and the whole, too. All must be named, or the list ends with `; ..`:
+/// `Debug` of a type by its members, each shortened, and the whole shortened too. All must be named, or the list ends
+/// with `; ..`:
 ///
-/// - `short_debug! { User { user_id, email } }`, and `User { user_id; .. }` where the others are not for the eye;
+/// - `short_debug! { User { user_id, email } }`, and `User { user_id; .. }` where the others are not worth showing;
 /// - `short_debug! { Value(text) }` for members without names;
 /// - `short_debug! { enum Ended { Never, At(time), Failed { reason, code } } }`.
 macro_rules! short_debug {

@@ -1,4 +1,4 @@
-//! Files of this machine that are read.
+//! Opening files of this machine.
 
 use std::{
     fs::{self, File, FileType},
@@ -8,8 +8,8 @@ use std::{
 
 /// Opens a file to read it.
 ///
-/// Anything else is refused, by [`ErrorKind::InvalidInput`], before it is opened: a pipe to which nobody writes keeps
-/// whoever opens it for ever, and a device may do anything.
+/// Anything else is refused, by [`ErrorKind::InvalidInput`], before it is opened: a pipe that nobody writes to blocks
+/// whoever opens it forever, and a device may do anything.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     match kind.is_file() {
@@ -18,8 +18,8 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// As [`open`], and takes what whoever started this program has opened for it: its standard input, or the pipe that a
-/// shell makes of `<(command)`. Reading such ends as reading from standard input does.
+/// Like [`open`], but also accepts what was opened for this program when it was started: its standard input, or the
+/// pipe that a shell makes of `<(command)`. Reading from them comes to an end, as reading from standard input does.
 pub(crate) fn open_or_inherited(path: &Path) -> io::Result<File> {
     let inherited = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|place| path.starts_with(place));
     if inherited { File::open(path) } else { open(path) }

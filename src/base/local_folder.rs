@@ -13,7 +13,7 @@ pub(crate) fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// A new name is safe only when its directory is.
+/// Syncs a directory to disk. A new name in it is safe only after that.
 #[cfg(unix)]
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     std::fs::File::open(directory)?.sync_all()

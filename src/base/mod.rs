@@ -1,4 +1,5 @@
-//! What knows nothing of InvokeAI: how values are shown, files of this machine, ends of waits, enums that stay open.
+//! Code that knows nothing of InvokeAI: how values are shown, files of this machine, deadlines of waits, enums that
+//! stay open.
 
 #[cfg(feature = "client")]
 pub(crate) mod deadline;

@@ -1,7 +1,7 @@
 //! String enums that stay open.
 //!
-//! A server may grow a value at any release. An open enum keeps a value it does not know, and writes the same string
-//! back.
+//! A server may add a value in any release. An open enum keeps a value that it does not know, and writes the same
+//! string back.
 
 /// Defines an open string enum with an `Unknown(String)` variant.
 macro_rules! open_enum {

@@ -1,4 +1,4 @@
-//! What no message and no log may show: tokens, passwords, keys, and what of an address may hold them.
+//! What no message and no log may show: tokens, passwords, keys, and the parts of an address that may hold them.
 
 use std::{fmt, sync::Arc};
 
@@ -39,7 +39,7 @@ impl fmt::Debug for Token {
 /// An address for messages: no user, no password, no query, no fragment.
 pub(crate) fn address(url: &Url) -> String {
     let mut url = url.clone();
-    // Both fail only for addresses that cannot have a user, which then have none.
+    // Both fail only for addresses that cannot have a user, and so have none.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
@@ -48,7 +48,7 @@ pub(crate) fn address(url: &Url) -> String {
 }
 
 #[cfg(feature = "client")]
-/// The same of a text that should be an address. One that is not may still hold a password before an `@`, or a secret
+/// The same, for a text that should be an address. One that is not may still hold a password before an `@`, or a secret
 /// after a `?`.
 pub(crate) fn address_text(text: &str) -> String {
     match Url::parse(text) {
@@ -57,7 +57,7 @@ pub(crate) fn address_text(text: &str) -> String {
     }
 }
 
-/// Members of answers whose values no message may show. The server repeats what it was given, access tokens included.
+/// Members of answers whose values no message may show. The server repeats what it was given, including access tokens.
 const SECRETS: &[&str] = &["access_token", "api_key", "current_password", "new_password", "password", "token"];
 
 /// Whether a member or a parameter of this name holds a secret.
@@ -65,7 +65,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name)
 }
 
-/// A text in which the values of secret JSON members are dots. It may be JSON, a piece of it, or none.
+/// A text in which the values of secret JSON members are replaced by dots. It may be JSON, a piece of JSON, or neither.
 pub(crate) fn without_secrets(text: &str) -> String {
     let mut shown = text.to_owned();
     for name in SECRETS {
@@ -85,7 +85,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// Where the quote is that ends a JSON string; `None` if it is cut before.
+/// The position of the quote that ends a JSON string; `None` if the text is cut off before.
 fn end_of_string(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.char_indices()
@@ -100,7 +100,7 @@ fn end_of_string(text: &str) -> Option<usize> {
 /// Cuts a text to a few hundred characters, at a character's end. Secrets in JSON are left out.
 pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 300;
-    // A long text is not copied whole. What is left out makes the rest shorter, so more than that is looked at.
+    // A long text is not copied whole. What is left out makes the rest shorter, so more than that is examined.
     let begin = text.char_indices().nth(8 * LONGEST).map_or(text, |(end, _)| &text[..end]);
     let text = without_secrets(begin);
     match text.char_indices().nth(LONGEST) {

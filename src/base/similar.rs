@@ -1,9 +1,9 @@
-//! Names that are near to one that does not exist.
+//! Names that are similar to one that does not exist.
 
-/// How many names are suggested.
+/// The most names that are suggested.
 const MOST: usize = 3;
 
-/// The names that are nearest to this one, best first. Upper and lower case count as the same.
+/// The names that are most similar to this one, best first. Case is ignored.
 pub(crate) fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let mut names: Vec<_> = names.into_iter().map(|name| (distance(&wanted, &name.to_lowercase()), name)).collect();

@@ -1,4 +1,4 @@
-//! Points in time, in every form that InvokeAI writes them.
+//! Points in time, in every form in which InvokeAI writes them.
 
 use std::{
     fmt,
@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time, in UTC, as a server wrote it.
 ///
-/// InvokeAI writes times in five forms, most of them without a zone; all mean UTC. The text is kept, so that a form
-/// that this crate does not know loses nothing: such a time has no [instant](Self::unix_millis). Times compare by
+/// InvokeAI writes times in five forms, most of them without a zone; all mean UTC. The text is kept, so that nothing is
+/// lost if this crate does not know the form: such a time has no [instant](Self::unix_millis). Times compare by
 /// instant, those without one first.
 ///
 /// ```
@@ -45,7 +45,7 @@ impl Timestamp {
         self.instant.map(|instant| instant.as_millisecond())
     }
 
-    /// The time for use with the standard library, or `None` if the text is in no known form.
+    /// The time as the standard library's type, or `None` if the text is in no known form.
     pub fn to_system_time(&self) -> Option<SystemTime> {
         let instant = self.instant?.as_duration();
         let distance = Duration::new(instant.as_secs().unsigned_abs(), instant.subsec_nanos().unsigned_abs());
@@ -55,13 +55,13 @@ impl Timestamp {
         }
     }
 
-    /// How long after `earlier` this is; `None` if it is before, or if one of both is in no known form.
+    /// How long after `earlier` this is; `None` if it is before, or if either of the two is in no known form.
     pub fn since(&self, earlier: &Timestamp) -> Option<Duration> {
         self.to_system_time()?.duration_since(earlier.to_system_time()?).ok()
     }
 }
 
-/// With a zone, without one, or as whole seconds since 1970.
+/// Reads a time with a zone, without one, or as whole seconds since 1970.
 fn read(text: &str) -> Option<jiff::Timestamp> {
     let text = text.trim();
     if let Ok(instant) = text.parse() {

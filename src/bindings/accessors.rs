@@ -5,7 +5,7 @@ use super::inputs::{Count, Holds, Typed, input_docs};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-/// Everything that stands on the inputs.
+/// Everything that is generated from the inputs.
 pub(super) fn items(ident: &Ident, about: &[String], inputs: &[Typed<'_>]) -> TokenStream {
     let choices = inputs.iter().filter_map(|typed| match &typed.holds {
         Holds::Choice(choices) => Some(choices.definition(&typed.input.user_name)),
@@ -69,7 +69,7 @@ fn constant(ident: &Ident, typed: &Typed<'_>) -> TokenStream {
     }
 }
 
-/// The getter, the setter and, where the input may be unset, what unsets it.
+/// The getter, the setter and, where the input may be unset, the method that unsets it.
 fn methods(typed: &Typed<'_>) -> TokenStream {
     let (name, constant, whole, item) = (name(typed), constant_name(typed), typed.whole(), typed.item());
     let (set, clear) = (format_ident!("set_{}", typed.name), format_ident!("clear_{}", typed.name));
@@ -121,7 +121,7 @@ fn methods(typed: &Typed<'_>) -> TokenStream {
     }
 }
 
-/// What must be given, and the constructor that takes it.
+/// The struct of required inputs, and the constructor that takes it.
 fn required(ident: &Ident, inputs: &[Typed<'_>]) -> (TokenStream, TokenStream) {
     let given: Vec<&Typed<'_>> = inputs.iter().filter(|typed| typed.must_be_given()).collect();
     if given.is_empty() {
@@ -142,7 +142,7 @@ fn required(ident: &Ident, inputs: &[Typed<'_>]) -> (TokenStream, TokenStream) {
     });
     let allow = allows(inputs);
     let new = quote! {
-        /// The workflow with the values of the file, and these.
+        /// Creates the workflow with the values of the file, and these.
         ///
         /// # Errors
         /// If an input does not accept its value.
@@ -174,7 +174,7 @@ fn stored(typed: &Typed<'_>) -> TokenStream {
     }
 }
 
-/// A number of the file may look like one of mathematics.
+/// A number in the file may look like a mathematical constant to clippy.
 fn allows(inputs: &[Typed<'_>]) -> TokenStream {
     let has_floats =
         inputs.iter().any(|typed| matches!(typed.holds, Holds::Float | Holds::Lora) && typed.literal.is_some());

@@ -9,9 +9,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Makes code of workflow files in a build script. See [`bindings`](crate::bindings).
+/// Generates code from workflow files in a build script. See [`bindings`](crate::bindings).
 #[derive(Clone)]
-#[must_use = "nothing is made before `generate`"]
+#[must_use = "nothing is generated before `generate`"]
 pub struct Builder {
     workflows: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
@@ -28,19 +28,19 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A builder without workflows.
+    /// Creates a builder without workflows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a workflow file, or a PNG image made by InvokeAI. The name of the file becomes that of the struct and of the
+    /// Adds a workflow file, or a PNG image made by InvokeAI. The file's name becomes the name of the struct and of the
     /// file with the code: `workflows/flux dev.json` gives the struct `FluxDev` in `flux_dev.rs`.
     pub fn workflow(mut self, path: impl Into<PathBuf>) -> Self {
         self.workflows.push(path.into());
         self
     }
 
-    /// Writes the code into this directory instead of cargo's `OUT_DIR`. It must exist.
+    /// Writes the code into this directory instead of cargo's `OUT_DIR`. The directory must exist.
     pub fn out_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.out_dir = Some(directory.into());
         self
@@ -52,14 +52,14 @@ impl Builder {
         self
     }
 
-    /// Whether to make the struct `Outputs` as well. On by default; off for programs that use this crate without its
-    /// feature `client`.
+    /// Sets whether to generate the struct `Outputs` as well. Default: on. Turn it off for programs that use this crate
+    /// without its feature `client`.
     pub fn outputs(mut self, outputs: bool) -> Self {
         self.outputs = outputs;
         self
     }
 
-    /// Makes the code, and tells cargo to do so again when a workflow changes. A file that would not change is not
+    /// Generates the code, and tells cargo to do so again when a workflow changes. A file that would not change is not
     /// touched; one that does is replaced as a whole.
     ///
     /// # Errors
@@ -90,14 +90,14 @@ fn write(directory: &Path, code: &Code) -> Result<(), BindingsError> {
     if fs::read(&path).is_ok_and(|there| there == code.text.as_bytes()) {
         return Ok(());
     }
-    // Beside it first: whoever reads meanwhile reads the old or the new.
+    // Written beside it first: a reader sees either the old file or the new one.
     let part = directory.join(format!("{}.rs.part", code.module));
     let written = fs::File::create(&part).and_then(|mut file| {
         file.write_all(code.text.as_bytes())?;
         file.sync_all()
     });
     written.and_then(|()| fs::rename(&part, &path)).map_err(|reason| {
-        // The reason matters, not what becomes of the rest.
+        // The reason of the failure matters, not whether the rest can be removed.
         _ = fs::remove_file(&part);
         BindingsError::Write { path, reason }
     })

@@ -21,7 +21,7 @@ struct Variant {
 
 impl Choices {
     pub(super) fn new(name: String, template: &InputTemplate) -> Self {
-        // The one for what is not known has its name first.
+        // The variant for unknown values gets its name first.
         let mut taken = HashSet::from(["Unknown".to_owned(), "Self".to_owned()]);
         let variants = template.options.iter().map(|option| {
             let base = variant_name(&text(&option.value));
@@ -70,7 +70,7 @@ impl Choices {
             #[derive(Debug, Clone, PartialEq, Eq, Hash)]
             pub enum #name {
                 #(#variants)*
-                /// A choice that was not known when this was generated. Only the server can tell whether there is one.
+                /// A choice that was not known when this was generated. Only the server knows whether it exists.
                 Unknown(String),
             }
 
@@ -83,7 +83,7 @@ impl Choices {
                     }
                 }
 
-                /// The choice of this name.
+                /// The choice with this name.
                 pub fn named(choice: &str) -> Self {
                     match choice {
                         #(#texts => Self::#idents,)*
@@ -109,7 +109,7 @@ impl Choices {
     }
 }
 
-/// As generated code reads it.
+/// The text of a choice, as generated code reads it.
 fn text(value: &Value) -> String {
     crate::typed::choice_from_json(value).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
-//! Documentation of generated code, which holds what others wrote. It stays text: no markup, no HTML, no end of the
-//! comment.
+//! Documentation of generated code, which contains text that others wrote. It stays text: no markup, no HTML, no end of
+//! the comment.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// Longest text that is taken over.
+/// The longest text that is copied.
 const LONGEST: usize = 2000;
 
 /// Paragraphs as `#[doc]` attributes, one a line.
@@ -20,7 +20,7 @@ pub(super) fn attributes(paragraphs: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
-/// What somebody wrote, as plain text of Markdown.
+/// Text that somebody wrote, as plain text in Markdown.
 pub(super) fn plain(text: &str) -> String {
     let cut: String = text.chars().take(LONGEST).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
@@ -39,7 +39,8 @@ pub(super) fn quoted(text: &str) -> String {
 fn escape(line: &str) -> String {
     let mut escaped = String::with_capacity(line.len());
     for c in line.chars().filter(|c| !c.is_control() && !turns_text(*c)) {
-        // What cannot be markup anywhere may stay. A line may begin with none of it: numbers begin lists.
+        // Punctuation that is never markup may stay. So may `.` and `)`, except after digits at the start of a line,
+        // where they begin lists.
         let harmless = matches!(c, ',' | '\'' | '(' | '"' | ';' | '?' | '%' | '/');
         let starts = escaped.is_empty() || escaped.bytes().all(|byte| byte.is_ascii_digit());
         let ends = matches!(c, '.' | ')') && !starts;
@@ -51,7 +52,7 @@ fn escape(line: &str) -> String {
     escaped
 }
 
-/// Characters that change the direction of what follows; the compiler refuses them in comments.
+/// Characters that change the direction of the text that follows; the compiler refuses them in comments.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }

@@ -1,10 +1,10 @@
-//! Why no code is made.
+//! Why no code is generated.
 
 use crate::workflow::DefinitionError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why no code is made.
+/// Why no code is generated.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BindingsError {
@@ -16,7 +16,7 @@ pub enum BindingsError {
         /// Why.
         reason: DefinitionError,
     },
-    /// The file's name has no ASCII letter or digit, of which the name of a struct could be made.
+    /// The file's name has no ASCII letter or digit to make the name of a struct from.
     #[error("no struct can be named after {name:?}: it has no ASCII letter or digit")]
     Name {
         /// The name.
@@ -32,7 +32,7 @@ pub enum BindingsError {
         /// The other.
         second: PathBuf,
     },
-    /// No directory is given, and this is no build script, for which cargo sets `OUT_DIR`.
+    /// No directory is given, and this is not a build script, for which cargo sets `OUT_DIR`.
     #[error("no directory for the code: call `out_dir`, or run this in a build script")]
     NoOutDir,
     /// The code cannot be written.
@@ -43,8 +43,8 @@ pub enum BindingsError {
         /// Why.
         reason: io::Error,
     },
-    /// What was made is no Rust: a fault of this crate.
-    #[error("the generated code is no Rust, which is a fault of invokeai-client: {message}")]
+    /// The generated code is not valid Rust: a bug in this crate.
+    #[error("the generated code is not valid Rust, which is a bug in invokeai-client: {message}")]
     Syntax {
         /// What the parser says.
         message: String,

@@ -18,7 +18,7 @@ pub(super) enum Holds {
     Text,
     Boolean,
     Choice(Choices),
-    /// A type of `typed` that is made of a text.
+    /// A type of `typed` that is made from a text.
     Reference(&'static str),
     Board,
     Model(Ident),
@@ -42,7 +42,7 @@ pub(super) struct Typed<'a> {
     pub(super) name: String,
     pub(super) holds: Holds,
     pub(super) count: Count,
-    /// The stored value as Rust, if it has been made.
+    /// The stored value as Rust code, once it has been generated.
     pub(super) literal: Option<TokenStream>,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Typed<'a> {
         !self.input.required || self.input.connected || matches!(self.holds, Holds::Opaque(_))
     }
 
-    /// Whether whoever makes the struct must give a value.
+    /// Whether whoever creates the struct must give a value.
     pub(super) fn must_be_given(&self) -> bool {
         !self.is_optional() && self.literal.is_none()
     }
@@ -148,15 +148,15 @@ impl<'a> Typed<'a> {
         }
     }
 
-    /// Whether a getter gives the value itself.
+    /// Whether a getter returns the value itself.
     pub(super) fn is_copy(&self) -> bool {
         let plain =
             matches!(self.holds, Holds::Integer | Holds::Natural | Holds::Float | Holds::Boolean | Holds::Color);
         plain && self.count == Count::One
     }
 
-    /// Whether a setter takes whatever becomes the type. Numbers and choices are taken as they are, so that literals
-    /// have one type and a text is no choice.
+    /// Whether a setter takes anything that converts into the type. Numbers and choices are taken as they are, so that
+    /// literals have one type and a text is not a choice.
     pub(super) fn takes_into(&self) -> bool {
         match self.count {
             Count::One => {
@@ -181,7 +181,7 @@ fn is_natural(input: &Input) -> bool {
     is(one, "minimum", 0.0) || is(one, "exclusiveMinimum", -1.0)
 }
 
-/// Documentation of one input: its label, what the author says, what it takes.
+/// Documentation of one input: its label, the author's description, and what it accepts.
 pub(super) fn input_docs(typed: &Typed<'_>) -> Vec<String> {
     let input = typed.input;
     let label = format!("{} of the node {}.", docs::quoted(&input.user_name), docs::quoted(&input.node_title));
@@ -196,7 +196,7 @@ pub(super) fn input_docs(typed: &Typed<'_>) -> Vec<String> {
         let more = if cut.len() < text.len() { "…" } else { "" };
         format!("In the file: {}{more}.", docs::plain(&cut).replace('\n', " "))
     });
-    let edge = "An edge brings the value; one that is set here counts for nothing.";
+    let edge = "An edge brings the value; a value that is set here is ignored.";
     let edge = if input.connected { edge.to_owned() } else { String::new() };
     vec![label, docs::plain(&input.description), accepts, default.unwrap_or_default(), edge]
 }

@@ -78,8 +78,8 @@ fn one(holds: &Holds, value: &Value) -> Option<TokenStream> {
     })
 }
 
-/// The call that makes a model of an identifier. What is left out here the struct never changes: a value that is as it
-/// was in the file stays as it is there.
+/// The call that makes a model from an identifier. The struct never changes what is left out here: a value that did not
+/// change stays as it is in the file.
 fn model(value: &Value) -> Option<TokenStream> {
     let text = |member: &str| value.get(member).and_then(Value::as_str);
     let members = ["key", "hash", "name", "base", "type"];
@@ -89,7 +89,7 @@ fn model(value: &Value) -> Option<TokenStream> {
     Some(quote!(identifier(#key, #hash, #name, #base, #kind)#submodel))
 }
 
-/// Shortest form that is read as the same number.
+/// The shortest form that is read as the same number.
 fn float(number: f64) -> TokenStream {
     // `{:?}` of a finite float is a literal of Rust.
     format!("{number:?}").parse().unwrap_or_default()

@@ -1,8 +1,8 @@
-//! Rust structs of workflows: code made in a build script, or printed to be committed.
+//! Rust structs for workflows: code that is generated in a build script, or printed to be committed.
 //!
 //! A workflow file becomes a struct with one accessor for each input of its form, named after the input's label, with
 //! the input's type, default, bounds, choices and description. Needs the feature `bindings`, in `[build-dependencies]`
-//! only; the code that is made needs none.
+//! only; the generated code needs no feature.
 //!
 //! ```no_run
 //! // build.rs
@@ -24,9 +24,9 @@
 //! ```
 //!
 //! Names: a label becomes snake case (`Num Steps` is `num_steps`). A label without ASCII letters or digits, or with
-//! letters of other alphabets, gives way to the field's name. Where several labels give one name, each is preceded by
-//! the title of its node (`positive_prompt`, `negative_prompt`), and numbered if that is not enough. Keywords end in `_`.
-//! What was renamed is told by [`Code::renamed`] and in the documentation of the struct.
+//! letters of other alphabets, gives way to the field's name. Where several labels give the same name, each is preceded
+//! by the title of its node (`positive_prompt`, `negative_prompt`), and numbered if that is not enough. Keywords end in
+//! `_`. [`Code::renamed`] and the documentation of the struct list what was renamed.
 
 mod accessors;
 mod build;
@@ -44,7 +44,7 @@ pub use error::BindingsError;
 
 use crate::workflow::Workflow;
 
-/// Makes the code for a workflow. `name` becomes the name of the struct.
+/// Generates the code for a workflow. `name` becomes the name of the struct.
 ///
 /// ```
 /// use invokeai_client::schema::NodeCatalogue;
@@ -58,7 +58,7 @@ use crate::workflow::Workflow;
 /// ```
 ///
 /// # Errors
-/// If the name has no letter, or what was made is no Rust, which is a fault of this crate.
+/// If the name has no letter, or the generated code is not valid Rust, which is a bug in this crate.
 pub fn generate(workflow: &Workflow, name: &str) -> Result<Code, BindingsError> {
     code::generate(workflow, name, true)
 }

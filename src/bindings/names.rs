@@ -1,4 +1,4 @@
-//! Names of Rust for labels that people wrote.
+//! Rust names for labels that people wrote.
 
 use std::collections::{HashMap, HashSet};
 
@@ -89,7 +89,7 @@ const TAKEN: &[&str] = &[
     "value",
 ];
 
-/// Types that generated code uses without a path, or that its readers take for granted.
+/// Types that generated code uses without a path, or that its readers expect to be the usual ones.
 const TYPES: &[&str] = &[
     "Box",
     "Clone",
@@ -148,7 +148,7 @@ pub(super) fn pascal(snake: &str) -> String {
     words.collect()
 }
 
-/// The name for a type: not one that Rust's readers take for another.
+/// The name for a type: never one that readers of Rust take for another type.
 pub(super) fn type_name(snake: &str, otherwise: &str) -> String {
     let name = pascal(snake);
     if name.is_empty() || TYPES.contains(&name.as_str()) {
@@ -157,14 +157,14 @@ pub(super) fn type_name(snake: &str, otherwise: &str) -> String {
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("Input{name}") } else { name }
 }
 
-/// What an input, or a node that gives something, is called by people and by InvokeAI.
+/// What people and InvokeAI call an input, or a node that has outputs.
 pub(super) struct Called<'a> {
     pub(super) label: &'a str,
     pub(super) field: &'a str,
     pub(super) node: &'a str,
 }
 
-/// Why a name is not the one that the label alone gives.
+/// Why a name is not simply that of the label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     Letters,
@@ -184,7 +184,7 @@ impl Reason {
     }
 }
 
-/// A name for each, all different. Names of accessors also keep clear of each other's `set_` and `clear_`.
+/// A name for each, all different. Names of accessors also do not collide with each other's `set_` and `clear_`.
 pub(super) fn distinct(all: &[Called<'_>]) -> Vec<(String, Option<Reason>)> {
     let plain: Vec<(String, Option<Reason>)> = all.iter().map(|called| by_label(called)).collect();
     let mut count: HashMap<&str, usize> = HashMap::new();
@@ -228,7 +228,7 @@ fn by_label(called: &Called<'_>) -> (String, Option<Reason>) {
 
 /// A name that can be an accessor's.
 fn usable(name: &str) -> (String, Option<Reason>) {
-    // By convention of Rust, what begins so makes or consumes a value.
+    // By Rust's convention, a name with this prefix creates or consumes a value.
     let misleads = ["from_", "into_"].iter().any(|prefix| name.starts_with(prefix));
     if misleads || name.starts_with(|c: char| c.is_ascii_digit()) {
         return (format!("input_{name}"), Some(Reason::Keyword));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_become_names_that_can_be_told_in_advance() {
+    fn labels_become_predictable_names() {
         for (label, name) in [
             ("Num Steps", "num_steps"),
             ("numSteps", "num_steps"),

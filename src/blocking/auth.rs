@@ -15,26 +15,26 @@ mirror! {
     #[derive(Clone)]
     pub struct Auth = auth::Auth;
 
-    /// Whether users must log in. Servers before 6.13 have no users, which this says, too.
+    /// Asks whether users must log in. On servers before 6.13, which have no users, they need not.
     call fn status(&self) -> Result<AuthStatus>;
-    /// Makes the first administrator. Does not log in.
+    /// Creates the first administrator. Does not log in.
     call fn set_up(&self, email: &str, password: &str, display_name: Option<&str>) -> Result<User>;
-    /// Logs in. The client and all its clones send the token from now on. `remember` makes it last a week in place
-    /// of a day.
+    /// Logs in. The client and all its clones send the token from now on. With `remember` the login lasts a week
+    /// instead of a day.
     call fn login(&self, email: &str, password: &str, remember: bool) -> Result<Login>;
-    /// Logs out, and forgets the token. The server goes on taking it until it expires; a new password ends that.
+    /// Logs out, and forgets the token. The server still accepts the token until it expires or the password changes.
     call fn logout(&self) -> Result<()>;
-    /// Who is logged in.
+    /// Fetches the user who is logged in.
     call fn me(&self) -> Result<User>;
-    /// Changes the own name.
+    /// Changes your display name.
     call fn set_display_name(&self, name: &str) -> Result<User>;
-    /// Changes the own password. All other tokens of this user are no longer valid; this client gets a new one.
+    /// Changes your password. All other tokens of this user become invalid; this client gets a new one.
     call fn change_password(&self, current: &str, new: &str) -> Result<User>;
     /// Lists users: `call` gives all in one page, [`ListUsers::stream`] one by one.
     open fn users(&self) -> ListUsers;
-    /// Makes a user.
+    /// Creates a user.
     call fn create_user(&self, email: &str, password: &str, display_name: Option<&str>, is_admin: bool) -> Result<User>;
-    /// A strong password, made by the server.
+    /// Has the server generate a strong password.
     call fn generate_password(&self) -> Result<String>;
 }
 
@@ -45,15 +45,15 @@ mirror! {
 
     /// Id of the user.
     get fn id(&self) -> &str;
-    /// The user.
+    /// Fetches the user.
     call fn get(&self) -> Result<User>;
-    /// The user, or `None` if they do not exist.
+    /// Fetches the user, or `None` if they do not exist.
     call fn find(&self) -> Result<Option<User>>;
-    /// Lets them do everything, or not.
+    /// Grants or revokes the rights of an administrator.
     call fn set_admin(&self, is_admin: bool) -> Result<User>;
-    /// Lets them log in, or not.
+    /// Lets them log in, or prevents it.
     call fn set_active(&self, is_active: bool) -> Result<User>;
-    /// Changes their name.
+    /// Changes their display name.
     call fn set_display_name(&self, name: &str) -> Result<User>;
     /// Changes their password, which ends their logins.
     call fn set_password(&self, password: &str) -> Result<User>;
@@ -72,8 +72,8 @@ mirror! {
     /// Sets how many entries a page has at most. Default: all.
     set fn limit(self, limit: u64) -> Self;
     /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
-    /// as a whole is asked for once.
+    /// as a whole is fetched once.
     iter fn stream(self) -> Iter<Result<User>>;
-    /// Carries it out.
+    /// Fetches one page.
     finish fn call(self) -> Result<Page<User>>;
 }

@@ -21,11 +21,11 @@ mirror! {
 
     /// Lists boards: `call` gives a page, [`ListBoards::stream`] all of them.
     open fn list(&self) -> ListBoards;
-    /// The board of this name, archived ones included; `None` if there is none.
+    /// Finds the board with this name, archived ones included; `None` if there is none.
     call fn find(&self, name: &str) -> Result<Option<Board>>;
-    /// Makes a board (`POST /api/v1/boards/`). Another one of the same name is no obstacle.
+    /// Creates a board (`POST /api/v1/boards/`). Other boards may have the same name.
     call fn create(&self, name: impl Into<String>) -> Result<Board>;
-    /// The images and videos that are on no board. Only its lists, its uploads and its downloads make sense.
+    /// The images and videos that are on no board. Only its list, upload and download methods make sense.
     open fn uncategorized(&self) -> BoardHandle;
 }
 
@@ -36,16 +36,16 @@ mirror! {
 
     /// Id of the board.
     get fn id(&self) -> &str;
-    /// The board.
+    /// Fetches the board.
     call fn get(&self) -> Result<Board>;
-    /// The board, or `None` if it does not exist.
+    /// Fetches the board, or `None` if it does not exist.
     call fn find(&self) -> Result<Option<Board>>;
-    /// Gives it another name.
+    /// Renames the board.
     call fn rename(&self, name: impl Into<String>) -> Result<Board>;
-    /// Leaves it out of lists from now on, or shows it in them again. Its contents stay.
+    /// Archives the board, which leaves it out of lists, or brings it back. Its contents stay.
     call fn set_archived(&self, archived: bool) -> Result<Board>;
-    /// Sets the image that stands for it. InvokeAI 6.14.2 stores this, and shows the newest of the starred images,
-    /// or of all, even so (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
+    /// Sets its cover image. InvokeAI 6.14.2 stores this, but still shows the newest of the starred images, or of all
+    /// (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
     call fn set_cover(&self, image_name: impl Into<String>) -> Result<Board>;
     /// Sets who sees it. Servers before 6.13 do not know this and answer 422.
     call fn set_visibility(&self, visibility: BoardVisibility) -> Result<Board>;
@@ -53,10 +53,11 @@ mirror! {
     call fn delete(&self) -> Result<DeletedBoard>;
     /// Deletes the board with every image and video on it.
     call fn delete_with_contents(&self) -> Result<DeletedBoard>;
-    /// Names of all its images, intermediate ones included, in no order (`GET
-    /// /api/v1/boards/{board_id}/image_names`).
+    /// Fetches the names of all its images, intermediate ones included, in no particular order
+    /// (`GET /api/v1/boards/{board_id}/image_names`).
     call fn image_names(&self) -> Result<Vec<String>>;
-    /// As [`image_names`](Self::image_names), of some categories only, and intermediate ones only or none of them.
+    /// Like [`image_names`](Self::image_names), but only images of these categories (of all categories if none is
+    /// given), and only intermediate images, only others, or both.
     call fn image_names_of(&self, categories: &[ImageCategory], is_intermediate: Option<bool>) -> Result<Vec<String>>;
     /// Lists its images, as [`Images::list`](super::Images::list) does. An unknown board gives an empty
     /// list.
@@ -78,9 +79,9 @@ mirror! {
     open fn upload(&self, file: impl Into<Upload>) -> UploadImage;
     /// Uploads a video onto it, as [`Videos::upload`](super::Videos::upload) does.
     open fn upload_video(&self, file: impl Into<Upload>) -> UploadVideo;
-    /// Downloads all its images and videos that are not intermediate into a directory; what is there already stays.
+    /// Downloads all its images and videos that are not intermediate into a directory. Files that already exist stay.
     open fn download_all(&self, directory: impl Into<PathBuf>) -> DownloadMany;
-    /// Downloads all its images as one zip file that the server makes. Its videos are not in it.
+    /// Downloads all its images as one zip file that the server creates. Its videos are not included.
     open fn zip(&self) -> ZipDownload;
 }
 
@@ -90,9 +91,9 @@ mirror! {
     #[must_use = "nothing is sent before `call`"]
     pub struct ListBoards = boards::ListBoards;
 
-    /// Sets what to order by. Default: when they were created.
+    /// Sets the sort key. Default: creation time.
     set fn order_by(self, order: BoardOrder) -> Self;
-    /// Sets which way to order. Default: newest first.
+    /// Sets the sort direction. Default: newest first.
     set fn direction(self, direction: Direction) -> Self;
     /// Whether to include archived boards. Off by default.
     set fn include_archived(self, archived: bool) -> Self;
@@ -101,8 +102,8 @@ mirror! {
     /// Sets how many entries a page has at most. Default: 100.
     set fn limit(self, limit: u64) -> Self;
     /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
-    /// as a whole is asked for once.
+    /// as a whole is fetched once.
     iter fn stream(self) -> Iter<Result<Board>>;
-    /// Carries it out.
+    /// Fetches one page.
     finish fn call(self) -> Result<Page<Board>>;
 }

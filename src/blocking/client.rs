@@ -43,40 +43,42 @@ mirror! {
     get fn uploaded_assets(&self) -> Vec<Asset>;
     /// Logins and users.
     open fn auth(&self) -> Auth;
-    /// The user of this id. Asks nothing yet.
+    /// The user with this id. Sends nothing yet.
     open fn user(&self, user_id: impl Into<String>) -> UserHandle;
     /// The boards of the server.
     open fn boards(&self) -> Boards;
-    /// The board of this id. Asks nothing yet.
+    /// The board with this id. Sends nothing yet.
     open fn board(&self, board_id: impl Into<String>) -> BoardHandle;
     /// Cleans up what this client has put onto the server: its uploads, and what its batches left.
     open fn cleanup(&self) -> Cleanup;
     /// Every endpoint of the REST API, one method each.
     get fn api(&self) -> &api::Client;
-    /// Sends a request as it is, with the token, headers, time limits and rules of this client: a read is repeated if it
-    /// fails in passing, and follows redirects within the server's origin.
+    /// Sends a request as it is, with the token, headers, time limits and rules of this client: a read is retried after
+    /// a transient failure, and follows redirects within the server's origin.
     call fn request(&self, request: RawRequest) -> Result<RawAnswer>;
     /// Address of the server, without user name and password, always ending in `/`.
     get fn base_url(&self) -> &Url;
-    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
+    /// Version of the server, for example `6.14.2`. Asked for once, then remembered (`GET /api/v1/app/version`).
     call fn server_version(&self) -> Result<String>;
-    /// Whether the server's version is one that this crate is tested with. Asks for it once.
+    /// Whether the server's version is one that this crate is tested with. Asks for it once, like
+    /// [`server_version`](Self::server_version).
     call fn compatibility(&self) -> Result<Compatibility>;
-    /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
+    /// The nodes of this server, its custom ones included. Asked for once, then remembered (`GET /openapi.json`).
     call fn catalogue(&self) -> Result<Arc<NodeCatalogue>>;
-    /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
+    /// Creates a workflow from a definition, with the nodes of this server, and the saved workflows that it calls.
     call fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow>;
-    /// The same, with options. Called workflows that these do not have are asked for.
+    /// Like [`workflow`](Self::workflow), with options. Called workflows that the options do not have are fetched.
     call fn workflow_with(
         &self,
         definition: impl Into<Arc<WorkflowDefinition>>,
         options: WorkflowOptions
     ) -> Result<Workflow>;
-    /// Makes a workflow of a generated struct, with the nodes of this server. Models that are only named are looked up.
+    /// Creates a workflow from a generated struct, with the nodes of this server. Models given only by name are looked
+    /// up.
     call fn bind(&self, typed: &impl TypedWorkflow) -> Result<Workflow>;
     /// Uses another bearer token from now on, in all clones; `None` for none.
     get fn set_token(&self, token: Option<&str>);
-    /// Everything the server announces from now on. See [`events`](crate::events).
+    /// Subscribes to everything the server announces from now on. See [`events`](crate::events).
     #[cfg(feature = "events")]
     open fn events(&self) -> EventStream;
     /// The client's event connection: for filtered subscriptions, and for its state.
@@ -84,11 +86,11 @@ mirror! {
     open fn event_hub(&self) -> EventHub;
     /// The images of the server.
     open fn images(&self) -> Images;
-    /// The image of this name. Asks nothing yet.
+    /// The image with this name. Sends nothing yet.
     open fn image(&self, image_name: impl Into<String>) -> ImageHandle;
     /// The workflow library of the server.
     open fn library(&self) -> Library;
-    /// The saved workflow of this id. Asks nothing yet.
+    /// The saved workflow with this id. Sends nothing yet.
     open fn saved_workflow(&self, workflow_id: impl Into<String>) -> SavedWorkflowHandle;
     /// Submits a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it
     /// to the queue `default`.
@@ -97,21 +99,21 @@ mirror! {
     call fn open_saved_workflow(&self, name_or_id: &str) -> Result<Workflow>;
     /// The models of the server.
     open fn models(&self) -> Models;
-    /// The model of this key. Asks nothing yet.
+    /// The model with this key. Sends nothing yet.
     open fn model(&self, key: impl Into<String>) -> ModelHandle;
-    /// The queue of this id; `default` is the editor's.
+    /// The queue with this id; `default` is the editor's.
     open fn queue(&self, queue_id: impl Into<String>) -> Queue;
     /// The style presets of the server.
     open fn style_presets(&self) -> StylePresets;
-    /// The style preset of this id. Asks nothing yet.
+    /// The style preset with this id. Sends nothing yet.
     open fn style_preset(&self, id: impl Into<String>) -> StylePresetHandle;
     /// The system prompts of the server.
     open fn system_prompts(&self) -> SystemPrompts;
-    /// The system prompt of this id. Asks nothing yet.
+    /// The system prompt with this id. Sends nothing yet.
     open fn system_prompt(&self, id: impl Into<String>) -> SystemPromptHandle;
     /// The videos of the server.
     open fn videos(&self) -> Videos;
-    /// The video of this name. Asks nothing yet.
+    /// The video with this name. Sends nothing yet.
     open fn video(&self, video_name: impl Into<String>) -> VideoHandle;
 }
 
@@ -119,28 +121,28 @@ impl Client {
     /// A client with default settings for the server at `url`, for example `http://127.0.0.1:9090`.
     ///
     /// # Errors
-    /// As [`crate::Client::new`], and [`Error::Io`](crate::Error::Io) if the system gives no threads.
+    /// As [`crate::Client::new`], and [`Error::Io`](crate::Error::Io) if the system cannot start threads.
     pub fn new(url: impl Into<String>) -> Result<Self> {
         Self::builder(url).build()
     }
 
-    /// Starts a client with settings of its own.
+    /// Returns a builder for a client with other settings.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder { inner: crate::Client::builder(url) }
     }
 
-    /// The blocking form of a client that is there already. Both share everything.
+    /// The blocking form of an existing client. Both share everything.
     ///
-    /// Connections are kept for the next call, and are served by the runtime that made them. So do not go on with the
-    /// async client in a runtime that ends before this one is used.
+    /// Connections are kept for the next call, and are served by the runtime that created them. So do not go on with
+    /// the async client in a runtime that ends before this one is used.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the system gives no threads.
+    /// [`Error::Io`](crate::Error::Io) if the system cannot start threads.
     pub fn from_async(client: crate::Client) -> Result<Self> {
         Ok(client.mirror(Runtime::get()?))
     }
 
-    /// The async client behind this one, for what takes one.
+    /// The async client behind this one, for functions that take one.
     pub fn as_async(&self) -> &crate::Client {
         &self.inner
     }
@@ -148,7 +150,7 @@ impl Client {
     /// Waits for any future: an endpoint of [`api`](Self::api), or several calls side by side.
     ///
     /// The future runs on the thread of the caller, in the context of the runtime that serves the blocking calls: it
-    /// may spawn tasks and set timers, but what needs a runtime must be made inside of it, as in
+    /// may spawn tasks and set timers, but what needs a runtime must be created inside of it, as in
     /// `block_on(async { tokio::time::timeout(limit, call).await })`.
     ///
     /// ```no_run
@@ -167,7 +169,7 @@ impl Client {
 ///
 /// Blocking form of [`ClientBuilder`](crate::ClientBuilder).
 #[derive(Clone)]
-#[must_use = "no client is made before `build`"]
+#[must_use = "no client is created before `build`"]
 pub struct ClientBuilder {
     inner: crate::ClientBuilder,
 }
@@ -245,11 +247,11 @@ impl ClientBuilder {
         Self { inner: self.inner.ledger_wait(wait) }
     }
 
-    /// Makes the client. Sends nothing. Reads the ledger, if there is one.
+    /// Creates the client. Sends nothing. Reads the ledger, if there is one.
     ///
     /// # Errors
     /// As [`ClientBuilder::build`](crate::ClientBuilder::build), and [`Error::Io`](crate::Error::Io) if the system
-    /// gives no threads.
+    /// cannot start threads.
     pub fn build(self) -> Result<Client> {
         Client::from_async(self.inner.build()?)
     }

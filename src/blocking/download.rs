@@ -25,40 +25,40 @@ mirror! {
     #[must_use = "nothing is sent before `call`"]
     pub struct Download = download::Download;
 
-    /// Takes no more than so many bytes. 256 MiB to memory, 64 GiB to anything else without.
+    /// Sets the most bytes to accept. Default: 256 MiB into memory, 64 GiB to anything else.
     set fn limit(self, bytes: u64) -> Self;
-    /// Sets what to do where a file is there already. [`to_file`](Self::to_file) overwrites and
-    /// [`to_directory`](Self::to_directory) skips without.
+    /// Sets what to do if the file already exists. By default [`to_file`](Self::to_file) overwrites it and
+    /// [`to_directory`](Self::to_directory) skips it.
     set fn collision(self, collision: Collision) -> Self;
     /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
-    /// metadata of the run that made it. It replaces an older one of the same image or video, and no other file: where
-    /// there is one, nothing is downloaded. Other kinds of files have none.
+    /// metadata of the run that made it. It replaces an older description of the same image or video, but no other
+    /// file: if another one has that name, nothing is downloaded. Other kinds of files have no description.
     set fn sidecar(self, sidecar: bool) -> Self;
-    /// Whether to wait until the disk has the file before it gets its name. Off without, as with other programs: a
-    /// loss of power moments later can then leave an empty or cut file, of which later downloads say so. Nearly halves
-    /// the speed of small files.
+    /// Whether to wait until the file is on disk before it gets its name. Off by default, as in other programs: a power
+    /// loss moments later can then leave an empty or cut file, which later downloads report. Waiting nearly halves the
+    /// speed of small files.
     set fn durable(self, durable: bool) -> Self;
-    /// Calls this at the start, after each piece, and so at the end.
+    /// Calls this at the start and after each piece, the last one included.
     set fn progress(self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self;
-    /// The whole file in memory.
+    /// Downloads the whole file into memory.
     call fn bytes(self) -> Result<Bytes>;
     /// Writes the file to this path. Its directory must exist.
     call fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile>;
-    /// Writes the file into this directory, which is made if it does not exist, under its name on the server.
+    /// Writes the file into this directory, which is created if it does not exist, under its name on the server.
     call fn to_directory(self, directory: impl AsRef<Path>) -> Result<SavedFile>;
 }
 
 mirror! {
-    /// Downloads into a directory under construction; `call` carries them out.
+    /// A download of many files into a directory, under construction; `call` carries it out.
     #[derive(Clone)]
     #[must_use = "nothing is sent before `call`"]
     pub struct DownloadMany = download::DownloadMany;
 
-    /// Sets how many files to download at the same time. 4 without; 0 counts as 1.
+    /// Sets how many files to download at the same time. Default: 4; 0 counts as 1.
     set fn parallel(self, parallel: usize) -> Self;
     /// Whether to download thumbnails (`….webp`) instead of the files.
     set fn thumbnails(self, thumbnails: bool) -> Self;
-    /// Sets what to do where a file is there already. It is skipped without.
+    /// Sets what to do if a file already exists. Default: skip it.
     set fn collision(self, collision: Collision) -> Self;
     /// As [`Download::sidecar`], for each file.
     set fn sidecar(self, sidecar: bool) -> Self;
@@ -68,14 +68,14 @@ mirror! {
     set fn durable(self, durable: bool) -> Self;
     /// As [`Download::progress`]; each call says which file it is about.
     set fn progress(self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self;
-    /// Carries it out.
+    /// Downloads the files.
     finish fn call(self) -> Result<DownloadReport>;
 }
 
 impl Download {
-    /// Writes the file into a writer, and says how many bytes it has.
+    /// Writes the file into a writer, and returns its length in bytes.
     ///
-    /// Blocking form of [`Download::write_to`](download::Download::write_to), where its errors are told.
+    /// Blocking form of [`Download::write_to`](download::Download::write_to), which lists its errors.
     pub fn write_to(self, writer: &mut (impl Write + Send)) -> Result<u64> {
         self.runtime.block_on(self.inner.write_to(&mut Blocking(writer)))
     }

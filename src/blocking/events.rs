@@ -55,25 +55,25 @@ mirror! {
     #[must_use = "events that are not read are lost"]
     pub struct EventStream = events::EventStream;
 
-    /// Waits until the connection is up and the server has confirmed this stream's subscriptions. From then on,
-    /// what happens is seen: call this before you enqueue something whose events you want all of.
+    /// Waits until the connection is up and the server has confirmed this stream's subscriptions. From then on, what
+    /// happens is seen: call this before you enqueue something if you want all its events.
     call fn connected(&self) -> Result<(), EventError>;
     /// The state of the connection now.
     get fn state(&self) -> ConnectionState;
     /// Selects other events from now on. What is already buffered stays.
     get fn set_filter(&self, filter: EventFilter);
-    /// How many progress events were dropped because they were not read in time. They leave no gap, because the
-    /// next one says as much.
+    /// How many progress events were dropped because they were not read in time. They leave no gap, because the next
+    /// one supersedes them.
     get fn progress_dropped(&self) -> u64;
 }
 
 impl EventHub {
-    /// A hub for the server at `endpoint`. Nothing happens until somebody subscribes.
+    /// Creates a hub for the server at `endpoint`. It does not connect until somebody subscribes.
     ///
     /// As [`EventHub::new`](events::EventHub::new).
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the system gives no threads.
+    /// [`Error::Io`](crate::Error::Io) if the system cannot start threads.
     pub fn new(endpoint: EventEndpoint, options: EventsOptions) -> error::Result<Self> {
         Ok(events::EventHub::new(endpoint, options).mirror(Runtime::get()?))
     }

@@ -7,9 +7,9 @@ use futures::{Stream, StreamExt as _, stream::BoxStream};
 use super::runtime::Runtime;
 use crate::error::{Error, Result};
 
-/// What comes one after another, each waited for as it is asked for.
+/// The items of a stream, one after another. Each call of `next` waits for the next item.
 ///
-/// Nothing is fetched before the first one is asked for, and nothing after the iterator is dropped.
+/// Nothing is fetched before the first item is asked for, and nothing after the iterator is dropped.
 ///
 /// ```no_run
 /// # fn example(client: invokeai_client::blocking::Client) -> invokeai_client::Result<()> {
@@ -31,12 +31,12 @@ impl<T> Iter<T> {
         Self { stream: Some(stream.boxed()), runtime }
     }
 
-    /// The next one, or `None` after the last one, if it comes in time.
+    /// Waits for the next item, but no longer than this. `None` after the last one.
     ///
-    /// Nothing is lost when it does not: the next call goes on waiting for it.
+    /// Nothing is lost if the item does not come in time: the next call goes on waiting for it.
     ///
     /// # Errors
-    /// [`Error::WaitTimeout`] if it does not.
+    /// [`Error::WaitTimeout`] if it does not come in time.
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<T>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let next = in_time(self.runtime, stream, limit)?;
@@ -47,9 +47,9 @@ impl<T> Iter<T> {
     }
 }
 
-/// The next of a stream, if it comes in time.
+/// The next item of a stream, if it comes in time.
 pub(super) fn in_time<S: Stream + Unpin>(runtime: Runtime, stream: &mut S, limit: Duration) -> Result<Option<S::Item>> {
-    let late = || Error::WaitTimeout { waiting_for: "what comes next".into(), limit };
+    let late = || Error::WaitTimeout { waiting_for: "the next item".into(), limit };
     runtime.block_on_at_most(limit, stream.next()).ok_or_else(late)
 }
 

@@ -30,25 +30,26 @@ mirror! {
     get fn status(&self) -> Option<ItemStatus>;
     /// Asks the server for the status.
     call fn refresh(&self) -> Result<ItemStatus>;
-    /// How far it is, as far as is known now.
+    /// The progress of the item, as far as it is known now.
     get fn progress(&self) -> Progress;
-    /// How far it is, now and after each change, until the item ends. Changes that follow each other quickly may be
-    /// told as one; the last one never is left out.
+    /// The progress of the item, now and after each change, until it ends. Changes that follow each other quickly may
+    /// be reported as one; the last one is never left out.
     iter fn progress_updates(&self) -> Iter<Progress>;
     /// The server's events about this item, from now on. Events that came before are not repeated.
     #[cfg(feature = "events")]
     open fn events(&self) -> EventStream;
-    /// Waits for the end. See [`Wait`] for time limits and the like.
+    /// Waits for the item to end. See [`Wait`] for time limits and other settings.
     open fn wait(&self) -> Wait<'_>;
-    /// Cancels the item, and all that a called workflow connects with it. Nothing changes if it has ended.
+    /// Cancels the item, and all items connected with it by called workflows. Nothing changes if it has ended.
     call fn cancel(&self) -> Result<ItemStatus>;
     /// Runs a failed or canceled item again, as a new item of the same batch.
     call_open fn retry(&self) -> Result<Job>;
     /// The queue item in full.
     call fn item(&self) -> Result<QueueItem>;
-    /// Items that `call_saved_workflow` nodes of this item made, oldest first.
+    /// Ids of the items that `call_saved_workflow` nodes of this item created, oldest first.
     call fn children(&self) -> Result<Vec<i64>>;
-    /// What the nodes gave, once the item has ended. Of one that failed or was canceled: what was given until then.
+    /// The outputs of the nodes, once the item has ended. For an item that failed or was canceled: the outputs until
+    /// then.
     open fn outputs(&self) -> GetOutputs;
 }
 
@@ -57,19 +58,19 @@ mirror! {
     #[must_use = "nothing is sent before `call`"]
     pub struct Wait<'a> = job::Wait;
 
-    /// Waits at most this long. Without it there is no limit while the item can be read.
+    /// Waits at most this long. Default: no limit while the item can be read.
     set fn timeout(self, limit: Duration) -> Self;
-    /// Also reads the item this often. Without it, twice a second while no events arrive, and every 15 s while they
-    /// do.
+    /// Also reads the item this often. Default: twice a second while no events arrive, and every 15 s while they do.
     set fn poll_interval(self, interval: Duration) -> Self;
-    /// Cancels the item when the time is up. Off by default. The error says so if that fails; it is given up after 5 s.
+    /// Whether to cancel the item when the time is up. Off by default. If canceling fails, or takes longer than 5 s,
+    /// the error says so.
     set fn cancel_on_timeout(self, cancel: bool) -> Self;
-    /// Gives up when the item could not be read for this long, because the server is out of reach or cannot read it
-    /// itself. Default: 60 s.
+    /// Gives up when the item could not be read for this long, because the server is unreachable or cannot read the
+    /// item itself. Default: 60 s.
     set fn unreachable_limit(self, limit: Duration) -> Self;
-    /// Calls back with each change of progress. Changes that follow each other quickly may be told as one.
+    /// Calls back with each change of progress. Changes that follow each other quickly may be reported as one.
     set fn on_progress(self, call: impl FnMut(&Progress) + Send + 'a) -> Self;
-    /// Carries it out.
+    /// Waits for the item to end.
     finish_open fn call(self) -> Result<FinishedJob>;
 }
 
@@ -82,6 +83,6 @@ mirror! {
     open fn job(&self) -> Job;
     /// The queue item in full, with its results.
     call fn item(&self) -> Result<QueueItem>;
-    /// What the nodes gave. See [`Job::outputs`].
+    /// The outputs of the nodes. See [`Job::outputs`].
     open fn outputs(&self) -> GetOutputs;
 }

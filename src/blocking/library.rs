@@ -23,24 +23,23 @@ mirror! {
 
     /// Lists workflows: `call` gives a page, [`ListWorkflows::stream`] all of them.
     open fn list(&self) -> ListWorkflows;
-    /// The workflow of exactly this name, or else of this id; `None` if there is none.
+    /// Finds the workflow with exactly this name or, failing that, with this id; `None` if there is none.
     call fn find(&self, name_or_id: &str) -> Result<Option<SavedWorkflow>>;
-    /// Names of workflows that are near to this one, for messages: those that contain it in name, description or
-    /// tags, at most 10.
+    /// Suggests names of workflows, for messages: at most 10 with this text in name, description or tags.
     call fn suggest(&self, text: &str) -> Result<Vec<String>>;
     /// Saves a workflow as a new one of category `user`, whatever id and category it has.
     call fn create(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow>;
     /// Saves the workflow in a file, or in a PNG image made by InvokeAI.
     call fn create_from_file(&self, path: impl Into<PathBuf>) -> Result<SavedWorkflow>;
-    /// All tags that workflows of these categories have; of all categories if none is named. Since 6.13.
+    /// Lists all tags of the workflows in these categories, or in all categories if none is given. Since 6.13.
     call fn tags(&self, categories: &[WorkflowCategory]) -> Result<Vec<String>>;
-    /// How many workflows have each of these tags.
+    /// Counts the workflows that have each of these tags.
     call fn count_by_tag(
         &self,
         tags: impl IntoIterator<Item = impl Into<String>>,
         categories: &[WorkflowCategory],
     ) -> Result<IndexMap<String, u64>>;
-    /// How many workflows each of these categories has.
+    /// Counts the workflows in each of these categories.
     call fn count_by_category(&self, categories: &[WorkflowCategory]) -> Result<IndexMap<String, u64>>;
 }
 
@@ -51,11 +50,11 @@ mirror! {
 
     /// Id of the workflow.
     get fn id(&self) -> &str;
-    /// The workflow's record, without its content.
+    /// Fetches the workflow's record, without its content.
     call fn get(&self) -> Result<SavedWorkflow>;
-    /// The workflow's record, or `None` if it does not exist.
+    /// Fetches the workflow's record, or `None` if it does not exist.
     call fn find(&self) -> Result<Option<SavedWorkflow>>;
-    /// The workflow itself, with its id.
+    /// Fetches the workflow itself, with its id.
     call fn definition(&self) -> Result<WorkflowDefinition>;
     /// Writes the workflow to a file, as the editor's download does: JSON, indented by two spaces.
     call fn to_file(&self, path: impl AsRef<Path>) -> Result<()>;
@@ -69,15 +68,15 @@ mirror! {
     call fn mark_opened(&self) -> Result<()>;
     /// Its thumbnail, a WebP image of 256 pixels. The server labels it PNG.
     open fn thumbnail(&self) -> Download;
-    /// Sets its thumbnail; any image that InvokeAI reads.
+    /// Sets its thumbnail, from any image that InvokeAI reads.
     call fn set_thumbnail(&self, image: impl Into<Upload>) -> Result<()>;
     /// Deletes its thumbnail, if it has one.
     call fn delete_thumbnail(&self) -> Result<()>;
 }
 
 mirror! {
-    /// A list of saved workflows under construction, from [`Library::list`](super::Library::list). By name, the
-    /// user's and the shipped ones together, unless told otherwise.
+    /// A list of saved workflows under construction, from [`Library::list`](super::Library::list). Default: by name,
+    /// the user's and the shipped ones together.
     #[derive(Clone)]
     #[must_use = "nothing is sent before `call`"]
     pub struct ListWorkflows = library::ListWorkflows;
@@ -86,25 +85,26 @@ mirror! {
     set fn search(self, text: impl Into<String>) -> Self;
     /// Only workflows of these categories.
     set fn categories(self, categories: impl IntoIterator<Item = WorkflowCategory>) -> Self;
-    /// Only workflows with one of these texts in their tags. The server compares parts: `art` finds `smart`, too.
+    /// Only workflows with one of these texts in their tags. The server looks for the text inside of tags: `art` also
+    /// finds `smart`.
     set fn tags(self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self;
-    /// Only workflows that were opened, or that never were.
+    /// Only workflows that have been opened, or only those that never were.
     set fn opened(self, opened: bool) -> Self;
-    /// Only workflows that all users see, or that they do not. Since 6.13.
+    /// Only workflows that all users see, or only the others. Since 6.13.
     set fn public(self, public: bool) -> Self;
-    /// Only workflows that others can call, or cannot. Since 6.14.
+    /// Only workflows that another workflow can call, or only the others. Since 6.14.
     set fn callable(self, callable: bool) -> Self;
-    /// Sets what to order by. Default: their names.
+    /// Sets the sort key. Default: name.
     set fn order_by(self, order: WorkflowOrder) -> Self;
-    /// Sets which way to order. Default: ascending.
+    /// Sets the sort direction. Default: ascending.
     set fn direction(self, direction: Direction) -> Self;
     /// Skips this many entries at the beginning.
     set fn offset(self, offset: u64) -> Self;
     /// Sets how many entries a page has at most. 0 stands for all. Default: 100.
     set fn limit(self, limit: u64) -> Self;
     /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
-    /// as a whole is asked for once.
+    /// as a whole is fetched once.
     iter fn stream(self) -> Iter<Result<SavedWorkflow>>;
-    /// Carries it out.
+    /// Fetches one page.
     finish fn call(self) -> Result<Page<SavedWorkflow>>;
 }

@@ -1,4 +1,4 @@
-//! How a blocking type is made of an async one.
+//! How a blocking type is made from an async one.
 
 use super::runtime::Runtime;
 
@@ -41,7 +41,7 @@ impl<A: Mirror, B: Mirror> Mirror for (A, B) {
     }
 }
 
-/// Makes the blocking counterpart of a type, from its methods. The word before each says what to do:
+/// Creates the blocking counterpart of a type, from its methods. The word before each says what to do:
 ///
 /// - `get`: it does not wait, and gives the same;
 /// - `open`: it does not wait, and gives the blocking counterpart of what the async one gives;
@@ -111,13 +111,13 @@ macro_rules! method {
         $crate::blocking::mirror::method! { @ [
             "Blocking form of [`", stringify!($module), "::", stringify!($inner), "::", stringify!($method),
             "`](crate::", stringify!($module), "::", stringify!($inner), "::", stringify!($method),
-            "), where its errors are told."
+            "), which lists its errors."
         ] $attrs $method $params $ret $body }
     };
     (@ends $module:ident $inner:ident $attrs:tt $method:ident $params:tt $ret:tt $body:expr) => {
         $crate::blocking::mirror::method! { @ [
             "Blocking form of awaiting [`", stringify!($module), "::", stringify!($inner), "`](crate::",
-            stringify!($module), "::", stringify!($inner), "), where its errors are told."
+            stringify!($module), "::", stringify!($inner), "), which lists its errors."
         ] $attrs $method $params $ret $body }
     };
     ([$m:ident $t:ident] $a:tt get $f:ident (&$self:ident $(, $arg:ident: $ty:ty)* $(,)?) $ret:tt) => {

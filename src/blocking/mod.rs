@@ -1,15 +1,15 @@
-//! Everything without `async`: for scripts, and for programs that have no runtime.
+//! The whole API without `async`, for scripts and for programs that have no runtime.
 //!
 //! Each type here is the counterpart of an async one and has the same methods. Three things differ:
 //!
-//! - What is built step by step is carried out by `call`, where async code awaits it:
-//!   `client.images().list().limit(10).call()?`. (Not `send`, which the endpoints of [`Client::api`] have, and which
-//!   gives a future; not `wait`, which jobs have.)
-//! - Streams are iterators, [`Iter`] and [`EventStream`]. Besides `next` they have `next_timeout`, which waits no longer
-//!   than you say.
+//! - Builders are carried out by `call`, where async code awaits them: `client.images().list().limit(10).call()?`. (It
+//!   is not called `send`, because the endpoints of [`Client::api`] have a `send` that gives a future, nor `wait`,
+//!   because jobs have a `wait`.)
+//! - Streams are iterators, [`Iter`] and [`EventStream`]. Besides `next` they have `next_timeout`, which waits no
+//!   longer than you say.
 //! - A [`Workflow`](crate::workflow::Workflow), which is data, is the same for both.
 //!
-//! Endpoints of the REST API, and any other future, are for [`Client::block_on`].
+//! Endpoints of the REST API, and any other future, are run by [`Client::block_on`].
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -42,12 +42,12 @@
 //!
 //! # Inside of async code
 //!
-//! It works there, too: in a task, in `spawn_blocking`, in any executor. But a blocking call holds up whatever else runs
-//! on that thread, as it would in any library; prefer the async API.
+//! It works there, too: in a task, in `spawn_blocking`, in any executor. But a blocking call holds up whatever else
+//! runs on that thread, as it would in any library; prefer the async API.
 //!
 //! Behind it are a few threads that all clients share. They are started by the first client and live as long as the
-//! process, so clients can be made and dropped anywhere. Callbacks of a wait run on the thread that waits; those of a
-//! submission on one of the shared threads, and may themselves make blocking calls.
+//! process, so clients can be created and dropped anywhere. Callbacks of a wait run on the thread that waits; those of
+//! a submission on one of the shared threads, and may themselves make blocking calls.
 
 mod auth;
 mod boards;

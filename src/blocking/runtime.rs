@@ -34,7 +34,7 @@ thread_local! {
     static OWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The runtime that stands behind everything blocking. Whoever has one knows that it runs.
+/// The runtime behind everything blocking. Whoever has one knows that it runs.
 #[derive(Clone, Copy)]
 pub(super) struct Runtime(&'static Tokio);
 
@@ -48,7 +48,7 @@ impl Runtime {
     /// Starts it if it does not run yet.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system gives no threads or no sockets.
+    /// [`Error::Io`] if the system cannot start threads or open sockets.
     pub(super) fn get() -> Result<Self> {
         static STARTING: Mutex<()> = Mutex::new(());
         // Only one is ever made: a superfluous one could not be dropped inside of async code.
@@ -86,7 +86,7 @@ impl Runtime {
 
     /// Waits for a future no longer than this; `None` if it is not done then.
     pub(super) fn block_on_at_most<F: IntoFuture>(self, limit: Duration, future: F) -> Option<F::Output> {
-        // A limit past the end of time is none.
+        // If the clock cannot count to the end of the limit, there is no limit.
         let Some(end) = Instant::now().checked_add(limit) else { return Some(self.block_on(future)) };
         self.drive(future, |signal| if signal.wait_until(end) { Ok(()) } else { Err(()) }).ok()
     }
@@ -94,7 +94,7 @@ impl Runtime {
     /// Polls a future until it is done or `rest`, which waits for its next wake-up, fails.
     fn drive<F: IntoFuture, E>(self, future: F, rest: impl Fn(&Signal) -> Result<(), E>) -> Result<F::Output, E> {
         let _context = self.0.enter();
-        // Inside of a task of another runtime its budget would run out, and everything would be pending for ever.
+        // Inside of a task of another runtime its budget would run out, and everything would be pending forever.
         let mut future = pin!(tokio::task::unconstrained(future.into_future()));
         let mut poll = || {
             let signal = Arc::new(Signal { thread: thread::current(), woken: AtomicBool::new(false) });
@@ -115,7 +115,7 @@ impl Runtime {
     }
 }
 
-/// Wakes a thread. The flag is what counts: a call inside of a callback may use up the thread's token of this one.
+/// Wakes a thread. The flag is what counts: a call inside of a callback may use up the thread's unpark token.
 struct Signal {
     thread: Thread,
     woken: AtomicBool,

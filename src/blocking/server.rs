@@ -13,21 +13,21 @@ mirror! {
     #[derive(Clone)]
     pub struct Server = server::Server;
 
-    /// Versions of what the server is made of, by name of the package. A missing one has no value.
+    /// Fetches the versions of the packages that the server uses, by name. A missing package has no value.
     call fn dependencies(&self) -> Result<Map<String, Value>>;
-    /// The server's settings. Secrets are left out by the server.
+    /// Fetches the server's settings. The server leaves out secrets.
     call fn config(&self) -> Result<RuntimeConfig>;
-    /// Changes settings while the server runs. It takes few of them (`image_subfolder_strategy`,
+    /// Changes settings while the server runs. It accepts only a few of them (`image_subfolder_strategy`,
     /// `max_queue_history`, `generation_devices`). Since 6.13.
     call fn update_config(&self, changes: Map<String, Value>) -> Result<RuntimeConfig>;
-    /// How much the server writes to its log.
+    /// Asks how much the server writes to its log.
     call fn log_level(&self) -> Result<LogLevel>;
     /// Sets how much the server writes to its log, until it is restarted.
     call fn set_log_level(&self, level: LogLevel) -> Result<LogLevel>;
-    /// State of the invocation cache.
+    /// Fetches the state of the invocation cache.
     call fn invocation_cache(&self) -> Result<InvocationCache>;
-    /// Forgets all results, so that every node runs again.
+    /// Clears the invocation cache, so that every node runs again.
     call fn clear_invocation_cache(&self) -> Result<()>;
-    /// Uses the invocation cache, or not.
+    /// Turns the invocation cache on or off.
     call fn set_invocation_cache_enabled(&self, enabled: bool) -> Result<()>;
 }

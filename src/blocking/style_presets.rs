@@ -20,11 +20,11 @@ mirror! {
 
     /// Lists style presets: `call` gives all in one page, [`ListStylePresets::stream`] one by one.
     open fn list(&self) -> ListStylePresets;
-    /// Makes one, with an image if there is one.
+    /// Creates a style preset, with an image if one is given.
     call fn create(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset>;
-    /// Makes those of a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
+    /// Creates the style presets in a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
     call fn import(&self, file: impl Into<Upload>) -> Result<()>;
-    /// The user's own presets as a CSV file.
+    /// Exports the user's own presets as a CSV file.
     call fn export(&self) -> Result<Bytes>;
 }
 
@@ -35,13 +35,13 @@ mirror! {
 
     /// Id of the preset.
     get fn id(&self) -> &str;
-    /// The preset.
+    /// Fetches the preset.
     call fn get(&self) -> Result<StylePreset>;
-    /// The preset, or `None` if it does not exist.
+    /// Fetches the preset, or `None` if it does not exist.
     call fn find(&self) -> Result<Option<StylePreset>>;
     /// Replaces it. **Without an image the server deletes the one it has.**
     call fn replace(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset>;
-    /// Its image. Where it has none, the server answers 500.
+    /// Its image. If it has none, the server answers 500.
     open fn image(&self) -> Download;
     /// Deletes it.
     call fn delete(&self) -> Result<()>;
@@ -58,8 +58,8 @@ mirror! {
     /// Sets how many entries a page has at most. Default: all.
     set fn limit(self, limit: u64) -> Self;
     /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
-    /// as a whole is asked for once.
+    /// as a whole is fetched once.
     iter fn stream(self) -> Iter<Result<StylePreset>>;
-    /// Carries it out.
+    /// Fetches one page.
     finish fn call(self) -> Result<Page<StylePreset>>;
 }

@@ -30,21 +30,21 @@ mirror! {
     set fn queue(self, queue_id: impl Into<String>) -> Self;
     /// Sends images whose node leaves the board open (`auto`) to this board.
     set fn board(self, board: impl Into<OutputBoard>) -> Self;
-    /// Runs everything this often, at least once. Nothing is varied: see [`sweep`](Self::sweep).
+    /// Runs everything this many times, at least once. The runs do not vary: for that, see [`sweep`](Self::sweep).
     set fn runs(self, runs: u32) -> Self;
-    /// Runs before what is already waiting.
+    /// Whether to run before the items that are already waiting. Off by default.
     set fn prepend(self, prepend: bool) -> Self;
-    /// Says where the batch comes from. The editor says `workflows`.
+    /// Sets where the batch comes from. The editor uses `workflows`.
     set fn origin(self, origin: impl Into<String>) -> Self;
-    /// Says what the batch is for. The editor says `gallery`.
+    /// Sets what the batch is for. The editor uses `gallery`.
     set fn destination(self, destination: impl Into<String>) -> Self;
-    /// Uses this batch id instead of a random one. Must be new: the server joins items of equal ids.
+    /// Uses this batch id instead of a random one. It must be new: the server merges batches with equal ids.
     set fn batch_id(self, batch_id: impl Into<String>) -> Self;
     /// Varies inputs: one item for each combination.
     set fn sweep(self, sweep: Sweep) -> Self;
     /// Whether to refuse a workflow that has problems. On by default.
     set fn validate(self, validate: bool) -> Self;
-    /// Whether to follow by events. On by default; without them, and where they cannot be had, items are polled.
+    /// Whether to follow the items by events. On by default. Where events are off or unavailable, items are polled.
     set fn subscribe_events(self, events: bool) -> Self;
     /// What to do if the queue has no room for all items.
     set fn when_full(self, when_full: WhenFull) -> Self;
@@ -58,10 +58,10 @@ mirror! {
     set fn on_invocation_error(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
     /// Calls back when an item changes its status (event `queue_item_status_changed`).
     set fn on_status_changed(self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self;
-    /// The request that this would send first, with its random seeds drawn. Sends nothing but reads: a board that is to be
-    /// made is not made, and left out.
+    /// The request that this would send first, with its random seeds drawn. Only reads from the server: a board that
+    /// would have to be created is left out.
     call fn body(&self) -> Result<Value>;
-    /// Carries it out.
+    /// Submits the workflow.
     finish_open fn call(self) -> Result<Submission>;
 }
 
@@ -72,9 +72,9 @@ mirror! {
 
     /// Cleans up what this submission left, and those uploads of the client that it read.
     open fn cleanup(&self) -> Cleanup;
-    /// What another process needs to take this up: see [`attach`](Self::attach).
+    /// The ticket with which another process can [attach](Self::attach) to this submission.
     get fn ticket(&self) -> Ticket;
-    /// The server it was submitted to.
+    /// The client for the server it was submitted to.
     open fn client(&self) -> Client;
     /// Id of the queue.
     get fn queue_id(&self) -> &str;
@@ -84,33 +84,33 @@ mirror! {
     open fn queue(&self) -> Queue;
     /// Ids of the items, in the order in which they run.
     get fn item_ids(&self) -> Vec<i64>;
-    /// How many items were asked for.
+    /// How many items were requested.
     get fn requested(&self) -> u64;
-    /// How many items are on the queue, or have been.
+    /// How many items have been enqueued so far.
     get fn enqueued(&self) -> u64;
     /// Whether more items are still to be enqueued ([`WhenFull::Feed`]).
     get fn is_feeding(&self) -> bool;
-    /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain: no more items come
-    /// than there are. Those that are there are followed to their ends.
+    /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain. The items
+    /// enqueued by then are followed to their ends.
     get fn feed_error(&self) -> Option<Error>;
     /// All jobs enqueued so far, in the order in which they run.
     open fn jobs(&self) -> Vec<Job>;
-    /// How far all items are, as far as is known now.
+    /// The progress of all items, as far as it is known now.
     get fn progress(&self) -> SubmissionProgress;
-    /// The one job of a submission of one item.
+    /// The only job of a submission of one item.
     open fn job(&self) -> Result<Job>;
     /// The server's events about this batch, from now on.
     #[cfg(feature = "events")]
     open fn events(&self) -> EventStream;
-    /// Asks the server how many items are where. Children of called workflows count.
+    /// Asks the server how many items of the batch have each status. Items of called workflows count, too.
     call fn status(&self) -> Result<BatchStatus>;
-    /// Every item with its end, in the order in which they end (items that end together: in the order in which they
-    /// run). Ends itself after the last.
+    /// Yields every item with its end, in the order in which they end (items that end together: in the order in which
+    /// they run). Ends after the last one.
     iter_open fn ends(&self) -> Iter<Result<(Job, Result<FinishedJob>)>>;
-    /// Waits for all items. All are waited for, also after one has failed, or after the rest of a large batch could not
-    /// be enqueued. See [`WaitAll`] for time limits and the like.
+    /// Waits for all items, even after one has failed, or after the rest of a large batch could not be enqueued. See
+    /// [`WaitAll`] for time limits and other settings.
     open fn wait_all(&self) -> WaitAll<'_>;
-    /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
+    /// Cancels all items that have not ended, and enqueues no more. Returns the number canceled.
     call fn cancel(&self) -> Result<u64>;
 }
 
@@ -119,27 +119,27 @@ mirror! {
     #[must_use = "nothing is waited for before `call`"]
     pub struct WaitAll<'a> = submission::WaitAll;
 
-    /// Waits at most this long for all of them together. Without it there is no limit while they can be read.
+    /// Waits at most this long for all items together. Default: no limit while they can be read.
     set fn timeout(self, limit: Duration) -> Self;
-    /// Cancels what has not ended, and enqueues no more, when the time is up. Off by default. The error says so if that
-    /// fails; it is given up after 5 s.
+    /// Whether to cancel the items that have not ended, and enqueue no more, when the time is up. Off by default. If
+    /// canceling fails, or takes longer than 5 s, the error says so.
     set fn cancel_on_timeout(self, cancel: bool) -> Self;
-    /// Gives up on an item that could not be read for this long, because the server is out of reach or cannot read it
-    /// itself; likewise on items that could not be enqueued for this long. Default: 60 s.
+    /// Gives up on an item that could not be read for this long, because the server is unreachable or cannot read the
+    /// item itself; likewise on items that could not be enqueued for this long. Default: 60 s.
     set fn unreachable_limit(self, limit: Duration) -> Self;
-    /// Also reads the items this often. Without it, twice a second while no events arrive, and every 15 s while they do.
+    /// Also reads the items this often. Default: twice a second while no events arrive, and every 15 s while they do.
     set fn poll_interval(self, interval: Duration) -> Self;
     /// Calls back with each change of progress, of all items together. Changes that follow each other quickly may be
-    /// reported as one; the last one, before the wait ends, never is left out.
+    /// reported as one; the last one before the wait ends is never left out.
     set fn on_progress(self, call: impl FnMut(&SubmissionProgress) + Send + 'a) -> Self;
-    /// Carries it out.
+    /// Waits for all items to end.
     finish_open fn call(self) -> Result<Vec<FinishedJob>>;
 }
 
 impl Submission {
-    /// Takes up a submission of another process, or of an earlier life of this one.
+    /// Attaches to a submission of another process, or of an earlier run of this program.
     ///
-    /// Blocking form of [`Submission::attach`](crate::Submission::attach), where its errors are told.
+    /// Blocking form of [`Submission::attach`](crate::Submission::attach), which lists its errors.
     pub fn attach(client: &Client, ticket: &Ticket) -> Result<Self> {
         let attached = client.runtime.block_on(submission::Submission::attach(&client.inner, ticket));
         attached.mirror(client.runtime)
@@ -149,7 +149,7 @@ impl Submission {
 impl Client {
     /// Submits a workflow, or a generated struct, as it is now.
     ///
-    /// Blocking form of [`Client::submit`](crate::Client::submit), where its errors are told.
+    /// Blocking form of [`Client::submit`](crate::Client::submit), which lists its errors.
     ///
     /// ```no_run
     /// # fn example(client: invokeai_client::blocking::Client, workflow: invokeai_client::workflow::Workflow)

@@ -17,7 +17,7 @@ mirror! {
 
     /// Lists system prompts: `call` gives all in one page, [`ListSystemPrompts::stream`] one by one.
     open fn list(&self) -> ListSystemPrompts;
-    /// Makes one. Neither name nor content may be empty.
+    /// Creates a system prompt. Neither name nor content may be empty.
     call fn create(&self, name: &str, content: &str) -> Result<SystemPrompt>;
 }
 
@@ -28,9 +28,9 @@ mirror! {
 
     /// Id of the prompt.
     get fn id(&self) -> &str;
-    /// The prompt.
+    /// Fetches the prompt.
     call fn get(&self) -> Result<SystemPrompt>;
-    /// The prompt, or `None` if it does not exist.
+    /// Fetches the prompt, or `None` if it does not exist.
     call fn find(&self) -> Result<Option<SystemPrompt>>;
     /// Gives it another name.
     call fn rename(&self, name: &str) -> Result<SystemPrompt>;
@@ -53,8 +53,8 @@ mirror! {
     /// Sets how many entries a page has at most. Default: all.
     set fn limit(self, limit: u64) -> Self;
     /// All entries from the offset on, fetched page by page as the iterator is read. A list that the server gives only
-    /// as a whole is asked for once.
+    /// as a whole is fetched once.
     iter fn stream(self) -> Iter<Result<SystemPrompt>>;
-    /// Carries it out.
+    /// Fetches one page.
     finish fn call(self) -> Result<Page<SystemPrompt>>;
 }

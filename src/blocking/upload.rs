@@ -11,11 +11,11 @@ use tokio_util::io::StreamReader;
 
 use crate::Upload;
 
-/// So much is read at once.
+/// How many bytes are read at once.
 const PIECE: usize = 256 * 1024;
 
 impl Upload {
-    /// A reader of the standard library, with the file name that the server is told, and its length in bytes if known.
+    /// A reader of the standard library, with a file name for the server, and its length in bytes if known.
     ///
     /// Blocking form of [`reader`](Self::reader). It is read piece by piece, on a thread of its own.
     ///

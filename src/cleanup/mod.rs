@@ -1,8 +1,8 @@
 //! Clean-up: leaving a server as it was found.
 //!
 //! [`Client::cleanup`] is about everything that the client has [recorded](crate::assets), [`Submission::cleanup`] about
-//! one submission. Each step is a choice; without any, uploads, passing results and ended queue items go, and results
-//! stay.
+//! one submission. Each step can be turned on or off. By default, uploads, intermediate results and ended queue items
+//! are deleted, and results stay.
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client, submission: invokeai_client::Submission)
@@ -22,30 +22,31 @@
 //! # }
 //! ```
 //!
-//! It goes on after failures and reports every one. What is gone already is no failure, so it can be done again at will,
-//! and goes on where an earlier one was interrupted.
+//! It goes on after failures and reports every one. Something that is already deleted is not a failure, so a clean-up
+//! can be repeated at will, and continues where an earlier one was interrupted.
 //!
 //! It never deletes
-//! - what this client did not make. Files are identified by the session that made them, or by the name that the server
-//!   gave to an upload; boards by the id that the server gave, or by a temporary name that no other board can have;
-//! - what other runs share through the server's invocation cache;
-//! - what is starred, or what an item that has not ended is going to read or to write to;
-//! - the items of others. To delete **all** ended items of a queue, there is [`Queue::prune`](crate::queue::Queue::prune).
+//! - things that this client did not create. Files are identified by the session that made them, or by the name that
+//!   the server gave to an upload; boards by the id that the server gave, or by a temporary name that no other board
+//!   can have;
+//! - files that other runs share through the server's invocation cache;
+//! - things that are starred, or that an item that has not ended is going to read or write to;
+//! - the items of others. To delete **all** ended items of a queue, use [`Queue::prune`](crate::queue::Queue::prune).
 //!
-//! What others share and need is looked up in the queues that are known: `default`, those of all batches that this client
-//! has recorded, those to which any client of this program has submitted, and those of
+//! What others share and need is looked up in the queues that are known: `default`, those of all batches that this
+//! client has recorded, those to which any client of this program has submitted, and those of
 //! [`look_at_queues`](Cleanup::look_at_queues). The server has no list of its queues.
 //!
-//! What could not be determined is in the [report](CleanupReport::undetermined), and then the clean-up is no success. The
-//! clocks of the server and of this machine do not matter.
+//! What could not be determined is in the [report](CleanupReport::undetermined), and then the clean-up does not count
+//! as a success. The clocks of the server and of this machine do not matter.
 //!
 //! # What it costs
 //!
 //! Items are read one by one, and files of items that completed are asked for by the names in their results, 1000 in a
-//! call. Items that failed or were canceled, and those with nodes that are not part of InvokeAI, may have left files that
-//! no result names. For these, the names of all images are read in one call, and the records of those that are not known
-//! in one call for each 1000. In a gallery of 100,000 images that is 101 calls, 4 MB of names and 56 MB of records, which
-//! InvokeAI 6.14.2 answers within 10 to 20 s.
+//! call. Items that failed or were canceled, and those with nodes that are not part of InvokeAI, may have left files
+//! that no result names. For these, the names of all images are read in one call, and the records of those that are not
+//! known in one call for each 1000. In a gallery of 100,000 images that is 101 calls, 4 MB of names and 56 MB of
+//! records, which InvokeAI 6.14.2 answers within 10 to 20 s.
 
 mod boards;
 mod cancel;
@@ -84,10 +85,10 @@ struct BatchRef {
     batch_id: String,
 }
 
-/// What a clean-up is about.
+/// What a clean-up covers.
 #[derive(Debug, Clone)]
 enum Scope {
-    /// All that the client has recorded.
+    /// Everything that the client has recorded.
     Recorded,
     /// One batch.
     Batch(String),
@@ -156,19 +157,19 @@ impl Cleanup {
         self
     }
 
-    /// Says which queue the batch is on. That which the client has recorded for it, or `default`, without.
+    /// Sets the queue that the batch is on. Default: the queue that the client has recorded for it, or else `default`.
     pub fn queue(mut self, queue_id: impl Into<String>) -> Self {
         self.queue_id = Some(queue_id.into());
         self
     }
 
-    /// Whether to delete images and videos that the client uploaded. On without.
+    /// Whether to delete images and videos that the client uploaded. On by default.
     pub fn uploads(mut self, delete: bool) -> Self {
         self.uploads = delete;
         self
     }
 
-    /// Whether to delete results, for example after they have been downloaded. Off without.
+    /// Whether to delete results, for example after they have been downloaded. Off by default.
     pub fn outputs(mut self, delete: bool) -> Self {
         self.outputs = delete;
         self
@@ -179,52 +180,53 @@ impl Cleanup {
         self.outputs(!keep)
     }
 
-    /// Whether to delete intermediate images and videos that these runs made. On without.
+    /// Whether to delete intermediate images and videos that these runs made. On by default.
     pub fn intermediates(mut self, delete: bool) -> Self {
         self.intermediates = delete;
         self
     }
 
-    /// Whether to delete boards that the client made. Results that stay are on no board then. A board with files of
-    /// others on it stays. Off without.
+    /// Whether to delete boards that the client created. Results that stay are then on no board. A board with files of
+    /// others on it stays. Off by default.
     pub fn boards(mut self, delete: bool) -> Self {
         self.boards = delete;
         self
     }
 
-    /// Whether to delete queue items, one by one by their ids. Only those that have ended. On without.
+    /// Whether to delete queue items, one by one by their ids. Only those that have ended. On by default.
     pub fn items(mut self, delete: bool) -> Self {
         self.items = delete;
         self
     }
 
-    /// Whether to cancel items that have not ended, before anything else. On without.
+    /// Whether to cancel items that have not ended, before anything else. On by default.
     pub fn cancel(mut self, cancel: bool) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// Uploads, results, intermediate ones, boards and items.
+    /// Deletes uploads, results, intermediate ones, boards and items.
     pub fn everything(self) -> Self {
         self.uploads(true).outputs(true).intermediates(true).boards(true).items(true).cancel(true)
     }
 
-    /// Whether only to tell what would go: [`CleanupReport::deleted`] lists it. Nothing is changed, and nothing canceled:
-    /// what items make that have not ended yet is not in it.
+    /// Whether only to report what would be deleted: [`CleanupReport::deleted`] lists it. Nothing is changed, and
+    /// nothing canceled, so files that unfinished items are still going to make are not in it.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self
     }
 
-    /// Keeps these images, videos and boards, whatever else is to go: for example results that could not be downloaded.
-    /// They stay recorded. Can be called several times.
+    /// Keeps these images, videos and boards, whatever else is deleted: for example results that could not be
+    /// downloaded. They stay recorded. Can be called several times.
     pub fn keep(mut self, assets: impl IntoIterator<Item = Asset>) -> Self {
         self.spared.extend(assets);
         self
     }
 
-    /// Also looks at these queues for items that need what would go. Queues that this program uses are known anyway;
-    /// those of other programs are not, because the server has no list of its queues. Can be called several times.
+    /// Also looks at these queues for items that need what would be deleted. Queues that this program uses are known
+    /// anyway; those of other programs are not, because the server has no list of its queues. Can be called several
+    /// times.
     pub fn look_at_queues(mut self, queue_ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.more_queues.extend(queue_ids.into_iter().map(Into::into));
         self
@@ -246,7 +248,7 @@ impl Cleanup {
         }
     }
 
-    /// All queues that are known, on which items may need what would go.
+    /// All known queues, whose items may need what would be deleted.
     fn queues(&self, batches: &[BatchRef], assets: &crate::assets::Assets) -> BTreeSet<String> {
         let mut queues = self.client.asset_log().queues();
         queues.extend(batches.iter().map(|batch| batch.queue_id.clone()));
@@ -258,8 +260,8 @@ impl Cleanup {
 }
 
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written, [`Error::WrongState`](crate::Error::WrongState)
-/// if it was opened only to be read and this is not a [dry run](Cleanup::dry_run). What fails on the server is in
+/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written, [`Error::WrongState`](crate::Error::WrongState) if
+/// it was opened read-only and this is not a [dry run](Cleanup::dry_run). What fails on the server is in
 /// [`CleanupReport::failed`].
 ///
 /// # Cancel safety

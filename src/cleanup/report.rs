@@ -1,20 +1,20 @@
-//! What became of a clean-up.
+//! Outcome of a clean-up.
 
 use std::fmt;
 
 use crate::{assets::Asset, error::Error};
 
-/// What became of everything that a clean-up was about.
+/// What happened to everything that a clean-up covered.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct CleanupReport {
-    /// Whether nothing was changed.
+    /// Whether this was a dry run, in which nothing was changed.
     pub dry_run: bool,
     /// What was deleted; of a dry run, what would be.
     pub deleted: Vec<Asset>,
     /// What is still there, and why.
     pub kept: Vec<Kept>,
-    /// What could not be deleted, or not be looked for.
+    /// What could not be deleted or looked for.
     pub failed: Vec<CleanupFailure>,
     /// What may still be there: it could not be determined whether it is, or whether it is this client's.
     pub undetermined: Vec<Undetermined>,
@@ -26,7 +26,7 @@ crate::base::debug::short_debug! { CleanupReport { dry_run, deleted, kept, faile
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
-    /// What.
+    /// The thing itself.
     pub asset: Asset,
     /// Why.
     pub because: KeptBecause,
@@ -54,7 +54,7 @@ pub enum KeptBecause {
     NotEnded,
     /// This program is working on it at the same time.
     UnderWay,
-    /// Whether others share it could not be found out.
+    /// It could not be determined whether others share it.
     Undecided,
 }
 
@@ -72,11 +72,11 @@ crate::base::debug::short_debug! {
     }
 }
 
-/// Something that could not be deleted, or not be looked for.
+/// Something that could not be deleted or looked for.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CleanupFailure {
-    /// What.
+    /// The thing itself.
     pub asset: Asset,
     /// Why.
     pub error: Error,
@@ -88,7 +88,7 @@ crate::base::debug::short_debug! { CleanupFailure { asset, error } }
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Undetermined {
-    /// What.
+    /// The thing itself.
     pub asset: Asset,
     /// Why it could not be determined.
     pub because: UndeterminedBecause,
@@ -100,13 +100,14 @@ crate::base::debug::short_debug! { Undetermined { asset, because } }
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UndeterminedBecause {
-    /// The answer to the upload was lost, and the file cannot be told from others that were uploaded under the session
-    /// that the caller chose.
+    /// The answer to the upload was lost, and the file cannot be distinguished from others that were uploaded under the
+    /// session that the caller chose.
     NoMark,
-    /// The answer to its creation was lost, and the ledger, of an older version, only has its name, which boards of others
-    /// may have, too.
+    /// The answer to its creation was lost, and the ledger, of an older version, only has its name, which boards of
+    /// others may have, too.
     OnlyItsName,
-    /// The request was sent a moment ago, and may still be carried out. A clean-up that is not a dry run waits for that.
+    /// The request was sent a moment ago, and may still be carried out. A clean-up that is not a dry run waits for
+    /// that.
     MayStillArrive,
     /// A node of the canceled item still ran when the clean-up ended its wait, and may save a file.
     NodeRuns,
@@ -114,7 +115,7 @@ pub enum UndeterminedBecause {
     ItemsGone(usize),
     /// The server counts this many more items in the batch than it lists.
     ItemsNotListed(u64),
-    /// The server's list has the item in this batch, the item itself is in another one.
+    /// The server's list has the item in this batch, but the item itself is in another one.
     Contradiction,
 }
 
@@ -162,10 +163,10 @@ impl fmt::Display for KeptBecause {
             Self::Spared => f.write_str("to be kept"),
             Self::SharedWith(asset) => write!(f, "shared with {asset}"),
             Self::NeededBy(asset) => write!(f, "needed by {asset}"),
-            Self::ForeignFiles(count) => write!(f, "{count} files on it are of others"),
+            Self::ForeignFiles(count) => write!(f, "{count} files on it belong to others"),
             Self::NotEnded => f.write_str("a run has not ended"),
             Self::UnderWay => f.write_str("this program is working on it"),
-            Self::Undecided => f.write_str("whether others share it could not be found out"),
+            Self::Undecided => f.write_str("it could not be determined whether others share it"),
         }
     }
 }
@@ -201,7 +202,7 @@ impl fmt::Display for CleanupReport {
             writeln!(f, "failed {asset}: {error}")?;
         }
         for Undetermined { asset, because } in &self.undetermined {
-            writeln!(f, "could not tell about {asset}: {because}")?;
+            writeln!(f, "undetermined {asset}: {because}")?;
         }
         write!(f, "{} {were}, {} kept", self.deleted.len(), self.kept.len())?;
         if !self.failed.is_empty() || self.undetermined.is_empty() {

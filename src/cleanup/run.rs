@@ -81,7 +81,7 @@ pub(super) struct Run<'a> {
     batches: Vec<BatchRef>,
     pub(super) survey: Survey,
     pub(super) report: CleanupReport,
-    /// What is not on the server any more, or would not be.
+    /// What is no longer on the server, or would not be.
     gone: BTreeSet<Asset>,
     /// Files that the batches made, or that this client uploaded.
     pub(super) own: BTreeSet<Asset>,
@@ -93,7 +93,7 @@ impl Run<'_> {
         self.options.dry_run && self.options.cancel
     }
 
-    /// Files that runs made, and that are to go.
+    /// Files that runs made, and that are to be deleted.
     fn outputs(&mut self) -> Vec<Asset> {
         let mut going = Vec::new();
         for made in &self.survey.files {
@@ -109,7 +109,7 @@ impl Run<'_> {
         going
     }
 
-    /// Why a file is not to go.
+    /// Why a file is not to be deleted.
     fn obstacle(&self, asset: &Asset, starred: bool, asked: bool) -> Option<KeptBecause> {
         let (Asset::Image(name) | Asset::Video(name)) = asset else { return None };
         if !asked {
@@ -130,7 +130,7 @@ impl Run<'_> {
         self.survey.undecided.then_some(KeptBecause::Undecided)
     }
 
-    /// Files that the client uploaded, and that are to go.
+    /// Files that the client uploaded, and that are to be deleted.
     async fn uploads(&mut self) -> Result<Vec<Asset>> {
         let mut uploads = self.assets.uploads.clone();
         if let Scope::Batch(_) = self.options.scope {
@@ -142,7 +142,7 @@ impl Run<'_> {
         }
         self.own.extend(uploads.iter().cloned());
         let mut records = self.records(&uploads).await;
-        // An item of this clean-up that goes on reads them still.
+        // An item of this clean-up that goes on may still read them.
         let unended = self.survey.items.iter().find(|item| !item.ended).map(|item| item.asset());
         let unended = unended.filter(|_| !self.will_cancel());
         let mut going = Vec::new();

@@ -1,4 +1,4 @@
-//! Uploads and boards of which it is not known whether they are on the server.
+//! Uploads and boards that may or may not be on the server.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
     media::FileKind,
 };
 
-/// What a look for uploads brought: files by their sessions, and what kept it from being complete.
+/// Result of a search for uploads: files by their sessions, and what kept the search from being complete.
 #[derive(Default)]
 struct Look {
     files: HashMap<String, Asset>,
@@ -37,7 +37,7 @@ impl Run<'_> {
         }
         let mut arrived = Vec::new();
         while !open.is_empty() {
-            // What comes after this moment may be missed by this look.
+            // Files that come after this moment may be missed by this search.
             let looked = Instant::now();
             let mut look = look_for(&mut search, &open).await;
             let mut later = Vec::new();

@@ -1,7 +1,8 @@
-//! What all lists under construction have in common: the mechanics, while each list's own file has its facts.
+//! The mechanics that all lists under construction share. Each list's own file has its facts.
 
-/// What every list under construction has: `offset`, `limit`, `stream`, and that it can be awaited. It needs members
-/// `offset` and `limit`, and `async fn fetch(self)`. A `whole` list has no pages on the server: a stream of it asks once.
+/// Gives a list under construction `offset`, `limit` and `stream`, and lets it be awaited. The list needs members
+/// `offset` and `limit`, and `async fn fetch(self)`. A `whole` list has no pages on the server: a stream of it asks
+/// once.
 macro_rules! paged {
     (@asked pages $list:expr) => {
         $list
@@ -25,7 +26,7 @@ macro_rules! paged {
             }
 
             /// All entries from the offset on, fetched page by page as the stream is read. A list that the server gives
-            /// only as a whole is asked for once.
+            /// only as a whole is fetched once.
             pub fn stream(
                 self,
             ) -> impl ::futures::Stream<Item = $crate::error::Result<$item>> + Send + Unpin + use<> {
@@ -40,7 +41,7 @@ macro_rules! paged {
 }
 pub(crate) use paged;
 
-/// Lets something under construction be awaited, which carries it out with this method.
+/// Lets something under construction be awaited, which runs this method.
 macro_rules! awaits {
     ($(#[$meta:meta])* $builder:ident => $output:ty, $run:ident) => {
         $(#[$meta])*
@@ -56,7 +57,7 @@ macro_rules! awaits {
 }
 pub(crate) use awaits;
 
-/// A list that the server gives as a whole, and by one call without any choice.
+/// A list that the server gives only as a whole, by one call without options.
 macro_rules! whole_list {
     ($(#[$meta:meta])* $list:ident => $item:ty, $operation:ident) => {
         $(#[$meta])*

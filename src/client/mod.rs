@@ -33,13 +33,13 @@ use crate::events::{EventEndpoint, EventFilter, EventHub, EventStream, EventsOpt
 
 /// A connection to one InvokeAI server.
 ///
-/// Cheap to clone; clones share connections, token and limits. Making one sends nothing.
+/// Cheap to clone; clones share connections, token and limits. Creating one sends nothing.
 ///
 /// # Cancel safety
-/// Every future of this crate may be dropped at any time. Dropping one that reads leaves nothing. Dropping one that
-/// changes something leaves it done or not done, as after a lost answer: the server may have received it. What uploads,
-/// boards and batches this concerns is [recorded](crate::assets), so that clean-up finds them. Where more is to be said,
-/// the method says it.
+/// Every future of this crate may be dropped at any time. Dropping one that reads leaves nothing behind. Dropping one
+/// that changes something leaves it done or not done, as after a lost answer: the server may have received it. Uploads,
+/// boards and batches are [recorded](crate::assets), so that clean-up finds them. Where there is more to say, the
+/// method says it.
 ///
 /// # Example
 ///
@@ -100,9 +100,8 @@ pub struct ClientBuilder {
 impl Client {
     /// A client with default settings for the server at `url`, for example `http://127.0.0.1:9090`.
     ///
-    /// The address may be as people have it at hand: without a scheme (`localhost:9090`), or of a page of the server
-    /// (`…/docs`, `…/api/v1`). Any other path is kept: `https://example.org/invoke` is a server behind a reverse proxy, or
-    /// one with `base_url` set.
+    /// The address may lack a scheme (`localhost:9090`), or be that of a page of the server (`…/docs`, `…/api/v1`). Any
+    /// other path is kept: `https://example.org/invoke` is a server behind a reverse proxy, or one with `base_url` set.
     ///
     /// # Errors
     /// [`Error::InvalidUrl`] if it is not the address of a web server.
@@ -110,7 +109,7 @@ impl Client {
         Self::builder(url).build()
     }
 
-    /// Starts a client with settings of its own.
+    /// Returns a builder for a client with other settings.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder {
             url: url.into(),
@@ -135,7 +134,7 @@ impl Client {
         &self.inner.base
     }
 
-    /// Version of the server, for example `6.14.2`. Asked once, then remembered (`GET /api/v1/app/version`).
+    /// Version of the server, for example `6.14.2`. Asked for once, then remembered (`GET /api/v1/app/version`).
     ///
     /// # Errors
     /// Any error of a call.
@@ -152,16 +151,16 @@ impl Client {
         Ok(Compatibility::of(self.server_version().await?))
     }
 
-    /// Learns the version, so that one outside the tested range is warned of. What keeps it from being learnt shows in
-    /// the calls that follow.
+    /// Learns the version, so that a version outside the tested range causes a warning. An error here shows in the
+    /// calls that follow.
     pub(crate) async fn note_version(&self) -> Option<Compatibility> {
         self.compatibility()
             .await
-            .inspect_err(|error| tracing::debug!(%error, "the version of the server cannot be told"))
+            .inspect_err(|error| tracing::debug!(%error, "the version of the server cannot be determined"))
             .ok()
     }
 
-    /// Refuses to submit where what was submitted could not be found again.
+    /// Refuses to submit to a server on which the submission could not be found again.
     pub(crate) async fn must_run(&self) -> Result<()> {
         match self.note_version().await {
             Some(found) if !found.can_run() => {
@@ -171,11 +170,11 @@ impl Client {
         }
     }
 
-    /// The nodes of this server, its custom ones included. Asked once, then remembered (`GET /openapi.json`).
+    /// The nodes of this server, its custom ones included. Asked for once, then remembered (`GET /openapi.json`).
     ///
     /// # Errors
-    /// Any error of a call; [`Error::Decode`] if the document describes no nodes; [`Error::Body`] if it would take far more
-    /// memory than its length.
+    /// Any error of a call; [`Error::Decode`] if the document describes no nodes; [`Error::Body`] if it would take far
+    /// more memory than its length.
     pub async fn catalogue(&self) -> Result<Arc<NodeCatalogue>> {
         if let Some(catalogue) = self.inner.catalogue.get() {
             return Ok(Arc::clone(catalogue));
@@ -189,9 +188,9 @@ impl Client {
         Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
     }
 
-    /// Makes a workflow of a definition, with the nodes of this server, and the saved workflows that it calls.
+    /// Creates a workflow from a definition, with the nodes of this server, and the saved workflows that it calls.
     ///
-    /// A called workflow that cannot be read leaves its node with the inputs of its last save, as in the editor.
+    /// If a called workflow cannot be read, its node has the inputs of its last save, as in the editor.
     ///
     /// # Errors
     /// Any error of a call.
@@ -199,7 +198,7 @@ impl Client {
         self.workflow_with(definition, WorkflowOptions::default()).await
     }
 
-    /// The same, with options. Called workflows that these do not have are asked for.
+    /// Like [`workflow`](Self::workflow), with options. Called workflows that the options do not have are fetched.
     ///
     /// # Errors
     /// Any error of a call.
@@ -226,8 +225,8 @@ impl Client {
         Ok(Workflow::with_options(definition, self.catalogue().await?, &options))
     }
 
-    /// The nodes of this server, if a workflow may have been read with others. `None` if it was not, and if it was read
-    /// with those of this crate while those of the server are not known: that is no other server's.
+    /// The nodes of this server, if a workflow may have been read with others. `None` if it was not, and also if it was
+    /// read with the nodes of this crate while the server's are not known yet: those are not another server's.
     pub(crate) async fn other_nodes(&self, workflow: &Workflow) -> Result<Option<Arc<NodeCatalogue>>> {
         let own = workflow.catalogue();
         match self.inner.catalogue.get() {
@@ -242,7 +241,7 @@ impl Client {
         self.transport().set_token(token.map(Token::new));
     }
 
-    /// Everything the server announces from now on. See [`events`](crate::events).
+    /// Subscribes to everything the server announces from now on. See [`events`](crate::events).
     ///
     /// All subscriptions of a client, those of its jobs included, share one connection.
     #[cfg(feature = "events")]
@@ -316,11 +315,11 @@ impl ClientBuilder {
 
     /// Uses an HTTP client made by the caller, for proxies, certificates and the like.
     ///
-    /// Its own timeouts apply instead of `connect_timeout` and `read_timeout` of [`TransportOptions`]. Leave compression off: some InvokeAI releases
-    /// answer 500 to successful calls when gzip is accepted.
+    /// Its own timeouts apply instead of `connect_timeout` and `read_timeout` of [`TransportOptions`]. Leave
+    /// compression off: some InvokeAI releases answer 500 to successful calls when gzip is accepted.
     ///
-    /// Build it with [`redirect::Policy::none()`](reqwest::redirect::Policy::none). The rule for redirects holds for it,
-    /// too ([`Error::Redirected`]), but a client that follows them does so before anything can be checked. What it
+    /// Build it with [`redirect::Policy::none()`](reqwest::redirect::Policy::none). The rule for redirects holds for
+    /// it, too ([`Error::Redirected`]), but a client that follows them does so before anything can be checked. What it
     /// cannot do then is to take a body or the token of this crate to another origin: bodies are sent in a form that
     /// cannot be sent again, and reqwest removes `Authorization` on the way. The other origin does see a request (for a
     /// POST a GET), with whatever default headers of your own the client adds; its answer is refused.
@@ -369,13 +368,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. Sends nothing. Reads the ledger, if there is one.
+    /// Creates the client. Sends nothing. Reads the ledger, if there is one.
     ///
     /// # Errors
     /// [`Error::InvalidUrl`] if the address is unusable, [`Error::InvalidInput`] if the token or a header is,
-    /// [`Error::HttpClient`] if the TLS set-up is; [`Error::UnusableLedger`] if the ledger is about another server or is
-    /// not a ledger; [`Error::LedgerInUse`] if another program uses it;
-    /// [`Error::Io`] if it cannot be read, written or locked.
+    /// [`Error::HttpClient`] if the TLS set-up is; [`Error::UnusableLedger`] if the ledger is about another server or
+    /// is not a ledger; [`Error::LedgerInUse`] if another program uses it; [`Error::Io`] if it cannot be read, written
+    /// or locked.
     pub fn build(self) -> Result<Client> {
         let base = base_url(&self.url)?;
         if let Some(token) = &self.token {

@@ -1,4 +1,4 @@
-//! Requests of the caller's own making, for what no method of this crate does.
+//! Requests that the caller makes up, for anything that no method of this crate covers.
 
 use bytes::Bytes;
 use reqwest::{Method, header};
@@ -73,7 +73,7 @@ impl RawRequest {
         Self { method, path, query: Vec::new(), body: Body::None }
     }
 
-    /// Adds a parameter to the query. A parameter may be there more than once.
+    /// Adds a parameter to the query. A parameter may occur more than once.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.push((name.into(), value.into()));
         self
@@ -101,7 +101,7 @@ impl RawRequest {
         self
     }
 
-    /// The form so far. Another body is given up for it.
+    /// The form so far. A body of another kind is dropped.
     fn form(&mut self) -> Form {
         match std::mem::take(&mut self.body) {
             Body::Form(form) => form,
@@ -111,8 +111,8 @@ impl RawRequest {
 }
 
 impl Client {
-    /// Sends a request as it is, with the token, headers, time limits and rules of this client: a read is repeated if it
-    /// fails in passing, and follows redirects within the server's origin.
+    /// Sends a request as it is, with the token, headers, time limits and rules of this client: a read is retried after
+    /// a transient failure, and follows redirects within the server's origin.
     ///
     /// What it leaves on the server is not [recorded](crate::assets).
     ///

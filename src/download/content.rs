@@ -1,4 +1,4 @@
-//! Whether a file is whole, by what it says of itself, and of the kind that it is said to be.
+//! Whether a file is whole, judging by its own bytes, and of the kind that its label says.
 
 use crate::{
     error::BodyFault,
@@ -28,7 +28,7 @@ impl Watch {
         self.head.extend_from_slice(&bytes[..wanting]);
         self.chunks.feed(bytes);
         self.length = self.length.saturating_add(bytes.len() as u64);
-        // Only a zip file may have anything after its end that says how long that is.
+        // Only a zip file may have something after its end: a comment, whose length its end states.
         let edge = if self.head.starts_with(b"PK") { ZIP_END_LENGTH + ZIP_COMMENT } else { ZIP_END_LENGTH };
         self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(edge)..]);
         let surplus = self.tail.len().saturating_sub(edge);
@@ -39,12 +39,13 @@ impl Watch {
         self.length
     }
 
-    /// What the file is, by its first bytes. Says more after [`HEAD`] bytes than before.
+    /// The kind of the file, by its first bytes. Before [`HEAD`] bytes it may not be known yet.
     pub(super) fn kind(&self) -> Option<Kind> {
         Kind::of_bytes(&self.head)
     }
 
-    /// What is missing of the file, as far as its kind tells. Bytes after its end are no fault: pictures are edited.
+    /// What is missing from the file, as far as its kind shows. Bytes after its end are not a fault: pictures are
+    /// edited.
     pub(super) fn cut(&self) -> Option<String> {
         if self.length == 0 {
             return Some("is empty".into());
@@ -72,7 +73,7 @@ impl Watch {
         // InvokeAI labels the WebP images of workflows, models and presets image/png.
         let agrees = kind == Some(told) || (told == Kind::Png && kind == Some(Kind::WebP));
         let is_no = told.described().split_once(' ').map_or("", |(_, words)| words);
-        (!agrees).then(|| (BodyFault::WrongKind, format!("is labelled {label} and is no {is_no}")))
+        (!agrees).then(|| (BodyFault::WrongKind, format!("is labeled {label}, but does not begin like any {is_no}")))
     }
 }
 
@@ -89,9 +90,9 @@ fn has_zip_end(tail: &[u8]) -> bool {
 /// Follows the chunks of a PNG image to the last. A chunk is: length of its data, four letters, data, checksum.
 #[derive(Debug)]
 struct PngChunks {
-    /// Of the next chunk, as far as it has come.
+    /// Header of the next chunk, as far as it has come.
     header: Vec<u8>,
-    /// So many bytes come before the next chunk.
+    /// This many bytes come before the next chunk.
     before: u64,
     last: bool,
 }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_files_are_told_from_whole_ones() {
+    fn cut_files_are_distinguished_from_whole_ones() {
         let png = [PNG, b"\0\0\0\x05tEXta\0bcd\x01\x02\x03\x04", PNG_END].concat();
         assert_eq!(fault(&png, "image/png"), None);
         for cut in 1..png.len() {
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_after_the_end_are_no_fault() {
+    fn bytes_after_the_end_are_not_a_fault() {
         let png = [PNG, PNG_END, b"edited by a program that appends its own"].concat();
         assert_eq!(fault(&png, "image/png"), None);
         let webp = [&b"RIFF"[..], &4u32.to_le_bytes(), b"WEBPmore"].concat();
@@ -191,7 +192,7 @@ mod tests {
             (b"<html>", "video/mp4"),
             (b"\x89", "image/gif"),
         ] {
-            assert!(fault(bytes, label).is_some_and(|fault| fault.1.contains("and is no ")), "{bytes:?} {label}");
+            assert!(fault(bytes, label).is_some_and(|fault| fault.1.contains("not begin like")), "{bytes:?} {label}");
         }
         // What a newer server may give.
         assert_eq!(fault(b"\xff\x0a", "image/jxl"), None);

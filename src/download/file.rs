@@ -18,22 +18,22 @@ use crate::{
     error::{Error, Result},
 };
 
-/// So many chunks wait for the disk at most.
+/// At most this many chunks wait for the disk.
 const CHUNKS_WAITING: usize = 16;
 
-/// What is at a path where a file is to be.
+/// What is at the path where a file is to be written.
 #[derive(Debug)]
 pub(super) enum There {
     Nothing,
-    /// A file of so many bytes that is whole, as far as it says of itself.
+    /// A file of this many bytes that is whole, judging by its own bytes.
     Whole(u64),
 }
 
-/// Looks at a file that is to stay, in part or whole.
+/// Looks at a file that is to stay, and whether it is whole.
 ///
-/// It is never ours and half written: such files have names of their own. So one that is cut is somebody's, and an
-/// error: it may be all that is left of a picture, or what a loss of power left of a download. To take it for the
-/// picture would be as wrong as to replace it.
+/// It is never a half-written file of ours: those have temporary names. So a file that is cut belongs to somebody, and
+/// is an error: it may be all that is left of a picture, or what a power loss left of a download. Taking it for the
+/// picture would be as wrong as replacing it.
 pub(super) async fn look(path: &Path) -> Result<There> {
     let metadata = match tokio::fs::symlink_metadata(path).await {
         Ok(metadata) => metadata,
@@ -41,22 +41,22 @@ pub(super) async fn look(path: &Path) -> Result<There> {
         Err(error) => return Err(Error::io("read", path, error)),
     };
     if !metadata.is_file() {
-        return Err(taken(path, "something that is no file has this name"));
+        return Err(taken(path, "something that is not a file has this name"));
     }
     let owned = path.to_owned();
     let cut = joined(tokio::task::spawn_blocking(move || cut(&owned))).await;
     match cut.map_err(|error| Error::io("read", path, error))? {
         None => Ok(There::Whole(metadata.len())),
-        Some(cut) => Err(taken(path, &format!("a file of this name is there and stays; it {cut}"))),
+        Some(cut) => Err(taken(path, &format!("a file of this name already exists and stays; it {cut}"))),
     }
 }
 
-/// The error of a place that another file has.
+/// The error for a path that another file already has.
 pub(super) fn taken(path: &Path, problem: &str) -> Error {
     Error::io("write", path, io::Error::new(ErrorKind::AlreadyExists, problem))
 }
 
-/// What is missing of a file.
+/// What is missing from a file.
 fn cut(path: &Path) -> io::Result<Option<String>> {
     let mut file = local_file::open(path)?;
     let mut watch = Watch::default();
@@ -69,7 +69,7 @@ fn cut(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// A file that is being written, next to where it will be. Gone when dropped, unless it was put in place.
+/// A file that is being written, next to where it will be. Removed when dropped, unless it was put in place.
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
@@ -80,14 +80,14 @@ struct Part {
 #[derive(Debug)]
 pub(super) struct Placed {
     pub(super) path: PathBuf,
-    /// Whether a file that was there before was kept instead.
+    /// Whether an existing file was kept instead.
     pub(super) kept: bool,
 }
 
 /// Takes the bytes of a file, and puts it in place at the end.
 ///
-/// Disk work happens on its own thread, so a slow disk holds up nothing but this file. Dropping this at any time
-/// leaves nothing behind: the part goes where its writer ends.
+/// Disk work happens on its own thread, so a slow disk holds up nothing but this file. Dropping this at any time leaves
+/// nothing behind: the partial file is removed when its writer ends.
 pub(super) struct Writer {
     target: PathBuf,
     chunks: mpsc::Sender<Bytes>,
@@ -111,7 +111,7 @@ impl Writer {
     }
 
     pub(super) async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        // The writer only goes away after an error, which `place` would tell.
+        // The writer only stops after an error, which `place` would report.
         if self.chunks.send(chunk).await.is_err() {
             let error = match joined(&mut self.written).await {
                 Ok(_) => io::Error::other("the writer stopped"),
@@ -141,8 +141,8 @@ impl Part {
         loop {
             let path = directory.join(format!(".{}.part", uuid::Uuid::new_v4()));
             let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-            // Held until the end, so that others can tell it from one whose writer was killed. Some file systems of a
-            // network have no locks; there nobody can take one to remove it, either.
+            // Locked until the end, so that others can distinguish it from a file whose writer was killed. Some network
+            // file systems have no locks; there nobody can take one to remove the file, either.
             let _ = file.lock();
             // Whoever removes such files may have been quicker.
             if path.exists() {
@@ -163,7 +163,7 @@ impl Part {
         if let (Some(file), true) = (&file, durable) {
             file.sync_all()?;
         }
-        // Its lock is held until it has its name. Windows takes no name from an open file.
+        // Its lock is held until it has its name. Windows does not rename an open file.
         let _held = file.filter(|_| !cfg!(windows));
         let mut path = target.to_owned();
         let mut number: u32 = 1;
@@ -196,7 +196,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Windows removes no open file.
+        // Windows does not remove an open file.
         drop(self.file.take());
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -207,9 +207,10 @@ impl Drop for Part {
     }
 }
 
-/// Removes what downloads of programs that were killed have left in a folder, and says how many files that were.
+/// Removes the unfinished downloads that killed programs have left in a folder, and returns the number of files
+/// removed.
 ///
-/// Those that are being written stay, whoever writes them.
+/// Files that are being written stay, whoever writes them.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;
@@ -226,10 +227,10 @@ pub fn remove_unfinished(directory: impl AsRef<Path>) -> io::Result<u64> {
         if id.is_none_or(|id| uuid::Uuid::try_parse(id).is_err()) || !entry.file_type()?.is_file() {
             continue;
         }
-        // One that has its name by now is no longer there.
+        // A part that has its final name by now is no longer there.
         let Ok(file) = OpenOptions::new().write(true).open(entry.path()) else { continue };
         if file.try_lock().is_ok() {
-            // Windows removes no open file.
+            // Windows does not remove an open file.
             let _held = Some(file).filter(|_| !cfg!(windows));
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -243,7 +244,7 @@ pub fn remove_unfinished(directory: impl AsRef<Path>) -> io::Result<u64> {
 /// Moves a file to a name that must be free, so that of two writers one loses.
 fn place_new(part: &Path, target: &Path) -> io::Result<()> {
     match fs::hard_link(part, target) {
-        // The part's own name goes when it is dropped.
+        // The part's own name is removed when it is dropped.
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
         // A file system without links: take the name first.
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_way_to_meet_a_file_that_is_there() {
+    async fn each_way_to_handle_a_file_that_already_exists() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.png");
         for (text, collision, kept, path) in [
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_stays_of_a_file_that_was_given_up_or_cannot_be_placed() {
+    async fn nothing_is_left_of_a_file_that_was_given_up_or_cannot_be_placed() {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = Writer::create(&directory.path().join("a")).await.unwrap();
         writer.write(Bytes::from_static(b"half")).await.unwrap();

@@ -18,7 +18,7 @@ use crate::{
     transport::bulk::{BulkFailure, distinct},
 };
 
-/// Downloads into a directory under construction; `.await` carries them out.
+/// A download of many files into a directory, under construction; `.await` carries it out.
 ///
 /// Comes from [`BoardHandle::download_all`](crate::boards::BoardHandle::download_all) or
 /// [`Images::download`](crate::images::Images::download). Doing it again downloads only what is missing, so it can be
@@ -43,15 +43,16 @@ enum What {
     Board(String),
 }
 
-/// What became of each file.
+/// Outcome of a download of many files.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct DownloadReport {
     /// Files that were downloaded.
     pub saved: Vec<SavedFile>,
-    /// Files that were there before.
+    /// Files that already existed.
     pub kept: Vec<SavedFile>,
-    /// Files that could not be downloaded, and why. Nothing of them is on disk but what was there before.
+    /// Files that could not be downloaded, and why. Nothing of them was written; files that already existed are
+    /// unchanged.
     pub failed: Vec<BulkFailure>,
 }
 
@@ -82,7 +83,7 @@ impl DownloadMany {
         Self::new(client, What::Board(board_id.to_owned()), directory)
     }
 
-    /// Sets how many files to download at the same time. 4 without; 0 counts as 1.
+    /// Sets how many files to download at the same time. Default: 4; 0 counts as 1.
     pub fn parallel(mut self, parallel: usize) -> Self {
         self.parallel = parallel.max(1);
         self
@@ -94,7 +95,7 @@ impl DownloadMany {
         self
     }
 
-    /// Sets what to do where a file is there already. It is skipped without.
+    /// Sets what to do if a file already exists. Default: skip it.
     pub fn collision(mut self, collision: Collision) -> Self {
         self.options.collision = Some(collision);
         self
@@ -158,8 +159,9 @@ impl DownloadMany {
         Ok(report)
     }
 
-    /// What is wrong with a file that would be taken for another of this download, or replace it: two images of one
-    /// thumbnail's name, and names that differ in upper and lower case only, which many file systems take for one.
+    /// What is wrong with a file that would be taken for another file of this download, or replace it: two images whose
+    /// thumbnails have the same name, or names that differ only in upper and lower case, which many file systems take
+    /// for one.
     fn twin(&self, source: &Source, taken: &mut HashMap<String, String>) -> Option<String> {
         let file = source.file_name().filter(|_| self.options.collision != Some(Collision::Rename))?;
         match taken.entry(file.to_lowercase()) {
@@ -192,7 +194,7 @@ impl DownloadMany {
                 let videos = api.get_video_names().board_id(board).is_intermediate(false);
                 let videos = match videos.order_dir("DESC").starred_first(false).send_as::<Videos>().await {
                     Ok(names) => names.video_names,
-                    // Servers before 6.14 have no videos. The board is there: its images could be listed.
+                    // Servers before 6.14 have no videos. The board exists: its images could be listed.
                     Err(error) if error.is_unsupported() || error.is_not_found() => Vec::new(),
                     Err(error) => return Err(error),
                 };
@@ -208,7 +210,7 @@ impl DownloadMany {
 /// [`DownloadReport::failed`], and the others go on.
 ///
 /// # Cancel safety
-/// Dropping the future leaves the files that were complete, whole, and nothing else.
+/// Dropping the future leaves the files that were complete, and nothing else.
 impl IntoFuture for DownloadMany {
     type Output = Result<DownloadReport>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;

@@ -1,10 +1,10 @@
 //! Downloads: to memory, to a file, to a directory.
 //!
-//! A file appears whole or not at all. It is written under a passing name beside its place, checked (length, kind, end
-//! of a PNG, WebP or zip file), synced and renamed; after a failure, or when the future is dropped, nothing of it stays.
-//! (A killed process cannot clean up: it may leave files `.<uuid>.part`, which [`remove_unfinished`] removes.) Names from the server become names of files
-//! only if they are plain and end as those of media files do. Files that are there stay, unless they are to be replaced
-//! by [`Collision::Overwrite`]. Memory use does not depend on the size of files.
+//! A file appears whole or not at all. It is written under a temporary name beside its final place, checked (length,
+//! kind, end of a PNG, WebP or zip file), synced and renamed; after a failure, or when the future is dropped, nothing
+//! of it is left. (A killed process cannot clean up: it may leave files `.<uuid>.part`, which [`remove_unfinished`]
+//! removes.) Names from the server become names of files only if they are plain and end like those of media files.
+//! Existing files stay, unless [`Collision::Overwrite`] replaces them. Memory use does not depend on the size of files.
 //!
 //! ```no_run
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
@@ -48,14 +48,14 @@ use crate::{
 use file::{There, Writer};
 use transfer::Transfer;
 
-/// What to do where a file of that name is there already.
+/// What to do if a file of that name already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Collision {
     /// Replace it.
     Overwrite,
-    /// Keep it and download nothing. It is never replaced: a file that is empty, or is a PNG, WebP or zip file and cut,
-    /// stays too, and is an error that says so, because it is not the file that was wanted.
+    /// Keep it and download nothing. The existing file is never replaced: one that is empty, or a PNG, WebP or zip file
+    /// that is cut, stays too, but is reported as an error, because it is not the file that was wanted.
     Skip,
     /// Write `name (2).png`, `name (3).png`, …
     Rename,
@@ -63,13 +63,13 @@ pub enum Collision {
     Error,
 }
 
-/// How far a download is.
+/// Progress of a download.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
     /// Name on the server.
     pub name: String,
-    /// Bytes so far.
+    /// Bytes received so far.
     pub received: u64,
     /// Bytes in all, if the server said so.
     pub total: Option<u64>,
@@ -81,13 +81,13 @@ crate::base::debug::short_debug! { DownloadProgress { name, received, total } }
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavedFile {
-    /// Name on the server; empty for a zip file that was there before, as the server was not asked for one.
+    /// Name on the server; empty for a zip file that already existed, as the server was not asked for one.
     pub name: String,
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
-    /// Whether it was there before and nothing was downloaded.
+    /// Whether it already existed, so that nothing was downloaded.
     pub kept: bool,
 }
 
@@ -115,8 +115,8 @@ impl fmt::Debug for Options {
 /// [`ImageHandle::download`](crate::images::ImageHandle::download); [`bytes`](Self::bytes),
 /// [`write_to`](Self::write_to), [`to_file`](Self::to_file) and [`to_directory`](Self::to_directory) carry it out.
 ///
-/// There is no limit on its time, as long as it moves: it fails after
-/// [`read_timeout`](crate::TransportOptions::read_timeout) of silence, or of less than
+/// There is no limit on its time, as long as it moves: it fails if, within
+/// [`read_timeout`](crate::TransportOptions::read_timeout), nothing comes, or less than
 /// [`slowest_download`](crate::TransportOptions::slowest_download).
 #[derive(Clone)]
 #[must_use = "nothing is downloaded yet"]
@@ -133,48 +133,48 @@ impl Download {
         Self { client: client.clone(), source, options: Options::default() }
     }
 
-    /// Takes no more than so many bytes. 256 MiB to memory, 64 GiB to anything else without.
+    /// Sets the most bytes to accept. Default: 256 MiB into memory, 64 GiB to anything else.
     pub fn limit(mut self, bytes: u64) -> Self {
         self.options.limit = Some(bytes);
         self
     }
 
-    /// Sets what to do where a file is there already. [`to_file`](Self::to_file) overwrites and
-    /// [`to_directory`](Self::to_directory) skips without.
+    /// Sets what to do if the file already exists. By default [`to_file`](Self::to_file) overwrites it and
+    /// [`to_directory`](Self::to_directory) skips it.
     pub fn collision(mut self, collision: Collision) -> Self {
         self.options.collision = Some(collision);
         self
     }
 
     /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
-    /// metadata of the run that made it. It replaces an older one of the same image or video, and no other file: where
-    /// there is one, nothing is downloaded. Other kinds of files have none.
+    /// metadata of the run that made it. It replaces an older description of the same image or video, but no other
+    /// file: if another one has that name, nothing is downloaded. Other kinds of files have no description.
     pub fn sidecar(mut self, sidecar: bool) -> Self {
         self.options.sidecar = sidecar;
         self
     }
 
-    /// Whether to wait until the disk has the file before it gets its name. Off without, as with other programs: a loss
-    /// of power moments later can then leave an empty or cut file, of which later downloads say so. Nearly halves the
+    /// Whether to wait until the file is on disk before it gets its name. Off by default, as in other programs: a power
+    /// loss moments later can then leave an empty or cut file, which later downloads report. Waiting nearly halves the
     /// speed of small files.
     pub fn durable(mut self, durable: bool) -> Self {
         self.options.durable = durable;
         self
     }
 
-    /// Calls this at the start, after each piece, and so at the end.
+    /// Calls this at the start and after each piece, the last one included.
     pub fn progress(mut self, progress: impl Fn(&DownloadProgress) + Send + Sync + 'static) -> Self {
         self.options.progress = Some(Arc::new(progress));
         self
     }
 
-    /// The whole file in memory.
+    /// Downloads the whole file into memory.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; [`Error::Body`] if it is cut, of another kind, or longer than the
     /// limit; any error of a call.
     pub async fn bytes(self) -> Result<Bytes> {
-        // What the server announces is not believed further than this.
+        // The length that the server announces is not trusted beyond this.
         const BELIEVED: u64 = 16 * 1024 * 1024;
         let mut transfer = self.open(LIMIT_IN_MEMORY).await?;
         let mut whole = BytesMut::with_capacity(transfer.total().unwrap_or(0).min(BELIEVED) as usize);
@@ -184,9 +184,9 @@ impl Download {
         Ok(whole.freeze())
     }
 
-    /// Writes the file into a writer, and says how many bytes it has.
+    /// Writes the file into a writer, and returns its length in bytes.
     ///
-    /// After a failure the writer has a part of the file.
+    /// After a failure the writer may have received part of the file.
     ///
     /// # Errors
     /// As [`bytes`](Self::bytes), and [`Error::Io`] if the writer fails.
@@ -211,19 +211,19 @@ impl Download {
         self.save(path.as_ref(), Collision::Overwrite, None, None).await
     }
 
-    /// Writes the file into this directory, which is made if it does not exist, under its name on the server.
+    /// Writes the file into this directory, which is created if it does not exist, under its name on the server.
     ///
     /// # Errors
     /// As [`to_file`](Self::to_file), and [`Error::UnusableName`] if the name is not a plain name of a media file,
-    /// [`Error::Body`] if the file is of another kind than its name says. [`to_file`](Self::to_file) takes any name from
-    /// its caller.
+    /// [`Error::Body`] if the file is of another kind than its name says. [`to_file`](Self::to_file) takes any name
+    /// from its caller.
     pub async fn to_directory(self, directory: impl AsRef<Path>) -> Result<SavedFile> {
         let directory = directory.as_ref();
         let (name, begun) = match self.source.file_name() {
             Some(name) => (name, None),
             None => {
                 let begun = self.begin().await?;
-                let unknown = || begun.transfer.fault(BodyFault::WrongKind, "is of no known kind");
+                let unknown = || begun.transfer.fault(BodyFault::WrongKind, "is of an unknown kind");
                 let kind = begun.transfer.kind().ok_or_else(unknown)?;
                 (format!("{}.{}", self.source.name(), kind.ending()), Some(begun))
             }
@@ -234,7 +234,7 @@ impl Download {
         self.save(&path, Collision::Skip, Kind::of_name(&name), begun).await
     }
 
-    /// `kind` is what the name of the file says, where the server gave it.
+    /// `kind` is the kind that the file's name says, if the server gave the name.
     async fn save(
         &self,
         path: &Path,
@@ -245,7 +245,7 @@ impl Download {
         let collision = self.options.collision.unwrap_or(otherwise);
         let beside = sidecar::path_of(&self.source, path).filter(|_| self.options.sidecar);
         if let Some(length) = stays(path, collision).await? {
-            // There is nothing to add to a file that has something beside it.
+            // A file that already has something beside it needs no description.
             if let Some(beside) = beside
                 && tokio::fs::symlink_metadata(&beside).await.is_err()
             {
@@ -254,7 +254,7 @@ impl Download {
             }
             return Ok(self.saved(path.to_owned(), length, true));
         }
-        // All that can fail of the description fails before the file is there.
+        // Whatever can fail about the description fails before the file is there.
         let text = match &beside {
             Some(beside) => {
                 if collision != Collision::Rename {
@@ -280,7 +280,7 @@ impl Download {
         if let (Some(named), found) = (kind, transfer.kind())
             && found != kind
         {
-            let found = found.map_or("of no known kind", Kind::described);
+            let found = found.map_or("of an unknown kind", Kind::described);
             let problem = format!("is {found}, though its name is that of {}", named.described());
             return Err(transfer.fault(BodyFault::WrongKind, problem));
         }
@@ -293,14 +293,14 @@ impl Download {
         }
         let placed = writer.place(collision, self.options.durable).await?;
         let length = match placed.kept {
-            // It came there while this was under way.
+            // It appeared there while this was under way.
             true => stays(&placed.path, collision).await?.unwrap_or(0),
             false => transfer.received(),
         };
         Ok(self.saved(placed.path, length, placed.kept))
     }
 
-    /// The answer, and so much of it that its kind is known.
+    /// The answer, and as much of its body as it takes to know its kind.
     async fn begin(&self) -> Result<Begun> {
         let mut transfer = self.open(LIMIT).await?;
         let mut first = Vec::new();
@@ -346,27 +346,27 @@ struct Begun {
     first: Vec<Bytes>,
 }
 
-/// The length of a file that is there and is kept instead of a new one.
+/// The length of an existing file that is kept instead of a new one.
 pub(crate) async fn stays(path: &Path, collision: Collision) -> Result<Option<u64>> {
     if !matches!(collision, Collision::Skip | Collision::Error) {
         return Ok(None);
     }
     match (collision, file::look(path).await) {
-        (Collision::Error, Ok(There::Whole(_))) => Err(file::taken(path, "a file of this name is there")),
+        (Collision::Error, Ok(There::Whole(_))) => Err(file::taken(path, "a file of this name already exists")),
         (_, Ok(There::Nothing)) => Ok(None),
         (_, Ok(There::Whole(length))) => Ok(Some(length)),
         (_, Err(error)) => Err(error),
     }
 }
 
-/// Writes a file that is in memory, whole or not at all, in place of one that is there.
+/// Writes a file that is in memory, whole or not at all, in place of an existing one.
 pub(crate) async fn write_file(path: &Path, bytes: Bytes) -> Result<()> {
     let mut writer = Writer::create(path).await?;
     writer.write(bytes).await?;
     writer.place(Collision::Overwrite, true).await.map(drop)
 }
 
-/// The whole of a file that is no download of its own.
+/// The whole of a file that is not a `Download` of its own.
 pub(crate) async fn collect(
     operation: &'static str,
     client: &Client,
@@ -380,8 +380,8 @@ pub(crate) async fn collect(
     Ok(whole.freeze())
 }
 
-/// Longest file in memory, without other orders.
+/// Longest file in memory by default.
 const LIMIT_IN_MEMORY: u64 = 256 * 1024 * 1024;
 
-/// Longest file on disk, without other orders: enough for any, and no disk is filled without end.
+/// Longest file on disk by default: enough for any, and no disk is filled without end.
 const LIMIT: u64 = 64 * 1024 * 1024 * 1024;

@@ -5,16 +5,16 @@ use crate::{
     media::Kind,
 };
 
-/// Longest name taken, in bytes. Common file systems take 255; this leaves room for ` (2)` and `.json`.
+/// Longest name accepted, in bytes. Common file systems take 255; this leaves room for ` (2)` and `.json`.
 const LONGEST: usize = 200;
 
-/// Checks that a name from a server can be the name of a media file in a directory, on every system. `label` is what the
-/// content type of such files begins with, for example `image/`.
+/// Checks that a name from a server can be the name of a media file in a directory, on every system. `label` is what
+/// the content type of such files begins with, for example `image/`.
 ///
-/// Names of InvokeAI are identifiers with an ending. Anything that could reach outside the directory, name a device or a
-/// stream, look like another name, or mean different files on different systems is refused rather than changed: a
+/// Names of InvokeAI are identifiers with an ending. Anything that could reach outside the directory, name a device or
+/// a stream, look like another name, or mean different files on different systems is refused rather than changed: a
 /// changed name would no longer say which image it is. So is what programs of this machine may run or read by its name,
-/// such as `Makefile` and `conftest.py`: only endings of media files are taken.
+/// such as `Makefile` and `conftest.py`: only endings of media files are accepted.
 pub(crate) fn file_name<'a>(name: &'a str, label: &str) -> Result<&'a str> {
     let of_kind = |kind: Kind| kind.label().starts_with(label);
     let problem = match fault(name) {
@@ -44,14 +44,14 @@ fn fault(name: &str) -> Option<String> {
     is_device(name).then(|| "is the name of a device on Windows".into())
 }
 
-/// Whether a character shows as itself: no control or format character, none that reorders its neighbours, none that
-/// takes no room.
+/// Whether a character shows as itself: no control or format character, none that reorders its neighbors, none that
+/// takes up no room.
 fn is_visible(c: char) -> bool {
     // Letters and marks that are drawn as nothing (Unicode's Default_Ignorable_Code_Point), and a blank.
     let is_blank = matches!(c, '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}');
-    // The standard library escapes what has no shape: categories C and Z, but the space. In front of it stands a letter,
-    // as marks at the beginning are escaped, too.
+    // The standard library escapes what has no shape: categories C and Z, but the space. In front of it stands a
+    // letter, as marks at the beginning are escaped, too.
     !is_blank && (matches!(c, '\\' | '"' | '\'') || !format!("a{c}").escape_debug().any(|c| c == '\\'))
 }
 
@@ -60,7 +60,7 @@ fn shown(c: char) -> String {
     if is_visible(c) { c.to_string() } else { c.escape_unicode().to_string() }
 }
 
-/// `NUL`, `com1.png`, … (Windows also takes superscript digits for such.)
+/// `NUL`, `com1.png`, … (Windows also accepts superscript digits.)
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let numbered = |prefix| {
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_no_plain_file_names_are_refused() {
+    fn names_that_are_not_plain_file_names_are_refused() {
         let long = format!("{}.png", "x".repeat(197));
         for name in [
             "",
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn only_media_files_have_names_that_are_taken() {
+    fn only_names_of_media_files_are_accepted() {
         for (name, label) in [
             ("conftest.py", "image/"),
             ("Makefile", "image/"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_names_are_taken() {
+    fn plain_names_are_accepted() {
         for name in ["6f2b0d0e-0000-4000-8000-000000000000.png", "a b.webp", "naïve.JPG", "nai\u{308}ve.jpeg", "é'.png"]
         {
             assert_eq!(file_name(name, "image/").expect(name), name);

@@ -60,7 +60,7 @@ pub(super) async fn write(path: &Path, name: &str, text: Bytes, durable: bool) -
     writer.place(collision, durable).await.map(drop)
 }
 
-/// How to write it there.
+/// How a description may be written there: as a new file, or in place of an older one.
 async fn place(path: &Path, name: &str) -> Result<Collision> {
     let metadata = match tokio::fs::symlink_metadata(path).await {
         Ok(metadata) => metadata,
@@ -80,7 +80,7 @@ async fn place(path: &Path, name: &str) -> Result<Collision> {
     }
     match ours {
         true => Ok(Collision::Overwrite),
-        false => Err(taken(path, &format!("what is there is no description of `{name}`, and stays"))),
+        false => Err(taken(path, &format!("the existing file is not a description of `{name}`, and stays"))),
     }
 }
 

@@ -44,8 +44,9 @@ impl Source {
         }
     }
 
-    /// Name of a file for it, not checked yet. `None` where the bytes must tell how it ends: the pictures of workflows,
-    /// models and style presets are WebP images, and those that InvokeAI ships PNG images, all labelled image/png.
+    /// Name of a file for it, not checked yet. `None` where its ending must be found from the bytes: the pictures of
+    /// workflows, models and style presets are WebP images, and those that InvokeAI ships PNG images, all labeled
+    /// image/png.
     pub(super) fn file_name(&self) -> Option<String> {
         let name = self.name();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -106,11 +107,11 @@ pub(super) struct Transfer {
     ended: bool,
 }
 
-/// How a transfer moves. Only the time counts that is spent waiting for the server.
+/// How fast a transfer moves. Only the time spent waiting for the server counts.
 struct Pace {
     /// `None` if the caller's HTTP client has limits of its own.
     limit: Option<Duration>,
-    /// So many bytes are to come within the limit.
+    /// This many bytes must come within the limit.
     least: u64,
     waited: Duration,
     moved: u64,
@@ -174,7 +175,7 @@ impl Transfer {
         self.watch.length()
     }
 
-    /// What the bytes are, by those that have come.
+    /// The kind of the file, by the bytes that have come.
     pub(super) fn kind(&self) -> Option<Kind> {
         self.watch.kind()
     }
@@ -223,7 +224,7 @@ impl Transfer {
 
     fn too_slow(&self) -> Error {
         let Pace { moved, least, limit, .. } = self.pace;
-        let doing = format!("waiting for the answer to {}: {moved} bytes came where {least} should", self.operation);
+        let doing = format!("waiting for the answer to {}: {moved} bytes came instead of {least}", self.operation);
         Error::Timeout { doing, limit: limit.unwrap_or_default(), sent: true }
     }
 

@@ -1,11 +1,11 @@
-//! Why a job failed, as data. What reads it from a queue item is in [`job`](crate::job), from events in
+//! Why a job failed, as data. It is read from queue items in [`job`](crate::job), and from events in
 //! [`progress`](crate::progress).
 
 use std::fmt::{self, Write as _};
 
 use crate::{base::one_line::OneLine, schema::node_ref::NodeRef};
 
-/// Why a job failed: the node, and the server's words. In [`Error::JobFailed`](crate::Error::JobFailed) and in
+/// Why a job failed: the node, and the server's words. Part of [`Error::JobFailed`](crate::Error::JobFailed) and of
 /// [`Progress`](crate::progress::Progress).
 ///
 /// ```no_run
@@ -27,7 +27,7 @@ use crate::{base::one_line::OneLine, schema::node_ref::NodeRef};
 pub struct JobFailure {
     /// The queue item.
     pub item_id: i64,
-    /// The node that failed, if a node did. The server names it a moment after it says that the item failed.
+    /// The node that failed, if a node did. The server names it a moment after it reports that the item failed.
     pub node: Option<NodeRef>,
     /// Class of the server's exception, for example `OutOfMemoryError`; `Error` if it does not say.
     pub error_type: String,

@@ -3,10 +3,10 @@
 use super::{BodyFault, Error};
 
 const BUSY: &str = "the server is busy or out of reach: try again in a moment";
-const LOOK_FIRST: &str = "the server may have done it all the same: look before doing it again";
+const LOOK_FIRST: &str = "the server may have done it anyway: look before doing it again";
 
 impl Error {
-    /// What usually helps, in a few words for a person. The message says what is wrong; this says what to do.
+    /// What usually helps, in a few words, for a person to read. The message says what is wrong; this says what to do.
     ///
     /// ```
     /// let error = invokeai_client::Client::new("ftp://127.0.0.1").unwrap_err();
@@ -17,14 +17,14 @@ impl Error {
             Self::NotFound(_) => "check the id: it is wrong, or what it named has been deleted",
             Self::Unauthorized(_) => "log in, or set a token that is still valid",
             Self::Forbidden(_) => "log in as a user who may do this, or ask an administrator",
-            Self::Conflict(_) => "look at what is there already: the call does not fit it",
+            Self::Conflict(_) => "look at what already exists: the call conflicts with it",
             _ if self.is_unsupported() => {
                 "check the address; if it is right, this version of InvokeAI lacks the operation: update it, or this \
                  crate"
             }
-            Self::NotAccepted(_) => "change what the message names: the server does not take it",
+            Self::NotAccepted(_) => "change what the message names: the server does not accept it",
             Self::Server(_) | Self::UnexpectedStatus(_) if self.is_retryable() => BUSY,
-            Self::Server(_) => "read the server's own log: it failed while it worked on this",
+            Self::Server(_) => "read the server's own log: it failed while working on this",
             Self::UnexpectedStatus(_) => "check the address, and any proxy before the server",
             Self::NoSuch { .. } => "check the spelling, or list what there is; upper and lower case differ",
             Self::Ambiguous { .. } => "use one of the ids instead of the name",
@@ -40,7 +40,7 @@ impl Error {
             Self::NotTheApi { .. } | Self::Unsupported { .. } => "check the address and the version of InvokeAI",
             Self::Redirected { .. } => "use the address that the server has now",
             Self::TooOld { .. } => "update InvokeAI",
-            Self::Connect { .. } => "check that InvokeAI runs and that the address is right",
+            Self::Connect { .. } => "check that InvokeAI is running and that the address is right",
             Self::Interrupted { .. } | Self::Timeout { sent: true, .. } => LOOK_FIRST,
             Self::Timeout { sent: false, .. } => BUSY,
             Self::WaitTimeout { .. } => "wait again, or with a longer limit",
@@ -54,7 +54,7 @@ impl Error {
             }
             Self::NotReady(_) => "set or connect the inputs that the message names",
             Self::NodesDiffer(_) => {
-                "open the workflow with this server; make code of it anew with the nodes of this server"
+                "open the workflow with this server, or generate its code again with this server's nodes"
             }
             Self::Definition(error) => error.hint(),
             Self::Input(error) => error.hint(),
@@ -65,7 +65,7 @@ impl Error {
             Self::JobCanceled { .. } => "submit it again if it was not meant to be canceled",
             Self::JobGone { .. } => "submit it again if its results are not in the gallery",
             Self::LedgerInUse { .. } => "wait until the other program has ended, or use another ledger",
-            Self::Io { .. } => "check that the path exists, that it may be used, and that the disk has room",
+            Self::Io { .. } => "check that the path exists, that you may use it, and that the disk has room",
             Self::Fleet { .. } => {
                 "check that the store of the fleet and its store of files can be reached and have room"
             }

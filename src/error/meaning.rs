@@ -3,7 +3,7 @@
 use super::{BodyFault, Detail, Error, Refusal};
 
 impl Error {
-    /// The server's answer, where it refused.
+    /// The server's answer, if it refused the call.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::NotFound(refusal)
@@ -17,20 +17,20 @@ impl Error {
         }
     }
 
-    /// HTTP status, where the server refused.
+    /// HTTP status, if the server refused the call.
     pub fn status(&self) -> Option<u16> {
         self.refusal().map(|refusal| refusal.status)
     }
 
-    /// What the server said, where it refused.
+    /// What the server said, if it refused the call.
     pub fn detail(&self) -> Option<&Detail> {
         self.refusal().map(|refusal| &refusal.detail)
     }
 
-    /// Whether the thing asked for does not exist on the server: by its id, by its name, or not any more.
+    /// Whether the thing asked for does not exist on the server, by id or by name, or no longer exists.
     ///
-    /// A 404 that is a web page comes from somebody between, such as a proxy whose server is being replaced: that is
-    /// [`NotFound`](Self::NotFound), too, but nothing counts as gone by it.
+    /// A 404 that is a web page comes from something in between, such as a proxy whose server is being replaced. It is
+    /// [`NotFound`](Self::NotFound) too, but does not mean that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::NotFound(refusal) => !refusal.detail.is_web_page(),
@@ -38,16 +38,16 @@ impl Error {
         }
     }
 
-    /// Whether the server, or the document this crate was built with, lacks the operation: its answer is then a web
-    /// page or 405.
+    /// Whether the server, or the document that this crate was built with, does not have the operation: the answer is
+    /// then a web page or 405.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Unsupported { .. } | Self::NotTheApi { .. }) || self.status() == Some(405)
     }
 
-    /// Whether the same call may succeed later, with nothing changed by the caller. Says nothing about whether repeating
-    /// it is safe: a write that [may have been sent](Self::may_have_been_sent) may be there already.
+    /// Whether the same call may succeed later, with nothing changed by the caller. This does not say whether repeating
+    /// it is safe: a write that [may have been sent](Self::may_have_been_sent) may already be done.
     ///
-    /// A wait that is over ([`WaitTimeout`](Self::WaitTimeout)) is not: its limit was the caller's.
+    /// A wait that ran out of time ([`WaitTimeout`](Self::WaitTimeout)) is not retryable: its limit was the caller's.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect { .. }
@@ -63,13 +63,13 @@ impl Error {
 
     /// Whether the server may have carried out the call without this program knowing its answer.
     ///
-    /// So it is unless the connection never opened, or the server refused before it did anything: 400, 401, 403, 404,
+    /// This is so unless the connection never opened, or the server refused before it did anything: 400, 401, 403, 404,
     /// 409, 413, 415, 422, 429, and 503 in InvokeAI's own form (`{"detail": …}`, not a proxy's page). Every other
-    /// answer leaves it open, because it may come from somebody between, or from a server that failed too late: 408,
-    /// all other 5xx, redirects, web pages, answers that are cut or of another shape.
+    /// answer leaves it open, because it may come from something in between, or from a server that failed too late:
+    /// 408, all other 5xx, redirects, web pages, answers that are cut off or have another shape.
     ///
     /// This one rule decides whether a lost enqueue is looked for, and whether an upload or a batch stays
-    /// [recorded](crate::assets) for clean-up. Where nothing was to be changed, it does not matter.
+    /// [recorded](crate::assets) for clean-up. For calls that change nothing, it does not matter.
     pub fn may_have_been_sent(&self) -> bool {
         match self {
             Self::Interrupted { .. }
@@ -108,9 +108,9 @@ impl Error {
             | Self::Enqueue(_)
             | Self::LedgerInUse { .. }
             | Self::Io { .. }
-            // No call of a server.
+            // Not a call to a server.
             | Self::Fleet { .. } => false,
-            // What became of it is known.
+            // The outcome is known.
             Self::Refused { .. }
             | Self::QueueFull { .. }
             | Self::WaitTimeout { .. }

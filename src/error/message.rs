@@ -8,7 +8,7 @@ use std::{
 use super::{Error, reason};
 use crate::{base::one_line::OneLine, workflow::Problem};
 
-/// How many names a message lists.
+/// The most names that a message lists.
 const LISTED: usize = 10;
 
 impl fmt::Display for Error {
@@ -29,7 +29,7 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
         Error::NoSuch { what, names, suggestions } => {
             match &names[..] {
                 [name] => write!(f, "there is no {what} `{name}`")?,
-                names => write!(f, "there is no {what} of {} names: {}", names.len(), list(names))?,
+                names => write!(f, "there is no {what} with any of these {} names: {}", names.len(), list(names))?,
             }
             match suggestions.is_empty() {
                 true => Ok(()),
@@ -79,7 +79,7 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
             write!(f, "no answer in time while {doing} (limit {} s)", limit.as_secs_f32())
         }
         Error::WaitTimeout { waiting_for, limit } => {
-            write!(f, "the time limit of {} s is over while waiting for {waiting_for}", limit.as_secs_f32())
+            write!(f, "the time limit of {} s ran out while waiting for {waiting_for}", limit.as_secs_f32())
         }
         Error::Body { operation, problem, .. } => write!(f, "the answer to {operation} {problem}"),
         Error::Decode { operation, at, problem, excerpt } => {
@@ -92,7 +92,7 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
         Error::NotReady(problems) => write!(f, "the workflow is not ready: {}", in_words(problems)),
         Error::NodesDiffer(differences) => {
             let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
-            write!(f, "the nodes of the server are not those that the workflow was made with: {}", list(&differences))
+            write!(f, "the server's nodes are not those that the workflow was made with: {}", list(&differences))
         }
         Error::Definition(error) => write!(f, "{error}"),
         Error::Input(error) => write!(f, "{error}"),
@@ -109,7 +109,7 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
             write!(f, "item {item_id} is no longer on the server, and its end was not seen")
         }
         Error::LedgerInUse { path } => {
-            write!(f, "another program uses the ledger `{}`; one at a time can", path.display())
+            write!(f, "another program is using the ledger `{}`; only one at a time can", path.display())
         }
         Error::Io { action, path, cause } => write!(f, "cannot {action} `{}`: {cause}", path.display()),
         Error::Fleet { doing, problem, .. } => write!(f, "cannot {doing}: {problem}"),

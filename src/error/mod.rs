@@ -30,17 +30,17 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 /// Answers of the server are sorted by meaning ([`NotFound`](Self::NotFound), [`Conflict`](Self::Conflict), …); each
 /// carries the whole [`Refusal`]. No message ever holds a token or a whole body.
 ///
-/// A message says why: what a connection or a file system gave as the reason is its last part. Reports keep errors and
-/// programs print them one by one, where a cause that only [`source`](std::error::Error::source) knew would be lost. So
-/// `source` gives nothing that the message has said already, and whoever prints a chain of causes prints none twice. The
-/// cause itself is a member of its variant ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted),
-/// [`Io`](Self::Io)).
+/// A message says why: it ends with the reason that a connection or a file system gave. Programs keep errors in reports
+/// and print them one by one, where a cause that only [`source`](std::error::Error::source) has would be lost. So
+/// `source` returns nothing that the message already says, and printing a chain of causes repeats none. The cause
+/// itself is a field of its variant ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted), [`Io`](Self::Io)).
 ///
-/// "Any error of a call", in the documentation of methods, means those that every call can have: no connection
-/// ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted), [`Timeout`](Self::Timeout)); an answer that is none
-/// ([`NotTheApi`](Self::NotTheApi), [`Unsupported`](Self::Unsupported), [`Body`](Self::Body), [`Decode`](Self::Decode));
-/// a refusal ([`Unauthorized`](Self::Unauthorized), [`Forbidden`](Self::Forbidden), [`NotAccepted`](Self::NotAccepted),
-/// [`Conflict`](Self::Conflict), [`Server`](Self::Server), [`UnexpectedStatus`](Self::UnexpectedStatus)).
+/// In the documentation of methods, "any error of a call" means the errors that every call can have: no connection
+/// ([`Connect`](Self::Connect), [`Interrupted`](Self::Interrupted), [`Timeout`](Self::Timeout)); an unusable answer
+/// ([`NotTheApi`](Self::NotTheApi), [`Unsupported`](Self::Unsupported), [`Body`](Self::Body),
+/// [`Decode`](Self::Decode)); a refusal ([`Unauthorized`](Self::Unauthorized), [`Forbidden`](Self::Forbidden),
+/// [`NotAccepted`](Self::NotAccepted), [`Conflict`](Self::Conflict), [`Server`](Self::Server),
+/// [`UnexpectedStatus`](Self::UnexpectedStatus)).
 ///
 /// ```
 /// # fn handle(error: invokeai_client::Error) {
@@ -58,7 +58,7 @@ pub enum Error {
     /// The thing asked for does not exist (404).
     NotFound(Box<Refusal>),
 
-    /// The server wants a login, or the token is not valid any more (401).
+    /// The server wants a login, or the token is no longer valid (401).
     Unauthorized(Box<Refusal>),
 
     /// The user may not do this (403).
@@ -70,7 +70,7 @@ pub enum Error {
     /// The server does not accept the values sent (400, 413, 415, 422).
     NotAccepted(Box<Refusal>),
 
-    /// The server, or a proxy before it, failed or is busy (429, 5xx).
+    /// The server, or a proxy in front of it, failed or is busy (429, 5xx).
     Server(Box<Refusal>),
 
     /// Any other status.
@@ -81,9 +81,9 @@ pub enum Error {
     NoSuch {
         /// What was looked for: `board`, `image`, `workflow`.
         what: &'static str,
-        /// Names that nothing has; one, unless many were asked for at once.
+        /// Names that do not exist; one, unless several were asked for at once.
         names: Vec<String>,
-        /// Names of what there is, if some are near.
+        /// Existing names that are similar, if any.
         suggestions: Vec<String>,
     },
 
@@ -98,27 +98,27 @@ pub enum Error {
         ids: Vec<String>,
     },
 
-    /// The server carried out the call, and said that it did not do this part of it.
+    /// The server carried out the call, but reported that it did not do this part of it.
     #[non_exhaustive]
     Refused {
         /// What it refused, for example `to delete image x.png`.
         what: String,
-        /// Why, in its words; `None` if it gave no reason.
+        /// Why, in the server's words; `None` if it gave no reason.
         reason: Option<String>,
     },
 
-    /// This cannot be done as things are. Nothing was changed.
+    /// This cannot be done in the current state. Nothing was changed.
     #[non_exhaustive]
     WrongState {
-        /// What it is about, for example `item 7`.
+        /// The thing concerned, for example `item 7`.
         what: String,
-        /// How that stands, for example `is in_progress`.
+        /// Its state, for example `is in_progress`.
         state: String,
         /// What it would have to be.
         needed: &'static str,
         /// What to do.
         advice: &'static str,
-        /// Whether the state passes by itself, as that of a job that runs does.
+        /// Whether the state ends by itself, as that of a running job does.
         passes: bool,
     },
 
@@ -131,10 +131,10 @@ pub enum Error {
         problem: String,
     },
 
-    /// What the server calls a file is not safe as the name of a file here. Nothing was written.
+    /// The server's name for a file is not safe as the name of a local file. Nothing was written.
     #[non_exhaustive]
     UnusableName {
-        /// The name; what does not show in it is escaped.
+        /// The name, with invisible characters escaped.
         name: String,
         /// What is wrong with it and what would be accepted.
         problem: String,
@@ -149,7 +149,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// No HTTP client can be set up on this system, for example because it has no usable certificates.
+    /// The HTTP client cannot be set up on this system, for example because there are no usable certificates.
     #[non_exhaustive]
     HttpClient {
         /// Why.
@@ -168,7 +168,7 @@ pub enum Error {
     /// The address answers, but not with InvokeAI's API.
     ///
     /// InvokeAI answers unknown paths with its web page and status 200, so a wrong address, a wrong path prefix or a
-    /// server too old for an operation look like success otherwise.
+    /// server too old for an operation would otherwise look like success.
     #[non_exhaustive]
     NotTheApi {
         /// Operation that was called.
@@ -177,22 +177,22 @@ pub enum Error {
         method: &'static str,
         /// Path template.
         path: &'static str,
-        /// Content type that came.
+        /// Content type of the answer.
         content_type: String,
         /// Content type that was expected.
         expected: &'static str,
     },
 
-    /// The server, or a proxy before it, redirects the call to a place where it must not go.
+    /// The server, or a proxy in front of it, redirects the call to a place where it must not go.
     ///
     /// Only reads (GET, HEAD) follow a redirect, and only within the origin (scheme, host and port) of the server's
-    /// address. Neither token nor password nor content goes anywhere else, and no answer is taken from there. Whoever
+    /// address. No token, password or content is sent anywhere else, and no answer is accepted from there. Whoever
     /// redirects a write may have carried it out first.
     #[non_exhaustive]
     Redirected {
         /// Operation that was called.
         operation: &'static str,
-        /// Address that was asked, without user name, password and query.
+        /// Address that was called, without user name, password and query.
         from: String,
         /// Address that the redirect leads to, without user name, password and query.
         to: String,
@@ -214,7 +214,7 @@ pub enum Error {
     TooOld {
         /// Version of the server.
         server_version: String,
-        /// The first that does.
+        /// The first version that can.
         needed: &'static str,
     },
 
@@ -236,7 +236,7 @@ pub enum Error {
         cause: Cause,
     },
 
-    /// Nothing came in time.
+    /// No answer came in time.
     #[non_exhaustive]
     Timeout {
         /// What was waited for.
@@ -247,16 +247,16 @@ pub enum Error {
         sent: bool,
     },
 
-    /// The time limit of a wait is over. What was waited for goes on, unless the wait was to cancel it then.
+    /// The time limit of a wait ran out. What was waited for goes on, unless the wait was set to cancel it.
     #[non_exhaustive]
     WaitTimeout {
-        /// What was waited for, and how it stood.
+        /// What was waited for, and its state.
         waiting_for: String,
         /// How long.
         limit: Duration,
     },
 
-    /// An answer was cut short, is longer than the limit, or is a file of another kind than was asked for.
+    /// An answer was cut short, is longer than the limit, or is not the kind of file that was asked for.
     #[non_exhaustive]
     Body {
         /// Operation that was called.
@@ -267,24 +267,24 @@ pub enum Error {
         problem: String,
     },
 
-    /// An answer is not of the shape that was expected.
+    /// An answer does not have the expected shape.
     #[non_exhaustive]
     Decode {
         /// Operation that was called.
         operation: &'static str,
-        /// Path of the member, `.` for the whole.
+        /// Path of the member; `.` is the whole answer.
         at: String,
         /// What is wrong.
         problem: String,
-        /// Beginning of the answer; empty where it says nothing more, or may not be shown.
+        /// Beginning of the answer; empty where it adds nothing, or must not be shown.
         excerpt: String,
     },
 
     /// A workflow has problems that keep it from running.
     NotReady(Vec<Problem>),
 
-    /// The nodes of the server are not those that the workflow was opened with, or that the code of a generated struct
-    /// was made for; nothing was sent. Holds every difference, those that alone would do no harm as well.
+    /// The server's nodes are not those that the workflow was opened with, or that the code of a generated struct was
+    /// made for. Nothing was sent. Holds every difference, including those that would do no harm alone.
     NodesDiffer(Vec<Difference>),
 
     /// A workflow file cannot be read.
@@ -293,10 +293,10 @@ pub enum Error {
     /// An input of a workflow does not exist, or does not take a value.
     Input(Box<InputError>),
 
-    /// No request can be made of a workflow.
+    /// No request can be built from a workflow.
     Enqueue(Box<EnqueueError>),
 
-    /// The server's queue has no room for all items. None is left on it.
+    /// The server's queue has no room for all items. None of them is left in it.
     #[non_exhaustive]
     QueueFull {
         /// How many items it took.
@@ -351,14 +351,14 @@ pub enum Error {
         cause: Arc<std::io::Error>,
     },
 
-    /// The store of a fleet, or its store of files, did not do what was asked (feature `fleet`).
+    /// The store of a fleet, or its store of files, failed to do what was asked (feature `fleet`).
     #[non_exhaustive]
     Fleet {
-        /// What was to be done, for example "take a job".
+        /// What was tried, for example "take a job".
         doing: &'static str,
-        /// Why it was not.
+        /// Why it failed.
         problem: String,
-        /// Whether it may go later: a database that is being started, a disk that is full.
+        /// Whether it may work later: a database is being started, or a disk is full.
         passes: bool,
     },
 }
@@ -413,7 +413,7 @@ crate::base::debug::short_debug! {
 pub enum BodyFault {
     /// It ended too early.
     CutOff,
-    /// It is longer, or would take more memory, than is allowed.
+    /// It is longer, or would take more memory, than allowed.
     TooLarge,
     /// It is not a file of the kind that was asked for.
     WrongKind,
@@ -425,7 +425,7 @@ impl std::error::Error for Error {
             Self::Definition(error) => error.source(),
             Self::Input(error) => error.source(),
             Self::Enqueue(error) => error.source(),
-            // The message says the cause.
+            // The message includes the cause.
             _ => None,
         }
     }
@@ -448,7 +448,7 @@ impl Error {
         Self::Refused { what: what.into(), reason }
     }
 
-    /// An answer that is not what was expected. `answer` is its text, or nothing where that must not be shown.
+    /// An answer that is not what was expected. `answer` is its text, or empty where that must not be shown.
     pub(crate) fn decode(
         operation: &'static str,
         at: impl Into<String>,
@@ -458,7 +458,7 @@ impl Error {
         Self::Decode { operation, at: at.into(), problem: problem.into(), excerpt: excerpt(answer) }
     }
 
-    /// The same, of an answer that differs from its type. `place` is where that stands in the answer.
+    /// The same, for an answer that differs from its type. `place` is where the answer has the value in question.
     pub(crate) fn misfit(operation: &'static str, place: &str, misfit: &Misfit, answer: &str) -> Self {
         Self::decode(operation, format!("{place}{}", misfit.path()), misfit.problem(), answer)
     }
@@ -472,8 +472,8 @@ impl Error {
     }
 }
 
-/// The first cause of an error in words: "Connection refused (os error 111)". Those between it and the error only say in
-/// which layer of the HTTP client it arose.
+/// The root cause of an error in words: "Connection refused (os error 111)". The causes in between only say in which
+/// layer of the HTTP client it arose.
 pub(crate) fn reason(error: &(impl std::error::Error + ?Sized)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Operations of the REST API, by name. Errors speak of them as well, so they are below everything that calls one.
+//! Operations of the REST API, by name. Errors name them too, so this module is below everything that calls one.
 
 /// One operation of the REST API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,12 +18,12 @@ impl Operation {
         format!("{} {}", self.method, self.plain_path())
     }
 
-    /// The path alone. One has a query that belongs to it, which the document knows nothing of.
+    /// The path alone. One path includes a query, which is not in InvokeAI's document.
     pub(crate) fn plain_path(&self) -> &'static str {
         self.path.split('?').next().unwrap_or_default()
     }
 
-    /// Whether a path, without a query, is one of this operation.
+    /// Whether a path, without a query, belongs to this operation.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let own = self.plain_path();
         let (mut own, mut given) = (own.split('/'), path.split('/'));

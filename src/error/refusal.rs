@@ -1,4 +1,4 @@
-//! Answers by which the server refuses a call.
+//! Answers with which the server refuses a call.
 
 use std::{
     fmt::{self, Write as _},
@@ -29,7 +29,7 @@ pub struct Refusal {
     pub detail: Detail,
     /// How long to wait before trying again, if the server said so.
     pub retry_after: Option<Duration>,
-    /// Whether the body is in InvokeAI's own form. A proxy has others.
+    /// Whether the body has InvokeAI's own form. A proxy's body does not.
     pub(super) is_own: bool,
 }
 
@@ -66,7 +66,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// The body of an error answer. InvokeAI has four shapes of it.
+/// The body of an error answer. InvokeAI has four shapes for it.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Detail {
@@ -84,7 +84,7 @@ crate::base::debug::short_debug! { enum Detail { Text(value), Fields(value), Jso
 
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many problems are listed one by one.
+        /// The most problems that are listed one by one.
         const LISTED: usize = 5;
         match self {
             Self::Text(text) | Self::Plain(text) if text.trim_end().is_empty() => f.write_str("(no text)"),
@@ -119,13 +119,13 @@ crate::base::debug::short_debug! { FieldProblem { location, message, kind } }
 
 impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An unknown node type comes with a list of all known ones, and a place may be named by what was sent.
+        // An unknown node type comes with a list of all known ones, and a location may contain what was sent.
         write!(OneLine(f), "{}: {}", excerpt(&self.location), excerpt(&self.message))
     }
 }
 
 impl Detail {
-    /// InvokeAI refuses in JSON, or with a line of text.
+    /// Whether it is a web page: InvokeAI refuses with JSON, or with a line of text.
     pub(super) fn is_web_page(&self) -> bool {
         matches!(self, Self::Plain(text) if text.trim_start().starts_with('<'))
     }
@@ -135,7 +135,7 @@ impl Detail {
         Self::read(body).0
     }
 
-    /// The same, and whether it has the form that InvokeAI gives to its refusals.
+    /// The same, and whether it has the form of InvokeAI's own refusals.
     fn read(body: &[u8]) -> (Self, bool) {
         let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
             return (Self::Plain(excerpt(&String::from_utf8_lossy(body))), false);

@@ -34,7 +34,7 @@ fn cause() -> Cause {
     Arc::new(io::Error::other("no\nroute"))
 }
 
-/// Each error with the questions that it answers with yes, and a word of its hint.
+/// Each error, with the questions that it answers with yes, and a word of its hint.
 fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
     let operation = "get_board";
     let failure = JobFailure {
@@ -50,7 +50,7 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
         (answered(404, "<html>Not here\n"), &[], "check the id"),
         (own(401), &[], "log in"),
         (own(403), &[], "administrator"),
-        (own(409), &[], "what is there"),
+        (own(409), &[], "already exists"),
         (own(400), &[], "change"),
         (own(413), &[], "change"),
         (own(415), &[], "change"),
@@ -87,7 +87,7 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
         ),
         (Error::unsupported(operation, None), &[], "update"),
         (Error::TooOld { server_version: "5.0.0".into(), needed: "6.0.0" }, &[], "update"),
-        (Error::Connect { url: "u".into(), cause: cause() }, &[AGAIN], "runs"),
+        (Error::Connect { url: "u".into(), cause: cause() }, &[AGAIN], "is running"),
         (Error::Interrupted { operation, cause: cause() }, &[AGAIN, SENT], "look before"),
         (timeout(true), &[AGAIN, SENT], "look before"),
         (timeout(false), &[AGAIN], "moment"),
@@ -97,7 +97,7 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
         (body(BodyFault::WrongKind), &[SENT], "file"),
         (Error::decode(operation, "a.b", "is 7", "{\n}"), &[SENT], "version"),
         (Error::NotReady(Vec::new()), &[], "inputs"),
-        (Error::NodesDiffer(Vec::new()), &[], "anew"),
+        (Error::NodesDiffer(Vec::new()), &[], "again"),
         (unreadable.into(), &[], "file"),
         (Error::from(DefinitionError::Io(io::Error::other("gone"))), &[], "path"),
         (InputError::NotAnObject { found: "7".into() }.into(), &[], "list the inputs"),
@@ -118,7 +118,7 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
     ]
 }
 
-/// Without an entry here a new variant does not compile, and without one in the table it fails.
+/// Without an entry here a new variant does not compile, and without one in the table the test fails.
 fn variant(error: &Error) -> usize {
     match error {
         Error::NotFound(_) => 0,
@@ -193,7 +193,7 @@ fn every_message_is_one_line_and_holds_its_cause() {
     let names: Vec<_> = (0..12).map(|i| i.to_string()).collect();
     says(
         Error::NoSuch { what: "image", names, suggestions: Vec::new() },
-        "there is no image of 12 names: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more",
+        "there is no image with any of these 12 names: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more",
     );
 }
 

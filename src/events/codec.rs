@@ -1,8 +1,8 @@
 //! Engine.IO 4 and Socket.IO 5 text packets: pure parse and print, no I/O.
 //!
 //! InvokeAI speaks the default encoding of both layers over one websocket: an Engine.IO packet per text frame, whose
-//! `message` kind carries one Socket.IO packet. Parsing never panics and never guesses: what is not a well-formed
-//! packet is a [`PacketError`]. Binary attachments are refused, because InvokeAI sends none.
+//! `message` kind carries one Socket.IO packet. Parsing never panics and never guesses: anything that is not a
+//! well-formed packet is a [`PacketError`]. Binary attachments are refused, because InvokeAI sends none.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
@@ -17,7 +17,7 @@ use crate::base::secrets::excerpt;
 /// The namespace every InvokeAI event lives in.
 pub const ROOT_NAMESPACE: &str = "/";
 
-/// Longest packet that is no event. Trees are made of these.
+/// Longest packet that is not an event. Such packets are parsed into trees.
 const MOST_CONTROL: usize = 64 * 1024;
 
 /// One Engine.IO packet.
@@ -86,7 +86,7 @@ fn default_ping_interval() -> u64 {
 pub struct SocketPacket {
     /// Starts with `/` and holds no comma.
     pub namespace: String,
-    /// What the packet says.
+    /// Content of the packet.
     pub body: SocketBody,
 }
 
@@ -136,15 +136,15 @@ impl SocketPacket {
     }
 }
 
-/// Why a text is no packet.
+/// Why a text is not a packet.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PacketError {
     /// The frame, or the packet inside it, is empty.
     #[error("the packet is empty")]
     Empty,
-    /// The first character names no kind of packet.
-    #[error("`{found}` is no {layer} packet type")]
+    /// The first character is not a packet type.
+    #[error("`{found}` is not a packet type of {layer}")]
     UnknownType {
         /// `Engine.IO` or `Socket.IO`.
         layer: &'static str,
@@ -160,8 +160,8 @@ pub enum PacketError {
     /// The payload is not JSON.
     #[error("the payload is not JSON: {0}")]
     Json(String),
-    /// Anything but an event is small.
-    #[error("the packet is no event, and has {length} bytes; at most {MOST_CONTROL} are expected")]
+    /// The packet is too long for one that is not an event.
+    #[error("the packet is not an event, but has {length} bytes; expected at most {MOST_CONTROL}")]
     TooLong {
         /// Its length in bytes.
         length: usize,
@@ -297,7 +297,7 @@ impl Display for SocketPacket {
     }
 }
 
-/// Prints any serialisable value as compact JSON.
+/// Prints any serializable value as compact JSON.
 struct Json<'a, T: ?Sized>(&'a T);
 
 impl<T: Serialize + ?Sized> Display for Json<'_, T> {
@@ -306,7 +306,7 @@ impl<T: Serialize + ?Sized> Display for Json<'_, T> {
     }
 }
 
-/// What a frame says.
+/// Content of a frame.
 #[derive(Debug)]
 pub(super) enum Frame {
     /// An event of the root namespace. Its payload is still text, however large it is.
@@ -395,7 +395,7 @@ fn optional_json(text: &str) -> Result<Option<Value>, PacketError> {
 }
 
 fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, PacketError> {
-    // An error may repeat a text, of whatever length.
+    // An error may repeat a text of any length.
     serde_json::from_str(text).map_err(|error| PacketError::Json(excerpt(&error.to_string())))
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::{base::one_line::one_line, error::reason, transport::redirect::Redirect};
 
-/// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages say the cause, as those of
-/// [`Error`](crate::Error) do.
+/// Why events do not arrive. Cheap to clone: every subscriber gets the same one. Messages include the cause, as those
+/// of [`Error`](crate::Error) do.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
@@ -56,7 +56,7 @@ pub enum EventError {
     /// The server refused this client: the token is missing, wrong or expired.
     #[error("the server refused the event connection: {}", one_line(.message))]
     Refused {
-        /// The server's words.
+        /// The server's message.
         message: String,
     },
     /// The server took too long.
@@ -64,7 +64,7 @@ pub enum EventError {
     Timeout {
         /// What was waited for.
         what: &'static str,
-        /// How long.
+        /// How long it waited.
         after: Duration,
     },
     /// The server closed the connection.
@@ -76,7 +76,7 @@ pub enum EventError {
     /// The server broke the protocol.
     #[error("the server broke the event protocol: {}", one_line(.detail))]
     Protocol {
-        /// How.
+        /// How it broke the protocol.
         detail: String,
     },
     /// The connection broke.
@@ -109,8 +109,8 @@ impl EventError {
     /// Whether trying again is pointless until someone changes something: the address is wrong, the websocket is
     /// blocked or redirected to another server, or the token is refused.
     ///
-    /// An HTTP answer counts as such, except 408, 425, 429, and 502 and above, which pass. InvokeAI itself answers 500
-    /// to a websocket at a path it does not know.
+    /// An HTTP answer counts as permanent, except 408, 425, 429, and 502 and above, which are transient. InvokeAI
+    /// itself answers 500 to a websocket at a path it does not know.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::InvalidUrl { .. } | Self::Redirected { .. } | Self::Refused { .. } | Self::NoRuntime => true,

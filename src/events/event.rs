@@ -13,11 +13,11 @@ use crate::schema::node_ref::NodeRef;
 
 /// An event of the server, as it was received.
 ///
-/// Cloning is cheap: all clones share one payload. It is kept as text; the [tree](Self::data) and the
-/// [typed form](Self::payload) are made once, when they are first asked for.
+/// Cloning is cheap: all clones share one payload. It is kept as text; the [tree](Self::data) and the [typed
+/// form](Self::payload) are built once, when they are first asked for.
 ///
 /// The accessors read the raw payload, so they work for any server version and for events this crate has never heard
-/// of. They answer `None` where the payload lacks the member or holds `null`.
+/// of. They return `None` if the payload lacks the member or holds `null`.
 ///
 /// ```
 /// use invokeai_client::events::Event;
@@ -41,16 +41,16 @@ struct Inner {
 }
 
 impl Event {
-    /// An event with this name and payload.
+    /// Creates an event with this name and payload.
     pub fn new(name: impl Into<String>, data: Value) -> Self {
         let json = data.to_string();
-        // What is nested deeper than any server's answer may be has no members that matter.
+        // A payload that is nested deeper than any server's answer may be has no members that matter.
         let head = Head::read(&json).unwrap_or_default();
         let (json, data, payload) = (json.into(), OnceLock::from(data), OnceLock::new());
         Self { inner: Arc::new(Inner { name: name.into(), json, head, data, payload }) }
     }
 
-    /// An event with this name and payload, if that is JSON.
+    /// Creates an event with this name and payload, if the payload is JSON.
     #[cfg(feature = "events")]
     pub(super) fn of_text(name: String, json: &str) -> serde_json::Result<Self> {
         let head = Head::read(json)?;
@@ -63,8 +63,8 @@ impl Event {
         &self.inner.name
     }
 
-    /// The payload as the server sent it, as a tree. That of a large payload may take 50 times the memory of its
-    /// [text](Self::json), so it is made when this is first called.
+    /// The payload as the server sent it, as a tree. The tree of a large payload may take 50 times the memory of its
+    /// [text](Self::json), so it is built when this is first called.
     pub fn data(&self) -> &Value {
         // The text was read before, as strictly as this reads it.
         self.inner.data.get_or_init(|| serde_json::from_str(&self.inner.json).unwrap_or_default())
@@ -112,7 +112,7 @@ impl Event {
         ids.into_iter()
     }
 
-    /// Whether one of the [items](Self::item_ids) is as wanted. Nothing is kept of a list of them.
+    /// Whether one of the [items](Self::item_ids) is `wanted`. A list of them is not collected.
     pub(crate) fn any_item_id(&self, mut wanted: impl FnMut(i64) -> bool) -> bool {
         if self.item_id().is_some_and(&mut wanted) {
             return true;
@@ -147,25 +147,25 @@ impl Event {
         self.inner.head.status.as_deref()
     }
 
-    /// Counts an item's status changes from 0, so that a late event can be told from a new one. Servers before 6.10
-    /// do not send it.
+    /// Counts an item's status changes from 0, so that a late event can be distinguished from a new one. Servers before
+    /// 6.10 do not send it.
     pub fn status_sequence(&self) -> Option<i64> {
         self.inner.head.status_sequence
     }
 
     /// The node an `invocation_*` event is about, by its id in the submitted graph (`invocation_source_id`), which is
-    /// that in the workflow, and the id of its execution (`invocation.id`). Events do not say titles.
+    /// also its id in the workflow, and the id of its execution (`invocation.id`). Events do not include titles.
     pub fn invocation(&self) -> Option<NodeRef> {
         let Head { source_id, invocation: (id, kind), .. } = &self.inner.head;
         Some(NodeRef::new(source_id.as_deref()?, kind.as_deref()?, None).prepared(id.as_deref()?))
     }
 
-    /// How far the node or the task is, from 0 to 1, in an event about progress.
+    /// Progress of the node or task, from 0 to 1, in an event about progress.
     pub fn percentage(&self) -> Option<f64> {
         self.inner.head.percentage
     }
 
-    /// What the node or the task says it does, in an event about progress.
+    /// What the node or task says it is doing, in an event about progress.
     pub fn message(&self) -> Option<String> {
         self.text("message")
     }
@@ -185,7 +185,7 @@ impl Event {
         }
     }
 
-    /// Whether the event only reports progress: a later one of its kind makes it worthless.
+    /// Whether the event only reports progress: a later one of its kind supersedes it.
     pub fn is_progress(&self) -> bool {
         self.name().ends_with("_progress")
     }

@@ -44,7 +44,7 @@ impl EventFilter {
         Self::default()
     }
 
-    /// Also lets events of this queue id pass.
+    /// Also lets events of this queue pass.
     pub fn queue(mut self, queue_id: impl Into<String>) -> Self {
         self.queues.insert(queue_id.into());
         self

@@ -1,4 +1,4 @@
-//! Payloads read where they stand. They stay text: a tree takes up to 50 times the memory, and few ask for one.
+//! Payloads read in place. They stay text: a tree takes up to 50 times the memory, and few ask for one.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::json::lenient;
 
-/// The members that every job needs. Those that are of another type are missing.
+/// The members that every job needs. Members of another type count as missing.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub(super) queue_id: Option<Box<str>>,
@@ -30,7 +30,7 @@ pub(super) struct Head {
     pub(super) items: Option<&'static str>,
 }
 
-/// Members that list items; the first one that is there counts.
+/// Members that list items; the first one present counts.
 const LISTS: [&str; 2] = ["canceled_item_ids", "retried_item_ids"];
 
 impl Head {
@@ -55,7 +55,7 @@ pub(super) fn integer(json: &str, name: &str) -> Option<i64> {
     read(member(json, name)?, ReadInteger).ok().flatten()
 }
 
-/// Calls with each whole number of a list, until it breaks off.
+/// Calls `call` with each whole number of a list, until it breaks.
 pub(super) fn integers(json: &str, call: impl FnMut(i64) -> ControlFlow<()>) {
     // It was read before: it is a list.
     let _ = read(json, ReadIntegers(call));

@@ -2,8 +2,8 @@
 //!
 //! The server announces everything it does over one Socket.IO connection: items changing status, nodes starting,
 //! progressing (with previews) and completing, models loading, downloads, and more. An [`EventHub`] keeps one such
-//! connection per client, however many subscribers there are: it opens when the first one subscribes, reconnects with
-//! a growing pause when it breaks, and closes when the last one is gone.
+//! connection per client, however many subscribers there are: it opens when the first one subscribes, reconnects with a
+//! growing pause when it breaks, and closes after the last one leaves.
 //!
 //! Events are fast but not certain: what the server sends while a connection is down is lost for good. An
 //! [`EventStream`] therefore never hides a hole. It yields [`EventItem::Disconnected`] when the connection breaks, and

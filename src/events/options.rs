@@ -25,7 +25,7 @@ pub struct EventsOptions {
     pub backoff_min: Duration,
     /// Longest pause between two attempts. Default 5 s.
     pub backoff_max: Duration,
-    /// Failed attempts in a row after which streams end with the last error. Default `None`: try for ever.
+    /// Failed attempts in a row after which streams end with the last error. Default `None`: try forever.
     pub max_attempts: Option<u32>,
     /// Events a subscriber may be behind before some are dropped. Default 1024, at least 1. Progress events are
     /// dropped first; if others must go, the stream shows a [`Gap::Lagged`](super::Gap::Lagged) in their place.

@@ -7,14 +7,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
 
-/// Bytes read before others have their turn. Whatever is made of them is made at once: thousands of the smallest frames.
-/// Tokio counts reads, each of which may bring much more.
+/// Bytes read before others have their turn. All frames in them are processed at once, which may be thousands of the
+/// smallest. Tokio counts reads, each of which may bring much more.
 pub(super) const TURN: usize = 16 * 1024;
 
-/// Reads so much, then lets the runtime go on with its other tasks, timers and signals before it reads more.
+/// Reads up to [`TURN`] bytes, then lets the runtime go on with its other tasks, timers and signals before it reads
+/// more.
 pub(super) struct Paced<S> {
     stream: S,
-    /// What is left of this turn.
+    /// Bytes left in this turn.
     left: usize,
 }
 

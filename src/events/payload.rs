@@ -54,7 +54,7 @@ macro_rules! payloads {
 
 fn decode<T: serde::de::DeserializeOwned>(event: &str, json: &str) -> Result<Box<T>, PayloadError> {
     let misfit = |detail: String| PayloadError { event: event.to_owned(), detail };
-    // Most fit. Others are read from a tree, which tells their place.
+    // Most fit. The others are read again from a tree, which shows where they do not fit.
     if let Ok(payload) = serde_json::from_str(json) {
         return Ok(Box::new(payload));
     }
@@ -67,9 +67,9 @@ payloads! {
     BatchEnqueued(BatchEnqueuedEvent) = "batch_enqueued",
     /// A zip of images is ready.
     BulkDownloadComplete(BulkDownloadCompleteEvent) = "bulk_download_complete",
-    /// A zip of images could not be made.
+    /// A zip of images could not be created.
     BulkDownloadError(BulkDownloadErrorEvent) = "bulk_download_error",
-    /// A zip of images is being made.
+    /// A zip of images is being created.
     BulkDownloadStarted(BulkDownloadStartedEvent) = "bulk_download_started",
     /// A download was canceled.
     DownloadCancelled(DownloadCancelledEvent) = "download_cancelled",
@@ -79,7 +79,7 @@ payloads! {
     DownloadError(DownloadErrorEvent) = "download_error",
     /// A download was paused. Documented, but not sent by 6.14.2.
     DownloadPaused(DownloadPausedEvent) = "download_paused",
-    /// Part of a download is there.
+    /// Part of a download has arrived.
     DownloadProgress(DownloadProgressEvent) = "download_progress",
     /// A download began.
     DownloadStarted(DownloadStartedEvent) = "download_started",
@@ -89,7 +89,7 @@ payloads! {
     InvocationError(InvocationErrorEvent) = "invocation_error",
     /// A node reports progress, perhaps with a preview.
     InvocationProgress(InvocationProgressEvent) = "invocation_progress",
-    /// A node begins.
+    /// A node starts.
     InvocationStarted(InvocationStartedEvent) = "invocation_started",
     /// A language model has finished a task.
     LlmTaskComplete(LlmTaskCompleteEvent) = "llm_task_complete",
@@ -101,11 +101,11 @@ payloads! {
     ModelInstallCancelled(ModelInstallCancelledEvent) = "model_install_cancelled",
     /// A model is installed.
     ModelInstallComplete(ModelInstallCompleteEvent) = "model_install_complete",
-    /// Part of a model is there.
+    /// Part of a model has been downloaded.
     ModelInstallDownloadProgress(ModelInstallDownloadProgressEvent) = "model_install_download_progress",
     /// The download of a model began. Documented, but not sent by 6.14.2.
     ModelInstallDownloadStarted(ModelInstallDownloadStartedEvent) = "model_install_download_started",
-    /// All files of a model are there.
+    /// All files of a model have been downloaded.
     ModelInstallDownloadsComplete(ModelInstallDownloadsCompleteEvent) = "model_install_downloads_complete",
     /// The installation of a model failed.
     ModelInstallError(ModelInstallErrorEvent) = "model_install_error",

@@ -1,4 +1,4 @@
-//! One websocket connection: handshakes, ping watch, acknowledged emits.
+//! One websocket connection: handshakes, ping timeout, acknowledged emits.
 //!
 //! The websocket is an upgraded request of the same HTTP client that makes the REST calls. So it goes through the same
 //! TLS settings, proxies, headers and name resolution, and a server that can be reached can be followed.
@@ -38,9 +38,9 @@ use crate::{
 
 /// Longest time a small packet may take to leave; more means that the connection is dead.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time spent on a polite goodbye.
+/// Longest time spent on closing politely.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Keeps a server's absurd ping settings from switching the ping watch off.
+/// Keeps a server's absurd ping settings from disabling the ping timeout.
 const MAX_SILENCE: Duration = Duration::from_secs(600);
 
 /// Where the events come from, and how to get there.
@@ -60,8 +60,8 @@ impl EventEndpoint {
     ///
     /// The base URL is the one the REST calls use: scheme, host, port and, behind some proxies, a path prefix. The
     /// client must speak HTTP/1.1, which is all InvokeAI's own server speaks. Behind a proxy with HTTP/2, and a client
-    /// built with that feature, use `http1_only()`. A redirect to another origin is refused, also if the client follows
-    /// it by itself: the token is sent only when the websocket is there.
+    /// built with that feature, use `http1_only()`. A redirect to another origin is refused, even if the client follows
+    /// it by itself: the token is sent only once the websocket is established.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl EventEndpoint {
         self.token.as_ref().and_then(|source| source())
     }
 
-    /// The address for people to read.
+    /// The address for messages.
     fn shown(&self) -> String {
         secrets::address(&self.url)
     }
@@ -358,7 +358,7 @@ fn session_ended() -> EventError {
 fn broken(error: WebSocketError) -> EventError {
     match error {
         WebSocketError::ConnectionClosed | WebSocketError::AlreadyClosed => EventError::Closed { reason: None },
-        // A server that is killed says no goodbye; it breaks no protocol by that.
+        // A server that is killed does not say goodbye. That does not break the protocol.
         WebSocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             EventError::Closed { reason: Some("without a closing handshake".to_owned()) }
         }

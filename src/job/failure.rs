@@ -25,7 +25,7 @@ impl JobFailure {
         }
     }
 
-    /// What the events said, where the item cannot be read any more.
+    /// What the events reported, for an item that can no longer be read.
     pub(super) fn seen(item_id: i64, seen: Option<Self>, unreadable: String) -> Self {
         let unknown = || Self { item_id, node: None, error_type: "Error".into(), message: unreadable, traceback: None };
         seen.unwrap_or_else(unknown)

@@ -1,7 +1,7 @@
 //! Jobs: one queue item each, followed from enqueueing to its end.
 //!
-//! A job is told what happens by events as soon as it happens. Events may be lost; whenever one may have been, and
-//! regularly while there are none, the item is read over HTTP. Results never depend on events.
+//! A job learns what happens from events, as soon as it happens. Events may be lost. Whenever one may have been, and
+//! regularly while none arrive, the item is read over HTTP. Results never depend on events.
 
 mod failure;
 pub(crate) mod wait;
@@ -73,7 +73,7 @@ impl FinishedJob {
     /// The queue item in full, with its results.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it was deleted since; any error of a call.
+    /// [`Error::NotFound`] if it has been deleted since; any error of a call.
     pub async fn item(&self) -> Result<QueueItem> {
         self.job.item().await
     }
@@ -117,13 +117,13 @@ impl Job {
         Ok(status)
     }
 
-    /// How far it is, as far as is known now.
+    /// The progress of the item, as far as it is known now.
     pub fn progress(&self) -> Progress {
         self.run.state().progress(self.item_id)
     }
 
-    /// How far it is, now and after each change, until the item ends. Changes that follow each other quickly may be
-    /// told as one; the last one never is left out.
+    /// The progress of the item, now and after each change, until it ends. Changes that follow each other quickly may
+    /// be reported as one; the last one is never left out.
     pub fn progress_updates(&self) -> impl Stream<Item = Progress> + Send + Unpin + use<> {
         let mut changes = self.run.state().changes();
         changes.mark_changed();
@@ -152,7 +152,7 @@ impl Job {
         self.run.client().event_hub().subscribe(filter)
     }
 
-    /// Waits for the end. See [`Wait`] for time limits and the like.
+    /// Waits for the item to end. See [`Wait`] for time limits and other settings.
     ///
     /// # Errors
     /// [`Error::JobFailed`], [`Error::JobCanceled`], or [`Error::JobGone`] if the item was deleted, pruned or cleared
@@ -162,7 +162,7 @@ impl Job {
         Wait::new(self)
     }
 
-    /// Cancels the item, and all that a called workflow connects with it. Nothing changes if it has ended.
+    /// Cancels the item, and all items connected with it by called workflows. Nothing changes if it has ended.
     ///
     /// The server stops at the next node, or between two steps of denoising.
     ///
@@ -177,7 +177,7 @@ impl Job {
     /// Runs a failed or canceled item again, as a new item of the same batch.
     ///
     /// # Errors
-    /// [`Error::WrongState`] if it has not failed or been canceled; any error of a call.
+    /// [`Error::WrongState`] if it has neither failed nor been canceled; any error of a call.
     pub async fn retry(&self) -> Result<Job> {
         let fresh = self.queue().retry(&[self.item_id]).await?;
         let [id] = fresh[..] else {
@@ -201,7 +201,7 @@ impl Job {
         self.queue().item(self.item_id).await
     }
 
-    /// Items that `call_saved_workflow` nodes of this item made, oldest first.
+    /// Ids of the items that `call_saved_workflow` nodes of this item created, oldest first.
     ///
     /// # Errors
     /// Any error of a call.

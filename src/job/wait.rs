@@ -18,10 +18,10 @@ use crate::{
     run::state::Standing,
 };
 
-/// How long a server may be out of reach before a wait gives up.
+/// How long a server may be unreachable before a wait gives up.
 pub(crate) const UNREACHABLE: Duration = Duration::from_secs(60);
 
-/// How long to ask why an item failed. What is known without it is enough to end a wait.
+/// How long to ask why an item failed. A wait can end without the answer.
 const REASON: Duration = Duration::from_secs(60);
 
 /// How long a cancellation may take after the time of a wait is up.
@@ -62,32 +62,33 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Waits at most this long. Without it there is no limit while the item can be read.
+    /// Waits at most this long. Default: no limit while the item can be read.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Also reads the item this often. Without it, twice a second while no events arrive, and every 15 s while they do.
+    /// Also reads the item this often. Default: twice a second while no events arrive, and every 15 s while they do.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = Some(interval);
         self
     }
 
-    /// Cancels the item when the time is up. Off by default. The error says so if that fails; it is given up after 5 s.
+    /// Whether to cancel the item when the time is up. Off by default. If canceling fails, or takes longer than 5 s,
+    /// the error says so.
     pub fn cancel_on_timeout(mut self, cancel: bool) -> Self {
         self.cancel_on_timeout = cancel;
         self
     }
 
-    /// Gives up when the item could not be read for this long, because the server is out of reach or cannot read it
-    /// itself. Default: 60 s.
+    /// Gives up when the item could not be read for this long, because the server is unreachable or cannot read the
+    /// item itself. Default: 60 s.
     pub fn unreachable_limit(mut self, limit: Duration) -> Self {
         self.unreachable = limit;
         self
     }
 
-    /// Calls back with each change of progress. Changes that follow each other quickly may be told as one.
+    /// Calls back with each change of progress. Changes that follow each other quickly may be reported as one.
     pub fn on_progress(mut self, call: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.on_progress = Some(Box::new(call));
         self
@@ -146,7 +147,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// What a wait gives when its time is up. A server that does not even cancel must not prolong it for long.
+/// What a wait returns when its time is up. A server that does not even cancel must not prolong it for long.
 pub(crate) async fn out_of_time(
     mut waiting_for: String,
     limit: Duration,
@@ -179,8 +180,8 @@ impl Job {
         }
     }
 
-    /// Why this failed. The item names the node, which the event of the failure does not. That it failed is certain, so
-    /// an item that cannot be read any more gives what is known without it.
+    /// Why the job failed. The item names the node; the event of the failure does not. That it failed is certain, so if
+    /// the item can no longer be read, this returns what is known without it.
     async fn failure(&self, end: Option<Instant>) -> JobFailure {
         let latest = deadline::after(REASON);
         let asked = timeout_at(end.map_or(latest, |end| end.min(latest)), self.queue().find_item(self.item_id)).await;

@@ -1,10 +1,10 @@
 //! Reads JSON as another release may write it, in memory that is bounded by its length.
 //!
-//! Two differences mean nothing: a whole number may be written `1.0`, and a member that is left out may be `null`
-//! instead. What is kept as JSON is kept as it came. Short text of today's server is read without any of this; only what
-//! is long, or does not fit, is read here.
+//! Two differences mean nothing: a whole number may be written `1.0`, and a member that could be left out may be `null`
+//! instead. What is kept as JSON is kept as it came. Short text from today's server is read without any of this; only
+//! what is long, or does not fit, is read here.
 //!
-//! It is read where it is, without a tree of it. What is kept as JSON is a tree, and is weighed before it is made.
+//! Text is read in place, without a tree. What is kept as JSON becomes a tree, and is weighed before that.
 
 use std::{borrow::Cow, fmt};
 
@@ -30,7 +30,7 @@ pub(crate) struct Misfit {
 }
 
 impl Misfit {
-    /// Path of the member, `.` for the whole.
+    /// Path of the member; `.` is the whole.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -50,7 +50,8 @@ impl fmt::Display for Misfit {
 /// Deepest nesting that is read; the same limit that `serde_json` puts on text.
 const MAX_DEPTH: usize = 128;
 
-/// Reads a text that takes no more memory than the meter lets it; the fault of one that does not fit names its place.
+/// Reads a text, taking no more memory than the meter allows. If the text does not fit the type, the error names the
+/// place.
 pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8], meter: &Meter) -> Result<T, Misfit> {
     // Most texts are short and fit.
     if meter.is_small()
@@ -58,7 +59,7 @@ pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8], meter: &Meter) -> Res
     {
         return Ok(value);
     }
-    // That it is JSON is known after this.
+    // After this it is known to be JSON.
     let json: &RawValue = serde_json::from_slice(json).map_err(|error| not_json(json, &error))?;
     serde_path_to_error::deserialize(Text { json, meter, depth: 0 })
         .map_err(|misfit| Misfit { path: misfit.path().to_string(), problem: misfit.inner().to_string() })
@@ -71,7 +72,7 @@ fn not_json(text: &[u8], error: &Error) -> Misfit {
     let place = weight::look_through(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track));
     match place {
         Err(error) => Misfit { path: track.path().to_string(), problem: error.to_string() },
-        // Something follows it.
+        // Something follows the value.
         Ok(()) => Misfit { path: ".".to_owned(), problem: error.to_string() },
     }
 }
@@ -92,7 +93,7 @@ pub(crate) fn integer_at(value: &Value, member: impl Index) -> Option<i64> {
     integer(value.get(member)?)
 }
 
-/// The elements of a list that can be read. The others are told in the log.
+/// The elements of a list that can be read. The others are logged.
 pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let elements = Option::<Vec<&'de RawValue>>::deserialize(deserializer)?.unwrap_or_default();
     let meter = Meter::of(elements.iter().map(|element| element.get().len()).sum(), weight::ALWAYS);
@@ -108,8 +109,8 @@ pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(deseriali
     Ok(read)
 }
 
-/// A copy in which whole numbers are integers and null members are missing. For enums with a tag, which serde reads out
-/// of a buffer.
+/// A copy in which whole numbers are integers and null members are missing. For enums with a tag, which serde reads
+/// from a buffer.
 pub(crate) fn simplified(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -124,7 +125,7 @@ pub(crate) fn simplified(value: &Value) -> Value {
 
 /// A float that is a whole number.
 pub(crate) fn whole(float: f64) -> Option<i64> {
-    // Beyond 2^53 a float says nothing exact.
+    // Beyond 2^53 a float is not exact.
     (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
 }
 
@@ -142,7 +143,7 @@ impl<'de, 'm> Text<'de, 'm> {
         self,
         read: impl FnOnce(&mut serde_json::Deserializer<serde_json::de::StrRead<'de>>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // Lines and columns would be those of this value alone.
+        // The error's line and column would count from this value.
         read(&mut serde_json::Deserializer::from_str(self.json.get())).map_err(unplaced)
     }
 
@@ -150,7 +151,7 @@ impl<'de, 'm> Text<'de, 'm> {
     fn within(self, json: &'de RawValue) -> Result<Self, Error> {
         match self.depth < MAX_DEPTH {
             true => Ok(Self { json, depth: self.depth + 1, ..self }),
-            false => Err(Error::custom("is nested too deep")),
+            false => Err(Error::custom("is nested too deeply")),
         }
     }
 
@@ -163,7 +164,7 @@ impl<'de, 'm> Text<'de, 'm> {
         }
     }
 
-    /// Counts a text without its quotes. Escapes in it only make it longer than what is kept.
+    /// Counts a text without its quotes. Escapes only make it longer than what is kept.
     fn take_text(self) -> Result<(), Error> {
         self.meter.take(weight::text(self.json.get().len().saturating_sub(2)))
     }
@@ -206,7 +207,7 @@ macro_rules! texts {
 impl<'de> Deserializer<'de> for Text<'de, '_> {
     type Error = Error;
 
-    // What fills a `Value`: nothing changes in there.
+    // This fills a `Value`, inside which nothing changes.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         weight::weigh(self.json.get(), self.meter).map_err(unplaced)?;
         self.strictly(|json| json.deserialize_any(visitor))
@@ -323,7 +324,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fits<'de, '_, V> {
     }
 }
 
-/// The visitor of a type with one member, and of a [`RawValue`], which is what it is told to be.
+/// The visitor of a type with one member, and of a [`RawValue`], which asks to be read as one.
 struct Newtype<'de, 'm, V> {
     visitor: V,
     text: Text<'de, 'm>,
@@ -446,7 +447,7 @@ mod tests {
             "parent": null, "names": null}});
         let plain: Plain = from_value(&value).unwrap();
         assert_eq!((plain.id, plain.names.len()), (7, 0));
-        // As text, because JSON numbers of one value are equal.
+        // Compared as text, because JSON numbers of the same value are equal.
         assert_eq!(plain.kept.to_string(), r#"{"a":1.0,"b":null}"#);
         let child = plain.child.unwrap();
         assert_eq!((child.id, child.size), (8, 9));
@@ -507,7 +508,7 @@ mod tests {
         assert!(read.is_err() && meter.is_exceeded());
         let meter = little(&raw);
         assert!(from_slice::<Vec<Box<RawValue>>>(raw.as_bytes(), &meter).is_err() && meter.is_exceeded());
-        // What nobody wants takes none.
+        // What is not wanted takes no memory.
         let unknown = format!("{{\"id\": 1, \"unknown\": {dense}}}");
         assert_eq!(from_slice::<Plain>(unknown.as_bytes(), &little(&unknown)).unwrap().id, 1);
     }

@@ -1,12 +1,12 @@
-//! Reads what is in one member of a JSON text, and passes over the rest of it.
+//! Reads one member of a JSON text, and skips the rest of it.
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Error;
 
-/// Reads the member that is in these members, one in the other. Any other kind of JSON is an error, and so is a member
-/// that is there twice.
+/// Reads the member at this path of nested members. Any other kind of JSON is an error, and so is a member that appears
+/// twice.
 pub(crate) fn member<'de, S: DeserializeSeed<'de>>(text: &'de str, path: &[&str], read: S) -> Result<S::Value, Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Inside { path, read }.deserialize(&mut deserializer)?;
@@ -45,7 +45,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Inside<'_, S> {
                 continue;
             }
             let read =
-                read.take().ok_or_else(|| A::Error::custom(format_args!("the member {wanted:?} is there twice")))?;
+                read.take().ok_or_else(|| A::Error::custom(format_args!("the member {wanted:?} appears twice")))?;
             value = Some(members.next_value_seed(Inside { path, read })?);
         }
         value.ok_or_else(|| A::Error::custom(format_args!("the member {wanted:?} is missing")))

@@ -1,4 +1,4 @@
-//! Reading JSON: one member of a text, what the whole would cost in memory, and text as another release writes it.
+//! Reading JSON: one member of a text, the memory that the whole would take, and text as another release writes it.
 
 pub(crate) mod lenient;
 pub(crate) mod member;

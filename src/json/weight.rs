@@ -1,7 +1,7 @@
 //! What JSON costs in memory once it is read.
 //!
 //! A [`Value`] of `[[0],[0],…]` takes 90 times the bytes of its text, an ordinary answer of InvokeAI 5 to 8 times. So
-//! whoever sends 30 MB could take 2 GB. Here that is known before the memory is taken.
+//! an answer of 30 MB could take 2 GB. Here that is known before the memory is taken.
 
 use std::{cell::Cell, fmt};
 
@@ -11,14 +11,14 @@ use serde::{
 };
 use serde_json::{Error, Value};
 
-/// What an answer may always take, whatever its length: InvokeAI's OpenAPI document takes 15 MB, a session of a thousand
-/// iterations 50 MB.
+/// The memory that an answer may always take, whatever its length: InvokeAI's OpenAPI document takes 15 MB, a session
+/// of a thousand iterations 50 MB.
 pub(crate) const ALWAYS: usize = 64 * 1024 * 1024;
 
-/// Beyond that, so many halves of its text. With the text itself, and what a reader adds, that is less than 4 times.
+/// Beyond that, this many halves of its text. With the text itself, and what a reader adds, that is less than 4 times.
 const HALVES: usize = 5;
 
-/// Text up to this length is not weighed: at its worst it takes 12 MB.
+/// Text up to this length is not weighed: at worst it takes 12 MB.
 const SMALL: usize = 128 * 1024;
 
 /// How much memory the reading of a text may still take.
@@ -30,13 +30,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// For a text of this length, of which what comes to `always` bytes of memory is read in any case.
+    /// A meter for a text of this length, which may take `always` bytes of memory in any case.
     pub(crate) fn of(length: usize, always: usize) -> Self {
         let limit = (length / 2).saturating_mul(HALVES).max(always);
         Self { limit, left: Cell::new(Some(limit)), is_small: length <= SMALL.min(always) }
     }
 
-    /// For what is in memory as a [`Value`] already.
+    /// A meter for what is already in memory as a [`Value`].
     pub(crate) fn unlimited() -> Self {
         Self { limit: usize::MAX, left: Cell::new(Some(usize::MAX)), is_small: true }
     }
@@ -46,17 +46,17 @@ impl Meter {
         self.is_small
     }
 
-    /// So many bytes may be taken in all.
+    /// How many bytes may be taken in all.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether more was wanted.
+    /// Whether more than that was requested.
     pub(crate) fn is_exceeded(&self) -> bool {
         self.left.get().is_none()
     }
 
-    /// Counts bytes that are going to be taken.
+    /// Counts bytes that are about to be taken.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Error> {
         let left = self.left.get().and_then(|left| left.checked_sub(bytes));
         self.left.set(left);
@@ -74,8 +74,8 @@ pub(crate) fn list_growth(elements: usize, size: usize) -> usize {
     }
 }
 
-/// What a map grows by when it gets one more entry whose key and value have these sizes, the key's hash and its place in
-/// the index not counted (`indexmap` has room for 3, 7, 14, 28, … entries).
+/// What a map grows by when it gets one more entry whose key and value have these sizes, not counting the key's hash
+/// and its place in the index (`indexmap` has room for 3, 7, 14, 28, … entries).
 pub(crate) fn map_growth(entries: usize, key: usize, value: usize) -> usize {
     // Hash, place, and a byte of the index.
     let size = key.saturating_add(value).saturating_add(8 + 9);
@@ -92,14 +92,14 @@ pub(crate) fn text(length: usize) -> usize {
     if length == 0 { 0 } else { length.saturating_add(8).next_multiple_of(16).max(32) }
 }
 
-/// Counts what a text takes when it is read as a [`Value`]. An error also says what is wrong with the text.
+/// Counts what a text takes when it is read as a [`Value`]. Text that is not JSON is also an error.
 pub(crate) fn weigh(json: &str, meter: &Meter) -> Result<(), Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     Weigh(meter).deserialize(&mut deserializer)?;
     deserializer.end()
 }
 
-/// Goes through all of a text, for its first error, in next to no memory.
+/// Goes through all of a text to find its first error, in next to no memory.
 pub(crate) fn look_through<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     Weigh(&Meter::unlimited()).deserialize(deserializer)
 }
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn lists_and_maps_grow_as_those_of_the_libraries_do() {
-        // The sums are the room that is there after so many elements.
+        // The sums are the room that there is after this many elements.
         let list = |elements: usize| (0..elements).map(|count| list_growth(count, 8)).sum::<usize>() / 8;
         for elements in 1..100 {
             let mut real = Vec::<u64>::new();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_an_error() {
+    fn what_is_not_json_is_an_error() {
         for json in ["", "[", "{\"a\"}", "[1] 2", &"[".repeat(100_000)] {
             assert!(weigh(json, &Meter::unlimited()).is_err());
         }

@@ -8,23 +8,23 @@ use crate::{
     transport::page::{Direction, Page, RawPage},
 };
 
-/// By what saved workflows are ordered.
+/// Sort key of a list of saved workflows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WorkflowOrder {
-    /// Their names.
+    /// Name.
     #[default]
     Name,
-    /// When they were saved first.
+    /// When they were first saved.
     CreatedAt,
-    /// When they were saved last.
+    /// When they were last saved.
     UpdatedAt,
-    /// When somebody opened them last.
+    /// When somebody last opened them.
     OpenedAt,
 }
 
-/// A list of saved workflows under construction, from [`Library::list`](super::Library::list). By name, the user's and
-/// the shipped ones together, unless told otherwise.
+/// A list of saved workflows under construction, from [`Library::list`](super::Library::list). Default: by name, the
+/// user's and the shipped ones together.
 #[derive(Clone)]
 #[must_use = "nothing is sent before `.await` or `stream`"]
 pub struct ListWorkflows {
@@ -76,43 +76,44 @@ impl ListWorkflows {
         self
     }
 
-    /// Only workflows with one of these texts in their tags. The server compares parts: `art` finds `smart`, too.
+    /// Only workflows with one of these texts in their tags. The server looks for the text inside of tags: `art` also
+    /// finds `smart`.
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags = tags.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Only workflows that were opened, or that never were.
+    /// Only workflows that have been opened, or only those that never were.
     pub fn opened(mut self, opened: bool) -> Self {
         self.opened = Some(opened);
         self
     }
 
-    /// Only workflows that all users see, or that they do not. Since 6.13.
+    /// Only workflows that all users see, or only the others. Since 6.13.
     pub fn public(mut self, public: bool) -> Self {
         self.public = Some(public);
         self
     }
 
-    /// Only workflows that others can call, or cannot. Since 6.14.
+    /// Only workflows that another workflow can call, or only the others. Since 6.14.
     pub fn callable(mut self, callable: bool) -> Self {
         self.callable = Some(callable);
         self
     }
 
-    /// Sets what to order by. Default: their names.
+    /// Sets the sort key. Default: name.
     pub fn order_by(mut self, order: WorkflowOrder) -> Self {
         self.order = order;
         self
     }
 
-    /// Sets which way to order. Default: ascending.
+    /// Sets the sort direction. Default: ascending.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
         self
     }
 
-    /// The server counts in pages. Where the wanted part does not begin with one, it lies on two of them.
+    /// The server counts in pages. A part that does not begin with a page lies on two of them.
     async fn fetch(self) -> Result<Page<SavedWorkflow>> {
         let Self { offset, limit, .. } = self;
         // A limit of 0 stands for all.

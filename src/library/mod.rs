@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! The workflows that InvokeAI ships (category `default`) can be read only. The server answers attempts to change them
-//! with a bare 500, so this refuses them before with a message that says so.
+//! The workflows that InvokeAI ships (category `default`) are read-only. The server answers attempts to change them
+//! with a bare 500, so this module refuses them first, with a message that says why.
 
 mod list;
 mod run;
@@ -45,16 +45,16 @@ use crate::{
 };
 
 open_enum! {
-    /// Whose a saved workflow is.
+    /// Whether a saved workflow is a user's or InvokeAI's own.
     WorkflowCategory {
         /// Saved by a user.
         User = "user",
-        /// Shipped with InvokeAI; can be read only.
+        /// Shipped with InvokeAI; read-only.
         Default = "default",
     }
 }
 
-/// A saved workflow without its content, as lists have it.
+/// A saved workflow without its content, as in lists.
 #[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct SavedWorkflow {
@@ -65,15 +65,15 @@ pub struct SavedWorkflow {
     /// What it does, in its author's words.
     #[serde(default)]
     pub description: String,
-    /// Whose it is. Answers to saving have none.
+    /// Its category. The server's answers to saving do not have it.
     pub category: Option<WorkflowCategory>,
     /// Its tags, comma-separated.
     pub tags: Option<String>,
-    /// When it was saved first.
+    /// When it was first saved.
     pub created_at: Option<Timestamp>,
-    /// When it was saved last.
+    /// When it was last saved.
     pub updated_at: Option<Timestamp>,
-    /// When somebody opened it last.
+    /// When somebody last opened it.
     pub opened_at: Option<Timestamp>,
     /// Its owner. Since 6.13.
     pub user_id: Option<String>,
@@ -96,11 +96,11 @@ crate::base::debug::short_debug! {
 #[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct CallCompatibility {
-    /// Whether it can.
+    /// Whether it can be called.
     pub is_callable: bool,
     /// The server's code for why not, for example `missing_workflow_return`.
     pub reason: Option<String>,
-    /// The same in words.
+    /// The reason in words.
     pub message: Option<String>,
 }
 
@@ -129,7 +129,7 @@ impl Client {
         Library { client: self.clone() }
     }
 
-    /// The saved workflow of this id. Asks nothing yet.
+    /// The saved workflow with this id. Sends nothing yet.
     pub fn saved_workflow(&self, workflow_id: impl Into<String>) -> SavedWorkflowHandle {
         SavedWorkflowHandle { client: self.clone(), id: workflow_id.into() }
     }
@@ -141,7 +141,7 @@ impl Library {
         ListWorkflows::new(&self.client)
     }
 
-    /// The workflow of exactly this name, or else of this id; `None` if there is none.
+    /// Finds the workflow with exactly this name or, failing that, with this id; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Ambiguous`] with their ids if several have this name; any error of a call.
@@ -159,8 +159,7 @@ impl Library {
         }
     }
 
-    /// Names of workflows that are near to this one, for messages: those that contain it in name, description or tags,
-    /// at most 10.
+    /// Suggests names of workflows, for messages: at most 10 with this text in name, description or tags.
     ///
     /// # Errors
     /// Any error of a call.
@@ -172,7 +171,7 @@ impl Library {
     /// Saves a workflow as a new one of category `user`, whatever id and category it has.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`] if it lacks what the server wants of a workflow; any error of a call.
+    /// [`Error::NotAccepted`] if it lacks something that the server requires of a workflow; any error of a call.
     pub async fn create(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow> {
         let api = self.client.api();
         let body = json!({ "workflow": storable(definition, None) });
@@ -182,8 +181,8 @@ impl Library {
     /// Saves the workflow in a file, or in a PNG image made by InvokeAI.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read; [`Error::InvalidInput`] if it holds no workflow; else as
-    /// [`create`](Self::create).
+    /// [`Error::Io`] if the file cannot be read; [`Error::InvalidInput`] if it does not contain a workflow; otherwise
+    /// as [`create`](Self::create).
     pub async fn create_from_file(&self, path: impl Into<PathBuf>) -> Result<SavedWorkflow> {
         let path = path.into();
         let from = path.clone();
@@ -199,7 +198,7 @@ impl Library {
         self.create(&definition).await
     }
 
-    /// All tags that workflows of these categories have; of all categories if none is named. Since 6.13.
+    /// Lists all tags of the workflows in these categories, or in all categories if none is given. Since 6.13.
     ///
     /// # Errors
     /// Any error of a call.
@@ -208,7 +207,7 @@ impl Library {
         api.get_all_tags().maybe_categories(to_sent(categories)).send_as().await
     }
 
-    /// How many workflows have each of these tags.
+    /// Counts the workflows that have each of these tags.
     ///
     /// # Errors
     /// Any error of a call.
@@ -222,7 +221,7 @@ impl Library {
         api.get_counts_by_tag().tags(tags).maybe_categories(to_sent(categories)).send_as().await
     }
 
-    /// How many workflows each of these categories has.
+    /// Counts the workflows in each of these categories.
     ///
     /// # Errors
     /// Any error of a call.
@@ -233,7 +232,7 @@ impl Library {
     }
 }
 
-/// UUIDs, and `default_` with one.
+/// Whether this may be an id: ids are UUIDs, with or without `default_` in front.
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
@@ -264,7 +263,7 @@ impl SavedWorkflowHandle {
         &self.id
     }
 
-    /// The workflow's record, without its content.
+    /// Fetches the workflow's record, without its content.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; any error of a call.
@@ -281,7 +280,7 @@ impl SavedWorkflowHandle {
         decode("get_workflow", record)
     }
 
-    /// The workflow's record, or `None` if it does not exist.
+    /// Fetches the workflow's record, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -289,7 +288,7 @@ impl SavedWorkflowHandle {
         found(self.get().await)
     }
 
-    /// The workflow itself, with its id.
+    /// Fetches the workflow itself, with its id.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; [`Error::Decode`] if the editor would not load what is stored (the
@@ -297,7 +296,7 @@ impl SavedWorkflowHandle {
     pub async fn definition(&self) -> Result<WorkflowDefinition> {
         let api = self.client.api();
         let record = api.get_workflow().workflow_id(&self.id).send_as::<Box<RawValue>>().await?;
-        // The content is read straight from its text; a record in which it is anything else, as any other record is.
+        // The content is read straight from its text. If it is not an object, the record itself is read, for the error.
         let content = member(record.get(), &["workflow"], PhantomData::<&RawValue>).map(RawValue::get);
         let text = content.ok().filter(|content| content.starts_with('{')).unwrap_or(record.get());
         text.parse().map_err(|error: DefinitionError| {
@@ -324,7 +323,7 @@ impl SavedWorkflowHandle {
     ///
     /// # Errors
     /// [`Error::WrongState`] if it is one that InvokeAI ships; [`Error::NotFound`] if it does not exist;
-    /// [`Error::NotAccepted`] if the content lacks what the server wants; any error of a call.
+    /// [`Error::NotAccepted`] if the content lacks something that the server requires; any error of a call.
     pub async fn update(&self, definition: &WorkflowDefinition) -> Result<SavedWorkflow> {
         self.can_be_changed()?;
         let api = self.client.api();
@@ -369,10 +368,10 @@ impl SavedWorkflowHandle {
         Download::new(&self.client, Source::WorkflowThumbnail(self.id.clone()))
     }
 
-    /// Sets its thumbnail; any image that InvokeAI reads.
+    /// Sets its thumbnail, from any image that InvokeAI reads.
     ///
     /// # Errors
-    /// As [`delete`](Self::delete), and [`Error::NotAccepted`] if the file is no image.
+    /// As [`delete`](Self::delete), and [`Error::NotAccepted`] if the file is not an image.
     pub async fn set_thumbnail(&self, image: impl Into<Upload>) -> Result<()> {
         self.can_be_changed()?;
         let api = self.client.api();
@@ -385,7 +384,7 @@ impl SavedWorkflowHandle {
     /// As [`delete`](Self::delete).
     pub async fn delete_thumbnail(&self) -> Result<()> {
         self.can_be_changed()?;
-        // The server answers a bare 500 where there is none.
+        // The server answers a bare 500 if there is none.
         if self.get().await?.thumbnail_url.is_none() {
             return Ok(());
         }

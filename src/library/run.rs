@@ -9,11 +9,11 @@ use crate::{
 };
 
 impl Client {
-    /// Submits a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it to the
-    /// queue `default`.
+    /// Submits a workflow of the library: loads it by its name or id, sets inputs from a JSON object, and submits it to
+    /// the queue `default`.
     ///
     /// The members of the object are names of inputs: the label in the form, where only one has it, or
-    /// `{node_id}.{field_name}`. Inputs that are not named keep the saved value. For other settings take
+    /// `{node_id}.{field_name}`. Inputs that are not named keep the saved value. For other settings use
     /// [`open_saved_workflow`](Self::open_saved_workflow) and [`submit`](Self::submit).
     ///
     /// ```no_run
@@ -29,12 +29,12 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuch`] if there is no such workflow, with names that are near; [`Error::Ambiguous`] if several have this
-    /// name, with their ids; [`Error::Input`] if an input does not exist or does not take its value, [`Error::NotReady`] if one is
-    /// missing: nothing has been submitted then; any error of a call.
+    /// [`Error::NoSuch`] if there is no such workflow, with similar names; [`Error::Ambiguous`] if several have this
+    /// name, with their ids; [`Error::Input`] if an input does not exist or does not take its value,
+    /// [`Error::NotReady`] if one is missing: nothing has been submitted then; any error of a call.
     ///
     /// # Cancel safety
-    /// As [`submit`](Self::submit): dropped late, it may leave items on the queue. Clean-up finds them.
+    /// As [`submit`](Self::submit): if dropped late, it may leave items on the queue. Clean-up finds them.
     pub async fn submit_saved_workflow(&self, name_or_id: &str, inputs: impl Into<Value>) -> Result<Submission> {
         let mut workflow = self.open_saved_workflow(name_or_id).await?;
         workflow.set_inputs_json(&inputs.into())?;
@@ -44,8 +44,8 @@ impl Client {
     /// Loads a workflow of the library by its name or id, to set inputs and submit it.
     ///
     /// # Errors
-    /// As [`submit_saved_workflow`](Self::submit_saved_workflow), as far as loading goes; [`Error::Decode`] if the editor
-    /// would not load what is stored.
+    /// As [`submit_saved_workflow`](Self::submit_saved_workflow), as far as loading goes; [`Error::Decode`] if the
+    /// editor would not load what is stored.
     pub async fn open_saved_workflow(&self, name_or_id: &str) -> Result<Workflow> {
         let library = self.library();
         let Some(saved) = library.find(name_or_id).await? else {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::FileKind;
 
-/// Calls back with every reference to an image or video in a value, at whatever depth, and the path to it.
+/// Calls `found` with every reference to an image or video in a value, at any depth, and the path to it.
 pub(crate) fn scan<'a>(value: &'a Value, path: &mut String, found: &mut impl FnMut(&str, FileKind, &'a str)) {
     let end = path.len();
     match value {

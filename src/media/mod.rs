@@ -1,5 +1,5 @@
-//! Media files: whether they are images or videos, what they begin with, how they are labelled, how their names end,
-//! and where JSON mentions them.
+//! Media files: whether they are images or videos, what they begin with, how they are labeled, how their names end, and
+//! where JSON mentions them.
 
 mod mentions;
 
@@ -18,7 +18,7 @@ pub enum FileKind {
     Video,
 }
 
-/// A kind of file that InvokeAI makes, or that it may take and give back.
+/// A kind of file that InvokeAI makes, or that it may accept and return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Png,
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Zip,
 }
 
-/// So many bytes tell the kind of a file.
+/// How many bytes are needed to recognize the kind of a file.
 pub(crate) const HEAD: usize = 16;
 
 /// The kind, its content type, and how names of such files end. The first ending is the usual one.
@@ -47,11 +47,11 @@ const KINDS: [(Kind, &str, &[&str]); 8] = [
 ];
 
 impl Kind {
-    /// By the first bytes of a file.
+    /// The kind by the first bytes of a file.
     pub(crate) fn of_bytes(head: &[u8]) -> Option<Self> {
         let at = |start: usize, bytes: &[u8]| head.get(start..).is_some_and(|rest| rest.starts_with(bytes));
-        // What an MP4 file may begin with; `ftyp` is usual (`_is_mp4_file` in `invokeai/app/api/routers/videos.py` takes
-        // any before it).
+        // What an MP4 file may begin with; `ftyp` is usual (`_is_mp4_file` in `invokeai/app/api/routers/videos.py`
+        // accepts any box before it).
         const BOXES: [&[u8; 4]; 7] = [b"ftyp", b"free", b"skip", b"wide", b"moov", b"mdat", b"uuid"];
         Some(match () {
             () if at(0, b"\x89PNG") => Self::Png,
@@ -66,12 +66,12 @@ impl Kind {
         })
     }
 
-    /// By a content type.
+    /// The kind by a content type.
     pub(crate) fn of_label(label: &str) -> Option<Self> {
         KINDS.iter().find(|(_, known, _)| *known == label).map(|(kind, ..)| *kind)
     }
 
-    /// By the name of a file.
+    /// The kind by the name of a file.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
         KINDS.iter().find(|(.., endings)| endings.contains(&&*ending)).map(|(kind, ..)| *kind)
@@ -87,7 +87,7 @@ impl Kind {
         self.row().1[0]
     }
 
-    /// Every ending of names of files whose content type begins so.
+    /// Every ending of names of files whose content type begins with this.
     pub(crate) fn endings(label: &str) -> String {
         let kinds = KINDS.iter().filter(|(_, known, _)| known.starts_with(label));
         kinds.flat_map(|(.., endings)| endings.iter()).map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(", ")

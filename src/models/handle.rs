@@ -31,7 +31,7 @@ impl ModelHandle {
         &self.key
     }
 
-    /// The model's record.
+    /// Fetches the model's record.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
@@ -40,7 +40,7 @@ impl ModelHandle {
         api.get_model_record().key(&self.key).send_as().await
     }
 
-    /// The model's record, or `None` if it does not exist.
+    /// Fetches the model's record, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -60,7 +60,7 @@ impl ModelHandle {
         api.update_model_record().key(&self.key).send_json_as(&changes).await
     }
 
-    /// Gives it another name.
+    /// Renames the model.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -68,7 +68,7 @@ impl ModelHandle {
         self.update(Map::from_iter([("name".to_owned(), name.into().into())])).await
     }
 
-    /// Looks anew at what kind of model it is. Since 6.9.
+    /// Identifies again what kind of model it is. Since 6.9.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
@@ -77,7 +77,7 @@ impl ModelHandle {
         api.reidentify_model().key(&self.key).send_as().await
     }
 
-    /// Converts a checkpoint to the diffusers format, in its place. Takes minutes.
+    /// Converts a checkpoint to the diffusers format, in place. Takes minutes.
     ///
     /// # Errors
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) unless it is a main model of SD 1, SD 2 or SDXL in checkpoint
@@ -97,7 +97,7 @@ impl ModelHandle {
         api.delete_model().key(&self.key).send().await.map(drop)
     }
 
-    /// Its cover image. Where none is set, the server answers 500.
+    /// Its cover image. If none is set, the server answers 500.
     pub fn image(&self) -> Download {
         Download::new(&self.client, Source::ModelImage(self.key.clone()))
     }
@@ -105,7 +105,7 @@ impl ModelHandle {
     /// Sets its cover image.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no image; any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is not an image; any error of a call.
     pub async fn set_image(&self, image: impl Into<Upload>) -> Result<()> {
         let api = self.client.api();
         api.update_model_image().key(&self.key).image(image).send().await.map(drop)
@@ -120,7 +120,7 @@ impl ModelHandle {
         api.delete_model_image().key(&self.key).send().await.map(drop)
     }
 
-    /// Keys of models that users related to it.
+    /// Keys of the models that users have related to it.
     ///
     /// # Errors
     /// Any error of a call.
@@ -133,7 +133,7 @@ impl ModelHandle {
     ///
     /// # Errors
     /// [`Error::Server`](crate::Error::Server) if one of them does not exist (the server answers 500);
-    /// [`Error::Conflict`](crate::Error::Conflict) if they are related; any error of a call.
+    /// [`Error::Conflict`](crate::Error::Conflict) if they are already related; any error of a call.
     pub async fn relate_to(&self, other_key: &str) -> Result<()> {
         let api = self.client.api();
         let call =

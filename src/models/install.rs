@@ -23,19 +23,19 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How often a running installation is asked after. The server tells progress about once per percent.
+/// How often to ask about a running installation. The server reports progress about once per percent.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The kind that InvokeAI gives to files it does not recognise.
+/// The kind that InvokeAI gives to files it does not recognize.
 const UNKNOWN: &str = "unknown";
 
-/// From where to install a model. Paths are those of the server's machine.
+/// Where a model is installed from. Paths are on the server's machine.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelSource {
-    /// A file or folder that the server goes on using where it is.
+    /// A file or folder that the server uses where it is.
     LocalInPlace(String),
-    /// A file or folder that the server **moves** into its own folder: it is gone from where it was.
+    /// A file or folder that the server **moves** into its own folder: afterwards it is no longer where it was.
     LocalMove(String),
     /// A file to download. The server refuses addresses of its own machine and network unless
     /// `allow_private_download_urls` is set.
@@ -71,7 +71,7 @@ impl ModelSource {
         }
     }
 
-    /// The server tells sources apart by their look alone, and whether there is such a path decides first.
+    /// The server distinguishes sources by their form alone, and first looks whether such a path exists.
     fn check(&self) -> Result<()> {
         let text = self.text();
         let (fits, expected) = match self {
@@ -92,7 +92,7 @@ impl ModelSource {
 
 /// A starter model's source is an address or a repository.
 impl ModelSource {
-    /// Without user, password and query: addresses of downloads carry keys there.
+    /// Without user, password and query, where download addresses carry keys.
     fn shown(&self) -> String {
         match self {
             Self::Url(text) => secrets::address_text(text),
@@ -131,9 +131,9 @@ open_enum! {
         Waiting = "waiting",
         /// Files are being downloaded.
         Downloading = "downloading",
-        /// All files are there.
+        /// All files are downloaded.
         DownloadsDone = "downloads_done",
-        /// The files are looked at and moved.
+        /// The files are being examined and moved.
         Running = "running",
         /// Downloading was paused.
         Paused = "paused",
@@ -153,7 +153,7 @@ impl InstallStatus {
     }
 }
 
-/// The server leaves out what is at its default.
+/// The server leaves out members that have their default.
 fn waiting() -> InstallStatus {
     InstallStatus::Waiting
 }
@@ -189,7 +189,7 @@ pub struct InstallJob {
     pub config_out: Option<Value>,
 }
 
-/// The server repeats the access token in the source, so that is not shown.
+/// The server repeats the access token in the source, so the source is not shown.
 impl fmt::Debug for InstallJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::base::debug::whole(f, |f| {
@@ -209,12 +209,12 @@ impl InstallJob {
         self.config_out.as_ref().and_then(ModelRecord::from_json)
     }
 
-    /// What became of it; `None` while it goes on.
+    /// Its outcome; `None` while it goes on.
     pub fn outcome(&self) -> Option<InstallOutcome> {
         let reason = || self.error_reason.clone().unwrap_or_default();
         let message = || self.error.clone().unwrap_or_default();
         Some(match (&self.status, self.model()) {
-            // Cancelling a completed one only changes its state.
+            // Canceling a completed installation only changes its state.
             (InstallStatus::Completed | InstallStatus::Canceled, Some(model)) => match model.model_type == UNKNOWN {
                 true => InstallOutcome::UnknownType(model),
                 false => InstallOutcome::Installed(model),
@@ -233,15 +233,15 @@ impl InstallJob {
     }
 }
 
-/// What became of an installation.
+/// Outcome of an installation.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum InstallOutcome {
-    /// The model is installed and was recognised.
+    /// The model is installed and was recognized.
     Installed(ModelRecord),
     /// The files are installed, but InvokeAI does not know what they are: no node can use them.
     UnknownType(ModelRecord),
-    /// The model is installed already.
+    /// The model is already installed.
     Duplicate {
         /// What the server said.
         message: String,
@@ -279,7 +279,7 @@ pub struct InstallModel {
 
 crate::base::debug::short_debug! { InstallModel { client, source, overrides, access_token } }
 
-/// An installation on the server. Dropping it stops nothing.
+/// An installation on the server. Dropping this does not stop it.
 #[derive(Clone)]
 pub struct Install {
     client: Client,
@@ -299,7 +299,7 @@ impl Models {
         InstallModel { client: self.client.clone(), source: source.into(), overrides: Map::new(), access_token: None }
     }
 
-    /// The installation of this number. Asks nothing yet.
+    /// The installation with this number. Sends nothing yet.
     pub fn install_job(&self, id: i64) -> Install {
         Install { client: self.client.clone(), id }
     }
@@ -321,12 +321,12 @@ impl Models {
 }
 
 impl InstallModel {
-    /// Gives the model a name; else the file has one.
+    /// Sets the model's name. Default: the name that the server finds.
     pub fn name(self, name: impl Into<String>) -> Self {
         self.set("name", name.into())
     }
 
-    /// Describes the model.
+    /// Sets the model's description.
     pub fn description(self, description: impl Into<String>) -> Self {
         self.set("description", description.into())
     }
@@ -337,7 +337,7 @@ impl InstallModel {
         self
     }
 
-    /// Sends this token where the model is downloaded from.
+    /// Sends this token to the host that the model is downloaded from.
     pub fn access_token(mut self, token: impl Into<String>) -> Self {
         self.access_token = Some(Token::new(token.into()));
         self
@@ -346,7 +346,7 @@ impl InstallModel {
     async fn start(self) -> Result<Install> {
         self.source.check()?;
         let api = self.client.api();
-        // The body must be there, be it empty.
+        // The body must be present, even if it is empty.
         let call = api
             .install_model()
             .source(self.source.text())
@@ -359,9 +359,9 @@ impl InstallModel {
 }
 
 /// # Errors
-/// [`Error::InvalidInput`] if the source does not look like one of its kind; [`Error::Conflict`] if the server finds no model
-/// there, or has it already (only the text tells which); [`Error::Forbidden`] for users that are no administrators;
-/// [`Error::Server`] if the hub cannot be reached; any error of a call.
+/// [`Error::InvalidInput`] if the source does not look like one of its kind; [`Error::Conflict`] if the server finds no
+/// model there, or has it already (only the text says which); [`Error::Forbidden`] for users who are not
+/// administrators; [`Error::Server`] if the hub cannot be reached; any error of a call.
 impl IntoFuture for InstallModel {
     type Output = Result<Install>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
@@ -386,8 +386,8 @@ impl Install {
         api.get_model_install_job().id(self.id).send_as().await
     }
 
-    /// Its states as they change, asked for twice a second, the last one included. The stream ends with that, or with
-    /// an error. A paused one keeps the stream waiting.
+    /// Its states as they change, asked for twice a second, the last one included. The stream ends with the last state,
+    /// or with an error. A paused installation keeps it waiting.
     pub fn progress(&self) -> impl Stream<Item = Result<InstallJob>> + Send + Unpin + use<> {
         enum Next {
             Ask(Option<Box<InstallJob>>),
@@ -418,8 +418,8 @@ impl Install {
     /// Waits until it ends, however long that takes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the server does not know it (any more); any error of a call. That it failed is no error
-    /// but an [outcome](InstallOutcome::Failed).
+    /// [`Error::NotFound`] if the server does not know it (any more); any error of a call. A failed installation is not
+    /// an error but an [outcome](InstallOutcome::Failed).
     ///
     /// # Cancel safety
     /// Dropping the future stops waiting only.
@@ -434,7 +434,8 @@ impl Install {
         Err(Error::decode("get_model_install_job", "status", problem, ""))
     }
 
-    /// Cancels it. One that has ended is left alone: the server would call it canceled while the model stays.
+    /// Cancels it. An installation that has ended is left alone: the server would call it canceled although the model
+    /// stays.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the server does not know it; any error of a call.
@@ -455,7 +456,7 @@ impl Install {
         api.pause_model_install_job().id(self.id).send_as().await
     }
 
-    /// Goes on with its downloads. Since 6.13.
+    /// Resumes its downloads. Since 6.13.
     ///
     /// # Errors
     /// As [`pause`](Self::pause).
@@ -464,7 +465,7 @@ impl Install {
         api.resume_model_install_job().id(self.id).send_as().await
     }
 
-    /// Starts the downloads again that failed. Since 6.13.
+    /// Restarts the downloads that failed. Since 6.13.
     ///
     /// # Errors
     /// As [`pause`](Self::pause).
@@ -473,7 +474,7 @@ impl Install {
         api.restart_failed_model_install_job().id(self.id).send_as().await
     }
 
-    /// Starts the download of one file again. Since 6.13.
+    /// Restarts the download of one file. Since 6.13.
     ///
     /// # Errors
     /// As [`pause`](Self::pause).

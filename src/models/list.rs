@@ -9,25 +9,25 @@ use crate::{
     transport::page::{self, Direction, Page},
 };
 
-/// By what models are ordered.
+/// Sort key of a list of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ModelOrder {
-    /// Their kinds, then names.
+    /// Kind, then name.
     Default,
-    /// Their kinds.
+    /// Kind.
     Type,
-    /// Their base architectures.
+    /// Base architecture.
     Base,
-    /// Their names.
+    /// Name.
     Name,
-    /// Their file formats.
+    /// File format.
     Format,
-    /// The sizes of their files.
+    /// Size of the files.
     Size,
     /// When they were installed.
     CreatedAt,
-    /// When their records changed last.
+    /// When their records last changed.
     UpdatedAt,
 }
 
@@ -87,13 +87,13 @@ impl ListModels {
         self
     }
 
-    /// Sets what to order by. Since 6.13.
+    /// Sets the sort key. Since 6.13.
     pub fn order_by(mut self, order: ModelOrder) -> Self {
         self.order = Some(order);
         self
     }
 
-    /// Sets which way to order. Default: ascending. Since 6.13.
+    /// Sets the sort direction. Default: ascending. Since 6.13.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
         self

@@ -63,7 +63,7 @@ impl Client {
         Models { client: self.clone() }
     }
 
-    /// The model of this key. Asks nothing yet.
+    /// The model with this key. Sends nothing yet.
     pub fn model(&self, key: impl Into<String>) -> ModelHandle {
         ModelHandle::new(self, key.into())
     }
@@ -89,8 +89,8 @@ impl Models {
         ListModels::new(&self.client)
     }
 
-    /// Every model whose record can be read. Others are left out, with a warning in the log; use
-    /// [`list`](Self::list) to have them as errors.
+    /// Lists every model whose record can be read. Others are left out, with a warning in the log; use
+    /// [`list`](Self::list) to get them as errors.
     ///
     /// # Errors
     /// Any error of a call.
@@ -102,7 +102,8 @@ impl Models {
         Ok(readable.collect())
     }
 
-    /// The model of this name, base and type, for example `("FLUX Dev", "flux", "main")`; `None` if there is none.
+    /// Finds the model with this name, base and type, for example `("FLUX Dev", "flux", "main")`; `None` if there is
+    /// none.
     ///
     /// # Errors
     /// [`Error::NotAccepted`] if the server does not know the base or the type; any error of a call.
@@ -111,7 +112,7 @@ impl Models {
         found(api.get_model_records_by_attrs().name(name).base(base).type_(model_type).send_as().await)
     }
 
-    /// The model of this content hash; `None` if there is none.
+    /// Finds the model with this content hash; `None` if there is none.
     ///
     /// # Errors
     /// Any error of a call.
@@ -126,7 +127,7 @@ impl Models {
         }
     }
 
-    /// Models whose files are gone. Since 6.13.
+    /// Lists models whose files are missing. Since 6.13.
     ///
     /// # Errors
     /// Any error of a call.
@@ -165,7 +166,7 @@ struct FailedKey {
 
 /// Changing many.
 impl Models {
-    /// Deletes models with their files (those installed in place keep theirs). Goes on after failures.
+    /// Deletes models with their files (models installed in place keep theirs). Goes on after failures.
     pub async fn delete(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         let keys = distinct(keys);
         let mut outcome = BulkOutcome::default();
@@ -196,7 +197,7 @@ impl Models {
         }
     }
 
-    /// Looks anew at what kind of models these are. Goes on after failures. Since 6.13.
+    /// Identifies again what kind of models these are. Goes on after failures. Since 6.13.
     pub async fn reidentify(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         let keys = distinct(keys);
         let mut outcome = BulkOutcome::default();
@@ -215,7 +216,7 @@ impl Models {
         Ok(api.bulk_reidentify_models().send_json_as::<Reidentified>(&body).await?.into())
     }
 
-    /// Keys of models that users related to one of these.
+    /// Keys of the models that users have related to one of these.
     ///
     /// # Errors
     /// Any error of a call.

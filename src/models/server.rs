@@ -1,4 +1,4 @@
-//! What a server knows about models that are not installed, and about its memory for models.
+//! Models that are not installed, the server's memory for models, and its Hugging Face token.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::{
     transport::page::{RawList, elements},
 };
 
-/// A model that InvokeAI proposes to begin with.
+/// A model that InvokeAI suggests to start with.
 #[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StarterModel {
@@ -21,7 +21,7 @@ pub struct StarterModel {
     /// What it is for.
     #[serde(default)]
     pub description: String,
-    /// From where it is installed: an address, or a repository of the Hugging Face hub.
+    /// Where it is installed from: an address, or a repository of the Hugging Face hub.
     pub source: String,
     /// Base architecture.
     pub base: String,
@@ -57,11 +57,11 @@ pub struct StarterBundle {
 
 crate::base::debug::short_debug! { StarterBundle { name, models } }
 
-/// What InvokeAI proposes to begin with.
+/// The models that InvokeAI suggests to start with.
 #[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StarterModels {
-    /// All that can be read; the log tells of others.
+    /// All that can be read; others are reported in the log.
     #[serde(deserialize_with = "lenient::readable")]
     pub starter_models: Vec<StarterModel>,
     /// Bundles by base architecture.
@@ -71,11 +71,11 @@ pub struct StarterModels {
 
 crate::base::debug::short_debug! { StarterModels { starter_models, starter_bundles } }
 
-/// A model that a folder of the server's machine has.
+/// A model in a folder on the server's machine.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct FoundModel {
-    /// Its path there.
+    /// Its path on that machine.
     pub path: String,
     /// Whether it is installed.
     #[serde(default)]
@@ -84,7 +84,7 @@ pub struct FoundModel {
 
 crate::base::debug::short_debug! { FoundModel { path, is_installed } }
 
-/// The server's memory for models since it was started.
+/// Use of the server's memory for models, since the server was started.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ModelCacheStats {
@@ -100,7 +100,7 @@ pub struct ModelCacheStats {
     /// Models in memory.
     #[serde(default)]
     pub in_cache: u64,
-    /// Models taken out to make room.
+    /// Models removed to make room.
     #[serde(default)]
     pub cleared: u64,
     /// Bytes that may be used.
@@ -118,9 +118,9 @@ crate::base::debug::short_debug! {
 }
 
 open_enum! {
-    /// What the Hugging Face hub says to the server's token.
+    /// Whether the Hugging Face hub accepts the server's token.
     HuggingFaceToken {
-        /// The hub takes it.
+        /// The hub accepts it.
         Valid = "valid",
         /// There is none, or the hub refuses it.
         Invalid = "invalid",
@@ -129,7 +129,7 @@ open_enum! {
     }
 }
 
-/// A folder among the server's models that belongs to none.
+/// A folder among the server's models that belongs to no model.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct OrphanedModel {
@@ -145,14 +145,14 @@ pub struct OrphanedModel {
 
 crate::base::debug::short_debug! { OrphanedModel { path, files, size_bytes } }
 
-/// What became of deleting orphaned folders.
+/// Outcome of deleting orphaned folders.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DeletedOrphans {
-    /// Paths that are gone.
+    /// Paths that were deleted.
     #[serde(default)]
     pub deleted: Vec<String>,
-    /// What went wrong with the others.
+    /// What went wrong with each of the others, by path.
     #[serde(default)]
     pub errors: IndexMap<String, String>,
 }
@@ -160,7 +160,8 @@ pub struct DeletedOrphans {
 crate::base::debug::short_debug! { DeletedOrphans { deleted, errors } }
 
 impl Models {
-    /// What InvokeAI proposes to begin with. Install them by [`install`](Self::install), dependencies each by itself.
+    /// Fetches the models that InvokeAI suggests to start with. Install them with [`install`](Self::install), each
+    /// dependency by itself.
     ///
     /// # Errors
     /// Any error of a call.
@@ -169,8 +170,8 @@ impl Models {
         api.get_starter_models().send_as().await
     }
 
-    /// Looks for models in a folder of the server's machine, and in those within it.
-    /// One that cannot be read is an error in its place.
+    /// Looks for models in a folder on the server's machine, and in its subfolders. One that cannot be read is an error
+    /// in its place.
     ///
     /// # Errors
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is no such folder; any error of a call.
@@ -180,7 +181,7 @@ impl Models {
         elements("scan_for_models", "models", found)
     }
 
-    /// The server's memory for models; `None` before the first model was loaded.
+    /// Fetches the use of the server's memory for models; `None` before the first model is loaded.
     ///
     /// # Errors
     /// Any error of a call.
@@ -189,7 +190,7 @@ impl Models {
         api.get_stats().send_as().await
     }
 
-    /// Takes models that are not in use out of the server's memory.
+    /// Removes models that are not in use from the server's memory.
     ///
     /// # Errors
     /// Any error of a call.
@@ -198,8 +199,8 @@ impl Models {
         api.empty_model_cache().send().await.map(drop)
     }
 
-    /// Folders among the server's models that belong to none. Since 6.13.
-    /// One that cannot be read is an error in its place.
+    /// Lists folders among the server's models that belong to no model. Since 6.13. One that cannot be read is an error
+    /// in its place.
     ///
     /// # Errors
     /// Any error of a call.
@@ -209,7 +210,7 @@ impl Models {
         elements("get_orphaned_models", "models", orphaned)
     }
 
-    /// Deletes such folders, by [`OrphanedModel::path`]. Since 6.13.
+    /// Deletes orphaned folders, by [`OrphanedModel::path`]. Since 6.13.
     ///
     /// # Errors
     /// Any error of a call.
@@ -220,7 +221,7 @@ impl Models {
         api.delete_orphaned_models().send_json_as(&body).await
     }
 
-    /// What the Hugging Face hub says to the server's token.
+    /// Whether the Hugging Face hub accepts the server's token.
     ///
     /// # Errors
     /// Any error of a call.
@@ -229,7 +230,7 @@ impl Models {
         api.get_hf_login_status().send_as().await
     }
 
-    /// Gives the server a token for the Hugging Face hub, or takes it away.
+    /// Gives the server a token for the Hugging Face hub, or removes it.
     ///
     /// # Errors
     /// Any error of a call.

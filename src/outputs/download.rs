@@ -29,13 +29,14 @@ impl<'a> DownloadOutputs<'a> {
         Self { outputs, directory, sidecar: false, everything: false }
     }
 
-    /// Whether to write `<file>.json` beside each file, with its description and the metadata of the run. Off without.
+    /// Whether to write `<file>.json` beside each file, with its description and the metadata of the run. Off by
+    /// default.
     pub fn sidecar(mut self, sidecar: bool) -> Self {
         self.sidecar = sidecar;
         self
     }
 
-    /// Whether to download every image and video of every node, intermediate ones and inputs as well. Off without.
+    /// Whether to download every image and video of every node, intermediate ones and inputs as well. Off by default.
     pub fn everything(mut self, everything: bool) -> Self {
         self.everything = everything;
         self
@@ -61,7 +62,7 @@ impl<'a> DownloadOutputs<'a> {
 }
 
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if the directory cannot be made. Failures of single files are in the report.
+/// [`Error::Io`](crate::Error::Io) if the directory cannot be created. Failures of single files are in the report.
 impl<'a> IntoFuture for DownloadOutputs<'a> {
     type Output = Result<DownloadReport>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;

@@ -19,12 +19,12 @@ use crate::{
     workflow::{Workflow, WorkflowDefinition, labels_of},
 };
 
-/// The node that runs a saved workflow, as items of their own.
+/// The node that runs a saved workflow, as an item of its own.
 const CALL: &str = "call_saved_workflow";
 
-/// Outputs being asked for, from [`Job::outputs`]; `.await` gets them.
+/// A request for outputs, from [`Job::outputs`]; `.await` fetches them.
 #[derive(Clone)]
-#[must_use = "nothing is asked before `.await`"]
+#[must_use = "nothing is fetched before `.await`"]
 pub struct GetOutputs {
     job: Job,
     include_children: bool,
@@ -33,7 +33,8 @@ pub struct GetOutputs {
 crate::base::debug::short_debug! { GetOutputs { job, include_children } }
 
 impl Job {
-    /// What the nodes gave, once the item has ended. Of one that failed or was canceled: what was given until then.
+    /// The outputs of the nodes, once the item has ended. For an item that failed or was canceled: the outputs until
+    /// then.
     ///
     /// # Errors (when awaited)
     /// [`Error::NotFound`] if the item was deleted, pruned or cleared: its results are lost then, though not its
@@ -44,17 +45,18 @@ impl Job {
 }
 
 impl FinishedJob {
-    /// What the nodes gave. See [`Job::outputs`].
+    /// The outputs of the nodes. See [`Job::outputs`].
     ///
     /// # Errors (when awaited)
-    /// As there.
+    /// The same as for [`Job::outputs`].
     pub fn outputs(&self) -> GetOutputs {
         self.job().outputs()
     }
 }
 
 impl GetOutputs {
-    /// Whether to add the outputs of the workflows that `call_saved_workflow` nodes ran, after the others. Off without.
+    /// Whether to add the outputs of the workflows that `call_saved_workflow` nodes ran, after the others. Off by
+    /// default.
     pub fn include_children(mut self, include: bool) -> Self {
         self.include_children = include;
         self
@@ -107,7 +109,7 @@ fn session_of(item: &QueueItem) -> Result<Session<'_>> {
     })
 }
 
-/// What the nodes of an item gave, in order.
+/// The outputs of the nodes of an item, in order.
 fn nodes_of(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -> Result<Vec<NodeOutput>> {
     let session = session_of(item)?;
     let labels: HashMap<String, Option<String>> =
@@ -143,14 +145,14 @@ fn exposed_boards(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -
             boards.map(|input| input.node_id.clone()).collect()
         }
         Err(error) => {
-            // Other programs may send along what the editor would not load. Only the order depends on it.
+            // Other programs may send workflows that the editor would not load. Only the order depends on them.
             tracing::debug!(item_id = item.item_id, %error, "the item's workflow cannot be read");
             Vec::new()
         }
     }
 }
 
-/// What the gallery knows of a file.
+/// What the gallery knows about a file.
 struct Known {
     width: u64,
     height: u64,
@@ -210,8 +212,8 @@ async fn files_of(
     Ok(places.iter().map(|(node, field, kind, name)| file((*node, field.clone(), *kind, *name))).collect())
 }
 
-/// The execution that gave each file first: the one that made it, if it is listed; else, where the cache or a called
-/// workflow did, the first that ended.
+/// The first execution that returned each file: the one that made it, if it is listed; otherwise (the cache or a called
+/// workflow made it) the first that ended.
 fn makers<'a>(
     listed: &'a [QueueItem],
     places: &[(&'a NodeOutput, String, FileKind, &'a str)],
@@ -234,7 +236,7 @@ fn makers<'a>(
     makers
 }
 
-/// What the gallery knows of these files. Those that it does not have are missing.
+/// What the gallery knows about these files. Files that it does not have are left out.
 async fn known_files(
     client: &Client,
     files: impl Iterator<Item = (FileKind, &str)>,

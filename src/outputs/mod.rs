@@ -1,7 +1,7 @@
-//! Outputs: what the nodes of a finished item gave.
+//! Outputs: the results of the nodes of a finished item.
 //!
-//! The server keeps results by random ids of executions; here they are by node of the workflow. Images and videos are
-//! found in every output by their shape, and described by what the gallery knows of them.
+//! The server keeps results by random execution ids; here they are sorted by node of the workflow. Images and videos
+//! are found in every output by their shape, and described with what the gallery knows about them.
 //!
 //! ```no_run
 //! # async fn example(job: invokeai_client::Job) -> invokeai_client::Result<()> {
@@ -38,10 +38,10 @@ use serde_json::Value;
 
 use crate::{Client, queue::FieldValue, schema::node_ref::NodeRef, workflow::field::InputValue};
 
-/// What the nodes of a queue item gave, from [`Job::outputs`](crate::Job::outputs).
+/// The outputs of the nodes of a queue item, from [`Job::outputs`](crate::Job::outputs).
 ///
 /// Order: first the nodes whose board is an input of the workflow's form, in the form's order; then all others in the
-/// order in which they first gave something. Several results of one node (iterations) are in the order of iterations.
+/// order of their first results. Several results of one node (iterations) are in the order of iterations.
 #[derive(Clone)]
 pub struct Outputs {
     client: Client,
@@ -53,7 +53,7 @@ pub struct Outputs {
 
 crate::base::debug::short_debug! { Outputs { item_id, field_values, files, nodes; .. } }
 
-/// What one execution of a node gave.
+/// The output of one execution of a node.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NodeOutput {
@@ -65,7 +65,7 @@ pub struct NodeOutput {
     pub item_id: i64,
     /// Whether the workflow's form shows the node's board.
     pub exposed: bool,
-    /// What it gave, typed where known.
+    /// The output, typed where its class is known.
     pub value: OutputValue,
     raw: Value,
 }
@@ -73,7 +73,7 @@ pub struct NodeOutput {
 crate::base::debug::short_debug! { NodeOutput { node, iteration, item_id, value; .. } }
 
 impl NodeOutput {
-    /// What it gave, as the server sent it.
+    /// The output, as the server sent it.
     pub fn raw(&self) -> &Value {
         &self.raw
     }
@@ -86,11 +86,11 @@ impl NodeOutput {
 pub enum FileSource {
     /// This run made it, or a workflow that it called.
     ThisRun,
-    /// An earlier run made it: the invocation cache served it. Deleting it takes it from that run, too.
+    /// An earlier run made it: the invocation cache served it. Deleting it also removes it from that run.
     EarlierRun,
-    /// The workflow was given it.
+    /// It was an input of the workflow.
     Input,
-    /// It is not on the server any more, so this cannot be told.
+    /// Not known, because the file is no longer on the server.
     Unknown,
 }
 
@@ -103,7 +103,7 @@ pub struct OutputFile {
     pub kind: FileKind,
     /// Name on the server.
     pub name: String,
-    /// The node that gave it, and which execution of it.
+    /// The node that returned it, and which execution of it.
     pub node: NodeRef,
     /// Place in the node's output, for example `image` or `collection[2]`.
     pub field: String,
@@ -115,19 +115,19 @@ pub struct OutputFile {
     pub exposed: bool,
     /// Where it comes from.
     pub source: FileSource,
-    /// Whether the node only passed on what was there before: an input, or what another node gave.
+    /// Whether the node only passed it on: it was an input, or another node returned it before.
     pub passed_on: bool,
-    /// Width in pixels; `None` if it is not on the server any more. So with all that follow.
+    /// Width in pixels; `None` if the file is no longer on the server. Then the fields below are not known either.
     pub width: Option<u64>,
     /// Height in pixels.
     pub height: Option<u64>,
-    /// Board it is on. `None` also for one that is on no board.
+    /// Id of the board it is on. Also `None` if it is not on a board.
     pub board_id: Option<String>,
-    /// Whether it is a passing result, which the gallery does not show.
+    /// Whether it is an intermediate, which the gallery does not show.
     pub is_intermediate: bool,
-    /// Whether a user marked it.
+    /// Whether a user starred it.
     pub starred: bool,
-    /// Session that made it: that of an earlier run, if the invocation cache served it.
+    /// Id of the session that made it: the session of an earlier run, if the invocation cache served it.
     pub session_id: Option<String>,
 }
 
@@ -155,7 +155,8 @@ impl From<OutputFile> for InputValue {
 }
 
 impl OutputFile {
-    /// Whether it belongs to others as well: an earlier run made it, or the workflow was given it. Clean-up leaves it.
+    /// Whether it belongs to others as well: an earlier run made it, or it was an input of the workflow. Clean-up does
+    /// not delete it.
     pub fn is_shared(&self) -> bool {
         self.source != FileSource::ThisRun
     }
@@ -165,13 +166,13 @@ impl OutputFile {
         self.source != FileSource::Unknown
     }
 
-    /// Whether it is a result to show: not intermediate, given first by this node, and still there.
+    /// Whether it is a result to show: not intermediate, first returned by this node, and still on the server.
     pub fn is_final(&self) -> bool {
         self.exists() && !self.is_intermediate && !self.passed_on
     }
 }
 
-/// For generated structs of outputs, which take these and their blocking counterpart.
+/// For generated structs of outputs, which are made from these or their blocking counterpart.
 impl AsRef<Outputs> for Outputs {
     fn as_ref(&self) -> &Outputs {
         self
@@ -184,7 +185,7 @@ impl Outputs {
         self.item_id
     }
 
-    /// Values that the batch put into this item: the row of the sweep that it is. Empty if nothing was varied.
+    /// The values that the batch put into this item: its row of the sweep. Empty if nothing was varied.
     pub fn field_values(&self) -> &[FieldValue] {
         &self.field_values
     }
@@ -195,17 +196,18 @@ impl Outputs {
         self.field_values.iter().find(same).map(|value| &value.value)
     }
 
-    /// What each execution of a node gave. Nodes that did not run, such as the branch that an `if` left out, have none.
+    /// The output of each execution of a node. Nodes that did not run, such as those in the branch that an `if`
+    /// skipped, have none.
     pub fn nodes(&self) -> &[NodeOutput] {
         &self.nodes
     }
 
-    /// What a node of the workflow gave: several results if it ran in iterations.
+    /// The outputs of a node of the workflow: several if it ran in iterations.
     pub fn of_node(&self, node_id: &str) -> impl Iterator<Item = &NodeOutput> {
         self.nodes.iter().filter(move |output| output.node.id == node_id)
     }
 
-    /// Every image and video in every output. One that several nodes give is there several times.
+    /// Every image and video in every output. A file that several nodes return is listed several times.
     pub fn files(&self) -> &[OutputFile] {
         &self.files
     }
@@ -220,12 +222,12 @@ impl Outputs {
         self.files.iter().filter(|file| file.kind == FileKind::Video)
     }
 
-    /// The results to show, as the editor chooses them: images that are neither intermediate nor passed on. Each once.
+    /// The images to show, as the editor chooses them: those that are neither intermediate nor passed on, each once.
     pub fn final_images(&self) -> Vec<&OutputFile> {
         self.finals(FileKind::Image)
     }
 
-    /// As [`final_images`](Self::final_images), of videos.
+    /// The videos to show, chosen as by [`final_images`](Self::final_images).
     pub fn final_videos(&self) -> Vec<&OutputFile> {
         self.finals(FileKind::Video)
     }

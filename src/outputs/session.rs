@@ -1,4 +1,4 @@
-//! The session of a queue item: what each execution of a node gave, by node of the workflow.
+//! The session of a queue item: the output of each execution of a node, by node of the workflow.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::{json::lenient, media::scan};
 
-/// The session of one item, as the server tells it. Null members are missing, and older servers lack some.
+/// The session of one item, as the server reports it. Members that are null or that older servers lack count as
+/// missing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Session<'a> {
     members: &'a Map<String, Value>,
@@ -16,7 +17,7 @@ pub(crate) struct Session<'a> {
 /// One execution of a node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Execution<'a> {
-    /// Id of the execution: a random one.
+    /// Random id of the execution.
     pub(crate) prepared_id: &'a str,
     /// Id of the node.
     pub(crate) node_id: &'a str,
@@ -24,7 +25,7 @@ pub(crate) struct Execution<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// `None` if this is no session.
+    /// `None` if this is not a session.
     pub(crate) fn of(value: &'a Value) -> Option<Self> {
         let members = value.as_object()?;
         Some(Self { members, results: members.get("results")?.as_object()? })
@@ -45,7 +46,7 @@ impl<'a> Session<'a> {
         nodes.is_some_and(|nodes| nodes.values().any(|node| node.get("type").is_some_and(|own| own == node_type)))
     }
 
-    /// Images and videos that the graph was given, by name.
+    /// Names of the images and videos that are inputs of the graph.
     pub(crate) fn given(&self) -> HashSet<&'a str> {
         let mut names = HashSet::new();
         if let Some(graph) = self.members.get("graph") {
@@ -62,8 +63,8 @@ impl<'a> Session<'a> {
         path.into_iter().flatten().filter_map(|index| u64::try_from(lenient::integer(index)?).ok()).collect()
     }
 
-    /// All executions that gave something. Nodes come in the order in which they first did so, the executions of one
-    /// node in the order of its iterations.
+    /// All executions that have an output. Nodes come in the order of their first outputs, the executions of one node
+    /// in the order of its iterations.
     pub(crate) fn executions(&self) -> Vec<Execution<'a>> {
         let sources = self.member("prepared_source_mapping");
         let mut first_seen: HashMap<&str, usize> = HashMap::new();
@@ -102,7 +103,7 @@ mod tests {
             session.executions().iter().map(|one| format!("{} {}", one.node_id, one.prepared_id)).collect()
         };
         assert_eq!(order(&session), ["node p10", "node p9", "node p2", "other q"]);
-        // Servers before 6.14 tell no paths.
+        // Servers before 6.14 do not report paths.
         let older =
             json!({"results": session["results"], "prepared_source_mapping": session["prepared_source_mapping"]});
         assert_eq!(order(&older), ["node p2", "node p9", "node p10", "other q"]);

@@ -1,14 +1,15 @@
-//! What nodes give, typed where InvokeAI's own nodes give it.
+//! Outputs of nodes, typed for the classes of InvokeAI's own nodes.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::json::lenient;
 
-/// What a node gave, by the class of its output (`type`, for example `integer_output`).
+/// The output of a node, by its class (`type`, for example `integer_output`).
 ///
 /// Classes are those of InvokeAI 6.14.2 (`invokeai/app/invocations/primitives.py` and the nodes themselves). Everything
-/// else, nodes of custom packs among it, is [`Other`](Self::Other): read [`NodeOutput::raw`](super::NodeOutput::raw).
+/// else, such as the outputs of custom nodes, is [`Other`](Self::Other): read
+/// [`NodeOutput::raw`](super::NodeOutput::raw).
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(tag = "type")]
 #[non_exhaustive]
@@ -69,53 +70,53 @@ pub enum OutputValue {
         /// The numbers.
         collection: Vec<f64>,
     },
-    /// A text.
+    /// A string.
     #[serde(rename = "string_output")]
     String {
-        /// The text.
+        /// The string.
         value: String,
     },
-    /// Texts.
+    /// Strings.
     #[serde(rename = "string_collection_output")]
     Strings {
-        /// The texts.
+        /// The strings.
         collection: Vec<String>,
     },
-    /// Yes or no.
+    /// A Boolean.
     #[serde(rename = "boolean_output")]
     Boolean {
-        /// Which of them.
+        /// The value.
         value: bool,
     },
-    /// Several times yes or no.
+    /// Booleans.
     #[serde(rename = "boolean_collection_output")]
     Booleans {
-        /// Which of them.
+        /// The values.
         collection: Vec<bool>,
     },
-    /// A colour.
+    /// A color.
     #[serde(rename = "color_output")]
     Color {
-        /// The colour.
+        /// The color.
         color: Color,
     },
-    /// Colours.
+    /// Colors.
     #[serde(rename = "color_collection_output")]
     Colors {
-        /// The colours.
+        /// The colors.
         collection: Vec<Color>,
     },
-    /// An image before decoding, kept on the server.
+    /// Latents (an image before decoding), kept on the server.
     #[serde(rename = "latents_output", alias = "latents_meta_output")]
     Latents {
         /// Name and seed.
         latents: LatentsField,
-        /// Width of the image to be, in pixels.
+        /// Width of the resulting image, in pixels.
         width: u64,
-        /// Height of the image to be, in pixels.
+        /// Height of the resulting image, in pixels.
         height: u64,
     },
-    /// Several of them.
+    /// Several latents.
     #[serde(rename = "latents_collection_output")]
     LatentsCollection {
         /// Names and seeds.
@@ -126,12 +127,12 @@ pub enum OutputValue {
     Noise {
         /// Name and seed.
         noise: LatentsField,
-        /// Width of the image to be, in pixels.
+        /// Width of the resulting image, in pixels.
         width: u64,
-        /// Height of the image to be, in pixels.
+        /// Height of the resulting image, in pixels.
         height: u64,
     },
-    /// A prompt made ready for a model, kept on the server. One class for each kind of model.
+    /// A conditioning (a prompt encoded for a model), kept on the server. There is one class for each kind of model.
     #[serde(
         rename = "conditioning_output",
         alias = "anima_conditioning_output",
@@ -149,7 +150,7 @@ pub enum OutputValue {
         /// Name.
         conditioning: ConditioningField,
     },
-    /// Several of them.
+    /// Several conditionings.
     #[serde(rename = "conditioning_collection_output", alias = "flux_conditioning_collection_output")]
     ConditioningCollection {
         /// Names.
@@ -165,7 +166,7 @@ pub enum OutputValue {
         /// Height in pixels.
         height: u64,
     },
-    /// A mask for denoising, kept on the server. The gradient kind has an image beside it.
+    /// A mask for denoising, kept on the server. The gradient kind comes with an image.
     #[serde(rename = "denoise_mask_output", alias = "gradient_mask_output")]
     DenoiseMask {
         /// Names.
@@ -183,10 +184,10 @@ pub enum OutputValue {
         /// The rectangles.
         collection: Vec<BoundingBox>,
     },
-    /// Whatever a `collect` node gathered, in order.
+    /// The elements that a `collect` node gathered, in order.
     #[serde(rename = "collect_output")]
     Collection {
-        /// What it gathered.
+        /// The elements.
         #[serde(default)]
         collection: Vec<Value>,
     },
@@ -196,9 +197,9 @@ pub enum OutputValue {
         /// The element.
         #[serde(default)]
         item: Value,
-        /// Its place, from 0.
+        /// Its index, from 0.
         index: u64,
-        /// How many there are.
+        /// Total number of elements.
         total: u64,
     },
     /// Named values that a saved workflow returns to its caller.
@@ -250,7 +251,7 @@ impl OutputValue {
     }
 }
 
-/// Names an image.
+/// Reference to an image.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ImageField {
@@ -260,7 +261,7 @@ pub struct ImageField {
 
 crate::base::debug::short_debug! { ImageField { image_name } }
 
-/// Names a video.
+/// Reference to a video.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VideoField {
@@ -272,19 +273,19 @@ crate::base::debug::short_debug! { VideoField { video_name } }
 
 crate::workflow::field::settable! { ImageField: "image_name" = image_name, VideoField: "video_name" = video_name }
 
-/// Names latents.
+/// Reference to latents.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct LatentsField {
     /// Name on the server.
     pub latents_name: String,
-    /// Seed they were made with.
+    /// Seed that they were made with.
     pub seed: Option<i64>,
 }
 
 crate::base::debug::short_debug! { LatentsField { latents_name, seed } }
 
-/// Names a conditioning.
+/// Reference to a conditioning.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ConditioningField {
@@ -294,7 +295,7 @@ pub struct ConditioningField {
 
 crate::base::debug::short_debug! { ConditioningField { conditioning_name } }
 
-/// Names a tensor.
+/// Reference to a tensor.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct TensorField {
@@ -304,7 +305,7 @@ pub struct TensorField {
 
 crate::base::debug::short_debug! { TensorField { tensor_name } }
 
-/// Names a mask for denoising.
+/// Reference to a mask for denoising.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DenoiseMaskField {
@@ -319,7 +320,7 @@ pub struct DenoiseMaskField {
 
 crate::base::debug::short_debug! { DenoiseMaskField { mask_name, masked_latents_name, gradient } }
 
-/// A colour, each part 0 to 255.
+/// A color. Each component is 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Color {
@@ -329,11 +330,11 @@ pub struct Color {
     pub g: u8,
     /// Blue.
     pub b: u8,
-    /// How opaque it is.
+    /// Alpha: 255 is opaque.
     pub a: u8,
 }
 
-/// A rectangle in pixels, its far edges not part of it.
+/// A rectangle in pixels. Its right and lower edges are not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct BoundingBox {
@@ -345,7 +346,7 @@ pub struct BoundingBox {
     pub y_min: i64,
     /// Lower edge.
     pub y_max: i64,
-    /// How sure the detector was, 0 to 1.
+    /// Confidence of the detector, from 0 to 1.
     pub score: Option<f64>,
 }
 

@@ -4,7 +4,7 @@
 //! # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
 //! use invokeai_client::style_presets::StylePresetData;
 //!
-//! let ink = StylePresetData::new("Ink", "{prompt}, ink drawing", "colour");
+//! let ink = StylePresetData::new("Ink", "{prompt}, ink drawing", "color");
 //! let preset = client.style_presets().create(&ink, None).await?;
 //! client.style_preset(&preset.id).delete().await?;
 //! # Ok(())
@@ -25,9 +25,9 @@ use crate::{
 };
 
 open_enum! {
-    /// Whose a style preset is.
+    /// Whether a style preset is a user's or InvokeAI's own.
     StylePresetType {
-        /// A user's.
+        /// Created by a user.
         User = "user",
         /// Shipped with InvokeAI.
         Default = "default",
@@ -44,7 +44,7 @@ pub struct StylePreset {
     pub name: String,
     /// Its prompts.
     pub preset_data: PresetPrompts,
-    /// Whose it is.
+    /// Whether it is a user's or InvokeAI's own.
     #[serde(rename = "type")]
     pub preset_type: StylePresetType,
     /// Address of its image, relative to the server's, if it has one.
@@ -71,7 +71,7 @@ pub struct PresetPrompts {
 
 crate::base::debug::short_debug! { PresetPrompts { positive_prompt, negative_prompt } }
 
-/// What a style preset is made of.
+/// The contents of a style preset.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StylePresetData {
@@ -129,7 +129,7 @@ impl Client {
         StylePresets { client: self.clone() }
     }
 
-    /// The style preset of this id. Asks nothing yet.
+    /// The style preset with this id. Sends nothing yet.
     pub fn style_preset(&self, id: impl Into<String>) -> StylePresetHandle {
         StylePresetHandle { client: self.clone(), id: id.into() }
     }
@@ -146,16 +146,16 @@ impl StylePresets {
         ListStylePresets::new(&self.client)
     }
 
-    /// Makes one, with an image if there is one.
+    /// Creates a style preset, with an image if one is given.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the image is none; any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is not an image; any error of a call.
     pub async fn create(&self, preset: &StylePresetData, image: Option<Upload>) -> Result<StylePreset> {
         let api = self.client.api();
         api.create_style_preset().data(preset.to_text()).maybe_image(image).send_as().await
     }
 
-    /// Makes those of a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
+    /// Creates the style presets in a CSV or JSON file (columns or members `name`, `prompt`, `negative_prompt`).
     ///
     /// # Errors
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is of another kind; any error of a call.
@@ -164,7 +164,7 @@ impl StylePresets {
         api.import_style_presets().file(file).send().await.map(drop)
     }
 
-    /// The user's own presets as a CSV file.
+    /// Exports the user's own presets as a CSV file.
     ///
     /// # Errors
     /// Any error of a call.
@@ -181,7 +181,7 @@ impl StylePresetHandle {
         &self.id
     }
 
-    /// The preset.
+    /// Fetches the preset.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
@@ -190,7 +190,7 @@ impl StylePresetHandle {
         api.get_style_preset().style_preset_id(&self.id).send_as().await
     }
 
-    /// The preset, or `None` if it does not exist.
+    /// Fetches the preset, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -209,7 +209,7 @@ impl StylePresetHandle {
         call.await
     }
 
-    /// Its image. Where it has none, the server answers 500.
+    /// Its image. If it has none, the server answers 500.
     pub fn image(&self) -> Download {
         Download::new(&self.client, Source::StylePresetImage(self.id.clone()))
     }

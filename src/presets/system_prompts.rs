@@ -29,9 +29,9 @@ pub struct SystemPrompt {
     /// Whether all users see it.
     #[serde(default)]
     pub is_public: bool,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// When it changed last.
+    /// When it last changed.
     pub updated_at: Option<Timestamp>,
 }
 
@@ -62,7 +62,7 @@ impl Client {
         SystemPrompts { client: self.clone() }
     }
 
-    /// The system prompt of this id. Asks nothing yet.
+    /// The system prompt with this id. Sends nothing yet.
     pub fn system_prompt(&self, id: impl Into<String>) -> SystemPromptHandle {
         SystemPromptHandle { client: self.clone(), id: id.into() }
     }
@@ -79,10 +79,10 @@ impl SystemPrompts {
         ListSystemPrompts::new(&self.client)
     }
 
-    /// Makes one. Neither name nor content may be empty.
+    /// Creates a system prompt. Neither name nor content may be empty.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if one is; any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if one of them is; any error of a call.
     pub async fn create(&self, name: &str, content: &str) -> Result<SystemPrompt> {
         let api = self.client.api();
         api.create_system_prompt().send_json_as(&json!({ "name": name, "content": content })).await
@@ -95,7 +95,7 @@ impl SystemPromptHandle {
         &self.id
     }
 
-    /// The prompt.
+    /// Fetches the prompt.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
@@ -104,7 +104,7 @@ impl SystemPromptHandle {
         api.get_system_prompt().system_prompt_id(&self.id).send_as().await
     }
 
-    /// The prompt, or `None` if it does not exist.
+    /// Fetches the prompt, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.

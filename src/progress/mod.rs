@@ -1,4 +1,4 @@
-//! How far a queue item is: a snapshot for progress bars, made from the server's events.
+//! Progress of a queue item: a snapshot for progress bars, made from the server's events.
 
 mod submission;
 
@@ -10,7 +10,7 @@ pub use crate::events::{PreviewError, PreviewImage};
 pub use crate::queue::ItemStatus;
 use crate::{error::failure::JobFailure, events::Event, schema::node_ref::NodeRef};
 
-/// How far a queue item is.
+/// Progress of a queue item.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -24,9 +24,9 @@ pub struct Progress {
     pub executions_done: usize,
     /// The node that runs now.
     pub node: Option<NodeRef>,
-    /// How far that node is, from 0 to 1, if it tells.
+    /// Progress of that node, from 0 to 1, if it reports any.
     pub node_fraction: Option<f64>,
-    /// What that node says it does, such as `Denoising`.
+    /// What that node says it is doing, such as `Denoising`.
     pub message: Option<String>,
     /// The last preview of the item.
     pub preview: Option<PreviewImage>,
@@ -42,9 +42,9 @@ crate::base::debug::short_debug! {
 
 /// Folds events into a [`Progress`].
 ///
-/// Events may come late, twice, or out of order, and events of other items are ignored: the result is the same as far
-/// as it can be. In particular the status never goes back, a node that has finished does not start again, and no node
-/// runs once the item is completed, failed or canceled.
+/// Events may come late, twice, or out of order: the result is the same as far as possible. Events of other items are
+/// ignored. In particular the status never goes back, a node that has finished does not start again, and no node runs
+/// once the item is completed, failed or canceled.
 ///
 /// ```
 /// use invokeai_client::events::Event;
@@ -75,8 +75,8 @@ pub struct ProgressTracker {
 crate::base::debug::short_debug! { ProgressTracker { item_id, titles, sequence, executed, nodes, progress } }
 
 impl Progress {
-    /// How far the whole item is, from 0 to 1. Counts every node alike, so it is a rough guide only: one node usually
-    /// takes most of the time.
+    /// Progress of the whole item, from 0 to 1. Every node counts the same, so it is only a rough guide: one node
+    /// usually takes most of the time.
     pub fn fraction(&self) -> f64 {
         if self.status == ItemStatus::Completed {
             return 1.0;
@@ -85,14 +85,14 @@ impl Progress {
         if self.nodes_total == 0 { 0.0 } else { (done / self.nodes_total as f64).clamp(0.0, 1.0) }
     }
 
-    /// Whether the item has come to its end: completed, failed or canceled.
+    /// Whether the item has ended: completed, failed or canceled.
     pub fn is_finished(&self) -> bool {
         self.status.is_final()
     }
 }
 
 impl ProgressTracker {
-    /// A tracker for this item, whose graph has these nodes: their ids, and the titles they have in the workflow.
+    /// Creates a tracker for this item, whose graph has these nodes: their ids, and their titles in the workflow.
     pub fn new<I, T>(item_id: i64, nodes: impl IntoIterator<Item = (I, Option<T>)>) -> Self
     where
         I: Into<String>,
@@ -126,12 +126,12 @@ impl ProgressTracker {
         &self.progress
     }
 
-    /// Takes an event into account. Answers whether it changed anything.
+    /// Applies an event. Returns whether it changed anything.
     pub fn apply(&mut self, event: &Event) -> bool {
         event.any_item_id(|id| id == self.item_id) && self.apply_own(event)
     }
 
-    /// Takes an event of this item into account.
+    /// Applies an event of this item.
     pub(crate) fn apply_own(&mut self, event: &Event) -> bool {
         match (event.name(), event.invocation()) {
             ("queue_item_status_changed", _) => self.status_event(event),
@@ -145,8 +145,8 @@ impl ProgressTracker {
         }
     }
 
-    /// Takes a status into account that was read over HTTP, with its `status_sequence` if the server has that. Answers
-    /// whether it changed anything.
+    /// Applies a status that was read over HTTP, with its `status_sequence` if the server has one. Returns whether it
+    /// changed anything.
     pub fn set_status(&mut self, status: ItemStatus, sequence: Option<i64>) -> bool {
         let stale = match (self.sequence, sequence) {
             (Some(known), Some(new)) => new <= known,
@@ -164,7 +164,7 @@ impl ProgressTracker {
         true
     }
 
-    /// A completed item is through with all nodes, also with those it had no need to execute.
+    /// In a completed item all nodes are done, even those that did not need to run.
     fn nodes_done(&self) -> usize {
         match self.progress.status {
             ItemStatus::Completed => self.progress.nodes_total,
@@ -227,7 +227,7 @@ impl ProgressTracker {
         true
     }
 
-    /// Makes a node the running one; answers whether it was not.
+    /// Makes a node the running one; returns whether that is a change.
     fn enter_node(&mut self, node: NodeRef) -> bool {
         if self.progress.status == ItemStatus::Pending {
             // Its status event is on the way.

@@ -1,21 +1,21 @@
-//! How far all items of a submission are.
+//! Progress of all items of a submission.
 
 use std::collections::BTreeMap;
 
 use super::{ItemStatus, Progress};
 
-/// How far all items of a submission are, from [`Submission::progress`](crate::Submission::progress) and
+/// Progress of all items of a submission, from [`Submission::progress`](crate::Submission::progress) and
 /// [`WaitAll::on_progress`](crate::WaitAll::on_progress).
 #[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct SubmissionProgress {
-    /// How many items were asked for.
+    /// How many items were requested.
     pub requested: u64,
-    /// How many of them are on the queue, or have been.
+    /// How many of them have been enqueued so far.
     pub enqueued: u64,
-    /// Items that ended well.
+    /// Items that completed.
     pub completed: u64,
-    /// Items that ended with an error.
+    /// Items that failed.
     pub failed: u64,
     /// Items that were canceled.
     pub canceled: u64,
@@ -28,24 +28,24 @@ pub struct SubmissionProgress {
 crate::base::debug::short_debug! { SubmissionProgress { requested, enqueued, completed, failed, canceled, gone, running } }
 
 impl SubmissionProgress {
-    /// How many items have ended, in whichever way.
+    /// How many items have ended, in whatever way.
     pub fn ended(&self) -> u64 {
         self.completed + self.failed + self.canceled + self.gone
     }
 
-    /// How far all of them are together, from 0 to 1. Counts every item alike.
+    /// Progress of all items together, from 0 to 1. Every item counts the same.
     pub fn fraction(&self) -> f64 {
         let all = self.requested.max(self.enqueued);
         let running: f64 = self.running.values().map(Progress::fraction).sum();
         if all == 0 { 1.0 } else { ((self.ended() as f64 + running) / all as f64).clamp(0.0, 1.0) }
     }
 
-    /// Whether every item that was asked for has ended.
+    /// Whether every item that was requested has ended.
     pub fn is_finished(&self) -> bool {
         self.ended() >= self.requested.max(self.enqueued)
     }
 
-    /// Counts an item that has ended. Statuses of newer servers that are no end count as none.
+    /// Counts an item that has ended. Unknown statuses of newer servers do not count as ends.
     pub(crate) fn count(&mut self, end: &ItemStatus) {
         match end {
             ItemStatus::Completed => self.completed += 1,

@@ -8,15 +8,15 @@ use serde_json::Value;
 use crate::base::{open_enum::open_enum, timestamp::Timestamp};
 
 open_enum! {
-    /// Where a queue item is in its life (`session_queue_common.py`).
+    /// Status of a queue item (`session_queue_common.py`).
     ItemStatus {
         /// Waiting for its turn.
         Pending = "pending",
         /// Running.
         InProgress = "in_progress",
-        /// Suspended until a saved workflow that it called has run. Not an end.
+        /// Suspended until a saved workflow that it called has run. Not a final status.
         Waiting = "waiting",
-        /// Ended well.
+        /// Ended successfully.
         Completed = "completed",
         /// Ended with an error.
         Failed = "failed",
@@ -38,9 +38,9 @@ impl ItemStatus {
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueueItem {
-    /// Id of the item, rising with each item the server ever made.
+    /// Id of the item. Ids rise with each item that the server creates.
     pub item_id: i64,
-    /// Where it is in its life.
+    /// Its status.
     pub status: ItemStatus,
     /// Rises with each change of status. Since 6.13.
     #[serde(default)]
@@ -53,10 +53,10 @@ pub struct QueueItem {
     /// Its session, one execution of a graph.
     #[serde(default)]
     pub session_id: String,
-    /// Where its batch said it came from.
+    /// Origin that its batch was enqueued with.
     #[serde(default)]
     pub origin: Option<String>,
-    /// What its batch said it was for.
+    /// Destination that its batch was enqueued with.
     #[serde(default)]
     pub destination: Option<String>,
     /// Higher goes first.
@@ -80,19 +80,19 @@ pub struct QueueItem {
     /// When it began to run.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
-    /// When it ended, in whichever way.
+    /// When it ended, whatever the outcome.
     #[serde(default)]
     pub completed_at: Option<Timestamp>,
-    /// What the batch put into the graph for this item.
+    /// Values that the batch put into the graph for this item.
     #[serde(default)]
     pub field_values: Option<Vec<FieldValue>>,
     /// The item it was retried from.
     #[serde(default)]
     pub retried_from_item_id: Option<i64>,
-    /// The item whose `call_saved_workflow` node made it.
+    /// The item whose `call_saved_workflow` node created it.
     #[serde(default)]
     pub parent_item_id: Option<i64>,
-    /// The execution: graph, results, errors. Empty results while it runs.
+    /// The execution: graph, results, errors. The results are empty while it runs.
     #[serde(default)]
     pub session: Value,
     /// The workflow sent along, if any.
@@ -103,8 +103,8 @@ pub struct QueueItem {
 crate::base::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id; .. } }
 
 impl QueueItem {
-    /// From start to end, by the server's clock. Includes the pause of about half a second that InvokeAI takes before
-    /// each item.
+    /// Time from start to end, by the server's clock. Includes the pause of about half a second that InvokeAI takes
+    /// before each item.
     pub fn elapsed(&self) -> Option<Duration> {
         let (started, ended) = (self.started_at.as_ref()?, self.completed_at.as_ref()?);
         ended.to_system_time()?.duration_since(started.to_system_time()?).ok()
@@ -117,14 +117,14 @@ impl QueueItem {
 pub struct ItemSummary {
     /// Id of the item.
     pub item_id: i64,
-    /// Where it is in its life.
+    /// Its status.
     pub status: ItemStatus,
     /// Its batch.
     pub batch_id: String,
-    /// Where its batch said it came from.
+    /// Origin that its batch was enqueued with.
     #[serde(default)]
     pub origin: Option<String>,
-    /// What its batch said it was for.
+    /// Destination that its batch was enqueued with.
     #[serde(default)]
     pub destination: Option<String>,
     /// When it was enqueued.
@@ -133,13 +133,13 @@ pub struct ItemSummary {
     /// When it began to run.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
-    /// When it ended, in whichever way.
+    /// When it ended, whatever the outcome.
     #[serde(default)]
     pub completed_at: Option<Timestamp>,
-    /// What the batch put into the graph for this item.
+    /// Values that the batch put into the graph for this item.
     #[serde(default)]
     pub field_values: Option<Vec<FieldValue>>,
-    /// The item whose `call_saved_workflow` node made it.
+    /// The item whose `call_saved_workflow` node created it.
     #[serde(default)]
     pub parent_item_id: Option<i64>,
 }
@@ -166,7 +166,7 @@ pub struct FieldValue {
 
 crate::base::debug::short_debug! { FieldValue { node_path, field_name, value; .. } }
 
-/// How many items are where.
+/// Number of items with each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 #[serde(default)]
@@ -177,7 +177,7 @@ pub struct Counts {
     pub in_progress: u64,
     /// Suspended for a called workflow. Since 6.14.
     pub waiting: u64,
-    /// Ended well.
+    /// Ended successfully.
     pub completed: u64,
     /// Ended with an error.
     pub failed: u64,
@@ -188,7 +188,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// How many have ended.
+    /// Number of items that have ended.
     pub fn ended(&self) -> u64 {
         self.completed + self.failed + self.canceled
     }
@@ -217,7 +217,7 @@ pub struct QueueCounts {
     pub item_id: Option<i64>,
     /// The batch of the item that runs.
     pub batch_id: Option<String>,
-    /// How many items are where.
+    /// Number of items with each status.
     #[serde(flatten)]
     pub counts: Counts,
 }
@@ -243,19 +243,19 @@ pub struct ProcessorStatus {
 pub struct BatchStatus {
     /// Id of the batch.
     pub batch_id: String,
-    /// Where it said it came from.
+    /// Origin that it was enqueued with.
     pub origin: Option<String>,
-    /// What it said it was for.
+    /// Destination that it was enqueued with.
     pub destination: Option<String>,
-    /// How many items are where.
+    /// Number of items with each status.
     #[serde(flatten)]
     pub counts: Counts,
 }
 
 crate::base::debug::short_debug! { BatchStatus { batch_id, origin, destination, counts } }
 
-/// Defines what is sent: counts beside the other members. Read out of a buffer, as `flatten` does, a fault would not
-/// name its place.
+/// Defines the form that is sent, with counts beside the other members. `flatten` would read them from a buffer, where
+/// an error cannot name its place.
 macro_rules! with_counts {
     ($sent:ident => $read:ident { $($member:ident: $kind:ty,)* }) => {
         #[derive(Deserialize)]

@@ -37,8 +37,8 @@ impl ListItems {
         self
     }
 
-    /// All entries from the offset on, fetched page by page as the stream is read. Which items there are is asked once, at
-    /// the beginning.
+    /// All entries from the offset on, fetched page by page as the stream is read. The ids of the items are fetched
+    /// once, at the beginning.
     pub fn stream(self) -> impl Stream<Item = Result<ItemSummary>> + Send + Unpin + use<> {
         let Self { queue, offset, limit } = self;
         let entries = futures::stream::once(async move {
@@ -66,7 +66,8 @@ impl ListItems {
 }
 
 awaits! {
-    /// The ids come first, then the items: one that is deleted between the two is in `total`, but not in `items`.
+    /// The ids are fetched first, then the items: an item that is deleted in between counts in `total`, but is not in
+    /// `items`.
     ///
     /// # Errors
     /// Any error of a call.

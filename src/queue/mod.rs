@@ -1,4 +1,4 @@
-//! Queues: what waits, runs and has run on a server.
+//! Queues: the items that wait, run and have run on a server.
 //!
 //! Any text is a queue id; the editor uses `default`. One processor serves all queues of a server.
 
@@ -65,7 +65,7 @@ pub struct Queue {
 crate::base::debug::short_debug! { Queue { client, id } }
 
 impl Client {
-    /// The queue of this id; `default` is the editor's.
+    /// The queue with this id; `default` is the editor's.
     pub fn queue(&self, queue_id: impl Into<String>) -> Queue {
         Queue { client: self.clone(), id: queue_id.into() }
     }
@@ -76,7 +76,7 @@ struct ItemIds {
     item_ids: Vec<i64>,
 }
 
-/// What of an item tells where it came from.
+/// The part of an item that says where it came from.
 #[derive(Deserialize)]
 struct Origin {
     #[serde(default)]
@@ -100,7 +100,7 @@ impl Queue {
         &self.id
     }
 
-    /// Counts, what runs, and whether the processor is paused.
+    /// Fetches the counts, the item that runs, and whether the processor is paused.
     ///
     /// # Errors
     /// Any error of a call.
@@ -109,7 +109,7 @@ impl Queue {
         api.get_queue_status().queue_id(&self.id).send_as().await
     }
 
-    /// An item in full. Large: 22 kB and more. [`summaries`](Self::summaries) are small.
+    /// Fetches an item in full: 22 kB and more. [`summaries`](Self::summaries) are small.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such item in this queue; any error of a call.
@@ -119,7 +119,7 @@ impl Queue {
         answer.map_err(as_not_found)
     }
 
-    /// An item in full, or `None` if it is not, or no longer, in this queue.
+    /// Fetches an item in full, or `None` if it is not, or no longer, in this queue.
     ///
     /// # Errors
     /// Any other error of a call.
@@ -132,20 +132,20 @@ impl Queue {
         self.find_as(item_id).await
     }
 
-    /// As much of one item as is asked for, or `None` if it is not, or no longer, in this queue.
+    /// The wanted part of one item, or `None` if it is not, or no longer, in this queue.
     async fn find_as<T: DeserializeOwned>(&self, item_id: i64) -> Result<Option<T>> {
         let api = self.client.api();
         let answer = api.get_queue_item().queue_id(&self.id).item_id(item_id).send_as().await;
         found(answer.map_err(as_not_found))
     }
 
-    /// How long a read may take, repetitions included, before it counts as failed: an answer may drip for ever.
+    /// How long a read may take, retries included, before it counts as failed: an answer may trickle in forever.
     pub(crate) fn longest_read(&self) -> Duration {
         let TransportOptions { read_timeout, retry_deadline, .. } = self.client.transport().options();
         read_timeout.saturating_add(*retry_deadline)
     }
 
-    /// The item that runs now, if any.
+    /// Fetches the item that runs now, if any.
     ///
     /// # Errors
     /// Any error of a call.
@@ -154,7 +154,7 @@ impl Queue {
         api.get_current_queue_item().queue_id(&self.id).send_as().await
     }
 
-    /// The item that runs next, if any.
+    /// Fetches the item that runs next, if any.
     ///
     /// # Errors
     /// Any error of a call.
@@ -163,7 +163,7 @@ impl Queue {
         api.get_next_queue_item().queue_id(&self.id).send_as().await
     }
 
-    /// Ids of all items, oldest first.
+    /// Fetches the ids of all items, oldest first.
     ///
     /// # Errors
     /// Any error of a call.
@@ -185,8 +185,8 @@ impl Queue {
         Ok(ids.item_ids)
     }
 
-    /// Small descriptions of these items, in the order given. Items that no longer exist are left out; one that cannot be
-    /// read is an error in its place.
+    /// Fetches small descriptions of these items, in the order given. Items that no longer exist are left out; one that
+    /// cannot be read is an error in its place.
     ///
     /// # Errors
     /// Any error of a call.
@@ -249,7 +249,7 @@ impl Queue {
         ListItems::new(self)
     }
 
-    /// Counts of a batch. A batch that never existed, or whose items were pruned, has counts of zero.
+    /// Fetches the counts of a batch. A batch that never existed, or whose items were pruned, has counts of zero.
     ///
     /// # Errors
     /// Any error of a call.
@@ -258,7 +258,7 @@ impl Queue {
         api.get_batch_status().queue_id(&self.id).batch_id(batch_id).send_as().await
     }
 
-    /// Ids of the items of a batch, oldest first, children of called workflows included.
+    /// Fetches the ids of the items of a batch, oldest first, including those of called workflows.
     ///
     /// # Errors
     /// Any error of a call.
@@ -268,8 +268,9 @@ impl Queue {
 
     /// Small descriptions of the items of a batch, oldest first.
     ///
-    /// The server lists items by queue only. It can tell how many a batch has, though, and whoever asks for a batch has
-    /// enqueued it not long ago: so the newest are looked at first, and no more than it takes to find that many.
+    /// The server lists items by queue only. It does report how many a batch has, though, and whoever asks for a batch
+    /// has usually enqueued it not long ago. So the newest items are looked at first, and no more than it takes to find
+    /// that many.
     pub(crate) async fn batch_items(&self, batch_id: &str) -> Result<Vec<ItemSummary>> {
         // In this order: items that are added between the two calls make the count larger, and nothing is missed.
         let all = self.item_ids().await?;
@@ -295,7 +296,7 @@ impl Queue {
 
 /// Changing.
 impl Queue {
-    /// Cancels an item, and all that a called workflow connects with it. One that has ended stays as it is.
+    /// Cancels an item, and all items that called workflows connect with it. An item that has ended stays as it is.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such item; any error of a call.
@@ -304,7 +305,7 @@ impl Queue {
         api.cancel_queue_item().queue_id(&self.id).item_id(item_id).send_as().await
     }
 
-    /// Cancels all items of these batches that have not ended. Says how many.
+    /// Cancels all items of these batches that have not ended. Returns the number canceled.
     ///
     /// # Errors
     /// Any error of a call.
@@ -316,7 +317,7 @@ impl Queue {
         Ok(call.await?.canceled)
     }
 
-    /// Cancels all items of this destination that have not ended. Says how many.
+    /// Cancels all items of this destination that have not ended. Returns the number canceled.
     ///
     /// # Errors
     /// Any error of a call.
@@ -326,7 +327,7 @@ impl Queue {
         Ok(call.await?.canceled)
     }
 
-    /// Cancels everything that waits, and lets what runs go on. Says how many.
+    /// Cancels all items that wait, and lets the running one go on. Returns the number canceled.
     ///
     /// # Errors
     /// Any error of a call.
@@ -335,7 +336,7 @@ impl Queue {
         Ok(api.cancel_all_except_current().queue_id(&self.id).send_as::<Canceled>().await?.canceled)
     }
 
-    /// Deletes one item; one that runs is canceled first.
+    /// Deletes one item; if it runs, it is canceled first.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such item; any error of a call.
@@ -345,7 +346,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Deletes everything but the item that runs. Says how many.
+    /// Deletes all items but the running one. Returns the number deleted.
     ///
     /// # Errors
     /// Any error of a call.
@@ -354,8 +355,8 @@ impl Queue {
         Ok(api.delete_all_except_current().queue_id(&self.id).send_as::<Deleted>().await?.deleted)
     }
 
-    /// Runs failed or canceled items again, as new items of the same batch. Gives the new ids; items that are of
-    /// neither kind are skipped.
+    /// Runs failed or canceled items again, as new items of the same batch. Returns the new ids; other items are
+    /// skipped.
     ///
     /// # Errors
     /// Any error of a call.
@@ -373,7 +374,7 @@ impl Queue {
         Ok(fresh)
     }
 
-    /// Pauses the processor, **for all queues of the server**. What runs goes on to its end.
+    /// Pauses the processor, **for all queues of the server**. The running item goes on to its end.
     ///
     /// # Errors
     /// Any error of a call.
@@ -382,7 +383,7 @@ impl Queue {
         api.pause().queue_id(&self.id).send_as().await
     }
 
-    /// Lets the processor go on, for all queues of the server.
+    /// Resumes the processor, for all queues of the server.
     ///
     /// # Errors
     /// Any error of a call.
@@ -391,7 +392,7 @@ impl Queue {
         api.resume().queue_id(&self.id).send_as().await
     }
 
-    /// Deletes **every** ended item of this queue, also those of other programs. Says how many.
+    /// Deletes **every** ended item of this queue, including those of other programs. Returns the number deleted.
     ///
     /// # Errors
     /// Any error of a call.
@@ -400,7 +401,7 @@ impl Queue {
         Ok(api.prune().queue_id(&self.id).send_as::<Deleted>().await?.deleted)
     }
 
-    /// Cancels and deletes **every** item of this queue, also those of other programs. Says how many.
+    /// Cancels and deletes **every** item of this queue, including those of other programs. Returns the number deleted.
     ///
     /// # Errors
     /// Any error of a call.
@@ -410,7 +411,7 @@ impl Queue {
     }
 }
 
-/// What tells an item from others, in what the server says of it.
+/// The ids in the server's description of an item.
 #[derive(Default, Deserialize)]
 struct Label {
     item_id: Option<i64>,
@@ -418,7 +419,7 @@ struct Label {
 }
 
 impl Label {
-    /// Of one that cannot be read, nothing.
+    /// No ids if the description cannot be read.
     fn of(item: &RawValue) -> Self {
         lenient::from_slice(item.get().as_bytes(), &Meter::unlimited()).unwrap_or_default()
     }

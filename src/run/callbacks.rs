@@ -24,8 +24,8 @@ impl Callbacks {
     #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn call(&self, event: &Event) {
         for (name, call) in self.pairs.iter().filter(|(name, _)| *name == event.name()) {
-            // A panic must not end the task that follows the items: nobody would learn of their ends. The panic hook has
-            // told of it.
+            // A panic must not end the task that follows the items: nobody would learn of their ends. The panic hook
+            // has reported it.
             if catch_unwind(AssertUnwindSafe(|| call(event))).is_err() {
                 tracing::error!(event = name, "a callback panicked");
             }

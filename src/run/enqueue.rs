@@ -17,12 +17,12 @@ pub(crate) struct Enqueued {
     pub(crate) item_ids: Vec<i64>,
     /// How many items the queue took.
     pub(crate) placed: u64,
-    /// What of the server's account does not fit, so that there may be more.
+    /// What in the server's answer does not add up, so that there may be more items.
     problem: Option<String>,
 }
 
 impl Enqueued {
-    /// Why nothing may be added to the batch: what is there already is not certain.
+    /// Why nothing may be added to the batch: it is not certain what it already holds.
     pub(crate) fn trouble(&self) -> Option<Error> {
         self.problem.as_ref().map(|problem| Error::decode("enqueue_batch", "item_ids", problem, ""))
     }
@@ -38,7 +38,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// The items that it names and that are not `known`, oldest first. SQLite counts from 1.
+    /// The items that it names, without those `known` before, oldest first. SQLite counts from 1.
     fn new_ids(&self, known: &[i64]) -> Vec<i64> {
         let known: HashSet<&i64> = known.iter().collect();
         let named = self.item_ids.iter().flatten();
@@ -46,7 +46,7 @@ impl Answer {
     }
 }
 
-/// Enqueues a body that names its batch id. `known` are the items that the batch has already, `requested` says how many
+/// Enqueues a body that names its batch id. `known` are the items that the batch already has, `requested` is how many
 /// the body asks for.
 ///
 /// The request is sent once. If its answer is lost, or names more or fewer items than it counts, the batch is looked for
@@ -66,12 +66,12 @@ pub(crate) async fn enqueue(
             if named.len() as u64 == placed {
                 return Ok(Enqueued { item_ids: named, placed, problem: None });
             }
-            // Children of called workflows are of the same batch, and named, too.
-            tracing::debug!(batch_id, placed, named = named.len(), "an enqueue names other items than it counts");
+            // Children of called workflows belong to the same batch, and are named, too.
+            tracing::debug!(batch_id, placed, named = named.len(), "an enqueue names more or fewer items than counted");
             let Found { item_ids, .. } = search.run(placed, named).await;
             let found = item_ids.len();
             let problem = (found as u64 != placed).then(|| {
-                format!("the queue says that it took {placed} items, and {found} of batch {batch_id} can be found")
+                format!("the queue says that it took {placed} items, but {found} of batch {batch_id} can be found")
             });
             Enqueued { item_ids, placed, problem }
         }
@@ -92,7 +92,7 @@ pub(crate) async fn enqueue(
     };
     match enqueued.trouble() {
         Some(error) if enqueued.item_ids.is_empty() => Err(error),
-        // What was found is followed; those who enqueue say what is wrong.
+        // The items found are followed; the caller reports what is wrong.
         _ => Ok(enqueued),
     }
 }

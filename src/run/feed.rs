@@ -36,20 +36,21 @@ pub enum WhenFull {
     /// Take back what was enqueued, and fail with [`Error::QueueFull`], or [`Error::NotTakenBack`] where that fails.
     #[default]
     Fail,
-    /// Keep what was enqueued; [`Submission::requested`](crate::Submission::requested) tells how many are missing.
+    /// Keep what was enqueued; [`Submission::requested`](crate::Submission::requested) says how many there should be.
     Keep,
-    /// Enqueue the rest as room is made, in the background, while the [`Submission`](crate::Submission) lives.
+    /// Enqueue the rest in the background, as room becomes available, while the [`Submission`](crate::Submission)
+    /// lives.
     Feed,
 }
 
-/// A batch that can go whole, or in pieces cut anywhere.
+/// A batch that can be sent whole, or in pieces cut anywhere.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The whole batch, but without its data: that may be large, and is rarely sent as it is.
     body: Value,
     data: Value,
     sessions: u64,
-    /// Fields with another seed in each item: node ids and names.
+    /// Fields with a different seed in each item: node ids and names.
     seeds: Vec<(String, String)>,
     /// Most items in one request.
     at_once: usize,
@@ -64,9 +65,9 @@ struct Column<'a> {
 }
 
 enum Cells<'a> {
-    /// Each value for so many items, then from the beginning.
+    /// Each value for `stride` items, then again from the beginning.
     Given { values: &'a [Value], stride: usize },
-    /// Another seed in each item.
+    /// A different seed in each item.
     Random,
 }
 
@@ -129,7 +130,7 @@ impl Plan {
         let runs = body.pointer("/batch/runs").and_then(Value::as_u64).unwrap_or(1);
         let lengths = groups(&data).map(|group| group_length(group) as u64);
         let sessions = lengths.fold(runs, u64::saturating_mul);
-        // What is not fed goes at once, so that the server's answer tells of all of it.
+        // A batch that is not fed is sent at once, so that the server's answer covers all of it.
         let at_once = if when_full == WhenFull::Feed { PIECE } else { usize::MAX };
         Self { body, data, sessions, seeds: seeds.to_vec(), at_once }
     }
@@ -153,7 +154,7 @@ impl Plan {
         });
         let zipped: Vec<Value> = zipped.collect();
         let body = if zipped.is_empty() {
-            // There is nothing to tell the items apart by but their number.
+            // Only their number distinguishes the items.
             self.body_with(Cow::Owned(json!([])), Some(sessions))
         } else {
             self.body_with(Cow::Owned(json!([zipped])), Some(1))
@@ -167,7 +168,7 @@ impl Plan {
 
     fn columns(&self) -> Vec<Column<'_>> {
         let mut columns = Vec::new();
-        // So many items pass before the value of this group changes.
+        // How many items pass before the value of this group changes.
         let mut stride: usize = 1;
         for group in groups(&self.data).rev() {
             for datum in group {
@@ -218,7 +219,7 @@ struct Stop {
 }
 
 impl Feeder {
-    /// Sends nothing more. Says whether a piece may be on its way: the state tells when that has ended.
+    /// Sends nothing more. Returns whether a piece may be on its way: the state shows when that has ended.
     pub(crate) fn stop(&self) -> bool {
         self.stop.wanted.store(true, Ordering::Release);
         self.stop.told.notify_one();
@@ -232,7 +233,7 @@ impl Drop for Feeder {
     }
 }
 
-/// Enqueues what is left of a plan, as room is made.
+/// Enqueues what is left of a plan, as room becomes available.
 pub(crate) fn feed(
     client: Client,
     queue_id: String,
@@ -249,7 +250,7 @@ pub(crate) fn feed(
     let task = tokio::spawn(async move {
         let mut under_way = under_way;
         let outcome = feeding.run(placed, &stopped, &mut under_way).await;
-        // Whoever is told that it has ended may clean up.
+        // Whoever learns that it has ended may clean up.
         drop(under_way);
         feeding.end(outcome);
     });
@@ -284,7 +285,7 @@ impl Drop for Feeding {
 type Cause = dyn std::error::Error + Send + Sync;
 
 impl Feeding {
-    /// Enqueues what comes after the first `placed` items, as room is made.
+    /// Enqueues what comes after the first `placed` items, as room becomes available.
     async fn run(&self, mut placed: u64, stop: &Stop, under_way: &mut UnderWay) -> Result<()> {
         while placed < self.plan.requested() && !stop.wanted.load(Ordering::Acquire) {
             match self.place(placed, under_way).await {

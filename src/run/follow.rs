@@ -37,8 +37,8 @@ pub(crate) enum Events {
 }
 
 impl Events {
-    /// Subscribes to the events of a batch, and waits until they arrive. Where they cannot be had, polling does the
-    /// same, only later.
+    /// Subscribes to the events of a batch, and waits until they arrive. Where there are none, polling does the same,
+    /// only later.
     #[cfg(feature = "events")]
     pub(crate) async fn of_batch(client: &Client, queue_id: &str, batch_id: &str) -> Self {
         let stream = client.event_hub().subscribe(EventFilter::all().queue(queue_id).batch(batch_id));
@@ -83,7 +83,7 @@ impl Drop for Follower {
     }
 }
 
-/// Follows from now on. Whoever calls this has [said so](State::take_following).
+/// Follows from now on. The caller has [said so](State::take_following).
 pub(crate) fn follow(
     client: &Client,
     queue_id: &str,
@@ -102,7 +102,7 @@ pub(crate) fn follow(
     Follower { task: task.abort_handle() }
 }
 
-/// Tells that nobody follows any more, however the task ends: its runtime may be shut down while others still wait.
+/// Records that nobody follows any more, however the task ends: its runtime may be shut down while others still wait.
 struct End(Arc<State>);
 
 impl Drop for End {
@@ -177,7 +177,7 @@ impl Following {
         std::future::pending().await
     }
 
-    /// Takes the next item of the stream. Answers whether the record must be read. Cancel safe.
+    /// Takes the next item of the stream. Returns whether the record must be read. Cancel safe.
     #[cfg(feature = "events")]
     async fn next(&mut self, events: &mut Option<EventStream>) -> bool {
         let item = match events {
@@ -214,7 +214,7 @@ impl Following {
     }
 }
 
-/// What comes of a read under way; never, if there is none.
+/// The result of the read under way; never resolves if there is none.
 async fn ended<T>(reading: &mut Option<Pin<Box<impl Future<Output = T>>>>) -> T {
     match reading {
         Some(reading) => reading.as_mut().await,

@@ -1,4 +1,4 @@
-//! Looking for the items of an enqueue that did not say, or not clearly, which they are.
+//! Looks for the items of an enqueue whose answer did not say clearly which they are.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -31,7 +31,7 @@ pub(super) struct Search {
     /// Items of the batch that are not new.
     known: HashSet<i64>,
     found: HashSet<i64>,
-    /// Children of called workflows, which are of the same batch.
+    /// Children of called workflows, which belong to the same batch.
     children: HashSet<i64>,
     others: HashSet<i64>,
     /// How many items of the batch the last search saw on the queue.
@@ -43,7 +43,7 @@ pub(super) struct Search {
     patience: Duration,
 }
 
-/// What a search came to.
+/// The result of a search.
 pub(super) struct Found {
     /// The new items, oldest first.
     pub(super) item_ids: Vec<i64>,
@@ -67,11 +67,12 @@ impl Search {
         }
     }
 
-    /// Looks until there are `wanted` items or patience ends, and gives those that were seen, oldest first. `named`, also
-    /// oldest first, are items that the server says are of the batch; that is believed unless it says otherwise of one.
+    /// Looks until there are `wanted` items or patience ends, and returns the items seen, oldest first. `named`, also
+    /// oldest first, are items that the server says belong to the batch; that is believed unless it later says
+    /// otherwise.
     ///
-    /// Fewer than wanted may be all that the queue had room for. Since they may as well be on their way, that takes as
-    /// long as if there were none.
+    /// Fewer than wanted may be all that the queue had room for. Since the rest may as well be on its way, that case
+    /// takes as long as if there were none.
     pub(super) async fn run(mut self, wanted: u64, mut named: Vec<i64>) -> Found {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let end = deadline::after(self.patience);
@@ -113,14 +114,15 @@ impl Search {
         Ok(())
     }
 
-    /// Asks what the named items are, from the newest down, until there are `wanted`. Older ones are no new items then.
+    /// Asks what the named items are, from the newest down, until there are `wanted`. Older ones are not new items
+    /// then.
     async fn check(&mut self, wanted: usize, named: &mut Vec<i64>) -> Result<()> {
         while !named.is_empty() {
             let from = named.len().saturating_sub(self.at_first);
             for item in self.queue.summaries(&named[from..]).await?.into_iter().flatten() {
                 self.sort(&item);
             }
-            // One that has ended may be pruned already, and one that cannot be read is there.
+            // One that has ended may be pruned already, and one that cannot be read still exists.
             let those = named.split_off(from);
             let is_none = |id: &i64| self.children.contains(id) || self.others.contains(id);
             let ours: Vec<i64> = those.into_iter().filter(|id| !is_none(id)).collect();
@@ -160,7 +162,7 @@ impl Search {
         Ok(())
     }
 
-    /// Says whether it is of the batch, and was not seen before.
+    /// Returns whether it belongs to the batch and was not seen before.
     fn sort(&mut self, item: &ItemSummary) -> bool {
         let is_ours = item.batch_id == self.batch_id;
         let those = match item.parent_item_id {

@@ -1,4 +1,4 @@
-//! A batch that runs: what is known of it, and the tasks that find out more, or enqueue more.
+//! A running batch: what is known about it, and the tasks that find out more, or enqueue more.
 //!
 //! [`Submission`](crate::Submission) and [`Job`](crate::Job) are views of it: of the whole, and of one item.
 
@@ -113,17 +113,17 @@ impl Run {
         &self.batch_id
     }
 
-    /// How many items were asked for.
+    /// How many items were requested.
     pub(crate) fn requested(&self) -> u64 {
         self.requested
     }
 
-    /// What is known of the items.
+    /// What is known about the items.
     pub(crate) fn state(&self) -> &Arc<State> {
         &self.state
     }
 
-    /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
+    /// Cancels all items that have not ended, and enqueues no more. Returns the number canceled.
     pub(crate) async fn cancel(&self) -> Result<u64> {
         let feeding = lock(&self.feeder).as_ref().is_some_and(Feeder::stop);
         let mut canceled = self.queue().cancel_batches([&self.batch_id]).await?;

@@ -1,4 +1,4 @@
-//! Reads how items stand: together where the server can, alone where it cannot.
+//! Reads the state of items: together where the server can, one by one where it cannot.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -36,10 +36,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads how these items stand, and gives those that have to be read alone.
+    /// Reads the state of these items, and returns those that have to be read alone.
     pub(super) async fn read(&self, item_ids: Vec<i64>) -> Vec<i64> {
         let mut alone = Vec::new();
-        // Only so many are held in memory at once.
+        // Limits how many are held in memory at once.
         for ids in item_ids.chunks(IDS_AT_ONCE) {
             match self.in_time(self.queue.summaries(ids)).await {
                 Ok(found) => {
@@ -70,7 +70,7 @@ impl Reader {
         alone
     }
 
-    /// Reads how one item stands. Its trouble is its own.
+    /// Reads the state of one item. Its trouble does not concern the others.
     async fn read_alone(&self, item_id: i64) {
         match self.in_time(self.queue.find_summary(item_id)).await {
             Ok(Some(item)) if item.item_id != item_id => {
@@ -79,7 +79,7 @@ impl Reader {
                 self.state.set_unreadable(item_id, error);
             }
             Ok(Some(item)) if self.is_ours(&item) => self.state.set_status(item_id, &item.status),
-            // Ids begin anew where somebody has deleted the server's database.
+            // Ids start over where somebody has deleted the server's database.
             Ok(_) => self.state.set_gone(item_id),
             Err(error) => {
                 tracing::debug!(item_id, %error, "cannot read the item");
@@ -93,7 +93,7 @@ impl Reader {
         item.batch_id == self.batch_id
     }
 
-    /// An answer may drip for ever. Those who wait learn of it only if the read ends.
+    /// An answer may drip forever. Those who wait learn of it only if the read ends.
     async fn in_time<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = self.queue.longest_read();
         match timeout(limit, read).await {
@@ -119,7 +119,7 @@ pub(super) struct Alone<'a> {
     /// Waiting or being read.
     known: HashSet<i64>,
     reads: FuturesUnordered<BoxFuture<'a, i64>>,
-    /// When those may be read again that could not be read.
+    /// When items that could not be read may be read again.
     pauses: HashMap<i64, Instant>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Alone<'a> {
         self.waiting.extend(due);
     }
 
-    /// Reads until one is done; for ever, if there is none.
+    /// Reads until one is done; forever, if there is none.
     pub(super) async fn read(&mut self, reader: &'a Reader) {
         while self.reads.len() < AT_ONCE
             && let Some(id) = self.waiting.pop_front()

@@ -1,4 +1,4 @@
-//! What is known of the items of one submission, from events and from reading.
+//! What is known about the items of one submission, from events and from reading.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +37,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Inner {
     items: BTreeMap<i64, Item>,
-    /// Items that are over, in the order in which that was seen.
+    /// Items that have ended or are gone, in the order in which that was seen.
     closed: Vec<i64>,
     /// Items added later, whose events may have come before they were known.
     fresh: Vec<i64>,
@@ -76,7 +76,7 @@ impl Trouble {
 pub(crate) struct News {
     /// How many ends are known now.
     pub(crate) known: usize,
-    /// Items that are over, in whichever way, in the order in which that was seen.
+    /// Items that have ended or are gone, in the order in which that was seen.
     pub(crate) closed: Vec<i64>,
     /// Open items that have been in trouble for too long.
     pub(crate) given_up: Vec<(i64, Error)>,
@@ -98,7 +98,7 @@ enum Item {
     Gone,
 }
 
-/// How an item stands, for those who wait.
+/// State of an item, for those who wait.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Standing {
     Running(ItemStatus),
@@ -164,7 +164,8 @@ impl State {
         std::mem::take(&mut self.inner().fresh)
     }
 
-    /// Says that somebody follows from now on. `false` if somebody does already, or if nothing is left to follow.
+    /// Records that somebody follows from now on. Returns `false` if somebody already does, or if nothing is left to
+    /// follow.
     pub(crate) fn take_following(&self) -> bool {
         let mut inner = self.inner();
         let wanted = !inner.followed && !inner.is_done();
@@ -172,7 +173,7 @@ impl State {
         wanted
     }
 
-    /// Says that nobody follows any more.
+    /// Records that nobody follows any more.
     pub(crate) fn end_following(&self) {
         self.inner().followed = false;
         self.announce();
@@ -196,7 +197,7 @@ impl State {
         self.inner().feed_error.clone()
     }
 
-    /// Says why the rest cannot be enqueued yet, or that it can.
+    /// Records why the rest cannot be enqueued yet, or that it can.
     pub(crate) fn set_feed_trouble(&self, error: Option<Error>) {
         Trouble::goes_on(&mut self.inner().feed_trouble, error);
         self.announce();
@@ -211,8 +212,8 @@ impl State {
         self.inner().open().collect()
     }
 
-    /// What happened beyond the first `known` ends and to items other than those in `given_up`. Trouble is given up after
-    /// `limit`.
+    /// Returns what happened beyond the first `known` ends and to items other than those in `given_up`. Trouble is
+    /// given up after `limit`.
     pub(crate) fn news(&self, known: usize, given_up: &BTreeSet<i64>, limit: Duration) -> News {
         let inner = self.inner();
         let closed = inner.closed.get(known..).unwrap_or_default();
@@ -246,7 +247,7 @@ impl State {
         news
     }
 
-    /// How many items are there, and how many of them have not ended.
+    /// How many items there are, and how many of them have not ended.
     pub(crate) fn count_open(&self) -> (usize, usize) {
         let inner = self.inner();
         (inner.items.len(), inner.items.len() - inner.closed.len())
@@ -280,7 +281,7 @@ impl State {
         }
     }
 
-    /// How far all items are, of which so many were asked for.
+    /// Progress of all items, of which `requested` were asked for.
     pub(crate) fn progress_of_all(&self, requested: u64) -> SubmissionProgress {
         let inner = self.inner();
         let mut all = SubmissionProgress { requested, enqueued: inner.items.len() as u64, ..Default::default() };
@@ -312,7 +313,7 @@ impl State {
         !self.inner().unreadable.is_empty()
     }
 
-    /// Says why nothing can be read, or that something can.
+    /// Records why nothing can be read, or that something can.
     pub(crate) fn set_trouble(&self, error: Option<Error>) {
         let mut inner = self.inner();
         if error.is_none() && inner.trouble.is_none() {
@@ -323,7 +324,7 @@ impl State {
         self.announce();
     }
 
-    /// Says why this item cannot be read.
+    /// Records why this item cannot be read.
     pub(crate) fn set_unreadable(&self, item_id: i64, error: Error) {
         let mut inner = self.inner();
         if inner.items.get(&item_id).is_some_and(Item::is_open) {
@@ -335,7 +336,7 @@ impl State {
         self.announce();
     }
 
-    /// Takes an event into account.
+    /// Applies an event.
     #[cfg_attr(not(feature = "events"), expect(dead_code, reason = "without events there is nothing to take"))]
     pub(crate) fn apply(&self, event: &Event) {
         let mut guard = self.inner();
@@ -350,7 +351,7 @@ impl State {
         }
     }
 
-    /// Takes a status into account that was read.
+    /// Applies a status that was read.
     pub(crate) fn set_status(&self, item_id: i64, status: &ItemStatus) {
         let mut guard = self.inner();
         let was_unreadable = guard.unreadable.remove(&item_id).is_some();
@@ -361,7 +362,7 @@ impl State {
         }
     }
 
-    /// Takes into account that an item no longer exists.
+    /// Records that an item no longer exists.
     pub(crate) fn set_gone(&self, item_id: i64) {
         let mut inner = self.inner();
         if let Some(item) = inner.items.get_mut(&item_id).filter(|item| item.is_open()) {
@@ -375,7 +376,7 @@ impl State {
 }
 
 impl Inner {
-    /// Answers whether anything changed.
+    /// Returns whether anything changed.
     fn change(&mut self, id: i64, change: impl FnOnce(&mut ProgressTracker) -> bool) -> bool {
         let Some(item) = self.items.get_mut(&id) else { return false };
         let was_open = item.is_open();
@@ -395,7 +396,7 @@ impl Inner {
         self.items.iter().filter(|(_, item)| item.is_open()).map(|(id, _)| *id)
     }
 
-    /// The trouble of an item is its own or that of all, whichever has lasted longer.
+    /// The trouble of an item is its own or the trouble of all items, whichever has lasted longer.
     fn trouble_of(&self, item_id: i64) -> Option<&Trouble> {
         let own = self.unreadable.get(&item_id);
         self.trouble.iter().chain(own).min_by_key(|trouble| trouble.since)
@@ -411,10 +412,10 @@ impl Item {
         matches!(self, Self::Pending | Self::Active(_))
     }
 
-    /// Answers whether anything changed.
+    /// Returns whether anything changed.
     fn change(&mut self, id: i64, labels: &Labels, change: impl FnOnce(&mut ProgressTracker) -> bool) -> bool {
         match self {
-            // That it still waits is no news, and needs no memory.
+            // An item that still waits is not news, and needs no memory.
             Self::Pending => {
                 let mut tracker = Box::new(tracker(id, labels));
                 if !change(&mut tracker) {
@@ -458,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_told_once_in_the_order_in_which_they_are_seen() {
+    fn ends_are_reported_once_in_the_order_in_which_they_are_seen() {
         let state = State::new(1..=4, Labels::default());
         state.set_status(3, &ItemStatus::Failed);
         state.set_gone(1);

@@ -55,7 +55,7 @@ impl Constraints {
         numbers.chain(counts).collect()
     }
 
-    /// Those the editor copies from the top level of a property, which depend on the type
+    /// The bounds that the editor copies from the top level of a property, which depend on the type
     /// (`features/nodes/util/schema/buildFieldInputTemplate.ts`).
     pub(super) fn shown(schema: &Map<String, Value>, field_type: &FieldType) -> Self {
         let list = field_type.cardinality == Cardinality::Collection;
@@ -84,7 +84,7 @@ impl Constraints {
     /// Everything the server enforces: the top level, every non-null branch of `anyOf` and the items of arrays.
     pub(super) fn enforced(schema: &Map<String, Value>) -> Self {
         let mut found = Self::declared(schema);
-        // pydantic leaves its own names behind where JSON schema has no word, as for one number or many.
+        // pydantic uses its own names where JSON schema has no word, as for one number or many.
         let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
         found.minimum = found.minimum.or(bound("ge"));
         found.maximum = found.maximum.or(bound("le"));
@@ -102,10 +102,11 @@ impl Constraints {
         found
     }
 
-    /// Those that a schema declares itself, by the names of JSON Schema.
+    /// The bounds that a schema declares itself, by the names of JSON Schema.
     pub(crate) fn declared(schema: &Map<String, Value>) -> Self {
         let mut declared = Constraints::default();
-        // A look at each member is less work than to ask for each name: a program that starts does this a hundred times.
+        // Looking at each member is less work than looking up each name: a program does this a hundred times at its
+        // start.
         for (key, value) in schema {
             match key.as_str() {
                 "minimum" => declared.minimum = value.as_f64(),
@@ -152,7 +153,7 @@ fn holds_list(schema: &Map<String, Value>) -> bool {
         || non_null_branches(schema).unwrap_or_default().iter().any(|branch| holds_list(branch))
 }
 
-/// `8.0` as `8`: bounds are kept as floats, but whole ones read better, and in enum labels and errors, as integers.
+/// `8.0` as `8`: bounds are kept as floats, but whole ones read better as integers, also in enum labels and errors.
 pub(crate) fn json_number(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
         Value::from(number as i64)

@@ -44,7 +44,7 @@ impl fmt::Display for Cardinality {
     }
 }
 
-/// Types for which the editor stores direct values (`zStatefulFieldType` in `features/nodes/types/field.ts`).
+/// Types whose direct values the editor stores (`zStatefulFieldType` in `features/nodes/types/field.ts`).
 const STATEFUL: [&str; 24] = [
     "IntegerField",
     "FloatField",
@@ -83,7 +83,7 @@ impl FieldType {
         STATEFUL.contains(&self.name.as_str())
     }
 
-    /// The editor's own form: `{"name", "cardinality", "batch"}`.
+    /// The type in the editor's own form: `{"name", "cardinality", "batch"}`.
     pub fn to_json(&self) -> Value {
         json!({"name": self.name, "cardinality": self.cardinality.as_str(), "batch": self.batch})
     }

@@ -10,17 +10,17 @@ use std::sync::Arc;
 pub struct Fields<T>(IndexMap<String, Arc<T>, foldhash::fast::RandomState>);
 
 impl<T> Fields<T> {
-    /// The field of this name.
+    /// The field with this name.
     pub fn get(&self, name: &str) -> Option<&T> {
         self.0.get(name).map(|field| &**field)
     }
 
-    /// The same, to be shared.
+    /// The same, for sharing.
     pub(crate) fn get_shared(&self, name: &str) -> Option<&Arc<T>> {
         self.0.get(name)
     }
 
-    /// Whether there is a field of this name.
+    /// Whether there is a field with this name.
     pub fn contains_key(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -63,7 +63,7 @@ impl<T> Default for Fields<T> {
     }
 }
 
-/// The field of this name, which must be there.
+/// The field with this name, which must exist.
 impl<T> Index<&str> for Fields<T> {
     type Output = T;
 

@@ -1,9 +1,9 @@
-//! The node catalogue: what every invocation type takes and gives.
+//! The node catalogue: the inputs and outputs of every invocation type.
 //!
-//! InvokeAI describes its nodes in its own OpenAPI document. This module reads that description into
-//! [`NodeTemplate`]s, the way the web editor does (`features/nodes/util/schema/parseSchema.ts`), from the document
-//! embedded at compile time ([`NodeCatalogue::embedded`]) or from a live server's `/openapi.json`
-//! ([`NodeCatalogue::from_openapi_text`]), which also knows its custom nodes.
+//! InvokeAI describes its nodes in its own OpenAPI document. This module reads that description into [`NodeTemplate`]s,
+//! the way the web editor does (`features/nodes/util/schema/parseSchema.ts`), from the document embedded at compile
+//! time ([`NodeCatalogue::embedded`]) or from a live server's `/openapi.json` ([`NodeCatalogue::from_openapi_text`]),
+//! which also has its custom nodes.
 //!
 //! Types and rules always come from the document, never from the name of a field.
 //!

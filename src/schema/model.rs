@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Which models the editor's picker offers for a field. Empty lists mean "any".
 ///
-/// The lists are the schema's `ui_model_*` members; servers before 6.8 say the same with a `ui_type` such as
+/// The lists are the schema's `ui_model_*` members; servers before 6.8 express the same with a `ui_type` such as
 /// `FluxMainModelField`, which is translated as InvokeAI itself does (`migrate_model_ui_type` in
 /// `invokeai/app/invocations/fields.py`).
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -146,7 +146,7 @@ pub struct ModelRecord {
     /// Content hash, for example `blake3:…`; the same on every server.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
-    /// Name the server's owner gave.
+    /// Name that the server's owner gave.
     pub name: String,
     /// Base architecture, for example `flux`.
     pub base: String,
@@ -170,7 +170,7 @@ pub struct ModelRecord {
 crate::base::debug::short_debug! { ModelRecord { key, hash, name, base, model_type, variant, format, provider_id, other } }
 
 impl ModelRecord {
-    /// A record with the members every model has; the rest can be filled in.
+    /// Creates a record with the members that every model has; the rest can be filled in.
     pub fn new(
         key: impl Into<String>,
         name: impl Into<String>,
@@ -197,11 +197,11 @@ impl ModelRecord {
 
     /// The record as the server sends it.
     pub fn to_json(&self) -> Value {
-        // Strings and JSON always serialise.
+        // Strings and JSON always serialize.
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The value a model field holds: `{key, hash, name, base, type}`. `hash` is empty if the record has none; the
+    /// The value that a model field holds: `{key, hash, name, base, type}`. `hash` is empty if the record has none; the
     /// server requires the member but not its content.
     pub fn identifier(&self) -> Value {
         json!({
@@ -214,7 +214,7 @@ impl ModelRecord {
     }
 }
 
-/// A string; anything else counts as absent, so that no odd record spoils a list of models.
+/// Reads a string; anything else counts as absent, so that an odd record does not spoil a list of models.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().map(str::to_owned))

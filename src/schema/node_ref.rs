@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// A node, as far as it is known to whoever speaks of it.
+/// A node, with what is known about it: its id, type and title.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "fleet", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct NodeRef {
     /// Id in the workflow. A node inside an iteration is executed several times under one id.
     pub id: String,
-    /// Id of one execution of it, random and unique in its session; `None` where no execution is meant.
+    /// Id of one execution of the node, random and unique in its session; `None` where no single execution is meant.
     pub prepared_id: Option<String>,
     /// Type, for example `denoise_latents`.
     pub node_type: String,
-    /// The label that the user gave it, else the title of its type; `None` where neither is known.
+    /// The label that the user gave it, or the title of its type if there is none; `None` where neither is known.
     pub title: Option<String>,
 }
 
@@ -24,13 +24,13 @@ impl NodeRef {
         Self { id: id.into(), prepared_id: None, node_type: node_type.into(), title }
     }
 
-    /// The same, of one execution.
+    /// The same, for one execution.
     pub(crate) fn prepared(mut self, id: impl Into<String>) -> Self {
         self.prepared_id = Some(id.into());
         self
     }
 
-    /// What to call it: its title, else its type.
+    /// How to name it: its title, or its type if there is none.
     pub fn name(&self) -> &str {
         self.title.as_deref().unwrap_or(&self.node_type)
     }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 type Schema = Map<String, Value>;
 
-/// Schemas of class `invocation` that are no nodes of the editor.
+/// Schemas of class `invocation` that are not nodes of the editor.
 const NOT_NODES: [&str; 2] = ["graph", "linear_ui_output"];
 /// Inputs and outputs of the batch engine.
 const BATCH_INPUTS: [(&str, &str); 4] =
@@ -21,8 +21,8 @@ const BATCH_OUTPUTS: [(&str, &str); 4] = [
     ("float_generator", "floats"),
 ];
 
-/// Reads one schema of class `invocation`; `None` for those that are no nodes. Fields that cannot be read are left out
-/// and reported to `unreadable` as name and reason. `other` gives another schema of the document.
+/// Reads one schema of class `invocation`; `None` for those that are not nodes. Fields that cannot be read are left out
+/// and reported to `unreadable` as name and reason. `other` returns another schema of the document.
 pub(super) fn read_node<'a>(
     schema: &Schema,
     other: impl FnOnce(&str) -> Option<Cow<'a, Value>>,
@@ -185,11 +185,11 @@ fn enum_options(schema: &Schema) -> Vec<EnumOption> {
     values.iter().map(option).collect()
 }
 
-/// The schema's default, else the fallback that the editor has for the type, even for optional fields.
+/// The schema's default, or the fallback that the editor has for the type, even for optional fields.
 fn default_value(schema: &Schema, field_type: &FieldType, required: bool, options: &[EnumOption]) -> Option<Value> {
     let name = field_type.name.as_str();
     match name {
-        // The editor builds these anew and does not look at the schema.
+        // The editor builds these itself and does not look at the schema.
         "FloatGeneratorField" => {
             return Some(json!({"type": "float_generator_arithmetic_sequence", "start": 0, "step": 0.1, "count": 10}));
         }

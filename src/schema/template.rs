@@ -4,7 +4,7 @@ use super::{Constraints, FieldType, Fields, ModelFilter};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// What one invocation type takes and gives.
+/// The inputs and outputs of one invocation type.
 ///
 /// ```
 /// use invokeai_client::schema::NodeCatalogue;
@@ -19,7 +19,7 @@ use std::fmt;
 pub struct NodeTemplate {
     /// Invocation type, for example `flux_denoise`.
     pub node_type: String,
-    /// Title the editor shows, for example `FLUX Denoise`.
+    /// Title that the editor shows, for example `FLUX Denoise`.
     pub title: String,
     /// Description; empty if the node has none.
     pub description: String,
@@ -29,7 +29,7 @@ pub struct NodeTemplate {
     pub tags: Vec<String>,
     /// Version of the node, `major.minor.patch`.
     pub version: String,
-    /// Package the node comes from; `invokeai` for InvokeAI's own.
+    /// Package that the node comes from; `invokeai` for InvokeAI's own.
     pub node_pack: String,
     /// `stable`, `beta`, `prototype`, `deprecated`, `internal` or `special`.
     pub classification: String,
@@ -46,8 +46,8 @@ pub struct NodeTemplate {
 crate::base::debug::short_debug! { NodeTemplate { node_type, version, title; .. } }
 
 impl NodeTemplate {
-    /// The visible inputs in the order the editor draws them: those without `ui_order` first, then by `ui_order`
-    /// (`features/nodes/hooks/useInputFieldNamesByStatus.ts`). Hidden ones are left out.
+    /// The visible inputs in the order in which the editor draws them: those without `ui_order` first, then by
+    /// `ui_order` (`features/nodes/hooks/useInputFieldNamesByStatus.ts`). Hidden ones are left out.
     pub fn editor_inputs(&self) -> Vec<&InputTemplate> {
         let mut inputs: Vec<_> = self.inputs.values().filter(|input| !input.ui.hidden).collect();
         // The sort is stable and `None` sorts before `Some`.
@@ -62,28 +62,29 @@ impl NodeTemplate {
 pub struct InputTemplate {
     /// Name of the field in the graph, for example `num_steps`.
     pub name: String,
-    /// Title the editor shows: the schema's, else the start-cased name.
+    /// Title that the editor shows: the schema's, or the start-cased name if there is none.
     pub title: String,
     /// Description; empty if there is none.
     pub description: String,
-    /// Type of the values the field holds.
+    /// Type of the values that the field holds.
     pub field_type: FieldType,
-    /// The type the schema itself gives where a `ui_type` replaced it: a scheduler is an `EnumField`, a saved workflow
-    /// a `StringField`. An edge may match either. Only for types that hold direct values.
+    /// The type that the schema itself has, where a `ui_type` replaced it: a scheduler is an `EnumField`, a saved
+    /// workflow a `StringField`. An edge may match either. Only for types that hold direct values.
     pub original_type: Option<FieldType>,
     /// `orig_required` of the schema: the editor's notion of required.
     pub required: bool,
     /// Whether the value may be given directly, by an edge, or both.
     pub input: InputKind,
-    /// Default the editor gives to a new or updated node (schema default or the fallback of the field type).
+    /// Default that the editor gives to a new or updated node (schema default or the fallback of the field type).
     pub default: Option<Value>,
     /// Constraints at the top level of the property: those the editor enforces.
     pub constraints: Constraints,
-    /// Those, plus the ones hidden inside `anyOf` branches, which only the server enforces.
+    /// All constraints: those of [`constraints`](Self::constraints), and the ones hidden inside `anyOf` branches, which
+    /// only the server enforces.
     pub server_constraints: Constraints,
     /// Options of an enum or scheduler field, in order; empty otherwise. Integers stay integers.
     pub options: Vec<EnumOption>,
-    /// Which models fit the field; any, if it holds no model.
+    /// Which models fit the field; any model, if it holds none.
     pub model_filter: ModelFilter,
     /// How the editor shows the field.
     pub ui: UiHints,
@@ -102,13 +103,13 @@ crate::base::debug::short_debug! {
 pub struct OutputTemplate {
     /// Name of the field in the output object, for example `image`.
     pub name: String,
-    /// Title the editor shows: the schema's, else the start-cased name.
+    /// Title that the editor shows: the schema's, or the start-cased name if there is none.
     pub title: String,
     /// Description; empty if there is none.
     pub description: String,
-    /// Type of the values the field gives.
+    /// Type of the values that the field produces.
     pub field_type: FieldType,
-    /// The type the schema itself gives where a `ui_type` replaced it; see [`InputTemplate::original_type`].
+    /// The type that the schema itself has, where a `ui_type` replaced it; see [`InputTemplate::original_type`].
     pub original_type: Option<FieldType>,
 }
 
@@ -163,7 +164,8 @@ pub struct UiHints {
     pub order: Option<i64>,
     /// Widget: `textarea`, `slider`, `video-frame-index` or `none`.
     pub component: Option<String>,
-    /// Every `ui_*` member of the schema as it is, those above and `ui_type`, `ui_choice_labels`, `ui_model_*`.
+    /// Every `ui_*` member of the schema as it is, including those above and `ui_type`, `ui_choice_labels`,
+    /// `ui_model_*`.
     pub members: Map<String, Value>,
 }
 

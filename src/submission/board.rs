@@ -8,9 +8,9 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A board for the results of a run, for [`Submit::board`](super::Submit::board). A plain text is a board id.
+/// A board for the results of a run, for [`Submit::board`](super::Submit::board). A plain string is a board id.
 ///
-/// Boards may share a name; then the name is refused, with the ids.
+/// Several boards may share a name. Such a name is refused, with an error that lists their ids.
 ///
 /// ```no_run
 /// # async fn example(client: invokeai_client::Client, workflow: invokeai_client::workflow::Workflow)
@@ -25,33 +25,33 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputBoard {
-    /// The board of this id.
+    /// The board with this id.
     Id(String),
-    /// The one board of this name.
+    /// The only board with this name.
     Named(String),
-    /// The one board of this name, or a new one of it.
+    /// The only board with this name; it is created if there is none.
     NamedOrNew(String),
 }
 
 crate::base::debug::short_debug! { enum OutputBoard { Id(value), Named(value), NamedOrNew(value) } }
 
 impl OutputBoard {
-    /// The board of this id.
+    /// The board with this id.
     pub fn id(id: impl Into<String>) -> Self {
         Self::Id(id.into())
     }
 
-    /// The one board of this name.
+    /// The only board with this name.
     pub fn named(name: impl Into<String>) -> Self {
         Self::Named(name.into())
     }
 
-    /// The one board of this name, or a new one of it.
+    /// The only board with this name; it is created if there is none.
     pub fn named_or_new(name: impl Into<String>) -> Self {
         Self::NamedOrNew(name.into())
     }
 
-    /// The board's id, on this server; `None` if it is to be made first.
+    /// The board's id, on this server; `None` if it has to be created first.
     pub(crate) async fn find(&self, client: &Client) -> Result<Option<String>> {
         match self {
             Self::NamedOrNew(name) => Ok(client.boards().find(name).await?.map(|board| board.board_id)),

@@ -16,8 +16,8 @@ use crate::{
     run::state::News,
 };
 
-/// Every item of a submission once, with its end or the trouble that lasted longer than `unreachable`; then the error that
-/// kept others from being enqueued.
+/// Yields every item of a submission once, with its end or the error that lasted longer than `unreachable`; then the
+/// error that kept others from being enqueued.
 pub(super) fn ends(
     submission: Submission,
     unreachable: Duration,
@@ -34,9 +34,9 @@ struct Ends {
     changes: watch::Receiver<u64>,
     /// How many ends are known.
     known: usize,
-    /// Items whose trouble was told. Their ends are not.
+    /// Items whose trouble was reported. Their ends are not.
     given_up: BTreeSet<i64>,
-    /// What is known, but not told.
+    /// Ends that are known, but not reported yet.
     ready: VecDeque<(i64, Option<Error>)>,
     is_over: bool,
 }

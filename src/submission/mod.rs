@@ -58,10 +58,10 @@ pub struct Submission {
 crate::base::debug::short_debug! { Submission { run } }
 
 impl Submission {
-    /// Takes up a submission of another process, or of an earlier life of this one.
+    /// Attaches to a submission of another process, or of an earlier run of this program.
     ///
-    /// Sends nothing but reads. Items that ended meanwhile give the same results as if they had been waited for. Items
-    /// that are no longer on the server give [`Error::JobGone`].
+    /// Only reads from the server. Items that ended meanwhile give the same results as if they had been waited for.
+    /// Items that are no longer on the server give [`Error::JobGone`].
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if the ticket has no items; any error of a call.
@@ -71,7 +71,7 @@ impl Submission {
         };
         // The workflow travels with the item; its labels name nodes in progress and failures.
         let item = match client.queue(&ticket.queue_id).find_item(*first).await {
-            // Names are not worth losing the others for one that the server cannot read.
+            // Titles are not worth losing the other items over one that the server cannot read.
             Err(error @ (Error::Server(_) | Error::Decode { .. } | Error::Body { .. })) => {
                 tracing::warn!(item_id = first, %error, "the workflow of the batch cannot be read; nodes have no titles");
                 None
@@ -88,14 +88,14 @@ impl Submission {
         Ok(Self { run })
     }
 
-    /// What another process needs to take this up: see [`attach`](Self::attach).
+    /// The ticket with which another process can [attach](Self::attach) to this submission.
     ///
     /// While a large batch is still being enqueued ([`WhenFull::Feed`]), it names the items enqueued so far.
     pub fn ticket(&self) -> Ticket {
         Ticket { queue_id: self.queue_id().to_owned(), batch_id: self.batch_id().to_owned(), item_ids: self.item_ids() }
     }
 
-    /// The server it was submitted to.
+    /// The client for the server it was submitted to.
     pub fn client(&self) -> &Client {
         self.run.client()
     }
@@ -120,12 +120,12 @@ impl Submission {
         self.run.state().item_ids()
     }
 
-    /// How many items were asked for.
+    /// How many items were requested.
     pub fn requested(&self) -> u64 {
         self.run.requested()
     }
 
-    /// How many items are on the queue, or have been.
+    /// How many items have been enqueued so far.
     pub fn enqueued(&self) -> u64 {
         self.run.state().item_count() as u64
     }
@@ -135,9 +135,9 @@ impl Submission {
         self.run.state().is_feeding()
     }
 
-    /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain: no more items come
-    /// than there are. Those that are there are followed to their ends. Likewise if the server's count of what it took
-    /// does not fit the items that can be found: then nothing is added.
+    /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain. The items
+    /// enqueued by then are followed to their ends. The same applies if the server's count of the items it took does
+    /// not match those that can be found: then no more are added.
     pub fn feed_error(&self) -> Option<Error> {
         self.run.state().feed_error()
     }
@@ -147,12 +147,12 @@ impl Submission {
         self.item_ids().into_iter().map(|id| Job::new(Arc::clone(&self.run), id)).collect()
     }
 
-    /// How far all items are, as far as is known now.
+    /// The progress of all items, as far as it is known now.
     pub fn progress(&self) -> SubmissionProgress {
         self.run.state().progress_of_all(self.requested())
     }
 
-    /// The one job of a submission of one item.
+    /// The only job of a submission of one item.
     ///
     /// # Errors
     /// [`Error::WrongState`] if it has several items, or none.
@@ -176,7 +176,7 @@ impl Submission {
         self.client().event_hub().subscribe(filter)
     }
 
-    /// Asks the server how many items are where. Children of called workflows count.
+    /// Asks the server how many items of the batch have each status. Items of called workflows count, too.
     ///
     /// # Errors
     /// Any error of a call.
@@ -184,30 +184,31 @@ impl Submission {
         self.queue().batch_status(self.batch_id()).await
     }
 
-    /// Every item with its end, in the order in which they end (items that end together: in the order in which they
-    /// run). Ends itself after the last.
+    /// Yields every item with its end, in the order in which they end (items that end together: in the order in which
+    /// they run). Ends after the last one.
     ///
-    /// An item that cannot be read for a minute ends with the error of that. The last element is an error if the rest of a
-    /// large batch could not be enqueued ([`feed_error`](Self::feed_error)).
+    /// An item that cannot be read for a minute is yielded with the error that says why. The last element is an error
+    /// if the rest of a large batch could not be enqueued ([`feed_error`](Self::feed_error)).
     ///
     /// Dropping the stream stops the waiting and nothing else.
     pub fn ends(&self) -> impl Stream<Item = Result<(Job, Result<FinishedJob>)>> + Send + Unpin + use<> {
         Box::pin(ends::ends(self.clone(), UNREACHABLE))
     }
 
-    /// Waits for all items. All are waited for, also after one has failed, or after the rest of a large batch could not be
-    /// enqueued. See [`WaitAll`] for time limits and the like.
+    /// Waits for all items, even after one has failed, or after the rest of a large batch could not be enqueued. See
+    /// [`WaitAll`] for time limits and other settings.
     ///
     /// # Errors (when awaited)
-    /// What kept the rest of a large batch from being enqueued; else the first failure in the order in which the items
-    /// run. Each is what [`Job::wait`] gives. [`Error::WaitTimeout`].
+    /// The error that kept the rest of a large batch from being enqueued; otherwise the first failure in the order in
+    /// which the items run, as [`Job::wait`] returns it; [`Error::WaitTimeout`].
     pub fn wait_all(&self) -> WaitAll<'_> {
         WaitAll::new(self)
     }
 
-    /// Cancels all items that have not ended, and enqueues no more of them. Says how many were canceled.
+    /// Cancels all items that have not ended, and enqueues no more. Returns the number canceled.
     ///
-    /// Where a piece of the batch is on its way to the queue, this waits until it is there or lost, and cancels it, too.
+    /// If a part of the batch is on its way to the queue, this waits until it has arrived or is lost, and cancels it,
+    /// too.
     ///
     /// # Errors
     /// Any error of a call.

@@ -55,7 +55,7 @@ crate::base::debug::short_debug! {
     }
 }
 
-/// What is submitted: a workflow, or what becomes one on the server.
+/// What is submitted: a workflow, or a function that makes one for the client.
 enum Source<'a> {
     Now(&'a Workflow),
     Later(Bind),
@@ -76,14 +76,15 @@ impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Now(workflow) => workflow.fmt(f),
-            Source::Later(_) => f.write_str("a workflow of a struct"),
+            Source::Later(_) => f.write_str("a workflow from a struct"),
         }
     }
 }
 
-/// What [`Client::submit`] takes: a [`Workflow`], or a generated struct ([`TypedWorkflow`](crate::typed::TypedWorkflow)).
+/// What [`Client::submit`] accepts: a [`Workflow`], or a generated struct
+/// ([`TypedWorkflow`](crate::typed::TypedWorkflow)).
 ///
-/// Nobody implements this but for the latter.
+/// Other types are not meant to implement it.
 pub trait Submittable {
     /// Starts a submission. Called by [`Client::submit`].
     #[doc(hidden)]
@@ -109,9 +110,9 @@ impl Submittable for Workflow {
 impl Client {
     /// Submits a workflow, or a generated struct, as it is now.
     ///
-    /// A workflow that was opened with the nodes of another server is compared with those of this one, and refused if it
-    /// does not fit them, unless [`validate`](Submit::validate) says otherwise. Where it was read with the nodes of this
-    /// crate, differences that are known are logged as warnings. A struct is [bound](Client::bind) first.
+    /// A workflow that was opened with the nodes of another server is compared with the nodes of this one, and refused
+    /// if it does not fit them, unless [`validate`](Submit::validate) is off. If it was opened with the nodes built
+    /// into this crate, known differences are only logged, as warnings. A struct is [bound](Client::bind) first.
     ///
     /// ```no_run
     /// # async fn example(client: invokeai_client::Client, workflow: invokeai_client::workflow::Workflow)
@@ -126,17 +127,17 @@ impl Client {
     /// ```
     ///
     /// # Errors (when awaited)
-    /// [`Error::NotReady`] if the workflow has problems, [`Error::NodesDiffer`] if the server has other nodes than it was
-    /// opened or its code was made with, [`Error::QueueFull`] if the queue has no room for all items
-    /// ([`Error::NotTakenBack`] if those that it took cannot be canceled), [`Error::TooOld`] before InvokeAI 6.0, any
-    /// error of a call. An answer that is lost is no error as long as the batch can be found on the server.
+    /// [`Error::NotReady`] if the workflow has problems, [`Error::NodesDiffer`] if the server's nodes differ from those
+    /// that it was opened with or its code was generated from, [`Error::QueueFull`] if the queue has no room for all
+    /// items ([`Error::NotTakenBack`] if the items that it took cannot be canceled), [`Error::TooOld`] before InvokeAI
+    /// 6.0, any error of a call. A lost answer is not an error as long as the batch can be found on the server.
     pub fn submit<'a>(&self, workflow: &'a (impl Submittable + ?Sized)) -> Submit<'a> {
         workflow.submit_with(self)
     }
 }
 
 impl<'a> Submit<'a> {
-    /// Submits what this makes of the client, when awaited.
+    /// Submits the workflow that `bind` returns for the client, when awaited.
     pub(crate) fn later(
         client: &Client,
         bind: impl Fn(Client) -> BoxFuture<'static, Result<Workflow>> + Send + Sync + 'static,
@@ -174,31 +175,31 @@ impl Submit<'_> {
         self
     }
 
-    /// Runs everything this often, at least once. Nothing is varied: see [`sweep`](Self::sweep).
+    /// Runs everything this many times, at least once. The runs do not vary: for that, see [`sweep`](Self::sweep).
     pub fn runs(mut self, runs: u32) -> Self {
         self.options.runs = runs;
         self
     }
 
-    /// Runs before what is already waiting.
+    /// Whether to run before the items that are already waiting. Off by default.
     pub fn prepend(mut self, prepend: bool) -> Self {
         self.options.prepend = prepend;
         self
     }
 
-    /// Says where the batch comes from. The editor says `workflows`.
+    /// Sets where the batch comes from. The editor uses `workflows`.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.options.origin = Some(origin.into());
         self
     }
 
-    /// Says what the batch is for. The editor says `gallery`.
+    /// Sets what the batch is for. The editor uses `gallery`.
     pub fn destination(mut self, destination: impl Into<String>) -> Self {
         self.options.destination = Some(destination.into());
         self
     }
 
-    /// Uses this batch id instead of a random one. Must be new: the server joins items of equal ids.
+    /// Uses this batch id instead of a random one. It must be new: the server merges batches with equal ids.
     pub fn batch_id(mut self, batch_id: impl Into<String>) -> Self {
         self.batch_id = batch_id.into();
         self
@@ -216,7 +217,7 @@ impl Submit<'_> {
         self
     }
 
-    /// Whether to follow by events. On by default; without them, and where they cannot be had, items are polled.
+    /// Whether to follow the items by events. On by default. Where events are off or unavailable, items are polled.
     pub fn subscribe_events(mut self, events: bool) -> Self {
         self.events = events;
         self
@@ -254,17 +255,18 @@ impl Submit<'_> {
     }
 
     /// Callbacks run on the task that follows the submission, and hold it up: keep them short. They are a convenience;
-    /// what depends on every event should read [`Submission::events`](super::Submission::events), which marks gaps.
+    /// code that depends on every event should read [`Submission::events`](super::Submission::events), which marks
+    /// gaps.
     fn on(mut self, event: &'static str, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.callbacks.on(event, call);
         self
     }
 
-    /// The request that this would send first, with its random seeds drawn. Sends nothing but reads: a board that is to be
-    /// made is not made, and left out.
+    /// The request that this would send first, with its random seeds drawn. Only reads from the server: a board that
+    /// would have to be created is left out.
     ///
     /// # Errors
-    /// As for submitting, as far as it goes.
+    /// The same as for submitting, up to the point where the request would be sent.
     pub async fn body(&self) -> Result<Value> {
         let workflow = self.workflow.workflow(&self.client).await?;
         let seeds = seeds_of(self.sweep.as_ref());
@@ -277,7 +279,7 @@ impl Submit<'_> {
         }
         let body = workflow.enqueue_body(&options)?;
         let plan = feed::Plan::new(body, &seeds, self.when_full);
-        // JSON always serialises.
+        // JSON always serializes.
         Ok(serde_json::to_value(plan.piece(0).body).unwrap_or_default())
     }
 
@@ -294,7 +296,7 @@ impl Submit<'_> {
             options.auto_add_board = Some(board.resolve(&client).await?);
         }
         let body = workflow.enqueue_body(&options)?;
-        // No clean-up of this program takes away from now on what the items are going to read.
+        // From now on, no clean-up of this program deletes what the items are going to read.
         let what = Asset::Batch(batch_id.clone());
         let mut under_way = client.asset_log().begin(&batch_id, what, names_in(&body));
         let plan = feed::Plan::new(body, &seeds, self.when_full);
@@ -310,8 +312,8 @@ impl Submit<'_> {
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let Enqueued { placed, .. } = done;
         let trouble = done.trouble();
-        // Said before anybody follows: that ends when nothing more is to come. What the server does not tell apart is not
-        // added to.
+        // Set before anybody follows, because following ends when no more items are to come. Nothing is added to a
+        // batch whose items are in doubt.
         let feeds = placed < requested && self.when_full == WhenFull::Feed && trouble.is_none();
         state.set_feeding(feeds);
         if let Some(error) = trouble {
@@ -331,12 +333,12 @@ impl Submit<'_> {
     }
 }
 
-/// Fields with another seed in each item: node ids and names.
+/// Fields with a different seed in each item: node ids and names.
 fn seeds_of(sweep: Option<&Sweep>) -> Vec<(String, String)> {
     sweep.map(Sweep::seeds).unwrap_or_default().to_vec()
 }
 
-/// The workflow with values where seeds come. Which ones is known only when a part is sent.
+/// The workflow with values where the seeds go. The seeds themselves are drawn only when a part is sent.
 fn supplied<'w>(workflow: &'w Workflow, seeds: &[(String, String)]) -> Cow<'w, Workflow> {
     let any = |(node_id, field): &(String, String)| BatchDatum {
         node_id: node_id.clone(),
@@ -347,7 +349,7 @@ fn supplied<'w>(workflow: &'w Workflow, seeds: &[(String, String)]) -> Cow<'w, W
     workflow.supplied(seeded.iter())
 }
 
-/// All that the body is made of but board and batch id, if it can run.
+/// Everything that the body is made of except the board and the batch id, if the workflow can run.
 async fn checked(
     workflow: &Workflow,
     client: &Client,
@@ -381,7 +383,7 @@ async fn fits_nodes_of(client: &Client, workflow: &Workflow) -> Result<()> {
         return Err(Error::NodesDiffer(differences));
     }
     for difference in differences {
-        tracing::warn!(%difference, "the workflow was read with other nodes than those of the server");
+        tracing::warn!(%difference, "the workflow was opened with other nodes than the server has");
     }
     Ok(())
 }

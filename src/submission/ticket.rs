@@ -1,8 +1,8 @@
-//! What a later process needs to take up a submission.
+//! What a later process needs to attach to a submission.
 
 use serde::{Deserialize, Serialize};
 
-/// A small note of a submission, for [`Submission::attach`](super::Submission::attach) in another process.
+/// A small record of a submission, for [`Submission::attach`](super::Submission::attach) in another process.
 ///
 /// Holds no secret and no address; store it as JSON.
 ///
@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Ticket {
-    /// Queue.
+    /// Id of the queue.
     pub queue_id: String,
-    /// Batch.
+    /// Id of the batch.
     pub batch_id: String,
-    /// Items, in the order in which they run.
+    /// Ids of the items, in the order in which they run.
     pub item_ids: Vec<i64>,
 }
 

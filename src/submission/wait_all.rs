@@ -75,34 +75,34 @@ impl<'a> WaitAll<'a> {
         }
     }
 
-    /// Waits at most this long for all of them together. Without it there is no limit while they can be read.
+    /// Waits at most this long for all items together. Default: no limit while they can be read.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Cancels what has not ended, and enqueues no more, when the time is up. Off by default. The error says so if that
-    /// fails; it is given up after 5 s.
+    /// Whether to cancel the items that have not ended, and enqueue no more, when the time is up. Off by default. If
+    /// canceling fails, or takes longer than 5 s, the error says so.
     pub fn cancel_on_timeout(mut self, cancel: bool) -> Self {
         self.cancel_on_timeout = cancel;
         self
     }
 
-    /// Gives up on an item that could not be read for this long, because the server is out of reach or cannot read it
-    /// itself; likewise on items that could not be enqueued for this long. Default: 60 s.
+    /// Gives up on an item that could not be read for this long, because the server is unreachable or cannot read the
+    /// item itself; likewise on items that could not be enqueued for this long. Default: 60 s.
     pub fn unreachable_limit(mut self, limit: Duration) -> Self {
         self.unreachable = limit;
         self
     }
 
-    /// Also reads the items this often. Without it, twice a second while no events arrive, and every 15 s while they do.
+    /// Also reads the items this often. Default: twice a second while no events arrive, and every 15 s while they do.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = Some(interval);
         self
     }
 
     /// Calls back with each change of progress, of all items together. Changes that follow each other quickly may be
-    /// reported as one; the last one, before the wait ends, never is left out.
+    /// reported as one; the last one before the wait ends is never left out.
     pub fn on_progress(mut self, call: impl FnMut(&SubmissionProgress) + Send + 'a) -> Self {
         self.on_progress = Some(Box::new(call));
         self

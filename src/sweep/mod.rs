@@ -17,11 +17,11 @@ use crate::{
 };
 use table::Table;
 
-/// Values for some inputs of a workflow: one queue item for each combination.
+/// Values for some inputs of a workflow, with one queue item for each combination.
 ///
 /// Groups multiply: the last one added varies fastest. Values within a group go side by side. Every value is checked
-/// when it is added, because InvokeAI accepts a value of the wrong type and then cannot read its own queue any more.
-/// An input that is varied needs no value of its own.
+/// when it is added, because InvokeAI accepts a value of the wrong type and then can no longer read its own queue. An
+/// input that is varied needs no value of its own.
 ///
 /// ```no_run
 /// # fn example(workflow: &invokeai_client::workflow::Workflow) -> invokeai_client::Result<()> {
@@ -44,7 +44,7 @@ pub struct Sweep {
 crate::base::debug::short_debug! { Sweep { groups, seeds; .. } }
 
 impl Sweep {
-    /// A sweep over nothing: one item.
+    /// Creates a sweep over nothing: one item.
     pub fn new() -> Self {
         Self::default()
     }
@@ -68,7 +68,7 @@ impl Sweep {
     /// and so on.
     ///
     /// # Errors
-    /// As for [`product`](Self::product); also if the inputs have different numbers of values.
+    /// Same as [`product`](Self::product); also if the inputs have different numbers of values.
     pub fn zip<K: Into<InputKey>, V: Into<InputValue>>(
         mut self,
         workflow: &Workflow,
@@ -81,8 +81,8 @@ impl Sweep {
         Ok(self)
     }
 
-    /// The columns of a CSV file, whose first line names inputs: for [`zip`](Self::zip), after a look at the values. All
-    /// are texts, which fields convert.
+    /// Reads the columns of a CSV file, whose first line names inputs, so that the values can be inspected before
+    /// [`zip`](Self::zip). All are texts, which fields convert.
     ///
     /// # Errors
     /// If the file cannot be read. Errors name the line.
@@ -90,7 +90,7 @@ impl Sweep {
         Ok(table::csv(reader)?.into_columns())
     }
 
-    /// The columns of a JSON Lines file: objects from input to value, all with the same inputs.
+    /// Reads the columns of a JSON Lines file: objects from input to value, all with the same inputs.
     ///
     /// # Errors
     /// If the file cannot be read. Errors name the line.
@@ -101,7 +101,7 @@ impl Sweep {
     /// Combines everything so far with the rows of a CSV file, whose first line names inputs.
     ///
     /// # Errors
-    /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line and the column.
+    /// Same as [`zip`](Self::zip); also if the file cannot be read. Errors name the line and the column.
     pub fn csv(self, workflow: &Workflow, reader: impl Read) -> Result<Self> {
         self.table(workflow, table::csv(reader)?)
     }
@@ -110,7 +110,7 @@ impl Sweep {
     /// inputs.
     ///
     /// # Errors
-    /// As for [`zip`](Self::zip); also if the file cannot be read. Errors name the line.
+    /// Same as [`zip`](Self::zip); also if the file cannot be read. Errors name the line.
     pub fn json_lines(self, workflow: &Workflow, reader: impl Read) -> Result<Self> {
         self.table(workflow, table::json_lines(reader)?)
     }
@@ -130,7 +130,7 @@ impl Sweep {
         Ok(self)
     }
 
-    /// Gives an integer input another random value (0 to 4294967295) in each item.
+    /// Gives an integer input a different random value (0 to 4294967295) in each item.
     ///
     /// # Errors
     /// If there is no such input, it cannot be varied, or it does not take such values.
@@ -142,19 +142,19 @@ impl Sweep {
         Ok(self)
     }
 
-    /// How many items one run of it has.
+    /// Number of items in one run of the sweep.
     pub fn len(&self) -> usize {
         let lengths = self.groups.iter().map(|group| group.first().map_or(0, |datum| datum.items.len()));
         lengths.fold(1, usize::saturating_mul)
     }
 
-    /// Whether it has no items, because some input has no values.
+    /// Whether the sweep has no items, because some input has no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The same with only these of its items, by their places in the order in which they run, each once: for a second
-    /// try of what is left. Places that it does not have are left out.
+    /// The same sweep with only some of its items, each once, by their places in the order in which they run: for
+    /// retrying what is left. Places that it does not have are ignored.
     pub fn select(&self, places: impl IntoIterator<Item = usize>) -> Self {
         let all = self.len();
         let places: Vec<usize> = places.into_iter().filter(|place| *place < all).collect();
@@ -174,7 +174,7 @@ impl Sweep {
         Self { groups, seeds: self.seeds.clone() }
     }
 
-    /// The values of one item, by place: node, field, value. Random seeds are drawn when it is submitted.
+    /// The values of one item, by place: node, field, value. Random seeds are drawn when the sweep is submitted.
     pub fn values_at(&self, place: usize) -> Vec<(&str, &str, &Value)> {
         let mut values = Vec::new();
         let mut pace = 1;
@@ -241,7 +241,7 @@ impl Sweep {
 
 /// Values of one input.
 struct Column {
-    /// What the caller calls the input.
+    /// How the caller named the input.
     name: String,
     datum: BatchDatum,
 }
@@ -259,8 +259,8 @@ impl Column {
     }
 }
 
-/// Checks values of one input and brings them into the form that the server wants. `place` says where the value of an
-/// index is from.
+/// Checks values of one input and brings them into the form that the server wants. `place` says where the value at an
+/// index comes from.
 fn column(
     workflow: &Workflow,
     key: InputKey,
@@ -273,7 +273,7 @@ fn column(
         InputKey::Index(_) => format!("{node_id}.{field_name}"),
     };
     if connected {
-        return Err(Error::invalid(name, "gets its value over an edge, so it cannot be varied"));
+        return Err(Error::invalid(name, "gets its value from an edge, so it cannot be varied"));
     }
     let mut items = Vec::new();
     for (i, value) in values.enumerate() {

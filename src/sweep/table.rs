@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Inputs with their values, row by row.
 pub type Columns = Vec<(String, Vec<Value>)>;
 
-/// What a file says: names of inputs, and rows with a cell for each.
+/// The content of a file: names of inputs, and rows with a cell for each.
 #[derive(Debug, PartialEq)]
 pub(super) struct Table {
     pub(super) names: Vec<String>,
@@ -30,7 +30,7 @@ impl Table {
 
 #[derive(Debug, PartialEq)]
 pub(super) struct Row {
-    /// The line that it begins in, from 1.
+    /// The line in which it begins, from 1.
     pub(super) line: u64,
     pub(super) cells: Vec<Value>,
 }
@@ -59,7 +59,8 @@ fn column_name(name: &str) -> String {
     name.trim_start_matches('\u{feff}').trim().to_owned()
 }
 
-/// The line in which a record begins. Its position is where the one before ended, and empty lines may come between.
+/// The line in which a record begins. Its position is where the previous record ended, and empty lines may come
+/// between.
 fn line(position: Option<&csv::Position>, text: &[u8]) -> u64 {
     let Some(position) = position else { return 1 };
     let rest = usize::try_from(position.byte()).ok().and_then(|begin| text.get(begin..)).unwrap_or_default();
@@ -106,11 +107,11 @@ pub(super) fn json_lines(reader: impl Read) -> Result<Table> {
 }
 
 fn not_an_object(line: u64, error: &serde_json::Error) -> Error {
-    // It counts lines from the beginning of the text that it was given, which is always one.
+    // It counts lines from the beginning of the text that it was given, which is always one line.
     let said = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let said = said.strip_suffix(&place).unwrap_or(&said);
-    // Of a value that is whole, and no object, it says no column.
+    // For a complete value that is not an object, it does not say the column.
     let column = if error.column() == 0 { String::new() } else { format!(", column {}", error.column()) };
     Error::invalid(format!("line {line}{column}"), format!("is not a JSON object: {said}"))
 }

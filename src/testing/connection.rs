@@ -1,4 +1,4 @@
-//! Connections that can be cut from outside, which is how faults are made.
+//! Connections that can be cut from outside, which is how faults are simulated.
 
 use axum::{
     extract::connect_info::Connected,
@@ -19,7 +19,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What is known of one connection.
+/// What is known about one connection.
 #[derive(Default)]
 struct Wire {
     is_cut: AtomicBool,
@@ -40,7 +40,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets a request cut the connection that it came by.
+/// Lets a request cut the connection that it arrived on.
 #[derive(Clone)]
 pub(crate) struct ConnectionHandle(Arc<Wire>);
 
@@ -50,7 +50,7 @@ impl ConnectionHandle {
         self.0.cut();
     }
 
-    /// Notes that it carries live events from now on.
+    /// Records that it carries live events from now on.
     pub(crate) fn mark_as_socket(&self) {
         self.0.is_socket.store(true, Ordering::SeqCst);
     }
@@ -92,7 +92,7 @@ impl Connections {
         self.refuse.store(refuse, Ordering::SeqCst);
     }
 
-    /// Whether a socket that asks now is to be refused.
+    /// Whether a socket that asks now is refused.
     pub(crate) fn refuses_sockets(&self) -> bool {
         self.refuse.load(Ordering::SeqCst)
     }
@@ -144,7 +144,8 @@ impl CuttableStream {
         if !self.wire.is_cut.load(Ordering::SeqCst) {
             return Ok(());
         }
-        // With no linger time, closing resets. If it cannot be set, the peer sees an end instead, which is a cut, too.
+        // With no linger time, closing resets. If it cannot be set, the peer sees an end of the stream instead, which
+        // is also a cut.
         _ = self.stream.set_zero_linger();
         Err(io::ErrorKind::ConnectionReset.into())
     }

@@ -1,4 +1,4 @@
-//! From an HTTP request to its operation: routing, users, faults, checks of what it brings.
+//! From an HTTP request to its operation: routing, users, faults, checks of its content.
 
 use super::{
     connection::ConnectionHandle,
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// The largest request body.
 const MAX_BODY: usize = 1 << 30;
 
-/// Operations that only people who have logged in may call, on a server without users, too.
+/// Operations that only logged-in people may call, even on a server without users.
 const NEED_LOGIN: [&str; 9] = [
     "logout_api_v1_auth_logout_post",
     "get_current_user_info_api_v1_auth_me_get",
@@ -35,7 +35,7 @@ const NEED_LOGIN: [&str; 9] = [
     "update_current_user_api_v1_auth_me_patch",
 ];
 
-/// Operations that take the cookie of a browser as well.
+/// Operations that also accept a browser's cookie.
 const TAKE_COOKIE: [&str; 3] = ["get_image_full", "get_image_full_head", "get_image_thumbnail"];
 
 /// Answers one request.
@@ -83,7 +83,7 @@ fn cut(connection: Option<ConnectInfo<ConnectionHandle>>) {
     }
 }
 
-/// Of a path that no operation has: the web interface takes what it can.
+/// The answer for a path that no operation has: the web interface takes what it can.
 fn unknown(method: &Method) -> Answer {
     if *method == Method::GET || *method == Method::HEAD {
         let page = "<!DOCTYPE html>\n<html lang=\"en\">\n<title>InvokeAI</title>\n\
@@ -120,7 +120,7 @@ async fn serve(world: Arc<World>, operation: &Operation, named: Map<String, Valu
     let call = Call { world: &world, operation, caller, arguments, body, form };
     let answer = match routes::call(&call) {
         Some(Ok(answer) | Err(answer)) => answer,
-        None => Answer::refusal(501, format!("the embedded test server does not do {}", operation.id)),
+        None => Answer::refusal(501, format!("the embedded test server does not support {}", operation.id)),
     };
     match token.filter(|_| answer.status.is_success() && !answer.headers.contains_key("x-refreshed-token")) {
         Some(token) => refreshed(&world, &token, answer),
@@ -128,7 +128,7 @@ async fn serve(world: Arc<World>, operation: &Operation, named: Map<String, Valu
     }
 }
 
-/// With a token that lasts longer.
+/// Adds a token that lasts longer.
 fn refreshed(world: &World, token: &str, answer: Answer) -> Answer {
     let Ok((user_id, _, grant)) = world.user_of(token) else { return answer };
     match world.store().users.issue_token(&user_id, grant.remember_me) {
@@ -137,7 +137,7 @@ fn refreshed(world: &World, token: &str, answer: Answer) -> Answer {
     }
 }
 
-/// Who asks, or why that is not enough.
+/// Who asks, or why the request is refused.
 fn caller(world: &World, operation: &Operation, headers: &HeaderMap) -> Result<Caller, Answer> {
     let id = operation.id.as_str();
     let strict = NEED_LOGIN.contains(&id);
@@ -213,7 +213,7 @@ fn is_list(schema: &Value) -> bool {
     schema["type"] == "array" || schema["anyOf"].as_array().is_some_and(|members| members.iter().any(is_list))
 }
 
-/// The body as its operation wants it.
+/// The body in the form that its operation expects.
 async fn read_body(
     schema: &BodySchema,
     parts: Parts,
@@ -286,7 +286,7 @@ fn check_json(schema: &BodySchema, bytes: &Bytes, is_json: bool, errors: &mut Ve
     checked
 }
 
-/// The complaint about a text that is no JSON, in the words of Python, as near as can be.
+/// The complaint about a text that is not JSON, as close to Python's words as possible.
 fn bad_json(bytes: &Bytes, error: &serde_json::Error) -> Value {
     let said = error.to_string();
     let words = [
@@ -308,7 +308,7 @@ fn bad_json(bytes: &Bytes, error: &serde_json::Error) -> Value {
         "ctx": {"error": word}})
 }
 
-/// What a body of several parameters must have.
+/// The members that a body of several parameters must have.
 fn embedded_members(body: &BodySchema) -> Vec<String> {
     let name = body.schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
     let schema = name.and_then(|name| openapi::schemas().get(name)).unwrap_or(&body.schema);

@@ -1,4 +1,4 @@
-//! What the server announces: the events, with the members that InvokeAI gives them, and who hears them.
+//! What the server announces: the events, with the members that InvokeAI gives them, and who receives them.
 
 use super::{
     outgoing::{Announcement, Outgoing},
@@ -25,7 +25,7 @@ impl World {
         if let Value::Object(mut data) = data {
             members.append(&mut data);
         }
-        // When the server stops nobody listens any more.
+        // When the server stops, nobody listens any more.
         let announcement = Announcement { name, data: members.into(), rooms, except };
         _ = self.outgoing.send(Outgoing::Event(announcement));
     }
@@ -64,7 +64,7 @@ impl World {
         self.announce_redacted("batch_enqueued", redacted, queue_id, user_id);
     }
 
-    /// `queue_item_status_changed`, of the state that the item is in now.
+    /// `queue_item_status_changed`, with the current state of the item.
     pub(crate) fn announce_status(&self, store: &Store, item: &Item) {
         let error = item.error.as_ref();
         let mut data = item_members(item);
@@ -150,7 +150,7 @@ impl World {
         extend(&mut data, members);
         extend(&mut data, more);
         if name == "invocation_progress" {
-            // It may carry a picture, which is nobody else's business.
+            // It may carry a picture, which nobody else may see.
             self.announce(name, data, vec![user_room(&item.user_id)], vec![]);
         } else {
             self.announce_private(name, data, &item.user_id);
@@ -178,7 +178,7 @@ impl World {
         self.announce(name, data, rooms, vec![]);
     }
 
-    /// To those who had seen a workflow and may no longer.
+    /// To those who could see a workflow and no longer may.
     pub(crate) fn announce_workflow_revoked(&self, workflow_id: &str, user_id: &str) {
         let data = json!({"workflow_id": workflow_id, "user_id": user_id});
         self.announce("workflow_access_revoked", data, vec![SHARED_WORKFLOWS.into()], vec![]);
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    /// `queue_cleared`; with a user where only the user's items went.
+    /// `queue_cleared`; with a user where only that user's items were deleted.
     pub(crate) fn announce_cleared(&self, queue_id: &str, user_id: Option<&str>) {
         let data = json!({"queue_id": queue_id, "user_id": user_id});
         match user_id {

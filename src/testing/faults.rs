@@ -12,9 +12,9 @@ use std::{
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It is answered as ever, but only after this time.
+    /// The request is answered as usual, but only after this time.
     Delay(Duration),
-    /// Nothing is done, and this status is the answer, with `{"detail": …}` as InvokeAI's errors have it.
+    /// Nothing is done, and this status is the answer, with `{"detail": …}` as in InvokeAI's errors.
     Status {
         /// From 400 to 599.
         status: u16,
@@ -23,16 +23,16 @@ pub enum Fault {
     },
     /// Nothing is done, and the connection is reset.
     Reset,
-    /// It is done, but the connection is reset before the answer.
+    /// The request is carried out, but the connection is reset before the answer.
     LostAnswer,
-    /// It is done, and the answer is cut off in the middle.
+    /// The request is carried out, and the answer is cut off in the middle.
     CutAnswer,
 }
 
 crate::base::debug::short_debug! { enum Fault { Delay(value), Status { status, retry_after }, Reset, LostAnswer, CutAnswer } }
 
 impl Fault {
-    /// Answers this status; see [`Fault::Status`].
+    /// Answers with this status; see [`Fault::Status`].
     pub fn status(status: u16) -> Self {
         Self::Status { status, retry_after: None }
     }
@@ -40,9 +40,9 @@ impl Fault {
 
 /// The faults of a [`TestServer`](super::TestServer).
 ///
-/// A fault names what it hits: an operation of the API by its `operationId` (`enqueue_batch`), or a path
-/// (`/api/v1/queue/default/enqueue_batch`). It counts down with each request that it hits. Where several faults name the
-/// same thing, they come one after the other.
+/// A fault names its target: an operation of the API by its `operationId` (`enqueue_batch`), or a path
+/// (`/api/v1/queue/default/enqueue_batch`). It counts down with each request that it hits. Faults with the same target
+/// come one after the other.
 ///
 /// ```
 /// use invokeai_client::testing::{Fault, TestServer};
@@ -75,15 +75,15 @@ impl Faults {
         Self { scripted: Mutex::default(), calls: Mutex::default(), connections, restart: OnceLock::new() }
     }
 
-    /// Says once what the whole server does at a restart.
+    /// Sets, once, what the whole server does at a restart.
     pub(crate) fn on_restart(&self, restart: impl Fn() + Send + Sync + 'static) {
         _ = self.restart.set(Box::new(restart));
     }
 
     /// Scripts a fault for the next `times` requests to `target`: an `operationId`, or a path that starts with `/`.
     ///
-    /// What names no operation of InvokeAI 6.14.2 never happens, so it is counted by [`outstanding`](Self::outstanding)
-    /// for ever; [`TestServer`](super::TestServer) also says so in its log.
+    /// A fault whose target is not an operation of InvokeAI 6.14.2 never happens, so [`outstanding`](Self::outstanding)
+    /// counts it forever; the log of the [`TestServer`](super::TestServer) also warns of it.
     pub fn add(&self, target: impl Into<String>, fault: Fault, times: usize) {
         let target = target.into();
         if !Document::embedded().knows(&target) {
@@ -92,40 +92,40 @@ impl Faults {
         self.scripted().push(Scripted { target, fault, times });
     }
 
-    /// Forgets all faults that are still to come.
+    /// Removes all faults that are still to come.
     pub fn clear(&self) {
         self.scripted().clear();
     }
 
-    /// How many faults are still to come: 0 when the script has been played.
+    /// How many faults are still to come: 0 once all have happened.
     pub fn outstanding(&self) -> usize {
         self.scripted().iter().map(|scripted| scripted.times).sum()
     }
 
-    /// How often an operation was called, by `operationId`, those that a fault hit included.
+    /// How often the operation with this `operationId` was called, including calls that a fault hit.
     pub fn calls(&self, operation: &str) -> usize {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.get(operation).copied().unwrap_or_default()
     }
 
-    /// Cuts all connections that carry live events, without a farewell.
+    /// Cuts all connections that carry live events, without closing them properly.
     pub fn drop_sockets(&self) {
         self.connections.cut_sockets();
     }
 
-    /// Takes no connections for live events until [`accept_sockets`](Self::accept_sockets).
+    /// Refuses connections for live events until [`accept_sockets`](Self::accept_sockets).
     pub fn refuse_sockets(&self) {
         self.connections.refuse_sockets(true);
         self.connections.cut_sockets();
     }
 
-    /// Takes connections for live events again.
+    /// Accepts connections for live events again.
     pub fn accept_sockets(&self) {
         self.connections.refuse_sockets(false);
     }
 
-    /// What a crash and a new start do: every connection is cut, what was in progress is canceled and nobody is told,
-    /// the invocation cache and the list of installations are empty. Records, images and what waits in queues stay.
+    /// Simulates a crash and a new start: every connection is cut, items in progress are canceled without an event, and
+    /// the invocation cache and the list of installations are empty. Records, images and waiting items stay.
     pub fn restart(&self) {
         if let Some(restart) = self.restart.get() {
             restart();
@@ -133,7 +133,7 @@ impl Faults {
         self.connections.cut_all();
     }
 
-    /// Counts a call, and gives the fault that hits it.
+    /// Counts a call, and returns the fault that hits it.
     pub(crate) fn next(&self, operation: &str, path: &str) -> Option<Fault> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         *calls.entry(operation.to_owned()).or_default() += 1;

@@ -21,7 +21,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Who everybody is on a server without users.
+    /// The caller of every request on a server without users.
     pub(crate) fn system() -> Self {
         Self { user_id: "system".into(), is_admin: true, token: None }
     }
@@ -40,7 +40,7 @@ pub(crate) struct Call<'a> {
     pub(crate) world: &'a Arc<World>,
     pub(crate) operation: &'a Operation,
     pub(crate) caller: Caller,
-    /// Of path and query, with their types and defaults.
+    /// Arguments of path and query, with their types and defaults.
     pub(crate) arguments: Map<String, Value>,
     /// `null` where there is none.
     pub(crate) body: Value,
@@ -50,12 +50,12 @@ pub(crate) struct Call<'a> {
 static NOTHING: LazyLock<Value> = LazyLock::new(Value::default);
 
 impl Call<'_> {
-    /// A text of path or query; empty where it was not given.
+    /// A string of path or query; empty if it was not given.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.find(name).unwrap_or_default()
     }
 
-    /// A text of path or query, if it was given.
+    /// A string of path or query, if it was given.
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
         self.arguments.get(name)?.as_str()
     }
@@ -68,7 +68,7 @@ impl Call<'_> {
         self.arguments.get(name)?.as_i64()
     }
 
-    /// A list of the query; `None` where it was not given.
+    /// A list of the query; `None` if it was not given.
     pub(crate) fn list(&self, name: &str) -> Option<Vec<&str>> {
         Some(self.arguments.get(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
     }
@@ -99,7 +99,7 @@ impl Call<'_> {
     }
 }
 
-/// What goes back.
+/// What is sent back.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -132,7 +132,7 @@ impl Answer {
         Self::json_with(status, json!({"detail": detail.into()}))
     }
 
-    /// Of an error that InvokeAI does not catch.
+    /// The answer to an error that InvokeAI does not catch.
     pub(crate) fn crash() -> Self {
         Self::new(500, "text/plain; charset=utf-8", "Internal Server Error")
     }
@@ -147,7 +147,7 @@ impl Answer {
         Self::new(200, content_type, bytes)
     }
 
-    /// With a header more; what cannot be in a header is left out.
+    /// Adds a header; values that cannot be in a header are left out.
     pub(crate) fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);

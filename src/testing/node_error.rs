@@ -1,6 +1,7 @@
 //! How nodes fail.
 
-/// What a node raised, in Python's terms: `invocation_error` events and failed queue items show both members.
+/// The exception that a node raised, in Python's terms: `invocation_error` events and failed queue items show both
+/// members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NodeError {
     /// The exception's class, for example `ImageRecordNotFoundException`.
@@ -16,7 +17,7 @@ impl NodeError {
         NodeError { error_type: error_type.to_owned(), message: message.into() }
     }
 
-    /// The node stopped because the item was canceled: no error of the session.
+    /// The node stopped because the item was canceled: not an error of the session.
     pub(crate) fn canceled() -> Self {
         NodeError::new(CANCELED, "")
     }

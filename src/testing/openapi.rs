@@ -19,5 +19,5 @@ pub(crate) fn schemas() -> &'static Map<String, Value> {
     document().pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&NONE)
 }
 
-/// The release of InvokeAI whose behaviour the embedded server has, whatever document the crate was built from.
+/// The release of InvokeAI whose behavior the embedded server has, whatever document the crate was built from.
 pub(crate) const RELEASE: &str = "6.14.2";

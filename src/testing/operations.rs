@@ -19,7 +19,7 @@ pub(crate) struct Operation {
     pub(crate) secured: bool,
     /// Query and path parameters, in the order in which the server checks them.
     pub(crate) parameters: Vec<Parameter>,
-    /// The body it takes.
+    /// The body it accepts.
     pub(crate) body: Option<BodySchema>,
 }
 
@@ -48,14 +48,14 @@ pub(crate) struct BodySchema {
 }
 
 impl Document {
-    /// The one of the package.
+    /// The document that is part of this crate.
     pub(crate) fn embedded() -> &'static Self {
         static EMBEDDED: LazyLock<Document> =
             LazyLock::new(|| Document { operations: read_operations(openapi::document()) });
         &EMBEDDED
     }
 
-    /// The operation of this request, with what its path names.
+    /// The operation of this request, with the arguments in its path.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<(&Operation, Map<String, Value>)> {
         // The first that fits, in the order of the document, which is the order in which the server registers them.
         self.operations.iter().filter(|operation| operation.method == *method).find_map(|operation| {
@@ -80,7 +80,7 @@ impl Operation {
         &self.method
     }
 
-    /// What the path gives for the named parts, if it is one of this operation.
+    /// The arguments in the path, if it is a path of this operation.
     fn arguments(&self, path: &str) -> Option<Map<String, Value>> {
         let mut parts = path.split('/');
         let mut arguments = Map::new();
@@ -98,7 +98,7 @@ impl Operation {
     }
 }
 
-/// The text that a part of a URL stands for. What is no UTF-8 becomes a replacement character.
+/// The text that a part of a URL stands for. Invalid UTF-8 becomes a replacement character.
 pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! What goes out to sockets.
+//! What is sent to sockets.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ pub(crate) enum Outgoing {
 pub(crate) struct Announcement {
     pub(crate) name: &'static str,
     pub(crate) data: Value,
-    /// Sockets in any of these rooms hear it.
+    /// Sockets in any of these rooms receive it.
     pub(crate) rooms: Vec<String>,
     /// But not those in any of these.
     pub(crate) except: Vec<String>,

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-/// How often it looks whether it shall stop, if nobody wakes it.
+/// How often it checks whether it should stop, if nobody wakes it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Works until the server stops.
@@ -54,7 +54,7 @@ fn take(world: &World) -> Option<(Item, u64)> {
 struct Run<'a> {
     world: &'a World,
     item: Item,
-    /// Of the server when it began.
+    /// The server's epoch when the run began.
     epoch: u64,
     tensors: &'a mut Tensors,
     /// The graph as text, for the files of images.
@@ -115,7 +115,7 @@ impl Run<'_> {
         }
     }
 
-    /// From the cache, or anew.
+    /// Returns the output from the cache, or runs the node.
     fn invoke(&mut self, prepared: &Prepared) -> Result<Value, NodeError> {
         let key = nodes::cache_key(prepared);
         if let Some(output) = key.as_deref().and_then(|key| self.world.store().cache.get(key)) {
@@ -134,14 +134,14 @@ impl Run<'_> {
         self.world.announce_invocation(name, &self.item, &invocation, more);
     }
 
-    /// Whether somebody canceled or deleted the item, or the server ends.
+    /// Whether somebody canceled or deleted the item, or the server is stopping.
     fn is_canceled(&self) -> bool {
         let store = self.world.store();
         let running = store.queues.items.get(&self.item.id).is_some_and(|item| item.status == "in_progress");
         !running || store.queues.epoch != self.epoch || self.world.stopping.load(Ordering::SeqCst)
     }
 
-    /// Writes down how it ended, unless somebody else has.
+    /// Records how it ended, unless somebody else has.
     fn end(self, session: Value, outcome: Result<(), (NodeError, Option<Prepared>)>) {
         let mut store = self.world.store();
         if store.queues.epoch != self.epoch {
@@ -172,7 +172,7 @@ impl Run<'_> {
     }
 }
 
-/// What a node asks of the server.
+/// What a node asks the server for.
 struct NodeContext<'a, 'run> {
     run: &'a mut Run<'run>,
     prepared: &'a Prepared,

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// An InvokeAI server in this process, on a loopback port of its own.
 ///
-/// It runs on threads of its own, so it works in async and in blocking programs alike. It ends when it is dropped.
+/// It runs on its own threads, so it works in async and in blocking programs alike. It stops when it is dropped.
 ///
 /// ```
 /// use invokeai_client::testing::TestServer;
@@ -47,7 +47,7 @@ pub struct TestServer {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// How a [`TestServer`] is to be; made by [`TestServer::builder`].
+/// Settings of a [`TestServer`] to be started, from [`TestServer::builder`].
 ///
 /// ```
 /// use invokeai_client::testing::TestServer;
@@ -67,15 +67,15 @@ pub struct TestServerBuilder {
 crate::base::debug::short_debug! { TestServerBuilder { port, settings } }
 
 impl TestServer {
-    /// Starts a server with the usual settings: any free port, one user, a model for every picker.
+    /// Starts a server with the default settings: any free port, no user accounts, a model for every picker.
     ///
     /// # Errors
-    /// If no port or thread can be had.
+    /// If there is no free port, or no thread can be started.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// For a server with other settings.
+    /// Returns a builder for a server with other settings.
     pub fn builder() -> TestServerBuilder {
         let settings = Settings {
             multiuser: false,
@@ -86,66 +86,67 @@ impl TestServer {
         TestServerBuilder { port: 0, settings }
     }
 
-    /// Where it is: `http://127.0.0.1:PORT`.
+    /// The address of the server: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A new client of it, without a token.
+    /// Creates a client for the server, without a token.
     ///
     /// # Errors
-    /// Those of [`Client::new`].
+    /// The same as for [`Client::new`].
     pub fn client(&self) -> Result<Client> {
         Client::new(&self.url)
     }
 
-    /// What is to go wrong, and what was called.
+    /// The faults to simulate, and the calls made so far.
     pub fn faults(&self) -> &Faults {
         &self.world.faults
     }
 
-    /// Ends it: the port is free and its threads are gone when this returns. Dropping does the same.
+    /// Stops the server: when this returns, the port is free and the threads have ended. Dropping it does the same.
     pub fn stop(self) {
         drop(self);
     }
 }
 
 impl TestServerBuilder {
-    /// The port; 0, any that is free, unless set.
+    /// Sets the port. Default: 0, which means any free port.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Whether it has users, as InvokeAI with `multiuser: true`; without unless set. The first administrator is made by
-    /// `POST /api/v1/auth/setup`.
+    /// Whether the server has users, like InvokeAI with `multiuser: true`. Off by default. The first administrator is
+    /// created by `POST /api/v1/auth/setup`.
     pub fn multiuser(mut self, multiuser: bool) -> Self {
         self.settings.multiuser = multiuser;
         self
     }
 
-    /// Whether it offers models; with unless set.
+    /// Whether the server has models. On by default.
     pub fn seed_models(mut self, seed_models: bool) -> Self {
         self.settings.seed_models = seed_models;
         self
     }
 
-    /// How many items may wait in its queues; InvokeAI's 10000 unless set.
+    /// Sets how many items may wait in the queues. Default: 10000, as in InvokeAI.
     pub fn max_queue_size(mut self, items: usize) -> Self {
         self.settings.max_queue_size = items;
         self
     }
 
-    /// How long each pretended step of a model takes; 5 ms unless set. More makes progress visible to people.
+    /// Sets how long each simulated step of a model takes. Default: 5 ms. A longer time makes progress visible to
+    /// people.
     pub fn step_time(mut self, time: Duration) -> Self {
         self.settings.step_time = time;
         self
     }
 
-    /// Starts it. It answers when this returns.
+    /// Starts the server. It accepts requests when this returns.
     ///
     /// # Errors
-    /// If the port is taken, or no port or thread can be had.
+    /// If the port is taken, there is no free port, or no thread can be started.
     pub fn start(self) -> io::Result<TestServer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         listener.set_nonblocking(true)?;
@@ -202,11 +203,11 @@ impl Drop for TestServer {
         self.world.wake.notify_all();
         self.world.connections.cut_all();
         if let Some(stop) = self.stop.take() {
-            // If it is gone already there is nobody to tell.
+            // If it has already ended, there is nobody to notify.
             _ = stop.send(());
         }
         for thread in self.threads.drain(..) {
-            // A panic of the server was told when it happened.
+            // A panic of the server was reported when it happened.
             _ = thread.join();
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn layer(world: &Arc<World>) -> (SocketIoLayer, SocketIo) {
         .ping_timeout(Duration::from_secs(20))
         .max_payload(1_000_000)
         .build_layer();
-    // All is set up before the client hears that it is connected: what it sends then must find its listener.
+    // Everything is set up before the client learns that it is connected: what it sends then must find its listener.
     let admit = {
         let world = Arc::clone(world);
         move |socket: SocketRef, auth: TryData<Value>| {

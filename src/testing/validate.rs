@@ -1,4 +1,4 @@
-//! Checks of what a request brings against the OpenAPI document, with the complaints of FastAPI and pydantic.
+//! Checks of the content of a request against the OpenAPI document, with the complaints of FastAPI and pydantic.
 //!
 //! A model keeps the members it knows, as pydantic's do, and gets its defaults.
 
@@ -16,7 +16,7 @@ pub(crate) struct Validator {
 }
 
 impl Validator {
-    /// Notes that something required is not there.
+    /// Records that something required is missing.
     pub(crate) fn missing(&mut self, place: &[Value], input: &Value) {
         self.complain("missing", place, "Field required", input, None);
     }
@@ -29,7 +29,7 @@ impl Validator {
         self.errors.push(error);
     }
 
-    /// The value as the schema understands it. What does not fit is noted, and comes back as it was.
+    /// The value as the schema understands it. A value that does not fit is reported, and returned unchanged.
     pub(crate) fn check(&mut self, schema: &Value, value: &Value, place: &[Value]) -> Value {
         if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
             return match openapi::schemas().get(name) {
@@ -239,7 +239,7 @@ impl Validator {
             let place: Vec<Value> = place.iter().cloned().chain([Value::from(name.as_str())]).collect();
             match given.get(name) {
                 Some(value) => _ = kept.insert(name.clone(), self.check(member, value, &place)),
-                // What has a default is called required in the document where answers always have it.
+                // The document calls members with a default required where answers always have them.
                 None => match member.get("default") {
                     Some(default) => _ = kept.insert(name.clone(), default.clone()),
                     None if required.is_some_and(|required| required.contains(&Value::from(name.as_str()))) => {

@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) multiuser: bool,
     pub(crate) seed_models: bool,
     pub(crate) max_queue_size: usize,
-    /// How long a pretended step of a model takes.
+    /// How long a simulated step of a model takes.
     pub(crate) step_time: Duration,
 }
 
@@ -66,7 +66,7 @@ impl World {
         self.wake.wait_timeout(store, most).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// What a crash and a new start do to the records.
+    /// Does to the records what a crash and a new start do.
     pub(crate) fn restart(&self) {
         let mut store = self.store();
         store.queues.epoch += 1;
@@ -81,7 +81,7 @@ impl World {
         self.wake.notify_all();
     }
 
-    /// Whether a token is good for a user, and who that is: id and whether an administrator.
+    /// The user of a token: id, and whether the user is an administrator; or why the token is refused.
     pub(crate) fn user_of(&self, token: &str) -> Result<(String, bool, Grant), TokenProblem> {
         let store = self.store();
         let grant = store.users.grant(token).cloned().ok_or(TokenProblem::Unknown)?;
@@ -92,8 +92,8 @@ impl World {
 
 /// Why a token is refused.
 pub(crate) enum TokenProblem {
-    /// This server never gave it.
+    /// This server never issued it.
     Unknown,
-    /// Its user is gone, inactive, or changed the password.
+    /// Its user was deleted, is inactive, or changed the password.
     Ended,
 }

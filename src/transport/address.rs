@@ -1,4 +1,4 @@
-//! The address of a server, as people have it at hand.
+//! The address of a server, in the forms that people have at hand.
 
 use url::{Host, Url};
 
@@ -34,7 +34,7 @@ pub(crate) fn base_url(text: &str) -> Result<Url> {
         return Err(invalid(given, advice));
     }
     if !keep_prefix(&mut url) && (url.query().is_some() || url.fragment().is_some()) {
-        return Err(invalid(given, "a query or fragment has no place in it"));
+        return Err(invalid(given, "it must not have a query or a fragment"));
     }
     url.set_query(None);
     url.set_fragment(None);
@@ -69,7 +69,7 @@ fn with_scheme(text: &str) -> String {
     text.to_owned()
 }
 
-/// Cuts the path down to the prefix of a proxy, with a `/` at its end. Says whether InvokeAI's own part was cut off.
+/// Cuts the path down to the prefix of a proxy, with a `/` at its end. Returns whether InvokeAI's own part was cut off.
 fn keep_prefix(url: &mut Url) -> bool {
     let path = url.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// and answers 422 above that.
 const NAMES_AT_ONCE: usize = 1000;
 
-/// What became of each name of a call for many.
+/// The outcome of a bulk call, name by name.
 ///
 /// Such a call goes on after a failure: every name is in one of the lists.
 ///
@@ -27,11 +27,11 @@ const NAMES_AT_ONCE: usize = 1000;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct BulkOutcome {
-    /// Names for which it was done.
+    /// Names for which the call succeeded.
     pub done: Vec<String>,
-    /// Names that the server passed over, as it does with those it does not have.
+    /// Names that the server skipped, as it does with names it does not have.
     pub skipped: Vec<String>,
-    /// Names for which it failed.
+    /// Names for which the call failed.
     pub failed: Vec<BulkFailure>,
     /// Boards whose contents changed; `none` for images on no board.
     pub affected_boards: BTreeSet<String>,
@@ -39,13 +39,13 @@ pub struct BulkOutcome {
 
 crate::base::debug::short_debug! { BulkOutcome { done, skipped, failed, affected_boards } }
 
-/// A name for which a call for many failed.
+/// A name for which a bulk call failed.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct BulkFailure {
     /// The name.
     pub name: String,
-    /// Why; `None` if the server said no more than that.
+    /// Why it failed; `None` if the server gave no reason.
     pub error: Option<Error>,
 }
 
@@ -57,7 +57,7 @@ impl BulkOutcome {
         self.failed.is_empty()
     }
 
-    /// Itself if nothing failed, else the first error.
+    /// Returns itself if nothing failed, otherwise the first error.
     ///
     /// # Errors
     /// The first failure's error, or [`Error::Refused`] naming it where the server gave no reason.
@@ -74,7 +74,7 @@ impl BulkOutcome {
         self.failed.extend(names.into_iter().map(|name| BulkFailure { name, error: error.cloned() }));
     }
 
-    /// Of a call that names nothing beforehand.
+    /// The outcome of a call that names nothing beforehand.
     pub(crate) fn of(answer: Answer) -> Self {
         let mut outcome = Self::default();
         outcome.add(&[], answer);
@@ -120,7 +120,7 @@ macro_rules! answer {
 }
 pub(crate) use answer;
 
-/// Calls once for every so many names, and goes on after failures. A name that is given twice is sent once.
+/// Calls once for every [`NAMES_AT_ONCE`] names, and goes on after failures. A name that is given twice is sent once.
 pub(crate) async fn in_chunks<F: Future<Output = Result<Answer>>>(
     names: impl IntoIterator<Item = impl Into<String>>,
     call: impl Fn(Vec<String>) -> F,
@@ -136,7 +136,7 @@ pub(crate) async fn in_chunks<F: Future<Output = Result<Answer>>>(
 }
 
 /// As [`in_chunks`], and where the server fails a whole chunk, each of its names is tried alone with `single`: one bad
-/// name must not keep the others.
+/// name must not hold up the others.
 pub(crate) async fn in_chunks_then_single<F, G>(
     names: impl IntoIterator<Item = impl Into<String>>,
     call: impl Fn(Vec<String>) -> F,

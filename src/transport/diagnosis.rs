@@ -1,4 +1,4 @@
-//! Why there is no connection, in the words of those who can do something about it.
+//! Why there is no connection, in terms that users can act on.
 
 use std::{error::Error as AnyError, fmt};
 
@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::error::reason;
 
-/// What keeps a connection from being made, where it is known what to do about it. It stands for its cause.
+/// A known reason for a failed connection, with advice. It takes the place of its cause.
 #[derive(Debug)]
 struct Explained(String);
 
@@ -29,22 +29,25 @@ pub(super) fn explained(url: &str, cause: &reqwest::Error) -> Option<impl AnyErr
     let text = if has("tunnel") || has("proxy auth") || has("proxyconnect") {
         let host = url.host_str().unwrap_or_default();
         format!(
-            "{said}: the proxy of this machine's settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) does not lead there; \
-             NO_PROXY={host} goes without it"
+            "{said}: the proxy in this machine's settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot reach it; \
+             NO_PROXY={host} bypasses the proxy"
         )
     } else if url.scheme() == "https" && (has("invalidcontenttype") || has("corrupt message") || has("wrong version")) {
-        format!("{said}: the server does not encrypt; its address is {}", with_scheme("http", &url))
+        format!("{said}: the server does not use encryption; its address is {}", with_scheme("http", &url))
     } else if has("unknownissuer") || has("selfsigned") || has("self-signed") || has("unable to get local issuer") {
         format!(
-            "{said}: nobody whom this system trusts vouches for its certificate; add its authority to the system's \
-                 certificates"
+            "{said}: its certificate is not from an authority that this system trusts; add its authority to the \
+                 system's certificates"
         )
     } else if has("notvalidforname") || has("not valid for name") {
-        format!("{said}: the certificate is for another name; use the name that it is for")
+        format!("{said}: the certificate is for another name; use the name in the certificate")
     } else if has("expired") && has("certificate") {
         format!("{said}: the server's certificate has expired, or this machine's clock is wrong")
     } else if url.scheme() == "http" && (has("invalid http version") || has("parse(version)")) {
-        format!("{said}: the answer is not HTTP; if the server encrypts, its address is {}", with_scheme("https", &url))
+        format!(
+            "{said}: the answer is not HTTP; if the server uses encryption, its address is {}",
+            with_scheme("https", &url)
+        )
     } else {
         return None;
     };
@@ -56,7 +59,7 @@ pub(super) fn wants_https(url: &Url, body: &[u8]) -> Option<String> {
     const SAID: [&str; 3] = ["to https port", "to an https server", "ssl-enabled server port"];
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     let is_meant = url.scheme() == "http" && SAID.iter().any(|said| text.contains(said));
-    is_meant.then(|| format!("the server encrypts; its address is {}", with_scheme("https", url)))
+    is_meant.then(|| format!("the server uses encryption; its address is {}", with_scheme("https", url)))
 }
 
 /// The address of the server with another scheme.

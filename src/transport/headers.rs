@@ -1,4 +1,4 @@
-//! Headers of the caller's own, for the proxies before a server.
+//! The caller's own headers, for proxies in front of a server.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use reqwest::{
 
 use crate::error::{Error, Result};
 
-/// Headers that go along with every request to the server, the one that opens the event socket included, and with none
-/// to anybody else. Their values may be secrets: nothing shows them.
+/// Headers that are sent with every request to the server, including the one that opens the event socket, and never to
+/// anybody else. Their values may be secrets, so they are never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExtraHeaders(Vec<(String, String)>);
 
@@ -40,7 +40,7 @@ impl ExtraHeaders {
     }
 
     /// As HTTP takes them. `keeps_origin` is false for a client of the caller, which may follow redirects by itself and
-    /// then takes all headers along but those that everybody knows to be secret.
+    /// then takes along all headers except the well-known secret ones.
     pub(crate) fn into_map(self, keeps_origin: bool) -> Result<HeaderMap> {
         let mut map = HeaderMap::new();
         for (text, value) in self.0 {
@@ -57,7 +57,7 @@ impl ExtraHeaders {
                 return Err(invalid(advice));
             }
             let mut value = HeaderValue::from_str(value.trim())
-                .map_err(|_| invalid("has a value with characters that no HTTP header may have"))?;
+                .map_err(|_| invalid("has a value with characters that are not allowed in an HTTP header"))?;
             value.set_sensitive(true);
             if name == header::AUTHORIZATION && map.contains_key(&name) {
                 return Err(invalid("is given twice"));

@@ -68,7 +68,7 @@ const REFRESHED_TOKEN: &str = "x-refreshed-token";
 const TWO_LOGINS: &str = "cannot be sent beside the basic auth of a proxy: both are the header Authorization. Let the \
                           proxy pass on InvokeAI's own login, or let it ask for another header";
 
-/// Error bodies are read so far; a validation error can echo a large input.
+/// Error bodies are read up to this length; a validation error can echo a large input.
 const ERROR_BODY_LIMIT: usize = 256 * 1024;
 
 impl Transport {
@@ -140,7 +140,7 @@ impl Transport {
         *self.token.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = token;
     }
 
-    /// Sends a request and gives back its answer if the status says success.
+    /// Sends a request and returns its answer if the status reports success.
     pub(crate) async fn send(&self, operation: &Operation, request: Request) -> Result<Response> {
         let span = tracing::debug_span!(
             "invokeai",
@@ -187,7 +187,7 @@ impl Transport {
                 Err(error) if error.is_retryable() && !matches!(error, Error::Timeout { .. }) => self.pause(attempt),
                 _ => return answer,
             };
-            // Giving up answers with what came last, so a 503 stays a 503.
+            // Giving up returns the last answer, so a 503 stays a 503.
             if began.elapsed().saturating_add(pause) >= self.options.retry_deadline {
                 return answer;
             }
@@ -204,7 +204,7 @@ impl Transport {
         half + half.mul_f64(rand::rng().random_range(0.0..1.0))
     }
 
-    /// Sends a request once, and a read on to where the same server redirects it.
+    /// Sends a request once. A read follows redirects within the same server.
     async fn once(&self, operation: &Operation, mut request: Request) -> Result<Response> {
         if let Some(token) = self.token() {
             if self.headers.contains_key(header::AUTHORIZATION) {
@@ -331,7 +331,7 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(&response);
         let url = response.url().clone();
-        // What cannot be read of an error's text must not hide the error.
+        // A text that cannot be read must not hide the error itself.
         let time = self.options.read_timeout.min(self.options.answer_timeout);
         let body = match body_within(self, operation, response, ERROR_BODY_LIMIT, time).await {
             Ok(body) => body,
@@ -352,7 +352,7 @@ pub(crate) fn not_a_request(error: reqwest::Error) -> Error {
 
 /// The header that carries a token.
 pub(crate) fn bearer(token: &Token) -> Result<HeaderValue> {
-    token.header().map_err(|_| Error::invalid("token", "has characters that no HTTP header may have"))
+    token.header().map_err(|_| Error::invalid("token", "has characters that are not allowed in an HTTP header"))
 }
 
 fn is_passing(status: StatusCode) -> bool {

@@ -6,8 +6,9 @@ use crate::json::weight;
 
 /// Time limits, retries and size limits of calls.
 ///
-/// There is deliberately no limit on the whole time of a transfer: it may take as long as it moves. Every other call ends
-/// by `read_timeout` and `answer_timeout`, and a download must not be slower than `slowest_download`.
+/// There is deliberately no limit on the whole time of a transfer: it may take any time, as long as it moves. Every
+/// other call is limited by `read_timeout` and `answer_timeout`, and a download must not be slower than
+/// `slowest_download`.
 ///
 /// ```
 /// use invokeai_client::{Client, TransportOptions};
@@ -23,36 +24,38 @@ use crate::json::weight;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TransportOptions {
-    /// Longest time to make a connection. 10 s.
+    /// Longest time to make a connection. Default: 10 s.
     pub connect_timeout: Duration,
-    /// Longest silence of the server, before and within an answer, and longest standstill of an upload. 60 s: while it collects garbage or loads a model,
-    /// InvokeAI answers nobody for seconds.
+    /// Longest silence of the server, before and within an answer, and longest standstill of an upload. Default: 60 s,
+    /// because InvokeAI answers nobody for seconds while it collects garbage or loads a model.
     pub read_timeout: Duration,
-    /// Longest time for an answer to arrive whole, from its first byte on, however steadily it drips. 5 min. Downloads
-    /// have [`slowest_download`](Self::slowest_download) in its place; of a file that [`api`](crate::api) gives, whoever
-    /// reads it sets the limit.
+    /// Longest time for an answer to arrive whole, from its first byte on, however steadily it drips. Default: 5 min.
+    /// Downloads have [`slowest_download`](Self::slowest_download) instead; for a file that [`api`](crate::api)
+    /// returns, whoever reads it sets the limit.
     pub answer_timeout: Duration,
-    /// Fewest bytes that a download must bring within each `read_timeout`. 16 KiB. One that is slower fails, so that no
-    /// server can hold up a program with a byte now and then. An HTTP client of the caller has its own limits instead.
+    /// Fewest bytes that a download must bring within each `read_timeout`. Default: 16 KiB. A slower download fails, so
+    /// that no server can hold up a program with a byte now and then. An HTTP client that the caller made has its own
+    /// limits instead.
     pub slowest_download: u64,
-    /// How often a read (GET, HEAD) is sent again after a broken connection, or a 429, 502, 503 or 504. 3 times.
-    /// Nothing else is ever sent twice.
+    /// How often a read (GET, HEAD) is sent again after a broken connection, or a 429, 502, 503 or 504. Default: 3
+    /// times. Nothing else is ever sent twice.
     pub retries: u32,
-    /// Pause before the first repetition; doubles each time, less up to half of it at random. 200 ms.
+    /// Pause before the first retry. It doubles each time, and is shortened by up to half at random. Default: 200 ms.
     pub retry_pause: Duration,
-    /// No repetition starts later than this after the call began. 30 s.
+    /// No retry starts later than this after the call began. Default: 30 s.
     pub retry_deadline: Duration,
-    /// How long a submission whose answer was lost is looked for on the server, by its batch id. 20 s, and up to 10 s more
-    /// where the server is slow to say. If it does not turn up, the submission fails with an error that [may have been sent](crate::Error::may_have_been_sent).
-    /// [Clean-up](crate::cleanup) waits as long for uploads, boards and batches whose answers were lost.
+    /// How long to look on the server, by its batch id, for a submission whose answer was lost. Default: 20 s, and up
+    /// to 10 s more if the server is slow to answer. If it does not turn up, the submission fails with an error that
+    /// [may have been sent](crate::Error::may_have_been_sent). [Clean-up](crate::cleanup) waits just as long for
+    /// uploads, boards and batches whose answers were lost.
     pub lost_answer_patience: Duration,
-    /// Longest JSON answer, in bytes. 256 MiB.
+    /// Longest JSON answer, in bytes. Default: 256 MiB.
     pub json_limit: usize,
-    /// Most memory that a JSON answer takes once it is read, in bytes, where that is more than 2.5 times its length. 64 MiB.
-    /// An answer that would take more is an error, before the memory is taken. What is kept as JSON, such as the session
-    /// of a queue item, takes 5 to 8 times its text.
+    /// Most memory that a JSON answer may take once it is read, in bytes, where that is more than 2.5 times its length.
+    /// Default: 64 MiB. An answer that would take more is an error, before the memory is taken. What is kept as JSON,
+    /// such as the session of a queue item, takes 5 to 8 times as much as its text.
     pub json_memory: usize,
-    /// How long an idle connection is kept. 4 s: the server closes its side after 5 s.
+    /// How long an idle connection is kept. Default: 4 s, because the server closes its side after 5 s.
     pub pool_idle_timeout: Duration,
 }
 

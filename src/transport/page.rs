@@ -17,7 +17,7 @@ use crate::{
 
 /// One page of a list.
 ///
-/// An entry that cannot be read is an error in its place: one odd entry does not spoil the others.
+/// An entry that cannot be read is an error in its place: one bad entry does not affect the others.
 ///
 /// ```no_run
 /// # async fn example(client: invokeai_client::Client) -> invokeai_client::Result<()> {
@@ -59,7 +59,7 @@ impl<T> Page<T> {
         !self.items.is_empty() && self.next_offset() < self.total
     }
 
-    /// Where the next page begins. What the server says is not trusted to fit.
+    /// Where the next page begins. The server's numbers are not trusted to fit.
     fn next_offset(&self) -> u64 {
         self.offset.saturating_add(self.items.len() as u64)
     }
@@ -76,9 +76,9 @@ impl<T> Page<T> {
 /// Order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Direction {
-    /// Smallest, oldest or first in the alphabet first.
+    /// Smallest first, oldest first, or A to Z.
     Ascending,
-    /// Largest, newest or last in the alphabet first.
+    /// Largest first, newest first, or Z to A.
     #[default]
     Descending,
 }
@@ -92,14 +92,14 @@ impl Direction {
     }
 }
 
-/// A page as the server sends it, its entries unread.
+/// A page as the server sends it, with its entries unparsed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawPage {
     items: RawList,
     total: u64,
 }
 
-/// A list as the server sends it, its elements unread.
+/// A list as the server sends it, with its elements unparsed.
 pub(crate) type RawList = Vec<Box<RawValue>>;
 
 impl RawPage {
@@ -122,8 +122,8 @@ pub(crate) fn part<T: DeserializeOwned>(
     Ok(Page { items: elements(operation, list, items)?, total, offset })
 }
 
-/// Reads each element of a list by itself. The whole is an error only if it would take too much memory, which a list of
-/// nothing but errors would, too.
+/// Reads each element of a list by itself. The whole list is an error only if it would take too much memory, which a
+/// list of nothing but errors may, too.
 pub(crate) fn elements<T: DeserializeOwned>(
     operation: &'static str,
     list: &'static str,
@@ -140,7 +140,7 @@ pub(crate) fn elements<T: DeserializeOwned>(
             Err(_) if meter.is_exceeded() => return Err(too_costly()),
             Err(misfit) => {
                 let error = misfit_at(operation, &format!("{list}[{index}]."), &misfit, &value);
-                // The texts of an error may take more than what it is about.
+                // The texts of an error may take more memory than the element it is about.
                 meter.take(ERROR_TEXTS).map_err(|_| too_costly())?;
                 Err(error)
             }
@@ -149,10 +149,10 @@ pub(crate) fn elements<T: DeserializeOwned>(
     Ok(read)
 }
 
-/// What the texts of an error about an element take: an excerpt of 300 characters, a place, a problem.
+/// How many bytes the texts of an error about an element take: an excerpt of 300 characters, a place, a problem.
 const ERROR_TEXTS: usize = 512;
 
-/// Reads a part of an answer by itself; `place` is where it stands.
+/// Reads a part of an answer by itself; `place` is where it is in the answer.
 pub(crate) fn element<T: DeserializeOwned>(operation: &'static str, place: &str, value: &RawValue) -> Result<T> {
     let meter = Meter::of(value.get().len(), weight::ALWAYS);
     lenient::from_slice(value.get().as_bytes(), &meter).map_err(|misfit| match meter.is_exceeded() {
@@ -194,7 +194,8 @@ where
     .boxed()
 }
 
-/// The entries of a list that are wanted. One that cannot be read matters only if no other is found: it may be the one.
+/// The entries of a list that are `wanted`. An entry that cannot be read matters only if none is found: it may be the
+/// one.
 pub(crate) async fn matching<T>(entries: impl Stream<Item = Result<T>>, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>> {
     let mut entries = std::pin::pin!(entries);
     let (mut found, mut unreadable) = (Vec::new(), None);

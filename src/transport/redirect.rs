@@ -25,10 +25,10 @@ use crate::{
 /// Longest chain of redirects, the limit of reqwest and of browsers alike.
 const LONGEST: usize = 10;
 
-/// So much of an address is shown.
+/// How much of an address is shown.
 const SHOWN: usize = 300;
 
-/// The way of one call through redirects.
+/// The path of one call through redirects.
 pub(crate) struct Trail {
     asked: Url,
     /// The request without its address, where it may be sent again: reads have no body.
@@ -36,7 +36,7 @@ pub(crate) struct Trail {
     hops: usize,
 }
 
-/// Where a call has got to.
+/// How a call goes on after an answer.
 pub(crate) enum Step {
     /// The answer, from the place that was asked.
     Arrived(Response),
@@ -169,8 +169,8 @@ fn shown(url: &Url) -> String {
 
 /// A body that cannot be sent again: no client that follows redirects takes the call elsewhere with it.
 ///
-/// Reqwest repeats a call only with a copy of its body, which it has of bytes and of nothing, and not of what is made
-/// as it is sent. (A redirect that turns a call into a GET leaves the body behind.)
+/// Reqwest repeats a call only with a copy of its body. It can copy bytes and an empty body, but not a body that is
+/// produced while it is sent. (A redirect that turns a call into a GET leaves the body behind.)
 pub(crate) fn unrepeatable(body: Option<Body>) -> Body {
     match body {
         Some(streamed) if streamed.as_bytes().is_none() => streamed,
@@ -193,7 +193,7 @@ impl http_body::Body for Once {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // An exact zero would say that there is nothing to copy.
+        // An exact zero would mean that there is nothing to copy.
         self.0.as_ref().map_or_else(SizeHint::new, |bytes| SizeHint::with_exact(bytes.len() as u64))
     }
 }

@@ -3,7 +3,8 @@
 use crate::error::Result;
 use reqwest::ClientBuilder;
 
-/// Two HTTP clients to be finished. They have the certificates in common: to read those takes longer than all the rest.
+/// Two HTTP clients to be finished. They share the certificates, because reading those takes longer than everything
+/// else.
 #[cfg(feature = "rustls")]
 pub(crate) fn http_builders() -> Result<[ClientBuilder; 2]> {
     let config = config()?;
@@ -17,7 +18,7 @@ pub(crate) fn http_builders() -> Result<[ClientBuilder; 2]> {
 }
 
 /// Rustls with the certificates of the platform, and with the cryptography that the program has installed. Failing that
-/// it is ring, not aws-lc as in reqwest: the C library of that takes longer to build than all of this crate.
+/// it is ring, not aws-lc as in reqwest: its C library takes longer to build than all of this crate.
 #[cfg(feature = "rustls")]
 fn config() -> Result<rustls::ClientConfig> {
     use rustls::crypto::{CryptoProvider, ring};

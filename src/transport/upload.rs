@@ -49,12 +49,12 @@ impl Upload {
         Self { source: Source::Path(path), name, content_type: None }
     }
 
-    /// Bytes in memory, with the file name that the server is told.
+    /// Bytes in memory, with a file name for the server.
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Self { source: Source::Bytes(bytes.into()), name: name.into(), content_type: None }
     }
 
-    /// A reader, with the file name that the server is told, and its length in bytes if known.
+    /// A reader, with a file name for the server, and its length in bytes if known.
     pub fn reader(
         name: impl Into<String>,
         reader: impl AsyncRead + Send + Sync + Unpin + 'static,
@@ -64,7 +64,7 @@ impl Upload {
         Self { source: Source::Reader { reader, length }, name: name.into(), content_type: None }
     }
 
-    /// Says what the file is, for example `image/png`. Else the first bytes and the name tell.
+    /// Sets the content type, for example `image/png`. By default it is derived from the first bytes and the name.
     ///
     /// InvokeAI refuses an image whose part is not `image/*` (415).
     #[must_use]
@@ -73,7 +73,7 @@ impl Upload {
         self
     }
 
-    /// File name that the server is told.
+    /// File name for the server.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -114,7 +114,7 @@ impl Upload {
     }
 }
 
-/// So many bytes are handed to the connection at a time. That it asks for the next shows that it moves.
+/// How many bytes are handed to the connection at a time. That it asks for more shows that the upload is moving.
 const PIECE: usize = 256 * 1024;
 
 fn pieces(mut bytes: Bytes) -> impl Stream<Item = std::io::Result<Bytes>> {
@@ -122,7 +122,7 @@ fn pieces(mut bytes: Bytes) -> impl Stream<Item = std::io::Result<Bytes>> {
     futures::stream::iter(std::iter::from_fn(next))
 }
 
-/// Reads the first bytes, and makes a part of them and the rest.
+/// Reads the first bytes, and makes a form part from them and the rest.
 async fn streamed(
     mut reader: impl AsyncRead + Send + Sync + Unpin + 'static,
     length: Option<u64>,
@@ -172,7 +172,7 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// What a file is, by its first bytes, else by its name.
+/// The content type of a file, by its first bytes, otherwise by its name.
 fn guess(name: &str, head: &[u8]) -> String {
     let by_name = || mime_guess::from_path(name).first_or_octet_stream().to_string();
     Kind::of_bytes(head).map_or_else(by_name, |kind| kind.label().to_owned())
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bytes_tell_more_than_the_name() {
+    fn the_first_bytes_count_more_than_the_name() {
         assert_eq!(guess("photo.jpg", b"\x89PNG\r\n\x1a\n"), "image/png");
         assert_eq!(guess("noname", b"RIFF\0\0\0\0WEBPVP8 "), "image/webp");
         assert_eq!(guess("clip", b"\0\0\0\x20ftypisom"), "video/mp4");

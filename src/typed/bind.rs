@@ -1,4 +1,4 @@
-//! Generated structs on a server.
+//! Using generated structs on a server.
 
 use super::structs::changed;
 use super::{InputInfo, TypedWorkflow};
@@ -11,7 +11,8 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 impl Client {
-    /// Makes a workflow of a generated struct, with the nodes of this server. Models that are only named are looked up.
+    /// Creates a workflow from a generated struct, with the nodes of this server. Models given only by name are looked
+    /// up.
     ///
     /// ```no_run
     /// # async fn example<W: invokeai_client::typed::TypedWorkflow>(client: invokeai_client::Client, flux: W)
@@ -30,7 +31,7 @@ impl Client {
     }
 }
 
-/// [`bind`](Client::bind) and submit in one.
+/// [`bind`](Client::bind) and submit in one step.
 impl<W: TypedWorkflow> Submittable for W {
     #[cfg(feature = "fleet")]
     fn offline(&self) -> std::borrow::Cow<'_, Workflow> {
@@ -74,7 +75,7 @@ async fn bind<W: TypedWorkflow>(client: &Client, typed: &W) -> Result<Workflow> 
     Ok(workflow)
 }
 
-/// A difference matters if nothing fits any more. A new input that must be set does not matter if it is.
+/// A difference matters if the code no longer fits. A new input that must be set does not matter if it is set.
 fn refuse_differences<W: TypedWorkflow>(workflow: &Workflow, changed: &[(InputInfo, Option<Value>)]) -> Result<()> {
     let differences = W::differences(workflow);
     if !differences.iter().any(Difference::is_breaking) {
@@ -98,7 +99,7 @@ fn refuse_differences<W: TypedWorkflow>(workflow: &Workflow, changed: &[(InputIn
     if differences.iter().any(matters) { Err(Error::NodesDiffer(differences)) } else { Ok(()) }
 }
 
-/// Whether the value is or holds a model that is only named.
+/// Whether the value is or holds a model given only by name.
 fn names_model(info: &InputInfo, value: &Value) -> bool {
     let is_model = |value: &Value| value.get("name").or_else(|| value.get("key")).is_some_and(Value::is_string);
     let named = match value {
@@ -131,7 +132,7 @@ fn look_up(workflow: &mut Workflow, named: &[(InputInfo, Option<Value>)], instal
             format!("names the model {:?}, which the server does not have; it has {has}", wanted.unwrap_or_default());
         return Err(Error::invalid(info.name(), problem));
     }
-    // The models that the file names are left as they are, as by any other way to submit.
+    // The models that the file names are left as they are, as in any other way of submitting.
     report.resolved.retain(|found| is_named(&found.usage.node_id, &found.usage.field).is_some());
     workflow.apply_models(&report);
     for (info, _) in named {

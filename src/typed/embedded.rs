@@ -5,7 +5,7 @@ use crate::workflow::{Interface, Workflow, WorkflowDefinition};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The workflow that code was generated from, and what its nodes took then.
+/// The workflow that code was generated from, and the inputs that its nodes had then.
 pub struct Embedded {
     definition: Arc<WorkflowDefinition>,
     workflow: Workflow,
@@ -49,7 +49,7 @@ impl Embedded {
         &self.workflow
     }
 
-    /// What the nodes took when the code was generated.
+    /// The inputs that the nodes had when the code was generated.
     pub fn interface(&self) -> &Interface {
         &self.interface
     }

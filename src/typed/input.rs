@@ -36,7 +36,7 @@ impl InputInfo {
         self.label
     }
 
-    /// A value as the struct would give it back; `None` if it is not of the input's type.
+    /// A value as the struct would return it; `None` if it is not of the input's type.
     pub(super) fn normal(&self, value: &Value) -> Option<Value> {
         (self.normal)(value)
     }
@@ -45,7 +45,7 @@ impl InputInfo {
         (self.is_complete)(value)
     }
 
-    /// The value as it is stored, if the input accepts it by the rules that held when the code was generated.
+    /// The value as it is stored, if the input accepts it by the rules from when the code was generated.
     pub(super) fn check(&self, embedded: &Embedded, value: Value) -> Result<Value, ValueError> {
         let Some(template) = embedded.template(self.system_name) else { return Ok(value) };
         let mut field = InkField::shared(self.name, template.clone(), None);
@@ -86,9 +86,9 @@ fn is_complete<T: InputType>(value: &Value) -> bool {
 }
 
 impl<W: TypedWorkflow, T: InputType> TypedInput<W, T> {
-    /// Checks a value by the rules that held when the code was generated, and gives it the form that is stored.
+    /// Checks a value by the rules from when the code was generated, and converts it to the form that is stored.
     ///
-    /// A choice that was not known then, and a model that is only named, are left for the server's own rules.
+    /// A choice that was not known then, and a model given only by name, are left to the server's own rules.
     ///
     /// # Errors
     /// If the input does not accept it.
@@ -101,7 +101,7 @@ impl<W: TypedWorkflow, T: InputType> TypedInput<W, T> {
     }
 }
 
-// Derives would ask the same of `W` and `T`, of which there are no values here.
+// Derives would require the same of `W` and `T`, of which there are no values here.
 impl<W, T> Clone for TypedInput<W, T> {
     fn clone(&self) -> Self {
         *self

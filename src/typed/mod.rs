@@ -1,12 +1,12 @@
-//! What generated code stands on: workflows as Rust structs.
+//! The basis of generated code: workflows as Rust structs.
 //!
-//! The feature `bindings` makes a struct of a workflow file, in a build script or by the command
-//! `invokeai-client bindings`; see the guide's page on bindings. This module holds what such code uses, and what works
+//! The feature `bindings` generates a struct from a workflow file, in a build script or with the command
+//! `invokeai-client bindings`; see the guide's page on bindings. This module has what such code uses, and what works
 //! for every such struct:
 //!
 //! - [`TypedWorkflow`]: the struct itself. It becomes a [`Workflow`] and is made from one.
 //! - [`TypedInput`]: one input, as a constant of the struct; for [`Sweep::over`](crate::Sweep::over), and for checks.
-//! - [`InputType`]: what an input holds: numbers, texts, [`ImageRef`], [`BoardRef`], [`ModelRef`] and so on.
+//! - [`InputType`]: the values that an input holds: numbers, texts, [`ImageRef`], [`BoardRef`], [`ModelRef`] and so on.
 
 #[cfg(feature = "client")]
 mod bind;
@@ -59,7 +59,7 @@ pub trait TypedWorkflow: Clone + Send + Sync + Sized + 'static {
     /// If a value that the struct needs is missing, or a value is not of the input's type.
     fn from_inputs(inputs: &InputSource<'_, Self>) -> Result<Self, TypedError>;
 
-    /// How the nodes of this workflow differ from those that the code was generated for. Submitting looks at this first,
+    /// How the nodes of this workflow differ from those that the code was generated for. Submitting checks this first,
     /// and refuses what [cannot fit](Difference::is_breaking).
     fn differences(workflow: &Workflow) -> Vec<Difference> {
         Self::embedded().interface().differences(&workflow.interface())

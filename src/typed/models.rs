@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// What an input wants of a model. Implemented by the markers in [`kinds`].
+/// The kind of model that an input takes. Implemented by the markers in [`kinds`].
 pub trait ModelKind: 'static {
     /// The model type, for example `main`; `None` if any will do.
     const TYPE: Option<&'static str>;
 }
 
-/// A model of one kind: by its record or identifier, or only named or keyed, and then looked up on the server that the
-/// workflow is submitted to.
+/// A model of one kind: given by its record or identifier, or only by name or key, and then looked up on the server
+/// that the workflow is submitted to.
 ///
 /// ```
 /// use invokeai_client::typed::{MainModel, VaeModel};
@@ -29,7 +29,7 @@ pub struct ModelRef<K> {
 }
 
 impl<K: ModelKind> ModelRef<K> {
-    /// The model of this name. If several fit, the server's first.
+    /// The model with this name. If several fit, the first in the server's list.
     pub fn named(name: impl Into<String>) -> Self {
         Self::of(json!({"name": name.into()}))
     }
@@ -39,19 +39,19 @@ impl<K: ModelKind> ModelRef<K> {
         Self::of(json!({"key": key.into()}))
     }
 
-    /// The model that the five members of an identifier name, in the order in which InvokeAI writes them.
+    /// The model with this identifier: its five members, in the order in which InvokeAI writes them.
     pub fn identifier(key: &str, hash: &str, name: &str, base: &str, model_type: &str) -> Self {
         Self::of(json!({"key": key, "hash": hash, "name": name, "base": base, "type": model_type}))
     }
 
-    /// The same model, of which one part is meant (`submodel_type`).
+    /// The same model, but only one part of it (`submodel_type`).
     #[must_use]
     pub fn with_submodel(mut self, submodel: &str) -> Self {
         self.value["submodel_type"] = submodel.into();
         self
     }
 
-    /// Its name, where that is known.
+    /// Its name, if known.
     pub fn name(&self) -> Option<&str> {
         self.value.get("name")?.as_str()
     }
@@ -76,7 +76,7 @@ impl<K: ModelKind> InputType for ModelRef<K> {
     }
 }
 
-/// Not by any record: whether it is of the kind is checked when it is set.
+/// Accepts any record: whether it is of this kind is checked when it is set.
 impl<K: ModelKind> From<&ModelRecord> for ModelRef<K> {
     fn from(model: &ModelRecord) -> Self {
         Self::of(model.to_json())
@@ -101,7 +101,7 @@ impl<K> From<&ModelRef<K>> for ModelRef<K> {
     }
 }
 
-// Derives would ask the same of `K`, of which there are no values.
+// Derives would require the same of `K`, of which there are no values.
 impl<K> Clone for ModelRef<K> {
     fn clone(&self) -> Self {
         ModelRef { value: self.value.clone(), kind: PhantomData }
@@ -183,7 +183,7 @@ pub struct Lora {
 crate::base::debug::short_debug! { Lora { model, weight } }
 
 impl Lora {
-    /// A LoRA of this weight.
+    /// Creates a LoRA with this weight.
     pub fn new(model: impl Into<LoraModel>, weight: f64) -> Self {
         Lora { model: model.into(), weight }
     }

@@ -1,4 +1,4 @@
-//! Things on a server that inputs name.
+//! Things on a server that inputs refer to.
 
 use super::value::InputType;
 use crate::workflow::field::kind::{Board, Image, SavedWorkflow, StylePreset, SystemPrompt, Video};
@@ -15,7 +15,7 @@ macro_rules! references {
         crate::base::debug::short_debug! { $name(id) }
 
         impl $name {
-            /// The one of this name or id.
+            /// The one with this name or id.
             pub fn new(id: impl Into<String>) -> Self {
                 $name(id.into())
             }

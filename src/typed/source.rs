@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Why values do not make a generated struct.
+/// Why a generated struct cannot be made from values.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypedError {
@@ -48,7 +48,7 @@ crate::base::debug::short_debug! {
     }
 }
 
-/// The values that a generated struct is made of.
+/// The values that a generated struct is made from.
 pub struct InputSource<'a, W> {
     values: HashMap<&'static str, &'a Value>,
     workflow: PhantomData<fn() -> W>,
@@ -82,7 +82,7 @@ impl<'a, W: TypedWorkflow> InputSource<'a, W> {
         let Some(value) = self.values.get(input.info().name()) else { return Ok(None) };
         match T::from_json(value) {
             Some(value) => Ok(Some(value)),
-            // What stands in a file may have any shape; the rules of the input say what is wrong with it.
+            // A value in a file may have any shape; the rules of the input say what is wrong with it.
             None => {
                 let refused = input.info().check(W::embedded(), (*value).clone());
                 let accepted = "a value of the type that it had when the code was generated".to_owned();

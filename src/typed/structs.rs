@@ -1,5 +1,5 @@
-//! What every generated struct can do. Generated code calls these from its trait implementations, which only the crate
-//! of the struct may write.
+//! What every generated struct can do. Generated code calls these functions from its trait implementations, which only
+//! the crate of the struct may have.
 
 use super::{InputInfo, InputSource, TypedError, TypedWorkflow};
 use crate::workflow::Workflow;
@@ -15,7 +15,7 @@ pub(super) fn changed<W: TypedWorkflow>(typed: &W, workflow: &Workflow) -> Vec<(
     values
         .filter(|(info, value)| {
             let stored = inputs.get(info.system_name()).and_then(|input| input.value());
-            // What is as it was stays in the form that it has in the file.
+            // Unchanged values stay in the form that they have in the file.
             stored.and_then(|stored| info.normal(stored)) != *value
         })
         .collect()
@@ -23,7 +23,7 @@ pub(super) fn changed<W: TypedWorkflow>(typed: &W, workflow: &Workflow) -> Vec<(
 
 /// The workflow with the nodes of this crate and the values of the struct.
 ///
-/// Values are placed as they are. What the nodes do not accept is a [problem](Workflow::problems), which keeps the
+/// Values are set as they are. What the nodes do not accept is a [problem](Workflow::problems), which keeps the
 /// workflow from being submitted.
 pub fn to_workflow<W: TypedWorkflow>(typed: &W) -> Workflow {
     let mut workflow = W::embedded().workflow().clone();
@@ -74,11 +74,11 @@ pub fn serialize<W: TypedWorkflow, S: Serializer>(typed: &W, serializer: S) -> R
     values.collect::<Map<_, _>>().serialize(serializer)
 }
 
-/// Reads an object from names to values. What is left out has the value of the file; `null` unsets. Every value is
-/// checked by the rules that held when the code was generated.
+/// Reads an object from names to values. Inputs that are left out get the value of the file; `null` unsets. Every value
+/// is checked by the rules from when the code was generated.
 ///
 /// # Errors
-/// If a name is unknown, a value is not accepted, or one is missing that the file does not have.
+/// If a name is unknown, a value is not accepted, or a value is missing that the file does not have.
 pub fn deserialize<'de, W: TypedWorkflow, D: Deserializer<'de>>(deserializer: D) -> Result<W, D::Error> {
     let given = Map::deserialize(deserializer)?;
     from_object(given).map_err(D::Error::custom)
@@ -93,7 +93,7 @@ fn from_object<W: TypedWorkflow>(mut given: Map<String, Value>) -> Result<W, Typ
         match given.remove(info.name()) {
             Some(Value::Null) => {}
             Some(value) => {
-                // A model that is only named, or a choice that is new, is the server's to judge.
+                // A model given only by name, or a new choice, is left to the server.
                 let is_left = info.normal(&value).is_some() && !info.is_complete(&value);
                 values.push((*info, if is_left { value } else { info.check(embedded, value)? }));
             }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::workflow::field::InputValue;
 
 impl Sweep {
-    /// A sweep over one input of a generated struct: `Sweep::over(Flux::PROMPT, ["a cat", "a dog"])`.
+    /// Creates a sweep over one input of a generated struct: `Sweep::over(Flux::PROMPT, ["a cat", "a dog"])`.
     ///
     /// # Errors
     /// If the input cannot be varied, or does not accept a value.
@@ -20,7 +20,7 @@ impl Sweep {
     /// Combines everything so far with each of these values of an input of a generated struct.
     ///
     /// # Errors
-    /// As for [`over`](Self::over).
+    /// Same as [`over`](Self::over).
     pub fn and_over<W: TypedWorkflow, T: InputType>(
         self,
         input: TypedInput<W, T>,

@@ -1,4 +1,4 @@
-//! What inputs hold, as Rust types.
+//! The values of inputs, as Rust types.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::workflow::field::{
 use crate::workflow::generator::{Generator, GeneratorKind};
 use serde_json::Value;
 
-/// A type of values that an input holds. Implemented for numbers, texts, booleans, references, models, colors,
+/// A type of value that an input holds. Implemented for numbers, texts, booleans, references, models, colors,
 /// generators, lists of these, and by generated code for choices.
 pub trait InputType: Clone + PartialEq + Send + Sync + 'static {
     /// Reads the JSON form that workflows store; `None` if it has another shape.
@@ -18,7 +18,7 @@ pub trait InputType: Clone + PartialEq + Send + Sync + 'static {
     /// The JSON form that workflows store.
     fn to_json(&self) -> Value;
 
-    /// Whether the value tells all that a check needs. A model that is only named does not, nor does a choice of a
+    /// Whether the value has all that a check needs. A model given only by name does not, nor does a choice from a
     /// newer server.
     fn is_complete(&self) -> bool {
         true
@@ -35,7 +35,7 @@ impl InputType for i64 {
     }
 }
 
-/// For inputs that take no number below 0.
+/// For inputs that take no numbers below 0.
 impl InputType for u64 {
     fn from_json(value: &Value) -> Option<Self> {
         value.as_u64().or_else(|| Integer::read(value)?.try_into().ok())
@@ -89,7 +89,7 @@ impl InputType for ColorChannels {
 impl InputType for Generator {
     fn from_json(value: &Value) -> Option<Self> {
         use GeneratorKind::{Float, Image, Integer, String};
-        // Which kind it is stands at the beginning of its type.
+        // The beginning of its type says which kind it is.
         let kind = value.get("type")?.as_str()?.split('_').next()?;
         let kinds = [("float", Float), ("integer", Integer), ("string", String), ("image", Image)];
         let (_, kind) = kinds.into_iter().find(|(name, _)| *name == kind)?;
@@ -195,7 +195,7 @@ pub fn stored<T: InputType>(json: &str) -> Option<T> {
     T::from_json(&serde_json::from_str(json).ok()?)
 }
 
-/// For generated code: a choice by what it looks like as text, a string or a whole number.
+/// For generated code: a choice as text, from a string or a whole number.
 pub fn choice_from_json(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -206,7 +206,7 @@ pub fn choice_from_json(value: &Value) -> Option<String> {
     }
 }
 
-/// For generated code: the other way, where at least one choice is a number.
+/// For generated code: the other way round, where at least one choice is a number.
 pub fn choice_to_json(choice: &str) -> Value {
     choice.parse::<i64>().map_or_else(|_| choice.into(), Value::from)
 }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// The group of batch nodes that run by themselves.
 pub(super) const UNGROUPED: &str = "None";
 
-/// What the types of batch and generator nodes have to do with one another.
+/// A type of batch node, with the type of generator that can feed it.
 struct BatchType {
     batch: &'static str,
     generator: &'static str,
@@ -68,7 +68,7 @@ pub(super) fn is_executable(node: &Invocation) -> bool {
 pub(super) struct Batch<'a> {
     pub(super) node: &'a Node,
     pub(super) invocation: &'a Invocation,
-    /// `None`, `Group 1` … `Group 5`; a node that does not say is in a group of its own kind.
+    /// `None`, `Group 1` … `Group 5`; nodes that name no group form one of their own.
     pub(super) group: String,
     pub(super) items: Result<Vec<Value>, BatchFault>,
     /// The fields the items go to: node and field.
@@ -77,7 +77,7 @@ pub(super) struct Batch<'a> {
     pub(super) is_connected: bool,
 }
 
-/// Why the items of a batch node cannot be told.
+/// Why the items of a batch node cannot be determined.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum BatchFault {
     /// The node's own list is missing or not a list of its type.
@@ -141,7 +141,7 @@ fn items(
     let source = source.ok_or(BatchFault::Generator)?;
     let rule = source.invocation().and_then(|node| node.inputs.get("generator")?.value.as_ref());
     let generator = rule.and_then(|rule| {
-        // The type must be there: without it the editor takes every rule for one of floats.
+        // The type is required: without it the editor takes every rule for a rule of floats.
         rule.get("type")?;
         Generator::from_json(batch.kind, rule)
     });

@@ -1,6 +1,6 @@
 //! Whether an edge would close a cycle, edge by edge in the order of the file.
 //!
-//! The editor tests the whole graph anew for every edge. Here the strongly connected components of all edges together
+//! The editor tests the whole graph again for every edge. Here the strongly connected components of all edges together
 //! are found once; edges between components cannot close a cycle, so an ordinary workflow needs no further work.
 
 use super::forest::Forest;
@@ -8,7 +8,7 @@ use super::wiring::{Link, Wiring};
 use std::cell::RefCell;
 
 pub(super) struct Cycles {
-    /// If any component has more than one node or an edge to itself.
+    /// `None` unless some component has more than one node, or an edge to itself.
     components: Option<Components>,
     /// Whether accepted edges already form a cycle. The editor does not test collapsed edges and edges into connectors,
     /// and once they form a cycle it refuses all others.
@@ -18,7 +18,7 @@ pub(super) struct Cycles {
 struct Components {
     /// Component of each node.
     of: Vec<usize>,
-    /// Accepted edges, one into each node: enough to find most ways at once.
+    /// Accepted edges, one into each node: enough to find most paths at once.
     forest: RefCell<Forest>,
     hangs: Vec<bool>,
     search: RefCell<Search>,
@@ -31,7 +31,7 @@ struct Search {
 }
 
 impl Cycles {
-    /// Prepares for edges among those given; all edges of the file, accepted or not.
+    /// Prepares for judging these edges: all edges of the file, accepted or not.
     pub(super) fn new<'l, 'a: 'l>(nodes: usize, links: impl Iterator<Item = &'l Link<'a>> + Clone) -> Self {
         let (of, number) = components(nodes, links.clone());
         let cyclic = number < nodes || links.into_iter().any(|link| link.source == link.target);
@@ -49,7 +49,7 @@ impl Cycles {
         self.closed || self.leads(wiring, link.target, link.source)
     }
 
-    /// The same if some of the accepted edges did not exist.
+    /// The same, as if some of the accepted edges did not exist.
     pub(super) fn would_close_without(
         &self,
         wiring: &Wiring<'_>,
@@ -61,16 +61,16 @@ impl Cycles {
             || components.search(wiring, link.target, link.source, &is_left_out)
     }
 
-    /// Notes an edge that was accepted, before it is added to the others.
+    /// Records an accepted edge, before it is added to the others.
     pub(super) fn accept(&mut self, wiring: &Wiring<'_>, link: Link<'_>, tested: bool) {
         self.closed = self.closed || (!tested && self.leads(wiring, link.target, link.source));
-        // A forest has no cycles; if there is one, no way is looked for any more.
+        // A forest has no cycles; once there is a cycle, no path is searched for anymore.
         if let Some(components) = self.components.as_mut().filter(|_| !self.closed) {
             components.hang(link);
         }
     }
 
-    /// Whether there is a way between two nodes.
+    /// Whether there is a path between two nodes.
     fn leads(&self, wiring: &Wiring<'_>, from: usize, to: usize) -> bool {
         let Some(components) = &self.components else { return false };
         components.of.get(from) == components.of.get(to)
@@ -87,7 +87,7 @@ impl Components {
         }
     }
 
-    /// Looks for a way from both ends at once, within their component.
+    /// Searches for a path from both ends at once, within their component.
     fn search(&self, wiring: &Wiring<'_>, from: usize, to: usize, is_left_out: impl Fn(&Link<'_>) -> bool) -> bool {
         const FORWARD: usize = 0;
         const BACKWARD: usize = 1;
@@ -101,7 +101,7 @@ impl Components {
         let mut search = self.search.borrow_mut();
         search.number += 1;
         let Search { number, reached } = &mut *search;
-        // Whether it was reached from the other end; if not, and not from this one either, it is noted as reached.
+        // Whether the node was reached from the other end. If neither end has reached it, it is marked as reached.
         let mut reach = |node: usize, end: usize, open: &mut Vec<usize>| {
             let Some(reached) = reached.get_mut(node) else { return false };
             if reached[1 - end] == *number {
@@ -137,7 +137,7 @@ fn has_cycle(wiring: &Wiring<'_>, is_left_out: &impl Fn(&Link<'_>) -> bool) -> b
     Cycles::new(wiring.nodes.len(), links).components.is_some()
 }
 
-/// Tarjan's strongly connected components, without recursion: the component number of each node, and how many there are.
+/// Tarjan's strongly connected components, without recursion: the component number of each node, and their count.
 fn components<'l, 'a: 'l>(nodes: usize, links: impl Iterator<Item = &'l Link<'a>>) -> (Vec<usize>, usize) {
     const NONE: usize = usize::MAX;
     // The first edge out of each node; for each edge its end, and the next edge out of the same node.

@@ -18,12 +18,12 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-/// A workflow exported from the InvokeAI web editor, of any version from 1.0.0 (InvokeAI 3.1) to 4.0.0 (6.13 and later).
+/// A workflow exported from the InvokeAI web editor, in any version from 1.0.0 (InvokeAI 3.1) to 4.0.0 (6.13 or later).
 ///
-/// Reading is lossless: the original JSON is kept with unknown members and member order, and serialising gives it back
-/// equal. What the editor refuses to load is refused here, with the place of the fault.
+/// Reading is lossless: the original JSON is kept with unknown members and member order, and serializing gives back the
+/// same JSON. What the editor refuses to load is refused here, with the place of the fault.
 ///
-/// A definition never changes. To see and set inputs make a [`Workflow`](super::Workflow) from it.
+/// A definition never changes. To see and set its inputs, make a [`Workflow`](super::Workflow) from it.
 ///
 /// ```
 /// use invokeai_client::workflow::WorkflowDefinition;
@@ -45,7 +45,7 @@ pub struct WorkflowDefinition {
     document: Document,
 }
 
-/// Names it: a workflow may be a megabyte.
+/// Shows its name and a few counts: a workflow may be a megabyte.
 impl fmt::Debug for WorkflowDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::base::debug::whole(f, |f| {
@@ -62,7 +62,7 @@ impl fmt::Debug for WorkflowDefinition {
 /// The JSON as it was read.
 #[derive(Clone)]
 enum Original {
-    /// Its text, and the tree that was made of it when somebody asked for one.
+    /// Its text, and the tree that is made from it when one is asked for.
     Text(Arc<Source>, OnceLock<Value>),
     Tree(Value),
 }
@@ -70,7 +70,7 @@ enum Original {
 impl Original {
     fn tree(&self) -> &Value {
         match self {
-            // The text was read before, by a reader that takes only what makes a tree.
+            // The text was read before, by a reader that accepts only what makes a tree.
             Original::Text(text, tree) => tree.get_or_init(|| serde_json::from_str(text.as_str()).unwrap_or_default()),
             Original::Tree(tree) => tree,
         }
@@ -84,8 +84,8 @@ impl PartialEq for Original {
 }
 
 impl WorkflowDefinition {
-    /// Reads a file: an exported workflow, or a PNG image made by InvokeAI that carries one. Standard input may be given
-    /// by its name, `/dev/stdin`; other pipes and devices are refused, as they might never end.
+    /// Reads a file: an exported workflow, or a PNG image made by InvokeAI that carries one. Standard input may be
+    /// given by its name, `/dev/stdin`; other pipes and devices are refused, because they might never end.
     ///
     /// # Errors
     /// If the file cannot be read, or holds nothing the editor would load.
@@ -93,28 +93,28 @@ impl WorkflowDefinition {
         Self::from_reader(local_file::open_or_inherited(path.as_ref())?)
     }
 
-    /// Reads a stream to its end: a workflow or a PNG image, as [`from_path`](Self::from_path).
+    /// Reads a stream to its end: a workflow or a PNG image, like [`from_path`](Self::from_path).
     ///
     /// # Errors
-    /// As `from_path`.
+    /// Same as `from_path`.
     pub fn from_reader(reader: impl Read) -> Result<Self, DefinitionError> {
         Self::read(reader, None)
     }
 
-    /// As [`from_path`](Self::from_path), and takes what holds a graph only, as
-    /// [`from_reader_with`](Self::from_reader_with).
+    /// Like [`from_path`](Self::from_path), but also accepts a file that holds only a graph, as
+    /// [`from_reader_with`](Self::from_reader_with) does.
     ///
     /// # Errors
-    /// As `from_path`.
+    /// Same as `from_path`.
     pub fn from_path_with(path: impl AsRef<Path>, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
         Self::from_reader_with(local_file::open_or_inherited(path.as_ref())?, catalogue)
     }
 
-    /// As [`from_reader`](Self::from_reader), and makes a workflow of a graph where there is no workflow, as the editor
-    /// does when it opens an image: see [`from_graph`](Self::from_graph).
+    /// Like [`from_reader`](Self::from_reader), but turns a graph into a workflow where there is no workflow, as the
+    /// editor does when it opens an image: see [`from_graph`](Self::from_graph).
     ///
     /// # Errors
-    /// As `from_reader`.
+    /// Same as `from_reader`.
     pub fn from_reader_with(reader: impl Read, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
         Self::read(reader, Some(catalogue))
     }
@@ -154,8 +154,8 @@ impl WorkflowDefinition {
         }
     }
 
-    /// Takes a parsed workflow, or what holds one: a record of the workflow library, a queue item, an enqueue body, an
-    /// answer of `GET /api/v1/images/i/{name}/workflow`.
+    /// Reads a parsed workflow, or JSON that holds one: a record of the workflow library, a queue item, an enqueue
+    /// body, an answer to `GET /api/v1/images/i/{name}/workflow`.
     ///
     /// # Errors
     /// If the editor would not load it.
@@ -163,10 +163,10 @@ impl WorkflowDefinition {
         Self::from_json(value, None)
     }
 
-    /// As [`from_value`](Self::from_value), and makes a workflow of a graph where there is no workflow.
+    /// Like [`from_value`](Self::from_value), but turns a graph into a workflow where there is no workflow.
     ///
     /// # Errors
-    /// As `from_value`.
+    /// Same as `from_value`.
     pub fn from_value_with(value: Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
         Self::from_json(value, Some(catalogue))
     }
@@ -177,7 +177,7 @@ impl WorkflowDefinition {
         let document = match meta_version.as_str() {
             "1.0.0" => {
                 let mut document = Document::parse(&At::root(&migrate::from_v1(&at)?), CURRENT_VERSION)?;
-                // That version did not know node packs; only the catalogue does.
+                // That version had no node packs; only the catalogue has them.
                 for node in &mut document.nodes {
                     if let NodeData::Invocation(invocation) = &mut Arc::make_mut(node).data {
                         invocation.node_pack = None;
@@ -192,11 +192,11 @@ impl WorkflowDefinition {
         Ok(WorkflowDefinition { original: Original::Tree(value), meta_version, document })
     }
 
-    /// Takes the workflow out of a PNG image made by InvokeAI: its text chunk `invokeai_workflow`, plain (tEXt), in
-    /// UTF-8 (iTXt), or compressed.
+    /// Reads the workflow in a PNG image made by InvokeAI: its text chunk `invokeai_workflow`, plain (tEXt), in UTF-8
+    /// (iTXt), or compressed.
     ///
     /// # Errors
-    /// If the bytes are no PNG image, carry no workflow, or carry one that the editor would not load.
+    /// If the bytes are not a PNG image, carry no workflow, or carry one that the editor would not load.
     pub fn from_png(bytes: &[u8]) -> Result<Self, DefinitionError> {
         Self::from_png_with(bytes, None)
     }
@@ -240,12 +240,12 @@ impl WorkflowDefinition {
         &self.document
     }
 
-    /// Id in the workflow library of the server it came from.
+    /// Id in the workflow library of the server that it came from.
     pub fn id(&self) -> Option<&str> {
         self.document.id.as_deref()
     }
 
-    /// Name the author gave.
+    /// Name that the author gave.
     pub fn name(&self) -> &str {
         &self.document.texts.name
     }
@@ -260,7 +260,7 @@ impl WorkflowDefinition {
         &self.document.texts.description
     }
 
-    /// Version the author gave; free text, often empty.
+    /// Version that the author gave; free text, often empty.
     pub fn version(&self) -> &str {
         &self.document.texts.version
     }
@@ -290,14 +290,13 @@ impl WorkflowDefinition {
         &self.meta_version
     }
 
-    /// How many nodes there are, notes and connectors included.
+    /// Number of nodes, including notes and connectors.
     pub fn node_count(&self) -> usize {
         self.document.nodes.len()
     }
 
-    /// Ids of the saved workflows that `call_saved_workflow` nodes name, without repetition. Their definitions are
-    /// needed to know the dynamic inputs of those nodes; see
-    /// [`WorkflowOptions::saved_workflows`](super::WorkflowOptions).
+    /// Ids of the saved workflows that `call_saved_workflow` nodes call, each once. Their definitions are needed to
+    /// know the dynamic inputs of those nodes; see [`WorkflowOptions::saved_workflows`](super::WorkflowOptions).
     pub fn called_workflow_ids(&self) -> Vec<&str> {
         let (mut ids, mut known) = (Vec::new(), Set::default());
         for invocation in self.document.nodes.iter().filter_map(|node| node.invocation()) {

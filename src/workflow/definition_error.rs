@@ -7,16 +7,16 @@ pub enum DefinitionError {
     /// The file or stream could not be read.
     #[error("the workflow could not be read: {0}")]
     Io(std::io::Error),
-    /// The text is larger than is sensible for a workflow.
+    /// The text is too large for a workflow.
     #[error("the workflow is larger than {limit} bytes")]
     TooLarge {
         /// Largest size accepted, in bytes.
         limit: usize,
     },
-    /// The text is of such a shape that it would take much more memory than any workflow.
+    /// The text has a shape that would take much more memory than any workflow.
     #[error("the workflow would take more than {limit} bytes of memory")]
     TooCostly {
-        /// Most memory that is taken, in bytes.
+        /// The most memory that may be taken, in bytes.
         limit: usize,
     },
     /// The JSON is nested deeper than any workflow.
@@ -34,10 +34,10 @@ pub enum DefinitionError {
     /// `meta.version` is missing or is not `major.minor.patch`.
     #[error("the workflow does not say which schema version it has: meta.version must be like 4.0.0, got {found}")]
     NoVersion {
-        /// What is there instead.
+        /// What was found instead.
         found: String,
     },
-    /// Something the editor's schema does not allow.
+    /// The workflow has something that the editor's schema does not allow.
     #[error("{path}: {message}")]
     Invalid {
         /// Where: `nodes[3].data.inputs.steps.value`. Empty paths are shown as `workflow`.
@@ -45,16 +45,16 @@ pub enum DefinitionError {
         /// What is wrong there.
         message: String,
     },
-    /// The file holds a graph and no workflow, and there is no node catalogue to make one of it.
-    #[error("there is a graph and no workflow: a node catalogue is needed to make a workflow of it")]
+    /// The file holds a graph but no workflow, and there is no node catalogue to turn it into one.
+    #[error("there is a graph but no workflow: a node catalogue is needed to turn it into a workflow")]
     OnlyGraph,
-    /// A file of another program.
-    #[error("this is a file of {program}, and not a workflow of InvokeAI")]
+    /// The file is from another program.
+    #[error("this file is from {program}; it is not an InvokeAI workflow")]
     Foreign {
         /// The program.
         program: &'static str,
     },
-    /// A PNG file without a workflow, or no PNG file.
+    /// The file is a PNG image without a workflow, or not a PNG image.
     #[error("no workflow in the image: {message}")]
     NoWorkflowInImage {
         /// What was found.
@@ -63,10 +63,10 @@ pub enum DefinitionError {
 }
 
 impl DefinitionError {
-    /// What usually helps, in a few words for a person.
+    /// What usually helps, in a few words, for a person to read.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Io(_) => "check that the path exists and that it may be read",
+            Self::Io(_) => "check that the path exists and can be read",
             _ => "give a file from the editor's \"Save workflow to file\", or a PNG image made by InvokeAI",
         }
     }

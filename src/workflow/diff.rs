@@ -1,4 +1,4 @@
-//! What differs between two workflows: for those who set inputs, and for those who wonder why results differ.
+//! What differs between two workflows: for programs that set inputs, and for people who wonder why results differ.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -11,8 +11,8 @@ use super::{
     document::{Edge, Invocation, Node},
 };
 
-/// Everything that differs between two workflows and can make a difference for who runs them. Titles, notes and
-/// positions do not count.
+/// Every difference between two workflows that can matter to whoever runs them. Titles, notes and positions do not
+/// count.
 ///
 /// ```
 /// use invokeai_client::{schema::NodeCatalogue, workflow::{Workflow, WorkflowDefinition, WorkflowDiff}};
@@ -39,7 +39,7 @@ crate::base::debug::short_debug! { WorkflowDiff { changes } }
 #[serde(tag = "change", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WorkflowChange {
-    /// The form has an input that it had not.
+    /// The form has a new input.
     InputAdded {
         /// System name.
         input: String,
@@ -48,7 +48,7 @@ pub enum WorkflowChange {
         /// Its type; `None` if the catalogue does not know it.
         #[serde(rename = "type")]
         kind: Option<String>,
-        /// Whether a run needs a value of it and none is set.
+        /// Whether a run needs a value for it, and none is set.
         required: bool,
     },
     /// The form no longer has an input.
@@ -58,7 +58,7 @@ pub enum WorkflowChange {
         /// The name that users see.
         name: String,
     },
-    /// An input is known by another name: its label, or its node.
+    /// An input has another name, because its label or its node changed.
     InputRenamed {
         /// System name now.
         input: String,
@@ -78,7 +78,7 @@ pub enum WorkflowChange {
         /// Type now.
         to: Option<String>,
     },
-    /// An input has another value if nothing is set.
+    /// An input has another default.
     DefaultChanged {
         /// System name.
         input: String,
@@ -89,7 +89,7 @@ pub enum WorkflowChange {
         /// Value now.
         to: Option<Value>,
     },
-    /// There is a node that was not there.
+    /// A node was added.
     NodeAdded {
         /// Id of the node.
         node: String,
@@ -99,7 +99,7 @@ pub enum WorkflowChange {
         /// Version of the node.
         version: String,
     },
-    /// A node is no longer there.
+    /// A node was removed.
     NodeRemoved {
         /// Id of the node.
         node: String,
@@ -107,7 +107,7 @@ pub enum WorkflowChange {
         #[serde(rename = "type")]
         kind: String,
     },
-    /// A node is of another type or version.
+    /// A node has another type or version.
     NodeChanged {
         /// Id of the node.
         node: String,
@@ -125,12 +125,12 @@ pub enum WorkflowChange {
         /// Value now.
         to: Option<Value>,
     },
-    /// There is a connection that was not there.
+    /// A connection was added.
     ConnectionAdded {
         /// `node.field -> node.field`.
         connection: String,
     },
-    /// A connection is no longer there.
+    /// A connection was removed.
     ConnectionRemoved {
         /// `node.field -> node.field`.
         connection: String,
@@ -154,10 +154,11 @@ crate::base::debug::short_debug! {
 }
 
 impl WorkflowDiff {
-    /// What has to change in the first workflow to get the second.
+    /// Finds what has to change in the first workflow to get the second.
     ///
-    /// Inputs belong together that are the same field of the same node; of the others, those with the same label and
-    /// field name, if there is one of each: a workflow that was built anew has other node ids.
+    /// Two inputs are the same if they are the same field of the same node. Otherwise they are the same if they have
+    /// the same label and field name, and neither workflow has another such input: a workflow that was built again has
+    /// other node ids.
     pub fn between(before: &Workflow, after: &Workflow) -> Self {
         let mut changes = Vec::new();
         inputs(before, after, &mut changes);
@@ -177,7 +178,7 @@ impl WorkflowDiff {
 }
 
 impl WorkflowChange {
-    /// Whether it concerns the inputs, so that a program that sets them may have to change.
+    /// Whether the change concerns the inputs, so that a program that sets them may have to change too.
     pub fn is_about_inputs(&self) -> bool {
         matches!(
             self,
@@ -252,7 +253,7 @@ fn kind(input: &Input) -> Option<String> {
     input.field_type().map(ToString::to_string)
 }
 
-/// Types and versions are those of the files: what is loaded has been updated to the catalogue's.
+/// Types and versions are those in the files: a loaded workflow has been updated to the catalogue's.
 fn nodes(before: &Workflow, after: &Workflow, changes: &mut Vec<WorkflowChange>) {
     let (mut old, new) =
         (invocations(&before.definition().document().nodes), invocations(&after.definition().document().nodes));
@@ -276,7 +277,8 @@ fn nodes(before: &Workflow, after: &Workflow, changes: &mut Vec<WorkflowChange>)
     }));
 }
 
-/// Of fields that are an input of neither workflow. Those of nodes that came or went are told with the node.
+/// Compares fields that are an input of neither workflow. Fields of nodes that were added or removed are covered by the
+/// node's own change.
 fn values(before: &Workflow, after: &Workflow, changes: &mut Vec<WorkflowChange>) {
     let (old, new) = (invocations(&before.document().nodes), invocations(&after.document().nodes));
     let inputs = [by_name(before), by_name(after)];

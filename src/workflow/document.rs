@@ -1,5 +1,5 @@
-//! A workflow in the editor's current form, version 4.0.0: what every older version is migrated to, what is edited,
-//! and what is embedded into images (`features/nodes/types/workflow.ts`).
+//! A workflow in the editor's current form, version 4.0.0 (`features/nodes/types/workflow.ts`). Every older version is
+//! migrated to it, and it is what is edited and embedded into images.
 
 pub(super) use super::field_identifier::FieldIdentifier;
 use super::form::Form;
@@ -74,7 +74,7 @@ pub(super) enum NodeData {
 pub(super) struct Invocation {
     pub(super) node_type: Text,
     pub(super) version: Text,
-    /// `None` in files of version 1.0.0, which do not say; the catalogue does.
+    /// `None` in files of version 1.0.0, which do not have it; the catalogue does.
     pub(super) node_pack: Option<Text>,
     pub(super) label: Text,
     pub(super) notes: Text,
@@ -140,7 +140,7 @@ impl Node {
 }
 
 impl Invocation {
-    /// The template of an input: the node's own dynamic one, else that of its type.
+    /// The template of an input: the node's own dynamic one, otherwise that of its type.
     pub(super) fn template_of<'a>(&'a self, template: &'a NodeTemplate, field: &str) -> Option<&'a Arc<InputTemplate>> {
         match self.dynamic_inputs.get(field) {
             Some(dynamic) => Some(&dynamic.template),
@@ -148,7 +148,7 @@ impl Invocation {
         }
     }
 
-    /// The name shown for the node: its label, else the title of its type.
+    /// The name shown for the node: its label, or the title of its type if it has none.
     pub(super) fn title<'a>(&'a self, template: Option<&'a NodeTemplate>) -> &'a str {
         match template {
             _ if !self.label.is_empty() => &self.label,

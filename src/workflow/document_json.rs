@@ -31,7 +31,7 @@ impl Document {
 
     /// As it is embedded into images: its id is for the library only.
     pub(super) fn to_embedded(&self) -> Value {
-        // Texts, numbers and JSON always serialise.
+        // Texts, numbers and JSON always serialize.
         serde_json::to_value(self).unwrap_or_default()
     }
 }
@@ -57,7 +57,7 @@ impl Serialize for Document {
     }
 }
 
-/// A list whose items are behind something.
+/// A list whose items are reached through a function.
 struct List<'a, T, U>(&'a [T], fn(&T) -> &U);
 
 impl<T, U: Serialize> Serialize for List<'_, T, U> {
@@ -216,7 +216,7 @@ impl Serialize for ElementKind {
                 write_object!(serializer, { "content": content })
             }
             ElementKind::Divider => serializer.serialize_unit(),
-            // With the children that are left of those that it had.
+            // With those of its children that are left.
             ElementKind::Other { data, children, .. } => {
                 let mut data = data.clone();
                 if let Some(listed) = data.as_mut().and_then(|data| data.get_mut("children")?.as_array_mut()) {

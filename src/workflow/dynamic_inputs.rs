@@ -11,7 +11,7 @@ use crate::schema::{
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// What the names of dynamic inputs start with; node id and field name of the callee follow.
+/// How the names of dynamic inputs start; the node id and field name of the callee follow.
 pub(super) const PREFIX: &str = "saved_workflow_input::";
 const MAX_CALLEE_FIELDS: usize = 10_000;
 
@@ -141,7 +141,7 @@ struct CalleeInput {
     value: Option<Value>,
 }
 
-/// Makes the node's dynamic inputs those of the callee. Values of inputs whose type stayed the same are kept.
+/// Replaces the node's dynamic inputs with those of the callee. Values of inputs whose type stayed the same are kept.
 pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &NodeCatalogue) {
     let inputs = callee_inputs(callee, catalogue);
     let names: Set<&str> = inputs.iter().map(|input| &*input.name).collect();
@@ -166,7 +166,7 @@ pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &Node
     }
 }
 
-/// The callee's form fields in order, then exposed fields that the form lacks; only types with direct values.
+/// The callee's form fields in order, then exposed fields that are not in the form; only types with direct values.
 fn callee_inputs(callee: &Document, catalogue: &NodeCatalogue) -> Vec<CalleeInput> {
     let form_fields = callee.form.fields(MAX_CALLEE_FIELDS).unwrap_or_default();
     let in_form: Vec<&FieldIdentifier> = form_fields.into_iter().map(|field| &field.field).collect();

@@ -24,29 +24,29 @@ use std::collections::HashMap;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EnqueueOptions {
-    /// Board for the images of nodes whose board is `auto` or unset; without one they stay uncategorised. In the editor
+    /// Board for the images of nodes whose board is `auto` or unset; without one they stay uncategorized. In the editor
     /// this is the board chosen in the gallery.
     pub auto_add_board: Option<String>,
     /// How often to run everything, at least 1. Nothing is varied between runs.
     pub runs: u32,
     /// Whether to run before what is already waiting.
     pub prepend: bool,
-    /// Where the batch says it comes from; the editor says `workflows`.
+    /// Origin of the batch; the editor sends `workflows`.
     pub origin: Option<String>,
-    /// What the batch says it is for; the editor says `gallery`.
+    /// Destination of the batch; the editor sends `gallery`.
     pub destination: Option<String>,
-    /// Id of the batch; the server makes one up if there is none.
+    /// Id of the batch; the server creates one if there is none.
     pub batch_id: Option<String>,
-    /// More batch data beside that of the workflow's batch nodes: outer lists multiply, inner ones run side by side.
+    /// More batch data, in addition to that of the workflow's batch nodes: outer lists multiply, inner ones run side by
+    /// side.
     pub extra_data: Vec<Vec<BatchDatum>>,
-    /// What a server answered for generators that need one, by id of the generator node. See
-    /// [`Workflow::server_requests`].
+    /// A server's answers for generators that need one, by id of the generator node. See [`Workflow::server_requests`].
     pub generated: HashMap<String, Vec<Value>>,
 }
 
 crate::base::debug::short_debug! { EnqueueOptions { auto_add_board, runs, prepend, origin, destination, batch_id, extra_data; .. } }
 
-/// Items that one field of one node takes, run by run.
+/// Items for one field of one node, run by run.
 #[derive(Clone, PartialEq)]
 pub struct BatchDatum {
     /// The node.
@@ -96,14 +96,14 @@ impl EnqueueOptions {
         self
     }
 
-    /// Sets where the batch says it comes from.
+    /// Sets the origin of the batch.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Sets what the batch says it is for.
+    /// Sets the destination of the batch.
     #[must_use]
     pub fn destination(mut self, destination: impl Into<String>) -> Self {
         self.destination = Some(destination.into());
@@ -124,7 +124,7 @@ impl EnqueueOptions {
         self
     }
 
-    /// Supplies what a server answered for a generator node.
+    /// Supplies a server's answer for a generator node.
     #[must_use]
     pub fn generated(mut self, node_id: impl Into<String>, values: Vec<Value>) -> Self {
         self.generated.insert(node_id.into(), values);
@@ -132,11 +132,11 @@ impl EnqueueOptions {
     }
 }
 
-/// Why no request body can be built.
+/// Why a request body cannot be built.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnqueueError {
-    /// The items of a batch node cannot be told.
+    /// The items of a batch node cannot be determined.
     #[error("{message}")]
     UnresolvedBatch {
         /// The batch node.
@@ -190,13 +190,13 @@ impl Workflow {
     /// The graph that the server runs. Its id is random.
     pub fn graph(&self, options: &EnqueueOptions) -> Value {
         let wiring = self.wiring();
-        // Texts, numbers and JSON always serialise.
+        // Texts, numbers and JSON always serialize.
         serde_json::to_value(Graph::new(&wiring, self.catalogue(), options.auto_add_board.as_deref()))
             .unwrap_or_default()
     }
 
-    /// What generators of this workflow must ask a server, by id of the generator node. Put the answers into
-    /// [`EnqueueOptions::generated`].
+    /// The requests that generators of this workflow need a server to answer, by id of the generator node. Put the
+    /// answers into [`EnqueueOptions::generated`].
     pub fn server_requests(&self) -> Vec<(String, ServerRequest)> {
         let (mut requests, mut known) = (Vec::new(), Set::default());
         for batch in batch::batches(&self.wiring(), &HashMap::new()) {
@@ -215,24 +215,24 @@ impl Workflow {
     /// It is built whether or not the workflow has [`problems`](Self::problems), as long as it can be.
     ///
     /// # Errors
-    /// If the items of a batch node cannot be told.
+    /// If the items of a batch node cannot be determined.
     pub fn enqueue_body(&self, options: &EnqueueOptions) -> Result<Value, EnqueueError> {
         self.with_request(options, |request| serde_json::to_value(request).unwrap_or_default())
     }
 
-    /// The same body as JSON text: several times faster, and without the memory of a tree.
+    /// The same body as JSON text: several times faster, and without the memory that a tree takes.
     ///
     /// # Errors
-    /// As [`enqueue_body`](Self::enqueue_body).
+    /// Same as [`enqueue_body`](Self::enqueue_body).
     pub fn enqueue_bytes(&self, options: &EnqueueOptions) -> Result<Vec<u8>, EnqueueError> {
-        // About as much as a node takes, with its edges and its place in the embedded workflow.
+        // About as much as a node takes, including its edges and its place in the embedded workflow.
         const NODE: usize = 1024;
         let mut bytes = Vec::with_capacity(NODE * (self.document().nodes.len() + 1));
         self.with_request(options, |request| _ = serde_json::to_writer(&mut bytes, request))?;
         Ok(bytes)
     }
 
-    /// Makes something of the request. Texts, numbers and JSON always serialise.
+    /// Passes the request to a function. Texts, numbers and JSON always serialize.
     fn with_request<T>(
         &self,
         options: &EnqueueOptions,
@@ -250,7 +250,7 @@ impl Workflow {
                 return Err(EnqueueError::of(fault, batch, title));
             }
         }
-        // No fault is left, so this is never empty for want of items.
+        // No faults are left, so this is never empty because of one.
         let mut data = batch::data(&batches).unwrap_or_default();
         for zipped in &options.extra_data {
             let datums = zipped
@@ -270,8 +270,8 @@ impl Workflow {
         Ok(write(&Request { batch, prepend: options.prepend }))
     }
 
-    /// This workflow, with the first item in each field that is unset and that batch data supply. The server checks the
-    /// graph as it is sent, and puts the values of an item in only later (`create_session_nfv_tuples` in
+    /// This workflow, with the first item in each unset field that batch data supplies. The server checks the graph as
+    /// it is sent, and inserts the values of an item only later (`create_session_nfv_tuples` in
     /// `invokeai/app/services/session_queue/session_queue_common.py`).
     pub(crate) fn supplied<'d>(&self, data: impl Iterator<Item = &'d BatchDatum>) -> Cow<'_, Self> {
         let mut supplied = Cow::Borrowed(self);
@@ -309,11 +309,11 @@ impl BatchFault {
         match self {
             BatchFault::OwnList { list } => format!("{title}: its list `{list}` is missing or not a list of that type"),
             BatchFault::Generator => {
-                format!("{title}: what is connected to its list is no generator with a valid rule")
+                format!("{title}: what is connected to its list is not a generator with a valid rule")
             }
             BatchFault::Refused(reason) => format!("{title}: {reason}"),
             BatchFault::NeedsServer { generator, .. } => {
-                format!("{title}: the server must make its items first (generator node {generator})")
+                format!("{title}: the server must generate its items first (generator node {generator})")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One input of one node, by the names that files have for both.
+//! One input of one node, by the names that both have in files.
 
 use super::json::{At, Fit};
 use super::text::Text;

@@ -1,4 +1,4 @@
-//! Naming fields: those of the form, and any other one as `NODE.field`.
+//! Naming fields: those of the form, and any other field as `NODE.field`.
 
 use super::document::Invocation;
 use super::field::InkField;
@@ -13,7 +13,7 @@ pub struct NamedField {
     pub node_id: String,
     /// Name of the field on its node.
     pub field_name: String,
-    /// Whether an edge ends at the field. Then the value counts for nothing, except beside a batch node.
+    /// Whether an edge ends at the field. If so, the value is ignored, unless the edge comes from a batch node.
     pub connected: bool,
     /// Type and value.
     pub field: InkField,
@@ -22,8 +22,8 @@ pub struct NamedField {
 crate::base::debug::short_debug! { NamedField { node_id, field_name, connected, field } }
 
 impl Workflow {
-    /// The field that a key names: an [input](Self::input) of the form, else any field as `NODE.field`, where NODE is the
-    /// id of a node, or its label, title or type if only one node with such a field has it.
+    /// The field that a key names: an [input](Self::input) of the form, or any other field as `NODE.field`, where NODE
+    /// is the id of a node, or its label, title or type if only one node with such a field has it.
     ///
     /// ```
     /// # use invokeai_client::{schema::NodeCatalogue, workflow::{Workflow, WorkflowDefinition}};
@@ -35,7 +35,8 @@ impl Workflow {
     /// ```
     ///
     /// # Errors
-    /// If there is none, with the names that come close, or more than one, with the system names of all.
+    /// If there is no such field (the error lists similar names), or more than one (the error lists their system
+    /// names).
     pub fn named_field(&self, key: impl Into<InputKey>) -> Result<NamedField, InputError> {
         let key = key.into();
         let not_found = match self.input(key.clone()) {
@@ -74,7 +75,7 @@ impl Workflow {
     /// Sets the field that a key names: see [`named_field`](Self::named_field).
     ///
     /// # Errors
-    /// As there, or if the field does not accept the value.
+    /// Same as [`named_field`](Self::named_field), or if the field does not accept the value.
     pub fn set_named_field(
         &mut self,
         key: impl Into<InputKey>,
@@ -100,7 +101,7 @@ impl Workflow {
         names.find(is_it).unwrap_or_else(|| format!("{node_id}.{field_name}"))
     }
 
-    /// The fields of this name of all nodes, in the order of the file.
+    /// The fields with this name, of all nodes, in the order of the file.
     pub fn fields_called(&self, field_name: &str) -> Vec<NamedField> {
         let nodes = self.document().nodes.iter().filter(|node| node.invocation().is_some());
         nodes.filter_map(|node| self.field_at(&node.id, field_name).ok()).collect()
@@ -113,7 +114,7 @@ impl Workflow {
         Ok(NamedField { node_id: node_id.to_owned(), field_name: field_name.to_owned(), connected, field })
     }
 
-    /// Ids of the nodes of this id; if there are none of this label, else title or type, in any case.
+    /// Ids of the nodes with this id; if there are none, with this label; then with this title or type, ignoring case.
     fn nodes_called(&self, name: &str) -> Vec<&str> {
         let nodes = || self.document().nodes.iter().filter_map(|node| Some((node.id.as_str(), node.invocation()?)));
         let wanted = name.to_lowercase();

@@ -20,7 +20,7 @@ impl Forest {
         Forest { up: vec![NONE; nodes], sides: vec![[NONE; 2]; nodes] }
     }
 
-    /// The root of the tree that has this node.
+    /// The root of the tree that contains this node.
     pub(super) fn root(&mut self, node: usize) -> usize {
         self.expose(node);
         let mut root = node;
@@ -48,7 +48,7 @@ impl Forest {
         }
     }
 
-    /// Whether the way from the root to a node leads through this other one, or is it.
+    /// Whether `above` lies on the path from the root to `node`, or is `node` itself.
     pub(super) fn is_above(&mut self, above: usize, node: usize) -> bool {
         self.expose(node);
         self.splay(above);
@@ -56,7 +56,7 @@ impl Forest {
         above == node || !self.is_top(node)
     }
 
-    /// Makes the way from the root to this node one path, with the node at the top of its tree.
+    /// Makes the nodes from the root to this one a single path, with this node at the top of its tree.
     fn expose(&mut self, node: usize) {
         let (mut below, mut next) = (NONE, node);
         while next != NONE {

@@ -12,7 +12,7 @@ use crate::schema::{Cardinality, FieldType};
 use serde_json::{Value, json};
 use std::cell::OnceCell;
 
-/// Most elements a form may unfold to. A container may be listed twice, and its content then counts twice.
+/// The most elements that a form may unfold to. A container may be listed twice, and its content then counts twice.
 pub(super) const MAX_ELEMENTS: usize = 100_000;
 const ROOT: Text = Text::fixed("root");
 
@@ -40,7 +40,7 @@ pub(super) enum ElementKind {
     Heading(Text),
     Text(Text),
     Divider,
-    /// Of a kind that this release does not know, kept as it is. What it contains is part of the form.
+    /// An element of a kind that this release does not know, kept as it is. Its children are part of the form.
     Other {
         kind: Text,
         data: Option<Value>,
@@ -106,7 +106,7 @@ pub(super) fn default_settings(field_type: &FieldType) -> Option<Value> {
     Some(json!({"type": kind, "showShuffle": false, "component": "number-input"}))
 }
 
-/// What is known of an element while the structure is looked at.
+/// What is known of an element while the structure is checked.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Unseen,
@@ -130,11 +130,11 @@ impl Form {
         }
     }
 
-    /// Reads a form of the right shape, or gives an empty one.
+    /// Reads a form of the right shape, or returns an empty one.
     pub(super) fn parse(at: Option<At<'_>>) -> Self {
         let form = at.and_then(|at| Self::parse_shape(&at).ok()).unwrap_or_else(Self::empty);
-        // What a kind of a newer release means for the structure is not known. Where nothing is left without it, this is
-        // what the editor does, too: it drops a form that it cannot read.
+        // What an element of a newer kind means for the structure is unknown, so a form with a fault is dropped. If
+        // nothing is left without such elements, the editor does the same: it drops a form that it cannot read.
         let is_odd = || form.structural_fault().is_some() || !form.has_content();
         if form.unknown_elements().next().is_some() && is_odd() { Self::empty() } else { form }
     }
@@ -189,7 +189,7 @@ impl Form {
     }
 
     /// What is wrong with an element that was found in this container. `listed` has all containers with their children,
-    /// and is only needed if an element is named by several containers.
+    /// and is only needed if several containers name an element.
     fn fault_of<'a>(
         &'a self,
         key: &str,
@@ -246,14 +246,14 @@ impl Form {
         Some(fields)
     }
 
-    /// Whether the form unfolds to at most so many elements. The structure must be sound.
+    /// Whether the form unfolds to at most this many elements. The structure must be sound.
     pub(super) fn unfolds_within(&self, limit: usize) -> bool {
         // Sound structures name every element but the root, nearly all of them once: then there is nothing to unfold.
         let named: usize = self.elements.values().map(|element| element.children().len()).sum();
         (named < self.elements.len() && named < limit) || self.fields(limit).is_some()
     }
 
-    /// Whether there is something to show: more than containers, and elements of unknown kinds.
+    /// Whether there is something to show, besides containers and elements of unknown kinds.
     fn has_content(&self) -> bool {
         let is_content =
             |kind: &ElementKind| !matches!(kind, ElementKind::Container { .. } | ElementKind::Other { .. });
@@ -276,7 +276,7 @@ impl Form {
         })
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(super) fn node_fields_mut(&mut self) -> impl Iterator<Item = &mut NodeField> {
         self.elements.values_mut().filter_map(|element| match &mut element.kind {
             ElementKind::NodeField(field) => Some(field),
@@ -286,7 +286,7 @@ impl Form {
 
     /// Adds a field at the end of the root container.
     pub(super) fn push_field(&mut self, field: FieldIdentifier, field_type: &FieldType) {
-        // Ten characters behind the type, as the editor's own ids.
+        // Ten characters after the type, as in the editor's own ids.
         let random = uuid::Uuid::new_v4().simple().to_string();
         let id: Text = format!("node-field-{}", random.get(..10).unwrap_or(&random)).into();
         let kind = ElementKind::NodeField(NodeField {
@@ -300,7 +300,7 @@ impl Form {
         }
     }
 
-    /// Removes the node fields for which `keep` says no, from their containers too, and gives them back.
+    /// Removes the node fields for which `keep` is false, also from their containers, and returns them.
     pub(super) fn remove_fields(&mut self, keep: impl Fn(&FieldIdentifier) -> bool) -> Vec<FieldIdentifier> {
         let mut removed = Vec::new();
         let mut keys = Set::default();
@@ -350,7 +350,7 @@ impl Element {
             "heading" => ElementKind::Heading(at.need("data")?.need_string("content")?),
             "text" => ElementKind::Text(at.need("data")?.need_string("content")?),
             "divider" if at.get("data")?.is_none() => ElementKind::Divider,
-            "divider" => return at.misfit("is no form element"),
+            "divider" => return at.misfit("is not a form element"),
             kind => ElementKind::Other {
                 kind: kind.into(),
                 data: at.get("data")?.map(|data| data.value.clone()),
@@ -376,7 +376,7 @@ impl NodeField {
         let settings = match at.get("settings")? {
             Some(at) => match SETTINGS.fit(at.value) {
                 Some(settings) => Some(settings),
-                None => return at.misfit("are no settings of a form field"),
+                None => return at.misfit("are not settings of a form field"),
             },
             None => None,
         };

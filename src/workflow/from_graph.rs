@@ -1,4 +1,5 @@
-//! Workflows out of images and videos that a server made: `GET /api/v1/images/i/{name}/workflow` and the same for videos.
+//! Workflows from images and videos that a server made: `GET /api/v1/images/i/{name}/workflow`, and the same for
+//! videos.
 
 use super::definition::{DefinitionError, WorkflowDefinition};
 use super::document::{Document, Edge, FieldInstance, Handles, Invocation, Node, NodeData, Position, Texts};
@@ -11,11 +12,11 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 impl WorkflowDefinition {
-    /// Takes the answer of `GET /api/v1/images/i/{name}/workflow`: `{workflow, graph}`, each a JSON text or `null`. The
+    /// Reads the answer to `GET /api/v1/images/i/{name}/workflow`: `{workflow, graph}`, each a JSON text or `null`. The
     /// workflow is preferred; without one the graph is turned into a workflow, which needs the catalogue.
     ///
     /// # Errors
-    /// If there is neither, or what is there cannot be read.
+    /// If the answer has neither, or what it has cannot be read.
     pub fn from_image_answer(answer: &Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
         if let Some(workflow) = answer.get("workflow").filter(|part| !part.is_null()) {
             return Self::from_value(embedded_json(workflow)?);
@@ -26,11 +27,12 @@ impl WorkflowDefinition {
         }
     }
 
-    /// Makes a workflow of a graph, as the editor does (`features/nodes/util/workflow/graphToWorkflow.ts`): one node for
-    /// each whose type the catalogue has, with the inputs it has, in a row, without a form. `null` means unset.
+    /// Turns a graph into a workflow, as the editor does (`features/nodes/util/workflow/graphToWorkflow.ts`): one node
+    /// for each node whose type is in the catalogue, with the inputs that it has, all in a row, and no form. `null`
+    /// means unset.
     ///
     /// # Errors
-    /// If the JSON is no graph.
+    /// If the JSON is not a graph.
     pub fn from_graph(graph: &Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
         let invalid =
             |path: &str, message: &str| DefinitionError::Invalid { path: path.into(), message: message.into() };
@@ -55,7 +57,7 @@ impl WorkflowDefinition {
     }
 }
 
-/// A part of the answer: JSON text, or JSON as some clients hand it on.
+/// A part of the answer: JSON text, or JSON as some clients pass it on.
 fn embedded_json(part: &Value) -> Result<Value, DefinitionError> {
     match part.as_str() {
         Some(text) => super::json::read(text),
@@ -98,7 +100,7 @@ fn convert_node(node: &Value, catalogue: &NodeCatalogue) -> Option<Node> {
     Some(Node { id: id.clone(), data_id: id, data, position: Position::default() })
 }
 
-/// Graphs of older servers have the direct list of an `image_collection` where now only edges end.
+/// In graphs of older servers, the direct list of an `image_collection` is in an input that now takes edges only.
 fn split_images(inputs: &mut Ordered<Text, FieldInstance>) {
     let list = |name: &str| inputs.get(name).and_then(|field| field.value.as_ref()?.as_array()).cloned();
     let taken = list("images").is_some_and(|images| !images.is_empty());

@@ -35,7 +35,7 @@ struct Running<'a> {
     node: &'a Node,
     invocation: &'a Invocation,
     template: &'a NodeTemplate,
-    /// The place of the first node of its id, at which edges end.
+    /// The place of the first node with its id, where edges end.
     place: usize,
 }
 
@@ -72,7 +72,8 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The nodes that run, in the order of the file. Of several that have one id the last runs, in the place of the first.
+/// The nodes that run, in the order of the file. Of several nodes with the same id, the last runs, in the place of the
+/// first.
 fn running<'a>(wiring: &Wiring<'a>, catalogue: &'a NodeCatalogue) -> Vec<Running<'a>> {
     let runs = wiring.nodes.iter().enumerate().filter_map(|(place, node)| {
         let invocation = node.invocation().filter(|node| is_executable(node))?;
@@ -162,7 +163,7 @@ impl Serialize for GraphNode<'_, '_> {
     }
 }
 
-/// A node that calls a workflow, or has inputs that are named as the attributes of nodes are.
+/// A node that calls a workflow, or has inputs that are named like attributes of nodes.
 fn odd_node(
     node: &Node,
     invocation: &Invocation,
@@ -221,8 +222,8 @@ fn board_value<'a>(field: &'a FieldInstance, auto_add_board: Option<&str>) -> Op
     }
 }
 
-/// The board that a node's images go to, as the graph will say. `name` is the input for it.
+/// The board that a node's images go to, as the graph names it. `name` is the input for it.
 pub(super) fn board_of(node: &Invocation, name: &str, auto_add_board: Option<&str>) -> Option<Value> {
-    // A field that the file lacks is not sent, so the editor's auto-add board does not apply.
+    // A field that is not in the file is not sent, so the editor's auto-add board does not apply.
     board_value(node.inputs.get(name)?, auto_add_board).map(Cow::into_owned)
 }

@@ -1,4 +1,4 @@
-//! The inputs of a workflow: the fields its author put into the form.
+//! The inputs of a workflow: the fields that its author put into the form.
 
 use super::document::{Edge, FieldIdentifier, FieldInstance, Invocation};
 use super::field::{InkField, ValueError};
@@ -19,29 +19,30 @@ use std::sync::Arc;
 pub struct Input {
     /// Place among the inputs, from 0.
     pub index: usize,
-    /// The name a user sees: the label given in the editor, else the title of the field. Often not unique.
+    /// The name that a user sees: the label given in the editor, or the title of the field if there is none. Often not
+    /// unique.
     pub user_name: String,
-    /// `{node_id}.{field_name}`; names the field, whatever its label.
+    /// `{node_id}.{field_name}`; identifies the field, whatever its label.
     pub system_name: String,
-    /// Id of the node the field belongs to.
+    /// Id of the node that the field belongs to.
     pub node_id: String,
     /// Name of the field on its node.
     pub field_name: String,
-    /// The node's label, else the title of its type.
+    /// The node's label, or the title of its type if it has none.
     pub node_title: String,
     /// Title of the field in the node catalogue; the field's name if the catalogue does not have it.
     pub field_title: String,
-    /// The author's description, else the catalogue's.
+    /// The author's description, or the catalogue's if there is none.
     pub description: String,
     /// Whether the form shows the description.
     pub shows_description: bool,
     /// Whether a run needs a value, or an edge.
     pub required: bool,
-    /// Whether an edge ends at the field. Then the value counts for nothing, except beside a batch node.
+    /// Whether an edge ends at the field. If so, the value is ignored, unless the edge comes from a batch node.
     pub connected: bool,
     /// How the form shows the field, as stored: component, and for numbers the ends of a slider. Never enforced.
     pub settings: Option<Value>,
-    /// Whether the server's node catalogue has the field. One that it does not have takes no value and blocks a run.
+    /// Whether the server's node catalogue has the field. An unknown field takes no value and blocks a run.
     pub known: bool,
     /// The value, typed by the catalogue.
     pub field: InkField,
@@ -60,7 +61,7 @@ impl Input {
         self.known.then(|| self.field.template().input)
     }
 
-    /// All bounds of the value, those that only the server enforces included.
+    /// All bounds of the value, including those that only the server enforces.
     pub fn bounds(&self) -> &Constraints {
         &self.field.template().server_constraints
     }
@@ -82,7 +83,7 @@ pub(super) fn connected_inputs(edges: &[Edge]) -> Set<(&str, &str)> {
 /// The inputs of a loaded document, in form order.
 pub(super) fn list(by_id: &ById<'_>, edges: &[Edge], form: &Form) -> Vec<Input> {
     let connected = connected_inputs(edges);
-    // Definitions whose form unfolds beyond the limit are refused before.
+    // Definitions whose form unfolds beyond the limit have been refused before.
     let fields = form.fields(MAX_ELEMENTS).unwrap_or_default();
     let inputs = fields.into_iter().filter_map(|element| {
         let FieldIdentifier { node_id, field_name } = &element.field;
@@ -152,8 +153,8 @@ fn unknown_template(name: &str) -> InputTemplate {
 
 /// How an input is named: by its place, or by a system name, user name or field name.
 ///
-/// System names win over user names, user names over field names, and what is spelled the same over what differs by
-/// upper and lower case. A name that several fields have is refused.
+/// System names win over user names, user names over field names, and an exact spelling over one that differs only by
+/// case. A name that several fields have is refused.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputKey {
@@ -205,7 +206,7 @@ impl fmt::Display for InputKey {
 }
 
 impl Input {
-    /// What to call it to somebody who named it by this key.
+    /// How to name it to a caller who used this key.
     pub(crate) fn name_by<'a>(&'a self, key: &'a InputKey) -> &'a str {
         match key {
             InputKey::Name(name) => name,
@@ -223,7 +224,7 @@ pub enum InputError {
     NotFound {
         /// What was asked for.
         key: InputKey,
-        /// Names that are close, best first; or all names, if there are few.
+        /// Names that are close, best first, or all names if there are few.
         suggestions: Vec<String>,
     },
     /// Several inputs have this name.
@@ -234,10 +235,10 @@ pub enum InputError {
         /// System names of the inputs that have it.
         candidates: Vec<String>,
     },
-    /// Several inputs share user names, so these do not name inputs.
+    /// Several inputs share user names, so these names do not identify inputs.
     #[error("user names are not unique: {}", list_collisions(collisions))]
     NamesCollide {
-        /// Each name with the ids of all nodes that have an input of this name.
+        /// Each such name, with the ids of all nodes that have an input of this name.
         collisions: Vec<(String, Vec<String>)>,
     },
     /// The node or the field does not exist.
@@ -248,7 +249,7 @@ pub enum InputError {
         /// The field asked for.
         field: String,
     },
-    /// Inputs are given as a JSON object.
+    /// Inputs were not given as a JSON object.
     #[error("inputs must be a JSON object of names and values, got {found}")]
     NotAnObject {
         /// What was given.
@@ -278,12 +279,12 @@ crate::base::debug::short_debug! {
 }
 
 impl InputError {
-    /// What usually helps, in a few words for a person.
+    /// What usually helps, in a few words, for a person to read.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Value(_) => "give a value that the input takes",
             Self::Ambiguous { .. } | Self::NamesCollide { .. } => "use the system names of the inputs",
-            _ => "list the inputs of the workflow: each says its names and what it takes",
+            _ => "list the inputs of the workflow: each shows its names and the values that it takes",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The inputs of a workflow as a JSON schema, for forms, other languages, and services that check a request before they
-//! pass it on.
+//! The inputs of a workflow as a JSON schema, for forms, other languages, and services that check a request before
+//! passing it on.
 
 use super::input::Input;
 use super::working_copy::Workflow;
@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 impl Workflow {
     /// The JSON schema (2020-12) of an object from system names to values, as
-    /// [`set_inputs_json`](Self::set_inputs_json) takes and [`values`](Self::values) gives it. What is required and
-    /// still unset is `required`; what is set is the `default`.
+    /// [`set_inputs_json`](Self::set_inputs_json) takes it and [`values`](Self::values) returns it. Inputs that need a
+    /// value and have none are `required`; a value that is set is the `default`.
     ///
-    /// It accepts of each input what [`set_input`](Self::set_input) accepts, but for the texts that
-    /// [`InkField::json_schema`](super::field::InkField::json_schema) leaves out. Images, videos, boards, models and the
-    /// like have a `format` (`invokeai-image-name`, `invokeai-model`, …) by which a form can choose a picker.
+    /// For each input it accepts what [`set_input`](Self::set_input) accepts, except for the texts that
+    /// [`InkField::json_schema`](super::field::InkField::json_schema) leaves out. Images, videos, boards, models and
+    /// similar things have a `format` (`invokeai-image-name`, `invokeai-model`, …) by which a form can choose a picker.
     ///
     /// ```
     /// use invokeai_client::schema::NodeCatalogue;

@@ -1,15 +1,15 @@
-//! Reading JSON with limits, with a path for errors, and with JavaScript's notion of blank and number where the editor's
-//! schema depends on it.
+//! Reading JSON with limits, with a path for errors, and with JavaScript's notions of blank and number where the
+//! editor's schema depends on them.
 
 use super::definition_error::DefinitionError;
 use super::text::Text;
 use crate::json::weight::{Meter, weigh};
 use serde_json::{Map, Number, Value};
 
-/// Largest file that is read, in bytes. It may be an image, of which the pixels are most.
+/// The largest file that is read, in bytes. It may be an image, most of which is pixels.
 pub(super) const MAX_FILE: usize = 64 * 1024 * 1024;
-/// Most memory that a workflow takes as a tree of JSON, in bytes. That is one of 40,000 nodes; most workflows are read
-/// without a tree.
+/// The most memory that a workflow may take as a tree of JSON, in bytes: enough for 40,000 nodes. Most workflows are
+/// read without a tree.
 const MAX_MEMORY: usize = 128 * 1024 * 1024;
 /// Deepest nesting that is accepted; the same limit that `serde_json` puts on text.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -18,7 +18,8 @@ pub(super) fn check_length(text: &str) -> Result<(), DefinitionError> {
     if text.len() > MAX_FILE { Err(DefinitionError::TooLarge { limit: MAX_FILE }) } else { Ok(()) }
 }
 
-/// Reads JSON text of a workflow, if it is not too large and takes not too much memory, which is known before it does.
+/// Reads the JSON text of a workflow, unless it is too large or would take too much memory, which is checked before it
+/// does.
 pub(super) fn read(text: &str) -> Result<Value, DefinitionError> {
     check_length(text)?;
     let meter = Meter::of(text.len(), MAX_MEMORY);
@@ -33,7 +34,7 @@ pub(super) fn read(text: &str) -> Result<Value, DefinitionError> {
     serde_json::from_str(text).map_err(failed)
 }
 
-/// A JSON value and where it is, for error messages. Costs nothing until an error is made.
+/// A JSON value and its place, for error messages. Costs nothing until there is an error.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub(super) value: &'a Value,
@@ -130,7 +131,7 @@ impl<'a> At<'a> {
         Ok(self.object()?.get(name).map(|value| self.child(name, value)))
     }
 
-    /// The member, which must be there.
+    /// The member, which must exist.
     pub(super) fn need(&'a self, name: &'a str) -> Fit<At<'a>> {
         match self.get(name)? {
             Some(at) => Ok(at),
@@ -263,7 +264,7 @@ fn js_number(text: &str) -> Option<f64> {
         Some("0b") => return radix(&text[2..], 2),
         _ => {}
     }
-    // Rust also reads words such as "inf" and "nan", JavaScript only "Infinity", which is no integer anyway.
+    // Rust also reads words such as "inf" and "nan", JavaScript only "Infinity", which is not an integer anyway.
     let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     if plain { text.parse().ok() } else { None }
 }

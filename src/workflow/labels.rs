@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Node ids of a workflow document, with their labels.
+/// The node ids of a workflow document, with their labels.
 pub(crate) fn labels_of(document: &Value) -> Vec<(String, Option<String>)> {
     let nodes = document.get("nodes").and_then(Value::as_array);
     let label = |node: &Value| {

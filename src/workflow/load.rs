@@ -15,15 +15,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Something that was changed or could not be done while a workflow was loaded. The workflow is usable all the same.
+/// Something that was changed or could not be done while a workflow was loaded. The workflow is still usable.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Warning {
     /// What happened.
     pub kind: WarningKind,
-    /// The node concerned, if there is one.
+    /// The node concerned, if any.
     pub node_id: Option<String>,
-    /// The field of the node, if there is one.
+    /// The field of the node, if any.
     pub field: Option<String>,
     /// What happened, in words.
     pub message: String,
@@ -39,25 +39,26 @@ pub enum WarningKind {
     EdgeRemoved,
     /// The server does not know the type of a node.
     UnknownNodeType,
-    /// A node is of another major version than the server's; it was kept as it is.
+    /// A node has another major version than the server's; it was kept as it is.
     NodeNotUpdated,
-    /// A node is of another major version than the server's; it was updated because that was asked for
+    /// A node had another major version than the server's; it was updated on request
     /// ([`WorkflowOptions::update_nodes`]).
     NodeUpdated,
     /// The server's version of a node does not have an input that the stored one had; its value is lost.
     ValueLost,
     /// A node has an input that its type does not have.
     UnknownField,
-    /// A stored value has no shape that a field can hold; the field is unset.
+    /// A stored value has a shape that no field can hold; the field is unset.
     ValueDropped,
-    /// A stored object has no shape that a field can hold, such as a model of InvokeAI 3; the field is unset. The
-    /// editor makes a float generator of it, and the run fails.
+    /// A stored object has a shape that no field can hold, such as a model of InvokeAI 3; the field is unset. The
+    /// editor turns it into a float generator, and the run fails.
     ObjectDropped,
     /// A form field refers to a node or an input that does not exist; it was removed from the form.
     FormFieldRemoved,
     /// A form has an element of a kind that this release does not know. It is kept, and shows nothing.
     FormElementUnknown,
-    /// The workflow that a `call_saved_workflow` node calls was not supplied; its inputs are those of the last save.
+    /// The workflow that a `call_saved_workflow` node calls was not supplied; its inputs are those that were saved
+    /// last.
     CalledWorkflowUnknown,
     /// An image, board, video or model is not on the server; the field is unset.
     ReferenceDropped,
@@ -75,7 +76,7 @@ impl Warning {
     }
 }
 
-/// A document as the editor has it after loading, its inputs, and what it warns of.
+/// A document as the editor has it after loading, its inputs, and the warnings.
 pub(super) fn load(
     definition: &WorkflowDefinition,
     catalogue: &NodeCatalogue,
@@ -118,7 +119,7 @@ fn load_values(nodes: &mut [Arc<Node>], templates: &[Option<&NodeTemplate>], war
             changes.push((place, None));
             if let Some(kind) = dropped {
                 let message = format!(
-                    "{} -> {name}: the stored value ({}) is none that a field can hold; the field is unset",
+                    "{} -> {name}: no field can hold the stored value ({}); the field is unset",
                     invocation.title(template),
                     json::describe(stored)
                 );
@@ -237,17 +238,14 @@ fn update_nodes(
     }
 }
 
-/// What an update to another major version changed. `had` are the inputs before.
+/// What an update to another major version changed. `had` has the inputs from before.
 fn describe_update(title: &str, from: &str, template: &NodeTemplate, had: &[Text]) -> String {
     let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let has = |name: &str| had.iter().any(|old| old.as_str() == name);
     let new = template.inputs.keys().filter(|name| !has(name)).collect();
     let gone = had.iter().map(Text::as_str).filter(|name| !template.inputs.contains_key(name)).collect();
     let (new, gone) = (list(new), list(gone));
-    format!(
-        "{title}: updated from version {from} to {}; new inputs: {new}; inputs that are gone: {gone}",
-        template.version
-    )
+    format!("{title}: updated from version {from} to {}; new inputs: {new}; removed inputs: {gone}", template.version)
 }
 
 fn fix_form(
@@ -310,7 +308,7 @@ fn fix_form(
     }
 }
 
-/// If several nodes have one id, the first counts.
+/// If several nodes have the same id, the first counts.
 fn invocations_by_id<'a>(nodes: &'a [Arc<Node>], templates: &[Option<&'a NodeTemplate>]) -> ById<'a> {
     let mut by_id = ById::with_capacity_and_hasher(nodes.len(), Default::default());
     for (node, template) in nodes.iter().zip(templates) {

@@ -35,7 +35,7 @@ pub(super) fn from_v2(at: &At<'_>) -> Fit<Value> {
     let nodes = at.need("nodes")?;
     let nodes = nodes.items()?.map(|at| node(&at, v2_data)).collect::<Fit<_>>()?;
     workflow.insert("nodes".into(), Value::Array(nodes));
-    // This version had no forms; one that is there is not its own.
+    // This version had no forms, so a form in such a file is not part of it.
     workflow.shift_remove("form");
     drop_hidden(&mut workflow);
     let mut meta = at.need("meta")?.object()?.clone();

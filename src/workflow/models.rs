@@ -1,7 +1,7 @@
-//! Models of a workflow on the server it is to run on.
+//! Models of a workflow, on the server that it is to run on.
 //!
-//! Exported workflows name models by the key they had on another server. The same model is found again by its hash,
-//! which is the same everywhere, or by name, base and type.
+//! Exported workflows name models by the key that they had on another server. The same model is found again by its
+//! hash, which is the same everywhere, or by name, base and type.
 
 use super::document::{FieldInstance, Invocation, Node};
 use super::working_copy::Workflow;
@@ -20,23 +20,23 @@ pub struct ModelUse {
     pub field: String,
     /// Place in the list, if the field holds a list of models or LoRAs.
     pub index: Option<usize>,
-    /// `{node} -> {field}`, by labels where there are any.
+    /// `{node} -> {field}`, with labels where there are any.
     pub title: String,
     /// Which models the editor offers for the field.
     pub filter: ModelFilter,
     /// Whether a run needs a model here.
     pub required: bool,
-    /// The model named, as far as the file tells; `None` if the field is unset.
+    /// The model named, as far as the file says; `None` if the field is unset.
     pub wanted: Option<WantedModel>,
 }
 
 crate::base::debug::short_debug! { ModelUse { node_id, field, index, title, filter, required, wanted } }
 
-/// How a file names a model. Old files tell less.
+/// How a file names a model. Old files say less.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WantedModel {
-    /// Key on the server the file comes from.
+    /// Key on the server that the file comes from.
     pub key: Option<String>,
     /// Content hash.
     pub hash: Option<String>,
@@ -50,15 +50,15 @@ pub struct WantedModel {
 
 crate::base::debug::short_debug! { WantedModel { key, hash, name, base, model_type } }
 
-/// What of a model was recognised.
+/// How a model was recognized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MatchedBy {
-    /// The key: it is the very server the file comes from.
+    /// By its key: this is the same server that the file comes from.
     Key,
-    /// The hash: the same file.
+    /// By its hash: it is the same file.
     Hash,
-    /// Name, base and type: most likely the same model.
+    /// By name, base and type: it is most likely the same model.
     Name,
 }
 
@@ -70,7 +70,7 @@ pub struct ResolvedModel {
     pub usage: ModelUse,
     /// The server's record.
     pub model: ModelRecord,
-    /// How it was recognised.
+    /// How it was recognized.
     pub by: MatchedBy,
 }
 
@@ -107,7 +107,7 @@ crate::base::debug::short_debug! { MissingModel { usage, fitting; .. } }
 pub struct ModelReport {
     /// Models that were found.
     pub resolved: Vec<ResolvedModel>,
-    /// Models that were not.
+    /// Models that were not found.
     pub missing: Vec<MissingModel>,
 }
 
@@ -156,8 +156,8 @@ impl fmt::Display for WantedModel {
 }
 
 impl Workflow {
-    /// Every model the workflow names, on nodes outside the form too, and every required model field that is unset.
-    /// Fields fed by an edge are left out.
+    /// Every model that the workflow names, including on nodes outside the form, and every required model field that is
+    /// unset. Fields fed by an edge are left out.
     pub fn model_uses(&self) -> Vec<ModelUse> {
         let wiring = self.wiring();
         let stored: HashMap<&str, &Invocation> = self
@@ -178,7 +178,7 @@ impl Workflow {
                 if wiring.is_connected(place, name) {
                     continue;
                 }
-                // A model of an old file fits no field any more, but still tells its name.
+                // A model from an old file no longer fits any field, but still has a name.
                 let old = || stored.get(node.id.as_str()).and_then(|node| node.inputs.get(&**name)?.value.as_ref());
                 let value = field.value.as_ref().or_else(old);
                 let title = format!("{} -> {}", invocation.title(Some(template)), shown_title(field, input));
@@ -296,7 +296,7 @@ impl WantedModel {
     }
 }
 
-/// The models of a server, by what identifies them.
+/// The models of a server, indexed by what identifies them.
 struct Known<'a> {
     by_key: HashMap<&'a str, &'a ModelRecord>,
     by_hash: HashMap<&'a str, &'a ModelRecord>,
@@ -325,7 +325,7 @@ impl<'a> Known<'a> {
         }
         let same = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|wanted| wanted == has);
         let mut named = self.by_name.get(wanted.name.as_str())?.iter().filter(|model| {
-            // Old files do not tell the type; then the field's filter must.
+            // Old files do not say the type; then the field's filter decides.
             let fits = wanted.model_type.is_some() || filter.matches(model);
             same(&wanted.base, &model.base) && same(&wanted.model_type, &model.model_type) && fits
         });

@@ -3,15 +3,15 @@
 use super::definition::WorkflowDefinition;
 use std::collections::HashMap;
 
-/// What loading a workflow may need beyond the definition and the catalogue.
+/// What loading a workflow may need besides the definition and the catalogue.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct WorkflowOptions {
     /// Definitions of the workflows that `call_saved_workflow` nodes call, by library id. Without them those nodes keep
     /// the inputs of their last save. [`WorkflowDefinition::called_workflow_ids`] lists the ids.
     pub saved_workflows: HashMap<String, WorkflowDefinition>,
-    /// Whether to bring nodes of another major version to the server's, which the editor refuses. What that changed is
-    /// told by [`WarningKind::NodeUpdated`](super::WarningKind::NodeUpdated) and
+    /// Whether to update nodes of another major version to the server's, which the editor refuses. What that changed is
+    /// reported by [`WarningKind::NodeUpdated`](super::WarningKind::NodeUpdated) and
     /// [`WarningKind::ValueLost`](super::WarningKind::ValueLost).
     pub update_nodes: bool,
 }

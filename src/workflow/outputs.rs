@@ -8,8 +8,8 @@ use crate::schema::node_ref::NodeRef;
 use serde_json::Value;
 use std::collections::HashSet;
 
-/// Nodes that give an image or video which exists already. Their outputs look like those of nodes that save; only
-/// InvokeAI's code tells them apart (`services/events/onInvocationComplete.tsx` and the nodes themselves).
+/// Nodes that return an image or video that already exists. Their outputs look like those of nodes that save; only
+/// InvokeAI's code shows the difference (`services/events/onInvocationComplete.tsx` and the nodes themselves).
 const PASS_ON: [&str; 5] = ["image", "image_collection", "load_image", "show_image", "video"];
 
 /// A node whose run saves images or videos.
@@ -22,13 +22,13 @@ pub struct OutputNode {
     pub fields: Vec<String>,
     /// Whether these are videos.
     pub is_video: bool,
-    /// The board they go to; `None` leaves them uncategorised.
+    /// The board they go to; `None` leaves them uncategorized.
     pub board_id: Option<String>,
     /// System name of the input that chooses the board, if the node has one.
     pub board_input: Option<String>,
     /// Whether the form shows that input.
     pub exposed: bool,
-    /// Whether they are intermediate: saved all the same, but not shown in the gallery.
+    /// Whether they are intermediate: saved, but not shown in the gallery.
     pub is_intermediate: bool,
 }
 
@@ -95,8 +95,8 @@ impl Workflow {
 
     /// The nodes that save images or videos, in the order of the file, and to which board.
     ///
-    /// A node saves if its output has image or video fields and it is not one that passes on what exists. What an
-    /// `if` node leaves out, or the invocation cache answers, is not saved again.
+    /// A node saves if its output has image or video fields and it does not just return something that already exists.
+    /// Results that an `if` node leaves out, or that come from the invocation cache, are not saved again.
     pub fn output_nodes(&self, options: &EnqueueOptions) -> Vec<OutputNode> {
         let shown: HashSet<&str> = self.inputs().iter().map(|input| input.system_name.as_str()).collect();
         let nodes = self.document().nodes.iter().filter_map(|node| {

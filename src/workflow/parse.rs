@@ -56,7 +56,7 @@ impl Document {
     }
 }
 
-/// Whether more than one node says what the workflow gives back.
+/// Whether more than one node says what the workflow returns.
 pub(super) fn returns_twice(nodes: &[Arc<Node>]) -> bool {
     let types = nodes.iter().filter_map(|node| Some(&node.invocation()?.node_type));
     types.filter(|node_type| **node_type == "workflow_return").count() > 1
@@ -144,7 +144,7 @@ impl Invocation {
 }
 
 impl FieldInstance {
-    /// The value is taken as it is: what it may be depends on the template, which is known only later.
+    /// The value is accepted as it is: what it may be depends on the template, which is known only later.
     fn parse(at: &At<'_>) -> Fit<Self> {
         let text = |name| -> Fit<Text> { Ok(at.get(name)?.and_then(|at| at.string().ok()).unwrap_or_default().into()) };
         Ok(FieldInstance {

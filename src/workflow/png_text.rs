@@ -1,12 +1,12 @@
 //! Text chunks of PNG images, where InvokeAI keeps the workflow that made an image.
 //!
-//! It writes tEXt, or iTXt without compression if the text is not Latin-1. Other programs that pass an image on may
-//! compress, so zTXt and compressed iTXt are read as well.
+//! InvokeAI writes tEXt, or iTXt without compression if the text is not Latin-1. Other programs that pass on an image
+//! may compress the text, so zTXt and compressed iTXt are read as well.
 
 use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 
-/// Longest text that is read, in bytes, packed or not. The largest workflows people share are below one megabyte, and a
-/// few kilobytes may be packed text of any length.
+/// The longest text that is read, in bytes, compressed or not. The largest workflows that people share are below one
+/// megabyte, and a few compressed kilobytes may hold text of any length.
 const MAX_TEXT: usize = 8 * 1024 * 1024;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
@@ -18,9 +18,10 @@ pub(super) fn is_png(bytes: &[u8]) -> bool {
 /// The text of the first text chunk with this keyword. The error says what is wrong with the file.
 pub(crate) fn find(bytes: &[u8], keyword: &str) -> Result<Option<String>, String> {
     let Some(mut rest) = bytes.strip_prefix(&SIGNATURE) else {
-        return Err("it is no PNG image".into());
+        return Err("it is not a PNG image".into());
     };
-    // A chunk is: length of its data, four letters, data, checksum. The checksum is left to those who draw the image.
+    // A chunk is: length of its data, four letters, data, checksum. Checking the checksum is left to whoever draws the
+    // image.
     while let Some((head, after)) = rest.split_first_chunk::<8>() {
         let [l0, l1, l2, l3, kind @ ..] = *head;
         let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;

@@ -1,4 +1,4 @@
-//! What a workflow names and a server does not have.
+//! Things that a workflow names and a server does not have.
 
 use super::models::shown_title;
 use super::problem::{Problem, ProblemKind, ProblemSource};
@@ -7,10 +7,11 @@ use super::working_copy::Workflow;
 use crate::schema::ModelRecord;
 
 impl Workflow {
-    /// Every model, image, video and board that the workflow names and a server does not have, as problems: the run would
-    /// fail. The editor does not look. Fields that an edge feeds are left out.
+    /// Every model, image, video and board that the workflow names and a server does not have, as problems: the run
+    /// would fail. The editor does not check this. Fields that an edge feeds are left out.
     ///
-    /// `installed` are the server's models (`GET /api/v2/models/`). `is_there` is asked about images, videos and boards.
+    /// `installed` has the server's models (`GET /api/v2/models/`). `is_there` is asked about images, videos and
+    /// boards.
     pub fn problems_on(&self, installed: &[ModelRecord], mut is_there: impl FnMut(&Reference) -> bool) -> Vec<Problem> {
         let mut problems = Vec::new();
         let wiring = self.wiring();
@@ -25,7 +26,7 @@ impl Workflow {
             let title = missing.usage.title;
             let fitting: Vec<&str> = missing.fitting.iter().map(|model| model.name.as_str()).collect();
             let instead = match fitting[..] {
-                [] => "no other that is installed would fit".to_owned(),
+                [] => "no other installed model would fit".to_owned(),
                 _ => format!("these would fit: {}", fitting.join(", ")),
             };
             let message = format!("{title}: the model {name} is not on this server; {instead}");
@@ -54,7 +55,7 @@ impl Workflow {
         problems
     }
 
-    /// `{node} -> {field}`, by labels where there are any.
+    /// `{node} -> {field}`, with labels where there are any.
     fn title_of(&self, node_id: &str, field: &str) -> String {
         let node = self.document().nodes.iter().find(|node| node.id == node_id).and_then(|node| node.invocation());
         let template = node.and_then(|node| self.catalogue().get(&node.node_type));

@@ -1,7 +1,7 @@
 //! The fast way to read a workflow: from the text into the document, without a tree of JSON between the two.
 //!
-//! It takes only what needs no explanation: workflows of the current structure without faults. Everything else is odd
-//! here, and [`Document::parse`] then either reads it or says what is wrong, and where. What both read is the same.
+//! It accepts only what needs no explanation: workflows of the current structure without faults. Everything else is odd
+//! here, and [`Document::parse`] then either reads it or says what is wrong, and where. Both give the same result.
 
 use super::document::{
     Document, Edge, FieldIdentifier, FieldInstance, Handles, Invocation, Node, NodeData, OWN_NODE_PACK, Position, Texts,
@@ -97,7 +97,7 @@ fn filled(text: Text) -> Option<Text> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// A member that may be absent, but must be right if it is there.
+/// A member that may be absent, but must be right if it is present.
 fn if_there<T, U>(member: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
     match member {
         None => Some(None),

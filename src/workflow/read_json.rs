@@ -1,7 +1,7 @@
-//! Reading JSON text member by member, with its texts left where they are.
+//! Reading JSON text member by member, leaving its texts where they are.
 //!
-//! Serde's derived readers do nearly the same, but they pass over unknown members without looking: a number beyond all
-//! bounds, half a surrogate pair or too deep nesting would slip through there.
+//! Serde's derived readers do nearly the same, but they skip unknown members without looking: a number beyond all
+//! bounds, half a surrogate pair or nesting that is too deep would slip through.
 
 use super::table::Ordered;
 use super::text::{Source, Text};
@@ -20,7 +20,7 @@ pub(super) fn read<'de, T: Read<'de>>(source: &'de Arc<Source>) -> Option<T> {
     Some(read)
 }
 
-/// The one error there is: nobody reads it, because the text is then read the other way.
+/// The only error there is: nobody reads it, because the text is then read the other way.
 pub(super) fn odd<E: Error>() -> E {
     E::custom("odd")
 }
@@ -35,7 +35,7 @@ pub(super) trait Odd {
     type From;
     type Into;
 
-    /// As many members as an object of them usually has: so much room is made before the first is read.
+    /// How many members an object usually has: room for this many is made before the first is read.
     const USUAL: usize = 0;
 
     fn accept(from: Self::From) -> Option<Self::Into>;
@@ -62,7 +62,7 @@ impl<'de, T: Read<'de>> DeserializeSeed<'de> for In<'_, T> {
     }
 }
 
-/// Declares a struct of members, each there or not. A member that is there twice is odd; others are passed over.
+/// Declares a struct of optional members. A member that appears twice is odd; unknown members are skipped.
 macro_rules! read_object {
     ($name:ident { $($member:ident: $type:ty = $key:literal),* $(,)? }) => {
         struct $name {
@@ -246,7 +246,7 @@ where
     }
 }
 
-/// Members of one kind, by name. A name that is there twice is odd.
+/// Members of one kind, by name. A name that appears twice is odd.
 pub(super) struct Members<T: Odd>(pub(super) Ordered<Text, T::Into>);
 
 impl<'de, T: Odd> Read<'de> for Members<T>
@@ -281,8 +281,8 @@ where
     }
 }
 
-/// JSON of any kind that is passed over, but must be such that it could be read: what nobody looks at is kept, and
-/// given back as a tree when it is asked for.
+/// JSON of any kind that is skipped, but must be readable: what nobody looks at is kept, and returned as a tree when
+/// one is asked for.
 pub(super) struct Passed;
 
 impl<'de> Deserialize<'de> for Passed {

@@ -18,15 +18,15 @@ use serde_json::Value;
 use std::fmt;
 
 impl Workflow {
-    /// Every reason why this workflow should not be run as it is; empty if it is ready.
+    /// Finds every reason why this workflow should not be run as it is; empty if it is ready.
     ///
-    /// Looks at all nodes, not only at the form's inputs. Images, boards and models are taken to exist.
+    /// Looks at all nodes, not only at the form's inputs. Images, boards and models are assumed to exist.
     pub fn problems(&self) -> Vec<Problem> {
         self.problems_with(&EnqueueOptions::default())
     }
 
-    /// The same, with what a server answered for generators ([`EnqueueOptions::generated`]) and with more batch data
-    /// ([`EnqueueOptions::batch`]): a field that those supply needs no value of its own.
+    /// Like [`problems`](Self::problems), with a server's answers for generators ([`EnqueueOptions::generated`]) and
+    /// with more batch data ([`EnqueueOptions::batch`]): a field that these supply needs no value of its own.
     pub fn problems_with(&self, options: &EnqueueOptions) -> Vec<Problem> {
         let supplied = self.supplied(options.extra_data.iter().flatten());
         let wiring = supplied.wiring();
@@ -44,7 +44,7 @@ impl Workflow {
         missing.map(|input| input.system_name.as_str()).collect()
     }
 
-    /// Everything that is wrong with the form's inputs, by system name, in words; empty if all are valid.
+    /// Everything that is wrong with the form's inputs, in words, by system name; empty if all are valid.
     pub fn validate_inputs(&self) -> IndexMap<&str, Vec<String>> {
         let mut found: IndexMap<(String, String), Vec<String>> = IndexMap::new();
         for problem in self.problems() {
@@ -63,12 +63,12 @@ impl Workflow {
 struct Check<'a> {
     catalogue: &'a NodeCatalogue,
     wiring: &'a Wiring<'a>,
-    /// Fields unset on loading that have a value in the editor, if a wrong one: node and field.
+    /// Fields that loading has unset and that have a value in the editor, though a wrong one: node and field.
     dropped: Set<(&'a str, &'a str)>,
     problems: Vec<Problem>,
 }
 
-/// A field that is looked at, with all that messages need.
+/// A field being checked, with everything that messages need.
 struct Checked<'a> {
     node: &'a Node,
     name: &'a str,
@@ -77,8 +77,8 @@ struct Checked<'a> {
     field: &'a FieldInstance,
 }
 
-/// The title of a field, which is put together if something is wrong with it: `{node} -> {field}`, by labels where there
-/// are any.
+/// The title of a field, which is only put together if something is wrong with it: `{node} -> {field}`, with labels
+/// where there are any.
 struct Title<'a> {
     node: &'a Invocation,
     template: &'a NodeTemplate,
@@ -101,7 +101,7 @@ impl<'a> Check<'a> {
                 self.check_node(place, node, invocation);
             }
         }
-        // Where the items of a batch cannot be told the editor's own check breaks off without a verdict.
+        // Where the items of a batch cannot be determined, the editor's own check stops without a verdict.
         if batches.iter().any(|batch| batch.items.is_err()) {
             for problem in &mut self.problems {
                 problem.source = ProblemSource::Client;
@@ -155,7 +155,7 @@ impl<'a> Check<'a> {
                 let message = format!("batch {group}: the lists have different lengths ({})", sizes.join(", "));
                 self.editor(ProblemKind::BatchSizeMismatch, None, None, message);
             }
-            // Of a group only the first list is looked at.
+            // Only the first list of a group is checked.
             let looked_at = if group == UNGROUPED { members.len() } else { 1 };
             let none = |batch: &&&Batch<'a>| batch.items.as_ref().is_ok_and(Vec::is_empty);
             empty = empty.or(members.iter().take(looked_at).find(none).map(|batch| (batch.node, batch.invocation)));
@@ -213,7 +213,7 @@ impl<'a> Check<'a> {
 
     /// What the server would find: types, options, and bounds that the editor does not see.
     fn check_as_server(&mut self, checked: &Checked<'a>, value: &Value) {
-        // Only what is wrong is told from the refusal, not in which field.
+        // Only the value and what is accepted are taken from the refusal; the title names the field.
         if let Err(refused) = field::check("", checked.template, value) {
             let message =
                 format!("{}: {} is not accepted; it accepts {}", checked.title, refused.value, refused.accepted);
@@ -221,14 +221,14 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// An edge from a connector without a source gives nothing.
+    /// An edge from a connector without a source brings no value.
     fn check_connector(&mut self, place: usize, checked: &Checked<'a>) {
         let fed = self.wiring.edges_into(place, checked.name).any(|edge| {
             let source = self.wiring.node(edge.source);
             !source.is_some_and(Node::is_connector) || self.wiring.connector_source(edge.source).is_some()
         });
         if !fed && checked.template.required && checked.field.value.is_none() {
-            let message = format!("{}: the connector that feeds it leads nowhere", checked.title);
+            let message = format!("{}: the connector that feeds it has no source", checked.title);
             self.client(ProblemKind::DanglingConnector, &checked.node.id, Some(checked.name), message);
         }
     }
@@ -248,7 +248,7 @@ impl<'a> Check<'a> {
         });
         for input in absent {
             let title = Title { node: invocation, template, input, label: "" };
-            let message = format!("{title}: a value is required, and the file does not have the field");
+            let message = format!("{title}: a value is required, but the file does not have the field");
             self.client(ProblemKind::MissingInput, &node.id, Some(&input.name), message);
         }
     }

@@ -46,7 +46,7 @@ impl Reference {
     }
 }
 
-/// A field with the references of its value; those of list items in order.
+/// A field with the references in its value; list items are in order.
 pub(super) struct Referring {
     pub(super) node_id: String,
     pub(super) field: String,
@@ -86,7 +86,7 @@ impl Workflow {
     }
 
     /// Unsets the fields whose image, video, board or model is not accessible, as the editor does on loading; missing
-    /// items of lists are taken out. Each gives a [`Warning`], which is added to [`warnings`](Self::warnings).
+    /// items are removed from lists. Each adds a [`Warning`] to [`warnings`](Self::warnings).
     ///
     /// To find models again under another key, call [`use_models`](Self::use_models) first.
     pub fn drop_inaccessible(&mut self, mut is_accessible: impl FnMut(&Reference) -> bool) {

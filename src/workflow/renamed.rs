@@ -6,12 +6,12 @@ use super::text::Text;
 use crate::schema::NodeTemplate;
 use std::sync::Arc;
 
-/// Type of node, its input then, its input now.
+/// Node type, old name of the input, current name of the input.
 ///
 /// - `flux_text_encoder`: 1.0.0 to 1.1.0 (`invokeai/app/invocations/flux_text_encoder.py`).
 const RENAMED: [(&str, &str, &str); 1] = [("flux_text_encoder", "positive_prompt", "prompt")];
 
-/// Gives inputs the names they have now: on nodes, edges, and in the form. `templates` are those of the nodes.
+/// Gives inputs their current names: on nodes, on edges, and in the form. `templates` are those of the nodes.
 pub(super) fn rename(document: &mut Document, templates: &[Option<&NodeTemplate>]) {
     let mut renamed: Vec<(Text, &str, &'static str)> = Vec::new();
     for (node, template) in document.nodes.iter_mut().zip(templates) {

@@ -1,7 +1,8 @@
 //! Shapes of JSON values, as data: what a value must look like, and what is left of it.
 //!
 //! The editor decides by shape what to keep of a stored value (`features/nodes/types/common.ts` and `field.ts`).
-//! Fitting a value also cleans it: unknown members of objects go, blanks around identifiers go, defaults come in.
+//! Fitting a value also cleans it: unknown members of objects and blanks around identifiers are dropped, defaults are
+//! filled in.
 
 use super::json::{is_integer, trim};
 use serde_json::{Map, Value};
@@ -108,7 +109,7 @@ impl Shape {
         }
     }
 
-    /// Whether this is a shape of which nothing is ever cut off, and the value has it.
+    /// Whether the value has this shape, and it is one that never cuts anything off.
     fn takes(&self, value: &Value) -> bool {
         match (self, value) {
             (Shape::Any, _)
@@ -128,7 +129,7 @@ impl Shape {
     }
 }
 
-/// What fitting makes of a value.
+/// The result of fitting a value.
 #[derive(Debug, PartialEq)]
 pub(super) enum Fitted {
     /// The value as it is.
@@ -138,12 +139,12 @@ pub(super) enum Fitted {
 }
 
 impl Shape {
-    /// As [`fit`](Self::fit), but without a copy of a value that stays as it is, as nearly all do.
+    /// Like [`fit`](Self::fit), but without copying a value that stays as it is, as nearly all do.
     pub(super) fn fitted(&self, value: &Value) -> Option<Fitted> {
         if self.is_whole(value) { Some(Fitted::Whole) } else { self.fit(value).map(Fitted::Cut) }
     }
 
-    /// As [`fit`](Self::fit), of a value that nobody else needs.
+    /// Like [`fit`](Self::fit), for a value that nobody else needs.
     pub(super) fn fit_own(&self, value: Value) -> Option<Value> {
         match self.fitted(&value)? {
             Fitted::Whole => Some(value),

@@ -1,6 +1,6 @@
 //! Tables for the ids and names of a workflow.
 //!
-//! A workflow asks its tables for short names some thousand times, so most of the time of a slower hash is spent on
+//! A workflow looks up short names in its tables thousands of times, and a slower hash would spend most of that time on
 //! protection that does not matter here: the names come from one file, and the seed of this hash differs in every run.
 
 type State = foldhash::fast::RandomState;

@@ -1,4 +1,4 @@
-//! Texts of a workflow. Nearly all are parts of the file that they were read from, and stay there.
+//! Texts of a workflow. Nearly all are parts of the file that they were read from, and stay in it.
 
 use serde::{Serialize, Serializer};
 use std::borrow::Borrow;
@@ -16,7 +16,7 @@ pub(super) struct Text(Kept);
 
 #[derive(Clone)]
 enum Kept {
-    /// From and to which byte of the file; no file is larger than [`MAX_FILE`](super::json::MAX_FILE).
+    /// First byte in the file, and the end of the part; no file is larger than [`MAX_FILE`](super::json::MAX_FILE).
     Part {
         source: Arc<Source>,
         start: u32,
@@ -62,7 +62,7 @@ impl Text {
         }
     }
 
-    /// The same text with less at its ends, which `shorten` takes off.
+    /// The same text without what `shorten` takes off its ends.
     pub(super) fn shortened(self, shorten: impl FnOnce(&str) -> &str) -> Self {
         let short = shorten(&self);
         if short.len() == self.len() {
@@ -101,7 +101,7 @@ impl Deref for Text {
     }
 }
 
-/// Hashed and compared as its characters, so that tables of texts can be asked for any `str`.
+/// Hashed and compared as its characters, so that any `str` can be looked up in tables of texts.
 impl Borrow<str> for Text {
     fn borrow(&self) -> &str {
         self

@@ -1,4 +1,4 @@
-//! Bringing nodes to the version of their template (`features/nodes/util/node/nodeUpdate.ts`).
+//! Updating nodes to the version of their template (`features/nodes/util/node/nodeUpdate.ts`).
 
 use super::document::{FieldInstance, Invocation};
 use super::table::Ordered;
@@ -21,9 +21,9 @@ pub(super) fn is_minor(node: &Invocation, template: &NodeTemplate) -> bool {
     major(&node.version).is_some_and(|from| major(&template.version) == Some(from))
 }
 
-/// Updates the node. `is_connected` tells whether an input has an edge.
+/// Updates the node. `is_connected` says whether an input has an edge.
 ///
-/// Missing and unset inputs get the template's defaults, unknown ones go and are given back; values stay.
+/// Missing and unset inputs get the template's defaults; unknown ones are removed and returned; values stay.
 pub(super) fn update(
     node: &mut Invocation,
     template: &NodeTemplate,
@@ -58,7 +58,8 @@ pub(super) fn update(
     gone
 }
 
-/// Moves the direct list of an old `image_collection` to its new input, unless that has a list or the old an edge.
+/// Moves the direct list of an old `image_collection` to its new input, unless that has a list or the old one has an
+/// edge.
 fn move_images(node: &mut Invocation, is_connected: impl Fn(&str) -> bool) {
     let list = |name: &str| node.inputs.get(name).and_then(|field| field.value.as_ref()?.as_array());
     let occupied = list("images").is_some_and(|images| !images.is_empty());
@@ -102,8 +103,8 @@ pub(super) fn renamed_field(node: &Invocation, field: &str) -> Option<&'static s
     renamed.then_some("images")
 }
 
-/// The numbers of a version; `None` if it has anything but three or four plain numbers. The editor's schema lets odder
-/// ones pass, its version comparison does not.
+/// The numbers of a version; `None` if it has anything but three or four plain numbers. The editor's schema accepts
+/// odder ones; its version comparison does not.
 fn numbers(version: &str) -> Option<Vec<u64>> {
     let digits =
         |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok())?;
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_with_other_than_numbers_are_not_compared() {
+    fn versions_that_are_not_numbers_are_not_compared() {
         assert_eq!(numbers("1.0.2"), Some(vec![1, 0, 2]));
         for odd in ["1.0", "1.0.x", " 1.0.0", "1..0", "1.0.0.0.0", "+1.0.0"] {
             assert_eq!(numbers(odd), None, "{odd}");

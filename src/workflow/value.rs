@@ -1,8 +1,8 @@
 //! What is left of a stored value when a workflow is loaded.
 //!
 //! The editor matches a value against a list of shapes without looking at the template of its field
-//! (`zFieldInputInstance` in `features/nodes/types/field.ts`); what matches nothing becomes unset. We do the same, with
-//! the template at hand where the editor goes wrong: an object of no known shape becomes unset instead of a float
+//! (`zFieldInputInstance` in `features/nodes/types/field.ts`); what matches nothing becomes unset. We do the same, but
+//! consult the template where the editor goes wrong: an object of no known shape becomes unset instead of a float
 //! generator, an image generator keeps its board, and lists of booleans and videos are kept.
 
 use super::generator::{Generator, GeneratorKind, Rule};
@@ -121,7 +121,7 @@ const GENERATORS: [GeneratorKind; 4] =
 fn load_generator(kinds: &[GeneratorKind], value: &Value) -> Option<Value> {
     let generator = kinds.iter().find_map(|kind| Generator::from_json(*kind, value))?;
     let mut cleaned = generator.to_json();
-    // These two may be `null`, which means the same as absent; the editor keeps it.
+    // These two may be `null`, which means the same as absent; the editor keeps the `null`.
     let seeded = matches!(generator.rule(), Rule::Uniform { .. } | Rule::DynamicPromptsRandom { .. });
     for (name, known) in [("seed", seeded), ("values", generator.kind() == GeneratorKind::Float)] {
         if let (true, Some(Value::Null), Value::Object(members)) = (known, value.get(name), &mut cleaned) {
@@ -131,7 +131,7 @@ fn load_generator(kinds: &[GeneratorKind], value: &Value) -> Option<Value> {
     Some(cleaned)
 }
 
-/// What loading makes of a stored value.
+/// The result of loading a stored value.
 #[derive(Debug, PartialEq)]
 pub(super) enum Loaded {
     /// The value as it is.
@@ -139,9 +139,9 @@ pub(super) enum Loaded {
     /// What is left of it.
     Value(Value),
     Unset,
-    /// Unset because the value has no shape a field can hold: worth a word to the user.
+    /// Unset because no field can hold a value of this shape: the user gets a warning.
     Dropped,
-    /// The same of an object that the editor takes for a float generator.
+    /// The same, for an object that the editor takes for a float generator.
     ObjectDropped,
 }
 
@@ -186,7 +186,7 @@ fn load_object(members: &Map<String, Value>, value: &Value, field_type: Option<&
         }
         return OBJECTS.fitted(value).or_else(|| generator(&GENERATORS));
     }
-    // The editor takes any other object for a float generator; it can only be one in a field for them.
+    // The editor takes any other object for a float generator; it can only be one in a field for float generators.
     let is_generator = type_name == "FloatGeneratorField";
     OBJECTS.fitted(value).or_else(|| generator(&[GeneratorKind::Float]).filter(|_| is_generator))
 }

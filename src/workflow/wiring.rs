@@ -16,11 +16,11 @@ pub(super) struct Wiring<'a> {
     ids: Map<&'a str, usize>,
     edges: Vec<Link<'a>>,
     by_handle: Map<(usize, &'a str), Queue>,
-    /// Behind each edge, the next ones that leave the same node, enter the same node, and enter the same handle.
+    /// For each edge, the next edges that leave the same node, enter the same node, and enter the same handle.
     next: Vec<[usize; 3]>,
     outgoing: Vec<Queue>,
     incoming: Vec<Queue>,
-    /// What reaches each connector; looked up once all edges are there.
+    /// What reaches each connector; looked up once all edges are added.
     sources: OnceCell<Map<usize, Option<Output<'a>>>>,
 }
 
@@ -34,7 +34,7 @@ struct Queue {
 const NONE: usize = usize::MAX;
 const EMPTY: Queue = Queue { first: NONE, last: NONE };
 
-/// By what edges are queued.
+/// What edges are queued by.
 #[derive(Clone, Copy)]
 enum By {
     Source,
@@ -54,7 +54,7 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Wiring<'a> {
-    /// For this many edges, or more.
+    /// Makes room for this many edges; there may be more.
     pub(super) fn new(nodes: &'a [Arc<Node>], edges: usize) -> Self {
         let mut ids = Map::with_capacity_and_hasher(nodes.len(), Default::default());
         for (place, node) in nodes.iter().enumerate() {
@@ -84,7 +84,7 @@ impl<'a> Wiring<'a> {
         wiring
     }
 
-    /// Whether several nodes have one id.
+    /// Whether several nodes have the same id.
     pub(super) fn has_twins(&self) -> bool {
         self.ids.len() != self.nodes.len()
     }
@@ -97,7 +97,7 @@ impl<'a> Wiring<'a> {
         self.nodes.get(place).map(|node| &**node)
     }
 
-    /// What to call a node: by its label, or the title of its type.
+    /// How to name a node: by its label, or the title of its type.
     pub(super) fn node_ref(&self, id: &str, catalogue: &NodeCatalogue) -> NodeRef {
         match self.place(id).and_then(|place| self.node(place)?.invocation()) {
             Some(node) => {
@@ -168,7 +168,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// The output that a connector passes on: its input edge followed up through further connectors. `None` if that
-    /// dangles, loops or ends at a node without outputs.
+    /// edge is missing, loops, or ends at a node without outputs.
     pub(super) fn connector_source(&self, connector: usize) -> Option<Output<'a>> {
         self.sources.get_or_init(|| self.find_sources()).get(&connector).copied().flatten()
     }
@@ -183,7 +183,7 @@ impl<'a> Wiring<'a> {
                 if let Some(known) = sources.get(&next) {
                     break *known;
                 }
-                // What a ring of connectors passes on.
+                // A ring of connectors passes on nothing.
                 sources.insert(next, None);
                 way.push(next);
                 let Some(edge) = self.edges_into(next, CONNECTOR_IN).next() else { break None };
@@ -200,7 +200,7 @@ impl<'a> Wiring<'a> {
         sources
     }
 
-    /// The edges by which a connector's value finally leaves for nodes that are no connectors, in order.
+    /// The edges by which a connector's value finally leaves for nodes that are not connectors, in order.
     pub(super) fn connector_targets(&self, connector: usize) -> Vec<Link<'a>> {
         let mut targets = Vec::new();
         let all: Result<(), Infallible> = self.try_connector_targets(connector, |edge| {
@@ -211,7 +211,7 @@ impl<'a> Wiring<'a> {
         targets
     }
 
-    /// The same one by one, until the first error: depth first, each connector once.
+    /// Visits the same edges one by one, until the first error: depth first, each connector once.
     pub(super) fn try_connector_targets<E>(
         &self,
         connector: usize,

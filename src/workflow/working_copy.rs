@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A node catalogue that a workflow holds on to: the embedded one, or a shared one from a server.
+/// A node catalogue that a workflow keeps: the embedded one, or a shared one from a server.
 #[derive(Clone)]
 pub struct SharedCatalogue(Held);
 
@@ -26,12 +26,12 @@ enum Held {
 }
 
 impl SharedCatalogue {
-    /// Whether it is this very catalogue.
+    /// Whether it is this same catalogue.
     pub(crate) fn is(&self, other: &Arc<NodeCatalogue>) -> bool {
         matches!(&self.0, Held::Shared(own) if Arc::ptr_eq(own, other))
     }
 
-    /// Whether it is one of this crate, and of no server.
+    /// Whether it is this crate's own, and not a server's.
     pub(crate) fn is_embedded(&self) -> bool {
         matches!(self.0, Held::Static(_))
     }
@@ -76,7 +76,7 @@ crate::base::debug::short_debug! { Workflow { definition, inputs, warnings; .. }
 
 /// A workflow with its inputs, ready to be filled in and run.
 ///
-/// Made from a definition and the node catalogue of a server. Setting inputs changes this copy only, never the
+/// It is made from a definition and the node catalogue of a server. Setting inputs changes only this copy, never the
 /// definition.
 ///
 /// ```
@@ -113,13 +113,13 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// Reads a definition with a catalogue: bad edges go, nodes are brought to the server's versions, the form is put in
-    /// order. What was changed is told by [`warnings`](Self::warnings).
+    /// Reads a definition with a catalogue: removes bad edges, updates nodes to the server's versions, and puts the
+    /// form in order. [`warnings`](Self::warnings) has what was changed.
     pub fn new(definition: impl Into<Arc<WorkflowDefinition>>, catalogue: impl Into<SharedCatalogue>) -> Self {
         Self::with_options(definition, catalogue, &WorkflowOptions::default())
     }
 
-    /// The same, with the definitions of called workflows.
+    /// Like [`new`](Self::new), with options, such as the definitions of called workflows.
     pub fn with_options(
         definition: impl Into<Arc<WorkflowDefinition>>,
         catalogue: impl Into<SharedCatalogue>,
@@ -130,12 +130,12 @@ impl Workflow {
         Workflow { definition, catalogue, document, inputs, warnings }
     }
 
-    /// The definition this was made from, unchanged.
+    /// The definition that this was made from, unchanged.
     pub fn definition(&self) -> &WorkflowDefinition {
         &self.definition
     }
 
-    /// The node catalogue it was read with.
+    /// The node catalogue that it was read with.
     pub fn catalogue(&self) -> &SharedCatalogue {
         &self.catalogue
     }
@@ -158,12 +158,12 @@ impl Workflow {
         WorkflowDefinition::from_document(self.document.clone())
     }
 
-    /// The workflow as it is embedded into images: version 4.0.0, with the current values, without library id.
+    /// The workflow as it is embedded into images: version 4.0.0, with the current values, without its library id.
     pub fn to_embedded(&self) -> Value {
         self.document.to_embedded()
     }
 
-    /// Ids of the nodes that can run, with the labels users gave them.
+    /// Ids of the nodes that can run, with the labels that users gave them.
     pub(crate) fn node_labels(&self) -> Vec<(String, Option<String>)> {
         let nodes = self.document.nodes.iter().filter_map(|node| Some((node, node.invocation()?)));
         let label = |invocation: &Invocation| Some(invocation.label.to_string()).filter(|label| !label.is_empty());
@@ -175,19 +175,19 @@ impl Workflow {
         self.document.nodes.iter().filter_map(|node| Some((node.id.as_str(), node.invocation()?.node_type.as_str())))
     }
 
-    /// Sets an input of this system name without any check.
+    /// Sets the input with this system name, without any check.
     pub(crate) fn place(&mut self, system_name: &str, value: Option<Value>) {
         if let Some(input) = self.inputs.iter().find(|input| input.system_name == system_name) {
             self.store(input.index, value);
         }
     }
 
-    /// All inputs, in the order of the form. If the form is empty these are the fields exposed the older way.
+    /// All inputs, in the order of the form. If the form is empty, these are the fields exposed in the older way.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
     }
 
-    /// The inputs by system name. A field that the form shows twice is there once.
+    /// The inputs by system name. A field that the form shows twice appears once.
     pub fn inputs_by_system_name(&self) -> IndexMap<&str, &Input> {
         let mut inputs = IndexMap::with_capacity(self.inputs.len());
         for input in &self.inputs {
@@ -223,17 +223,18 @@ impl Workflow {
     /// The input that a key names: an index, a system name, a user name or a field name that only one field has.
     ///
     /// # Errors
-    /// If there is none, with the names that come close, or more than one, with the system names of all.
+    /// If there is no such input (the error lists similar names), or more than one (the error lists their system
+    /// names).
     pub fn input(&self, key: impl Into<InputKey>) -> Result<&Input, InputError> {
         let key = key.into();
         let index = input::find(&self.inputs, &key)?;
         self.inputs.get(index).ok_or(InputError::NotFound { key, suggestions: Vec::new() })
     }
 
-    /// The same for setting: `workflow.input_mut("Steps")?.set(30)?`.
+    /// The input that a key names, for setting it: `workflow.input_mut("Steps")?.set(30)?`.
     ///
     /// # Errors
-    /// As [`input`](Self::input).
+    /// Same as [`input`](Self::input).
     pub fn input_mut(&mut self, key: impl Into<InputKey>) -> Result<InputMut<'_>, InputError> {
         let key = key.into();
         let index = self.input(key.clone())?.index;
@@ -243,7 +244,7 @@ impl Workflow {
     /// The value of an input as a Rust type; `None` if it is unset or of another type.
     ///
     /// # Errors
-    /// As [`input`](Self::input).
+    /// Same as [`input`](Self::input).
     pub fn get_input<T: FromField>(&self, key: impl Into<InputKey>) -> Result<Option<T>, InputError> {
         Ok(self.input(key)?.field.get())
     }
@@ -251,15 +252,15 @@ impl Workflow {
     /// Sets an input. The value is checked and converted at once; if it is refused nothing changes.
     ///
     /// # Errors
-    /// As [`input`](Self::input), or if the field does not accept the value.
+    /// Same as [`input`](Self::input), or if the field does not accept the value.
     pub fn set_input(&mut self, key: impl Into<InputKey>, value: impl Into<InputValue>) -> Result<(), InputError> {
         Ok(self.input_mut(key)?.set(value)?)
     }
 
-    /// [`set_input`](Self::set_input) for chains.
+    /// Sets an input and returns the workflow: [`set_input`](Self::set_input) for chaining.
     ///
     /// # Errors
-    /// As `set_input`.
+    /// Same as `set_input`.
     pub fn with_input(mut self, key: impl Into<InputKey>, value: impl Into<InputValue>) -> Result<Self, InputError> {
         self.set_input(key, value)?;
         Ok(self)
@@ -268,7 +269,7 @@ impl Workflow {
     /// Unsets an input.
     ///
     /// # Errors
-    /// As [`input`](Self::input).
+    /// Same as [`input`](Self::input).
     pub fn clear_input(&mut self, key: impl Into<InputKey>) -> Result<(), InputError> {
         self.input_mut(key)?.clear();
         Ok(())
@@ -277,7 +278,7 @@ impl Workflow {
     /// Sets many inputs, all or none.
     ///
     /// # Errors
-    /// Every refusal, if there is one; then nothing has changed.
+    /// If any value is refused; the error has every refusal, and nothing has changed.
     pub fn set_inputs<K, V>(&mut self, values: impl IntoIterator<Item = (K, V)>) -> Result<(), InputError>
     where
         K: Into<InputKey>,
@@ -315,7 +316,7 @@ impl Workflow {
     /// Sets many inputs from a JSON object of names and values, all or none.
     ///
     /// # Errors
-    /// As [`set_inputs`](Self::set_inputs), or if this is no object.
+    /// Same as [`set_inputs`](Self::set_inputs), or if this is not an object.
     pub fn set_inputs_json(&mut self, values: &Value) -> Result<(), InputError> {
         match values.as_object() {
             Some(values) => self.set_inputs(values),
@@ -323,7 +324,7 @@ impl Workflow {
         }
     }
 
-    /// The current values of all inputs that have one, by system name: what
+    /// The current values of all inputs that have one, by system name, in the form that
     /// [`set_inputs_json`](Self::set_inputs_json) takes.
     pub fn values(&self) -> Map<String, Value> {
         let values = self.inputs.iter().filter_map(|input| Some((input.system_name.clone(), input.value()?.clone())));
@@ -343,10 +344,10 @@ impl Workflow {
         found.ok_or_else(|| InputError::NoSuchField { node_id: node_id.to_owned(), field: field.to_owned() })
     }
 
-    /// Sets a field of any node, in the form or not. A field that the file lacks but the node type has is added.
+    /// Sets a field of any node, in the form or not. A field that the node type has but the file does not is added.
     ///
     /// # Errors
-    /// As [`node_field`](Self::node_field), or if the field does not accept the value.
+    /// Same as [`node_field`](Self::node_field), or if the field does not accept the value.
     pub fn set_node_field(
         &mut self,
         node_id: &str,
@@ -390,11 +391,11 @@ impl Workflow {
     }
 }
 
-/// An input that can be set, borrowed from its workflow. Reads like the [`Input`] it is.
+/// An input that can be set, borrowed from its workflow. It derefs to [`Input`] for reading.
 pub struct InputMut<'a> {
     workflow: &'a mut Workflow,
     index: usize,
-    /// What the caller called it.
+    /// How the caller named it.
     key: InputKey,
 }
 
@@ -404,7 +405,7 @@ impl Deref for InputMut<'_> {
     type Target = Input;
 
     fn deref(&self) -> &Input {
-        // Made from an index that was found, and inputs are never removed.
+        // The index was found among the inputs, and inputs are never removed.
         &self.workflow.inputs[self.index]
     }
 }

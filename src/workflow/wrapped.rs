@@ -1,27 +1,27 @@
-//! JSON that holds a workflow or a graph somewhere inside: what the API of InvokeAI sends and takes. And files of other
-//! programs, which are called by their names.
+//! JSON that holds a workflow or a graph somewhere inside: what InvokeAI's API sends and takes. Also files of other
+//! programs, which are reported by the program's name.
 
 use super::definition::DefinitionError;
 use super::json;
 use serde_json::Value;
 
-/// Most wrappings around a workflow: a queue item holds one, an enqueue body two.
+/// The most wrappers around a workflow: a queue item has one, an enqueue body two.
 const MOST: usize = 4;
 
-/// What was found in a JSON.
+/// What was found in JSON.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
-    /// A workflow, or what is most like one.
+    /// A workflow, or whatever looks most like one.
     Workflow(Value),
     /// A graph as the server runs it: `{nodes: {id: node}, edges: [...]}`.
     Graph(Value),
 }
 
-/// Takes what is wrapped around a workflow off:
+/// Removes what is wrapped around a workflow:
 ///
-/// - a record of the library (`workflow`), a queue item (`workflow`, else `session.graph`);
-/// - an enqueue body (`batch.workflow`, else `batch.graph`);
-/// - an answer of `GET /api/v1/images/i/{name}/workflow` (`workflow`, else `graph`, both JSON texts).
+/// - a record of the library (`workflow`), a queue item (`workflow`, otherwise `session.graph`);
+/// - an enqueue body (`batch.workflow`, otherwise `batch.graph`);
+/// - an answer to `GET /api/v1/images/i/{name}/workflow` (`workflow`, otherwise `graph`, both JSON texts).
 pub(super) fn unwrap(value: Value) -> Result<Found, DefinitionError> {
     let mut value = value;
     for _ in 0..MOST {
@@ -48,14 +48,14 @@ pub(super) fn unwrap(value: Value) -> Result<Found, DefinitionError> {
     Ok(Found::Workflow(value))
 }
 
-/// The program that such a JSON is of, if it is not InvokeAI.
+/// The program that such JSON is from, if that is not InvokeAI.
 fn foreign(members: &serde_json::Map<String, Value>) -> Option<&'static str> {
     const COMFY: &str = "ComfyUI";
     // The canvas of ComfyUI: links are lists of numbers.
     if members.get("nodes").is_some_and(Value::is_array) && members.get("links").is_some_and(Value::is_array) {
         return Some(COMFY);
     }
-    // What ComfyUI runs: nodes by number, bare or as the member `prompt`.
+    // What ComfyUI runs: nodes by number, at the top level or in the member `prompt`.
     let of_comfy = |nodes: &serde_json::Map<String, Value>| {
         !nodes.is_empty() && nodes.values().all(|node| node.get("class_type").is_some_and(Value::is_string))
     };
@@ -63,7 +63,7 @@ fn foreign(members: &serde_json::Map<String, Value>) -> Option<&'static str> {
     (of_comfy(members) || prompt.is_some_and(of_comfy)).then_some(COMFY)
 }
 
-/// What a PNG image of another program carries, by the keyword of its text, and the program.
+/// Texts that PNG images of other programs carry: the keyword of the text, and the program.
 pub(super) const FOREIGN_TEXTS: [(&str, &str); 3] =
     [("prompt", "ComfyUI"), ("workflow", "ComfyUI"), ("parameters", "Stable Diffusion web UI (AUTOMATIC1111)")];
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_comfyui_are_called_that() {
+    fn files_from_comfyui_are_recognized() {
         let node = json!({"class_type": "KSampler", "inputs": {}});
         for file in [
             json!({"last_node_id": 3, "nodes": [], "links": [], "version": 0.4}),

@@ -1,4 +1,4 @@
-//! Files of the kinds that people share, each of which once went wrong: what is said of them, and what runs.
+//! Files of the kinds that people share, each of which once failed: what is said about them, and what runs.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn a_value_of_a_renamed_field_is_carried_over() {
 }
 
 #[test]
-fn a_value_without_a_place_is_told() {
+fn a_value_without_a_place_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.json");
     // A field that no version has: nobody knows what became of it.
@@ -52,7 +52,7 @@ fn a_value_without_a_place_is_told() {
 }
 
 #[test]
-fn exposed_fields_that_are_not_there_are_told() {
+fn exposed_fields_that_do_not_exist_are_reported() {
     let (_, report) = inspect("exposed-fields-lost", &[]);
     let warnings = texts(&report, "warnings");
     assert!(warnings.contains("the exposed field z.amount was left out"), "{warnings}");
@@ -68,7 +68,7 @@ fn what_only_an_edge_can_give_is_not_suggested_to_be_set() {
 }
 
 #[test]
-fn a_form_element_of_a_new_kind_is_told_and_the_rest_stays() {
+fn a_form_element_of_a_new_kind_is_reported_and_the_rest_stays() {
     let (code, report) = inspect("form-new-element", &[]);
     assert_eq!(code, Some(0));
     assert_eq!(report["inputs"][0]["system_name"], "b1.width", "{report}");
@@ -176,7 +176,7 @@ fn texts_that_a_run_makes_are_among_its_outputs() {
 }
 
 #[test]
-fn a_file_that_was_there_already_is_listed_as_such() {
+fn a_file_that_already_existed_is_listed_as_such() {
     let stage = Stage::new();
     let out = stage.text("out");
     let line = |more: &[&str]| {
@@ -189,7 +189,7 @@ fn a_file_that_was_there_already_is_listed_as_such() {
     let existed =
         |line: &Value| line["outputs"].as_array().unwrap().iter().find_map(|output| output["existed"].as_bool());
     assert_eq!((existed(&first), existed(&second)), (Some(false), Some(true)), "{first} {second}");
-    // And without a folder the names are printed.
+    // Without a folder, the names are printed.
     let ended = on(&stage, "blank-image", &[]);
     assert!(ended.stdout.lines().any(|line| line.trim_start().ends_with(".png")), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! What shells complete, asked as they ask.
+//! What shells complete: the command is asked as they ask it.
 
 use std::{fs, path::Path, process::Command, time::Instant};
 
@@ -13,7 +13,7 @@ use crate::{
 
 const TEXT_TO_IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/text-to-image.json");
 
-/// What Bash would offer for the last of these words, which are parted as Bash parts them: at `=` and `:`, too.
+/// What Bash would offer for the last of these words, which are split as Bash splits them: at `=` and `:`, too.
 fn offered(folder: &Path, environment: &[(&str, &str)], words: &[&str]) -> Vec<String> {
     let script = folder.join("completions.bash");
     let made = command(&["completions", "bash"]).output().unwrap();
@@ -48,12 +48,12 @@ fn bash_completes_inputs_and_values_boards_and_models() {
     fs::copy(FLUX, stage.path("flux.json")).unwrap();
     let environment = [("INVOKEAI_URL", stage.proxy.url.as_str()), ("INVOKEAI_TOKEN", "hush-5ecret")];
     let words = |words: &[&str]| offered(stage.folder.path(), &environment, words);
-    // Inputs by their labels, in any case; what a shell would take apart is escaped.
+    // Inputs by their labels, in any case; what a shell would split is escaped.
     assert_eq!(words(&["run", "t.json", "--set", "s"]), ["Scheduler=", "Seed=", "Steps="]);
     assert_eq!(words(&["run", "t.json", "--set", "Neg"]), [r"Negative\ prompt="]);
     assert_eq!(words(&["run", "t.json", "--set", "\"Negative p"]), ["\"Negative prompt="]);
     assert_eq!(words(&["run", "flux.json", "--upload", ""]), ["image="]);
-    // Values: of models those that fit. Bash has parted the word, and replaces its last part.
+    // Values: of the models, those that fit. Bash has split the word, and replaces its last part.
     assert_eq!(words(&["run", "t.json", "--set", "Model", "="]), ["tiny-sd1"]);
     assert_eq!(words(&["run", "flux.json", "--set", "model", "=", "tiny-flux-d"]), ["tiny-flux-dev"]);
     assert_eq!(words(&["inspect", "t.json", "--set", "scheduler", "=", "euler_"]), ["euler_a", "euler_k"]);
@@ -68,10 +68,10 @@ fn bash_completes_inputs_and_values_boards_and_models() {
     assert_eq!(words(&["run", "t.j"]), ["t.json"]);
     let of_saved = words(&["run", "saved", ":", r"Text\ to\ image", "--set", "Pro"]);
     assert_eq!(of_saved, ["Prompt="]);
-    // And all else.
+    // And everything else.
     assert_eq!(words(&["queue", "re"]), ["resume", "retry"]);
     assert_eq!(words(&["run", "t.json", "--retry"]), ["--retry-failed"]);
-    // The server may be named on the line, and nothing is left on it.
+    // The server may be named on the command line. Nothing is left on the server.
     let url: Vec<&str> = stage
         .proxy
         .url
@@ -84,7 +84,7 @@ fn bash_completes_inputs_and_values_boards_and_models() {
 }
 
 #[test]
-fn without_a_server_nothing_is_said_and_soon() {
+fn without_a_server_completion_is_quick_and_silent() {
     let stage = Stage::new();
     fs::copy(TEXT_TO_IMAGE, stage.path("t.json")).unwrap();
     stage.proxy.on("GET", "/", [Act::Silence]);
@@ -95,19 +95,19 @@ fn without_a_server_nothing_is_said_and_soon() {
         assert_eq!(words(&["boards", "get", "s"]), [""; 0], "{server}");
         assert_eq!(words(&["run", "t.json", "--set", "model", "="]), [""; 0], "{server}");
         assert_eq!(words(&["run", "no-such.json", "--set", "m"]), [""; 0], "{server}");
-        // The names of a file need none.
+        // The names in a file need no server.
         assert_eq!(words(&["run", "t.json", "--set", "Se"]), ["Seed="], "{server}");
         assert!(start.elapsed().as_secs() < 12, "{server}: {:?}", start.elapsed());
     }
 }
 
 #[test]
-fn every_shell_has_a_script_and_bash_takes_it() {
+fn every_shell_has_a_script_and_bash_accepts_it() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]);
         assert!(script.code == Some(0) && script.stdout.contains("INVOKEAI_CLIENT_COMPLETE"), "{shell}: {script:?}");
     }
-    // The others ask with the words as they are.
+    // The other shells ask with the words as they are.
     let stage = Stage::new();
     fs::copy(TEXT_TO_IMAGE, stage.path("t.json")).unwrap();
     for (shell, index) in [("zsh", Some("4")), ("fish", None), ("elvish", Some("4")), ("powershell", None)] {

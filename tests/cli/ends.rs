@@ -42,7 +42,7 @@ fn what_can_be_known_is_checked_before_anything_is_sent() {
         (["--out", &below_a_file], "Not a directory"),
         (["--out", &too_long], "File name too long"),
         (["--upload", missing], "No such file"),
-        (["--upload", folder], "there is no picture in"),
+        (["--upload", folder], "there are no images in"),
         (["--upload", pipe], "not a file but a pipe"),
         (["--upload", &again], "takes one image"),
         (["--upload", &wrong], "not an image"),
@@ -77,7 +77,7 @@ fn what_can_be_known_is_checked_before_anything_is_sent() {
 }
 
 #[test]
-fn a_run_that_succeeds_leaves_its_results_here_and_nothing_there() {
+fn a_run_that_succeeds_leaves_its_results_here_and_nothing_on_the_server() {
     let stage = Stage::new();
     let out = stage.text("out");
     let ended = run(&strs(&stage.resize(&["--runs", "2", "--out", &out, "--board", "new", "--cleanup", "--json"])));
@@ -103,7 +103,7 @@ fn a_refused_or_failed_step_leaves_nothing() {
 }
 
 #[test]
-fn one_failed_download_keeps_nothing_else_from_going_on() {
+fn one_failed_download_stops_nothing_else() {
     let stage = Stage::new();
     stage.server.faults().add("get_image_full", Fault::status(403), 1);
     let ended = run(&strs(&stage.resize(&["--runs", "3", "--out", &stage.text("out"), "--cleanup"])));
@@ -112,7 +112,7 @@ fn one_failed_download_keeps_nothing_else_from_going_on() {
     assert!(here.len() == 2 && ended.stdout.matches("completed").count() == 3, "{here:?} {ended:?}");
     let rows = stage.rows();
     assert!(rows.intermediates.is_empty() && rows.items.is_empty(), "{rows:?}");
-    // What is here is gone there; what is not here is there still.
+    // What was downloaded is gone from the server; what was not is still there.
     let [left] = &rows.images[..] else { panic!("{rows:?}") };
     assert!(!here.contains(left), "{left} {here:?}");
     let reason = format!("{left} was not downloaded: ");
@@ -145,7 +145,7 @@ fn the_time_limit_covers_every_step() {
         let out = stage.text("out");
         let ended = run(&strs(&stage.resize(&["--out", &out, "--cleanup", "--timeout", "2"])));
         assert!(ended.took < Duration::from_secs(2) + GRACE, "{part} {act:?}: {ended:?}");
-        // Only the clean-up is late in the last case: the run itself was in time, but something is left.
+        // In the last case only the clean-up is late: the run itself was in time, but something is left.
         assert_eq!(ended.code, Some(4), "{part} {act:?}: {ended:?}");
         let rows = stage.rows();
         assert!(rows.is_quiet(), "{part} {act:?}: {rows:?}");
@@ -176,10 +176,10 @@ fn a_reader_who_has_had_enough_ends_the_run_and_leaves_nothing() {
 }
 
 #[test]
-fn a_reader_who_does_not_read_keeps_no_signal_from_cleaning_up() {
+fn a_reader_who_does_not_read_does_not_stop_the_clean_up_after_a_signal() {
     let stage = Stage::new();
     let arguments = stage.resize(&["--runs", "5", "--json", "--cleanup"]);
-    // A pipe takes 64 KiB, and then whoever writes waits.
+    // A pipe takes 64 KiB; after that, whoever writes waits.
     let (_reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&[b' '; 65_536 - 64]).unwrap();
     let mut child = command(&strs(&arguments)).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
@@ -194,7 +194,7 @@ fn a_reader_who_does_not_read_keeps_no_signal_from_cleaning_up() {
 }
 
 #[test]
-fn a_run_needs_nobody_to_hear_what_it_says() {
+fn a_run_goes_on_when_nobody_reads_its_messages() {
     let stage = Stage::new();
     let arguments = stage.resize(&["--out", &stage.text("out"), "--cleanup"]);
     let mut closed = command(&strs(&arguments));
@@ -205,7 +205,7 @@ fn a_run_needs_nobody_to_hear_what_it_says() {
         child.wait().unwrap()
     };
     assert_eq!(output.code(), Some(0));
-    // Full, where every write fails.
+    // A device that is full: every write fails.
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     let ended = command(&strs(&arguments)).stdout(Stdio::null()).stderr(full()).status().unwrap();
     assert_eq!(ended.code(), Some(0));

@@ -10,7 +10,7 @@ use crate::{
     stage::Stage,
 };
 
-/// A folder of pictures, no two of one size.
+/// A folder of pictures, no two of the same size.
 fn pictures(stage: &Stage, count: u32) {
     fs::create_dir(stage.path("in")).unwrap();
     for number in 0..count {
@@ -38,7 +38,7 @@ fn a_series_that_is_killed_at_random_moments_loses_and_repeats_nothing() {
     let last = loop {
         let program = Program::start(&arguments);
         sleep(Duration::from_millis(random.random_range(0..2000 + 100 * kills)));
-        // Ctrl-C is followed by an orderly end, the other by none.
+        // Ctrl-C is followed by an orderly end, the other signal is not.
         program.signal(if random.random() { "KILL" } else { "INT" });
         let ended = program.end();
         lines.extend(ended.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
@@ -60,7 +60,7 @@ fn a_series_that_is_killed_at_random_moments_loses_and_repeats_nothing() {
         let picture = image::open(stage.path("out").join(name)).unwrap();
         assert!(name.contains(&format!("-{}.", picture.width())), "{name}: {whole}");
     }
-    // Each ran to its end once, and was told at least once. Others were canceled before that.
+    // Each ran to its end once, and was reported at least once. Others were canceled before that.
     let ran = stage.rows().items.iter().filter(|(_, status)| status == "completed").count();
     assert_eq!(ran, expected.len(), "{whole}");
     let told: BTreeSet<u64> = lines
@@ -72,7 +72,7 @@ fn a_series_that_is_killed_at_random_moments_loses_and_repeats_nothing() {
     // The sheet has the pictures of all tries: seven in a row, six in a column.
     let (width, height) = image::image_dimensions(&sheet).unwrap();
     assert!(width > 6 * 64 && height > 5 * 32, "{width} x {height}: {whole}");
-    // And there is nothing else: the next one finds nothing to do.
+    // And there is nothing else: the next run finds nothing to do.
     let ended = run(&arguments);
     assert!(ended.code == Some(0) && ended.stdout.is_empty(), "{ended:?} {whole}");
     let other: Vec<String> = names_below(stage.folder.path())
@@ -118,6 +118,6 @@ fn a_thousand_rows_with_pictures_take_little_more_memory_than_a_hundred() {
     });
     assert_eq!(names_below(&stage.path("out-in")).len(), 1000);
     println!("peak memory in KiB of 100 and 1,000 rows: {peaks:?}");
-    // A row costs its record, some kilobytes, and no picture.
+    // A row costs its record, which is some kilobytes, and no picture.
     assert!(peaks[1] < peaks[0] + 16 * 1024, "{peaks:?}");
 }

@@ -36,11 +36,11 @@ fn stderr(output: &Output) -> String {
 const ESCAPE: char = '\u{1b}';
 
 #[test]
-fn colours_are_for_terminals_and_those_who_ask() {
+fn colors_are_for_terminals_and_those_who_ask() {
     let coloured = |arguments: &[&str], environment: &[(&str, &str)]| {
         stdout(&run(&[&["inspect", WORKFLOW], arguments].concat(), environment)).contains(ESCAPE)
     };
-    assert!(!coloured(&[], &[]), "no terminal, no colours");
+    assert!(!coloured(&[], &[]), "no terminal, no colors");
     assert!(coloured(&["--color", "always"], &[]));
     assert!(coloured(&[], &[("CLICOLOR_FORCE", "1")]));
     assert!(!coloured(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
@@ -48,7 +48,7 @@ fn colours_are_for_terminals_and_those_who_ask() {
 }
 
 #[test]
-fn exit_codes_tell_what_happened() {
+fn exit_codes_say_what_happened() {
     for (arguments, code) in [
         (&["--help"][..], 0),
         (&["--version"], 0),

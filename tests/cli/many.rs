@@ -14,7 +14,7 @@ fn lines(ended: &Ended) -> Vec<Value> {
     ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{ended:?}"))).collect()
 }
 
-/// Of each line, sorted.
+/// One value of each line, sorted.
 fn column(lines: &[Value], of: impl Fn(&Value) -> Value) -> Vec<String> {
     let mut column: Vec<String> = lines.iter().map(|line| of(line).to_string()).collect();
     column.sort();
@@ -96,7 +96,7 @@ fn lists_combine_or_pair_and_rows_come_from_standard_input() {
     let arguments = ["run", &workflow, "--server", url, "--each", &each, "--json", "--cleanup"];
     let ended = run(&[&arguments[..], &names].concat());
     assert_eq!((ended.code, lines(&ended).len()), (Some(0), 2), "{ended:?}");
-    // Pictures go by their files, whatever the server calls them.
+    // Pictures are known by their files, whatever the server calls them.
     let told = column(&lines(&ended), |line| line["values"]["Picture"].clone());
     assert_eq!(told, ["a.png", "b.png"].map(|name| format!("{:?}", stage.text(&format!("in/{name}")))));
     assert_eq!(names_below(&stage.path("out")), ["a-96.png", "b-96.png"]);
@@ -123,7 +123,7 @@ fn rows_that_cannot_run_are_refused_before_anything_is_sent() {
         ("rows.csv", "Nothing\n1\n", "no input \"Nothing\""),
         ("rows.csv", "Width,\n1,2\n", "has no name"),
         ("rows.csv", "Width\n", "there are no rows"),
-        ("rows.csv", "Picture\nnot-there.png\n", "image not-there.png is neither a file here nor on this server"),
+        ("rows.csv", "Picture\nnot-there.png\n", "image not-there.png is neither a local file nor on this server"),
         ("rows.jsonl", "{\"Width\": 64}\n{\"Height\": 64}\n", "line 2"),
         ("rows.jsonl", "{\"Width\": {}}\n", "row 1, Width"),
     ] {
@@ -173,7 +173,7 @@ fn values_come_from_files_and_names_in_any_case() {
     };
     let yaml = stage.text("values.yaml");
     assert_eq!(size(&body(&["--set-file", &yaml])), (json!(64), json!(40)));
-    // Two inputs have the field name, one of them the label, but for its case.
+    // Two inputs have the field name; one of them has the label, except for its case.
     let text_to_image = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/text-to-image.json");
     let ended = run(&["inspect", text_to_image, "--set", "prompt=a lighthouse", "--json"]);
     let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
@@ -204,10 +204,10 @@ fn workflows_come_from_anywhere() {
             assert!(is_read && !ended.stderr.contains("error"), "{verb:?} {source}: {ended:?}");
         }
     }
-    // What is said of those that are not.
+    // What is said about sources that are not workflows.
     fs::write(stage.path("comfy.json"), r#"{"3": {"class_type": "KSampler", "inputs": {}}}"#).unwrap();
     for (source, said) in [
-        (stage.text("comfy.json"), "this is a file of ComfyUI"),
+        (stage.text("comfy.json"), "this file is from ComfyUI"),
         (name.clone(), "but a saved workflow of this name: saved:"),
         ("saved:nothing like it".into(), "there is no saved workflow"),
         ("image:gone.png".into(), "gone.png"),
@@ -216,7 +216,7 @@ fn workflows_come_from_anywhere() {
         let ended = run(&["inspect", &source, "--server", &url]);
         assert!(ended.code == Some(1) && ended.stderr.contains(said), "{source}: {ended:?}");
     }
-    // Which server it is need not be said again and again; that only a server can give it need not be said at all.
+    // The server need not be named twice, and it need not be said that only a server has saved workflows.
     for verb in ["inspect", "graph", "schema", "bindings"] {
         let ended = crate::run(&[verb, &sources[0]], &[("INVOKEAI_URL", &url)]);
         // It was saved without a picture, so it is not ready to run.
@@ -286,13 +286,13 @@ fn a_run_that_was_stopped_goes_on_where_it_ended() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("of 8 rows: 8 done, 0 failed, 0 left"), "{ended:?}");
     seen.extend(lines(&ended));
-    // Each seed has one picture; those that were killed while they were told may be told again.
+    // Each seed has one picture; those that were being reported during a kill may be reported again.
     seen.retain(|line| line["status"] == "completed" && line["error"].is_null());
     let mut seeds = column(&seen, |line| line["values"].as_object().unwrap().values().next().unwrap().clone());
     assert!(seeds.len() <= 9, "{seeds:?}");
     seeds.dedup();
     assert_eq!(seeds, ["1", "2", "3", "4", "5", "6", "7", "8"]);
-    // A process that is killed cannot remove what it was writing; nothing takes that for a picture.
+    // A process that is killed cannot remove what it was writing; nothing mistakes that for a picture.
     let (parts, pictures): (Vec<_>, Vec<_>) =
         names_below(&stage.path("out")).into_iter().partition(|name| name.starts_with('.') && name.ends_with(".part"));
     assert!(pictures.len() == 8 && parts.len() <= 1, "{pictures:?} {parts:?}");
@@ -300,7 +300,7 @@ fn a_run_that_was_stopped_goes_on_where_it_ended() {
     assert_eq!(stage.proxy.count("POST", "/images/upload"), 1);
     let rows = stage.rows();
     assert!(rows.intermediates.is_empty() && rows.items.iter().all(|(_, status)| status != "in_progress"), "{rows:?}");
-    // Done is done, and the ticket is of this run only.
+    // What is done stays done, and a ticket is for one run only.
     let ended = run(&strs(&arguments));
     assert!(ended.code == Some(0) && ended.stderr.contains("nothing is left to run"), "{ended:?}");
     let ended = run(&strs(&stage.denoise(&["--seed", "1..9", "--resume", &ticket])));

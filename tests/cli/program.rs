@@ -1,4 +1,4 @@
-//! The command as a process: started, signaled, and never waited for without end.
+//! The command as a process: started, signaled, and never waited for indefinitely.
 
 use std::{
     io::Read,
@@ -11,7 +11,7 @@ use std::{
 /// No run of the command takes longer in any test.
 const DEADLINE: Duration = Duration::from_secs(100);
 
-/// The command, with none of the environment that it heeds.
+/// The command, without the environment variables that it reads.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
     for name in [
@@ -25,13 +25,13 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     ] {
         command.env_remove(name);
     }
-    // No profiles but those that a test makes.
+    // No profiles except those that a test creates.
     command.env("XDG_CONFIG_HOME", "/nonexistent");
     command.args(arguments);
     command
 }
 
-/// A process that runs.
+/// A running process.
 pub(crate) struct Program {
     child: Child,
     stdout: Option<JoinHandle<String>>,
@@ -54,7 +54,7 @@ impl Program {
         Self::of(command(arguments).stdout(Stdio::piped()))
     }
 
-    /// With whatever the standard output of the command is.
+    /// Starts the command with whatever standard output it has.
     pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().map(read);
@@ -62,12 +62,12 @@ impl Program {
         Self { child, stdout, stderr, started: Instant::now() }
     }
 
-    /// Its id in the system.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
     Program::start(arguments).end()
 }
 
-/// Waits until something is so. Panics if that does not happen.
+/// Waits until a condition holds. Panics if that takes too long.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {

@@ -9,18 +9,18 @@ use std::{
     time::Duration,
 };
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     /// It is passed on, and so is the answer.
     Pass,
-    /// It is passed on, but there is no answer for so long.
+    /// It is passed on, but there is no answer for this long.
     HoldAnswer(Duration),
-    /// It is passed on, but of the answer only so many bytes, and then nothing.
+    /// It is passed on, but only this many bytes of the answer come back, and then nothing.
     Stall(usize),
     /// It is not passed on, and there is no answer.
     Silence,
-    /// It is taken for a websocket, on which these bytes come without end.
+    /// It is accepted as a websocket, on which these bytes come without end.
     Flood(&'static [u8]),
 }
 
@@ -42,7 +42,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Stands before a server.
+    /// Starts a proxy before a server.
     pub(crate) fn before(url: &str) -> Self {
         let server = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let shared = Arc::new(Shared { server, rules: Mutex::default(), seen: Mutex::default() });
@@ -59,7 +59,7 @@ impl Proxy {
         Self { url, shared }
     }
 
-    /// What becomes of the next requests with this method and this in their path. The last act stays.
+    /// What happens to the next requests with this method and this in their path. The last act stays.
     pub(crate) fn on(&self, method: &'static str, part: &str, acts: impl Into<VecDeque<Act>>) -> &Self {
         let rule = Rule { method, part: part.to_owned(), acts: acts.into() };
         self.shared.rules.lock().unwrap().push(rule);

@@ -41,11 +41,11 @@ fn a_signal_at_any_moment_leaves_nothing_behind() {
         program.signal(signal);
         let ended = program.end();
         let rows = stage.rows();
-        // A moment after its start it has not taken the signals yet, nor sent anything.
+        // A moment after its start it does not handle signals yet, nor has it sent anything.
         let was_killed = ended.code.is_none() && stage.proxy.count("POST", "") == writes;
         assert!(ended.code == Some(code) || ended.code == Some(0) || was_killed, "{signal} at {moment}: {ended:?}");
         assert!(rows.intermediates.is_empty() && rows.items.is_empty(), "{signal} at {moment}: {rows:?} {ended:?}");
-        // Results that were not brought home stay, and are told.
+        // Results that were not downloaded stay, and are reported.
         for image in &rows.images {
             assert!(ended.stderr.contains(&format!("kept image {image}")), "{signal} at {moment}: {image} {ended:?}");
         }
@@ -107,13 +107,13 @@ fn a_second_signal_ends_even_the_clean_up_at_once_and_says_what_is_left() {
         assert_eq!(ended.code, Some(130), "{part}: {ended:?}");
         let upload = stage.rows().intermediates.clone();
         for left in [&batch].into_iter().chain(&upload[..1]) {
-            assert!(ended.stderr.contains(left), "{part}: {left} is not told: {ended:?}");
+            assert!(ended.stderr.contains(left), "{part}: {left} is not reported: {ended:?}");
         }
     }
 }
 
 #[test]
-fn a_first_signal_in_the_clean_up_of_a_finished_run_is_heard() {
+fn a_first_signal_during_the_clean_up_of_a_finished_run_is_heard() {
     let stage = Stage::new();
     stage.proxy.on("POST", "/images/delete", [Act::HoldAnswer(Duration::from_secs(2)), Act::Pass]);
     let program = Program::start(&strs(&stage.resize(&["--cleanup"])));
@@ -138,9 +138,9 @@ fn a_signal_sent_twice_at_the_same_moment_is_one() {
 }
 
 #[test]
-fn the_end_of_a_terminal_counts_except_under_nohup() {
+fn closing_the_terminal_counts_except_under_nohup() {
     let stage = Stage::with_steps(Duration::from_millis(100));
-    // Whoever runs the tests may have said to ignore it.
+    // Whoever runs the tests may have chosen to ignore it.
     let mut heeding = Command::new("env");
     heeding.arg("--default-signal=HUP").arg(env!("CARGO_BIN_EXE_invokeai-client")).args(stage.denoise(&["--cleanup"]));
     let program = Program::of(heeding.stdout(Stdio::null()));
@@ -166,7 +166,7 @@ fn a_signal_leaves_no_part_of_a_download() {
         let image = client.images().upload(photo).board(&board.board_id).await?;
         Ok((board.board_id, image.image_name))
     });
-    // Enough for a part to be begun: what kind of file it is is looked at first.
+    // Enough for a part to be begun: the kind of the file is checked first.
     stage.proxy.on("GET", "/full", [Act::Stall(4000)]);
     let out = stage.text("out");
     let server = stage.proxy.url.as_str();
@@ -220,7 +220,7 @@ fn every_command_that_waits_can_be_stopped() {
 }
 
 #[test]
-fn no_pipe_that_nobody_writes_into_holds_it_up() {
+fn a_pipe_that_nobody_writes_to_does_not_hold_it_up() {
     let stage = Stage::new();
     assert!(Command::new("mkfifo").arg(stage.path("pipe")).status().unwrap().success());
     let (pipe, server) = (stage.text("pipe"), stage.proxy.url.as_str());
@@ -239,9 +239,9 @@ fn no_pipe_that_nobody_writes_into_holds_it_up() {
 }
 
 #[test]
-fn a_flood_of_events_keeps_no_signal_from_being_heard() {
+fn a_signal_is_heard_during_a_flood_of_events() {
     let stage = Stage::with_steps(Duration::from_millis(100));
-    // Empty text frames that are no packets.
+    // Empty text frames, which are not packets.
     stage.proxy.on("GET", "/ws/", [Act::Flood(b"\x81\x054zzzz")]);
     for arguments in [&["watch"][..], &strs(&stage.denoise(&["--runs", "30"]))] {
         let program = Program::start(&[arguments, &["--server", &stage.proxy.url]].concat());

@@ -28,12 +28,12 @@ pub(crate) struct Stage {
     runtime: Runtime,
 }
 
-/// Everything of a user's on the server.
+/// Everything that belongs to a user on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) images: Vec<String>,
     pub(crate) intermediates: Vec<String>,
-    /// Batch and status of each item.
+    /// The batch and status of each item.
     pub(crate) items: Vec<(String, String)>,
     pub(crate) boards: Vec<String>,
 }
@@ -43,7 +43,7 @@ impl Rows {
         self.images.is_empty() && self.intermediates.is_empty() && self.items.is_empty() && self.boards.is_empty()
     }
 
-    /// Whether no item is going to run.
+    /// Whether no item is running or waiting to run.
     pub(crate) fn is_quiet(&self) -> bool {
         self.items.iter().all(|(_, status)| ["completed", "failed", "canceled"].contains(&status.as_str()))
     }
@@ -54,7 +54,7 @@ impl Stage {
         Self::with_steps(Duration::from_millis(5))
     }
 
-    /// Steps of pretended models take this long.
+    /// How long the steps of pretended models take.
     pub(crate) fn with_steps(time: Duration) -> Self {
         let server = TestServer::builder().step_time(time).start().unwrap();
         let proxy = Proxy::before(server.url());
@@ -65,7 +65,7 @@ impl Stage {
         let noise = |x, y| image::Rgb([noise(x, y)[3], noise(x, y)[2], noise(y, x)[3]]);
         image::RgbImage::from_fn(64, 48, noise).write_to(&mut png, image::ImageFormat::Png).unwrap();
         fs::write(folder.path().join("photo.png"), png.into_inner()).unwrap();
-        // With the cache each run but the first would give the image of the first.
+        // With the cache, every run would give the image of the first.
         let resize = fs::read_to_string(RESIZE).unwrap().replace("\"useCache\": true", "\"useCache\": false");
         assert!(resize.contains("\"useCache\": false"));
         fs::write(folder.path().join("resize.json"), resize).unwrap();
@@ -122,7 +122,7 @@ impl Stage {
     }
 }
 
-/// As arguments of a process.
+/// The texts as arguments of a process.
 pub(crate) fn strs(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }

@@ -28,7 +28,7 @@ fn shell(line: &str, folder: &Path) -> Command {
     shell
 }
 
-/// Runs it to its end; one that goes on until Ctrl-C gets that.
+/// Runs it to its end; one that goes on until Ctrl-C gets Ctrl-C.
 fn ended(line: &str, folder: &Path) -> Ended {
     let mut program = Program::of(shell(line, folder).stdout(Stdio::piped()));
     let start = Instant::now();
@@ -95,7 +95,7 @@ fn every_command_in_a_message_can_be_run() {
     let mut commands = Vec::new();
     for source in sources() {
         let parts = source.split("`invokeai-client ").skip(1);
-        // Of the code that completes them there is the beginning alone.
+        // Of the code that completes them, only the beginning is there.
         commands
             .extend(parts.filter_map(|part| Some(part.split_once('`')?.0.to_owned())).filter(|verb| verb.len() < 60));
     }
@@ -125,7 +125,7 @@ fn every_command_in_a_message_can_be_run() {
     }
 }
 
-/// The commands that were suggested, as they were.
+/// The commands that were suggested, word for word.
 fn suggested(ended: &Ended) -> Vec<&str> {
     let hints = ended.stderr.lines().filter_map(|line| line.trim_start().strip_prefix("try: "));
     hints
@@ -138,9 +138,9 @@ fn suggested(ended: &Ended) -> Vec<&str> {
 
 #[test]
 fn what_a_run_could_not_undo_is_undone_by_what_it_suggests() {
-    // Those that are put together in code: each is run into below.
+    // Those that are put together in code: each is met below.
     let built: usize = sources().iter().map(|source| source.matches("try_command(").count()).sum();
-    assert_eq!(built, 1 + 2, "the function, and what is run into here");
+    assert_eq!(built, 1 + 2, "the function, and what is met here");
 
     let stage = Stage::with_steps(Duration::from_millis(100));
     stage.server.faults().add("cancel_by_batch_ids", Fault::status(403), 1);
@@ -169,7 +169,7 @@ fn what_a_run_could_not_undo_is_undone_by_what_it_suggests() {
 }
 
 #[test]
-fn hints_name_the_server_that_was_named_and_no_secret() {
+fn hints_name_the_server_that_was_named_but_no_secret() {
     let stage = Stage::new();
     let url = &stage.proxy.url;
     let secret = ["--token", "hush-5ecret", "--header", "X-Key: hush-5ecret"];

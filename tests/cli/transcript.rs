@@ -146,7 +146,7 @@ fn the_session_of_the_guide_goes_as_written_on_a_real_server() {
 }
 
 #[test]
-fn a_session_that_goes_otherwise_is_found_out() {
+fn a_session_that_goes_differently_is_noticed() {
     let page = "text\n```console\n$ one\n> two\na [..] c\n...\nend\n$ three\n```\n```sh\n$ not this\n```\n";
     let steps = steps(page);
     assert_eq!(steps.iter().map(|step| step.command.as_str()).collect::<Vec<_>>(), ["one\ntwo", "three"]);

@@ -101,7 +101,7 @@ fn profiles_keep_servers_and_logins_for_their_owner_alone() {
         let mode = fs::metadata(home.join("invokeai-client/profiles.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    // The environment is nearer than the profile in use, the command line nearer than both.
+    // The environment overrides the profile in use, and the command line overrides both.
     let said = stderr(&at(home, &["queue"]).env("INVOKEAI_URL", NOWHERE).output().unwrap());
     assert!(said.contains("cannot connect to http://127.0.0.1:1/"), "{said}");
     assert_done(&at(home, &["queue", "--profile", "home"]).env("INVOKEAI_URL", NOWHERE).output().unwrap());
@@ -132,7 +132,7 @@ fn what_a_profile_holds_goes_to_its_own_server_only() {
     let said = stderr(&run_at(home, &["queue", "--server", &url]));
     let heard = heard.join().unwrap();
     assert!(heard.starts_with("GET ") && !heard.to_lowercase().contains("authorization"), "{heard}");
-    // And what a proxy wants is said.
+    // And it is said what a proxy wants.
     assert!(said.contains("--basic-auth"), "{said}");
 }
 
@@ -195,7 +195,7 @@ fn any_operation_can_be_called() {
 }
 
 #[test]
-fn wrong_calls_are_told_with_what_would_be_right() {
+fn wrong_calls_are_reported_with_what_would_be_right() {
     let home = tempfile::tempdir().unwrap();
     for (arguments, said) in [
         (&["list_bords"][..], "did you mean `list_boards`"),
@@ -215,7 +215,7 @@ fn wrong_calls_are_told_with_what_would_be_right() {
 }
 
 #[test]
-fn what_destroys_asks_first() {
+fn destructive_commands_ask_first() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let server = TestServer::start().unwrap();
@@ -226,7 +226,7 @@ fn what_destroys_asks_first() {
     let dry = on(&["boards", "rm", "tests", "--dry-run"]);
     assert!(dry.status.success() && stderr(&dry).contains("would delete the board tests"), "{dry:?}");
     assert_eq!(stdout(&on(&["boards", "list"])).lines().count(), 1);
-    // A wrong name among others keeps all of them.
+    // With a wrong name among others, all of them are kept.
     let wrong = on(&["boards", "rm", "tests", "nothing", "--yes"]);
     assert!(wrong.status.code() == Some(1) && stderr(&wrong).contains("`nothing`"), "{wrong:?}");
     assert_eq!(stdout(&on(&["boards", "list"])).lines().count(), 1);
@@ -291,7 +291,7 @@ fn differences_are_listed_and_decide_the_exit_code() {
 }
 
 #[test]
-fn a_request_is_shown_on_demand_and_quiet_says_results_only() {
+fn a_request_is_shown_on_demand_and_quiet_prints_only_results() {
     let home = tempfile::tempdir().unwrap();
     let server = TestServer::start().unwrap();
     let on = |arguments: &[&str]| run_at(home.path(), &[&["--server", server.url()], arguments].concat());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 const ALONE: &str = "INVOKEAI_TEST_ALONE";
 
-/// Whether the test has this process to itself. If not, this runs it in one of its own, and fails as it fails.
+/// Whether the test has this process to itself. If not, runs the test in a process of its own, and fails if it fails.
 ///
 /// `test` is its name as the harness lists it, for example `transfers::large_files`.
 pub(crate) fn is_alone(test: &str) -> bool {

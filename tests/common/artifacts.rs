@@ -3,7 +3,7 @@
 use invokeai_client::{Client, Upload, images::ImageCategory, queue::QueueItem};
 use serde_json::Value;
 
-/// Uploads a colourful square of so many pixels, and gives its name.
+/// Uploads a colorful square with sides of this many pixels, and returns its name.
 pub(crate) async fn picture(client: &Client, side: u32) -> String {
     let shade = |part: u32| (part * 255 / side) as u8;
     let picture = image::RgbImage::from_fn(side, side, |x, y| image::Rgb([shade(x), shade(y), 90]));

@@ -9,12 +9,12 @@ use std::{
 
 use invokeai_client::bindings::Code;
 
-/// The directory of the test programs, where the libraries are that they are linked with.
+/// The directory of the test programs and of the libraries that they are linked with.
 fn libraries() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }
 
-/// Libraries of this crate, the newest first: one of them is linked with this test.
+/// Libraries of this crate, newest first: one of them is linked with this test.
 fn candidates(directory: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let is_ours = |path: &PathBuf| {

@@ -1,13 +1,13 @@
-//! What is generated and what it depends on, counted; and the most that there may be of each.
+//! Counts of what is generated and of what it depends on, and the highest count allowed for each.
 
 use std::{collections::BTreeSet, process::Command};
 
 use invokeai_client::api::OPERATIONS;
 
-/// What is counted, how, the most that there may be, and why it matters.
+/// What is counted, how, the highest count allowed, and why it matters.
 pub(crate) type Ceiling = (&'static str, fn(&Sources) -> usize, usize, &'static str);
 
-/// What of the generated source is counted, the most that there may be, and why it matters.
+/// What is counted in the generated source, how, the highest count allowed, and why it matters.
 pub(crate) const GENERATED: &[Ceiling] = &[
     ("lines of client.rs", |s| s.client.lines().count(), 28_900, "typed operations and what they carry: most of it"),
     ("lines of events.rs", |s| s.events.lines().count(), 720, "payloads of Socket.IO events, open to new members"),
@@ -68,7 +68,7 @@ pub(crate) const SOURCES: Sources = Sources {
     catalogue: include_str!(concat!(env!("OUT_DIR"), "/catalogue.rs")),
 };
 
-/// Every crate, with its version, but for this one.
+/// Every crate but this one, with its version.
 pub(crate) fn crates(options: &[&str]) -> BTreeSet<String> {
     let mut tree = Command::new(env!("CARGO"));
     tree.current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -2,7 +2,7 @@
 
 use std::{path::Path, pin::Pin, task::Poll, time::Duration};
 
-/// Polls a future at most so often, and drops it after `hold`. `None` if it has not ended.
+/// Polls a future at most `polls` times, and drops it after `hold`. `None` if it has not ended.
 pub(crate) async fn polled<T>(
     polls: usize,
     hold: Duration,

@@ -82,7 +82,7 @@ pub(crate) enum Lost {
     Answer,
     /// It is not.
     Request,
-    /// It is carried out so much later.
+    /// It is carried out this much later.
     Late(Duration),
 }
 
@@ -95,15 +95,15 @@ pub(crate) struct World {
     pub(crate) boards: BTreeMap<String, String>,
     pub(crate) items: BTreeMap<i64, Item>,
     pub(crate) is_processing: bool,
-    /// Most items that may wait; as many as it likes without.
+    /// The most items that may wait. `None`: any number.
     pub(crate) room: Option<usize>,
-    /// Images that are passed over when they are to be deleted.
+    /// Images that are skipped when they are to be deleted.
     pub(crate) undeletable: BTreeSet<String>,
     /// Calls that are lost, by their verb and the beginning of their path.
     pub(crate) lose: VecDeque<(&'static str, &'static str, Lost)>,
-    /// Calls that begin so are refused.
+    /// Calls that begin like this are refused.
     pub(crate) refuse: Option<&'static str>,
-    /// Calls of this verb are answered so much later.
+    /// Calls of this verb are answered this much later.
     pub(crate) slow: Option<(&'static str, Duration)>,
     /// Is called after each answer, with verb and path.
     pub(crate) after: Option<Hook>,
@@ -141,7 +141,7 @@ impl World {
         (picture.session, picture.is_upload) = (session.map(str::to_owned), true);
     }
 
-    /// How many calls began so.
+    /// How many calls began like this.
     pub(crate) fn count(&self, beginning: &str) -> usize {
         self.calls.iter().filter(|call| call.starts_with(beginning)).count()
     }
@@ -245,7 +245,7 @@ impl World {
                 let all: Vec<Value> = self.boards.keys().filter_map(|id| self.board(id)).collect();
                 match query.contains_key("all") {
                     true => json!(all),
-                    // As the real one: the total is that of the page.
+                    // As on the real server, the total is that of the page.
                     false => {
                         let (offset, limit) = (number("offset", 0), number("limit", 10));
                         let page: Vec<_> = all.into_iter().skip(offset).take(limit).collect();

@@ -30,11 +30,11 @@ pub(crate) enum OnEnqueue {
     AcceptBehindPage(&'static str),
     /// Accepts one item after another, with this pause between; the connection is cut before.
     AcceptPiecemeal(Duration),
-    /// Accepts it, and says so, but names so few of the items.
+    /// Accepts it, and says so, but names only this many of the items.
     AcceptNaming(usize),
     /// Accepts it, and says this of its items, oldest first.
     AcceptSaying(fn(&[i64]) -> Value),
-    /// Says that it has taken so many items, and names none. It has taken none.
+    /// Says that it has taken this many items, and names none. It has taken none.
     Pretend(u64),
     /// Loses it, and cuts the connection.
     Lose,
@@ -58,11 +58,11 @@ pub(crate) enum OnPath {
 pub(crate) enum Wire {
     /// These bytes; then the connection is closed.
     Bytes(String),
-    /// These bytes, and then a space now and then, for ever.
+    /// These bytes, and then a space now and then, forever.
     Drip(String),
     /// Nothing; the connection is reset.
     Reset,
-    /// Nothing, for ever.
+    /// Nothing, forever.
     Silence,
 }
 
@@ -118,18 +118,18 @@ pub(crate) struct Item {
 pub(crate) struct World {
     pub(crate) items: BTreeMap<i64, Item>,
     last_id: i64,
-    /// So many enqueues came.
+    /// How many enqueues came.
     pub(crate) enqueues: usize,
     /// What to do with the next ones; then `Answer`.
     pub(crate) on_enqueue: VecDeque<OnEnqueue>,
     pub(crate) on_socket: OnSocket,
     /// What to do with requests whose method and path have this text in them.
     pub(crate) on_path: Vec<(&'static str, OnPath)>,
-    /// What becomes of answers on their way.
+    /// What happens to answers on their way.
     pub(crate) tamper: Option<Tamper>,
     /// Lines of the requests that came, without enqueues.
     pub(crate) requests: Vec<String>,
-    /// Most items that may wait.
+    /// The most items that may wait.
     pub(crate) room: usize,
     /// Start and end of every item, by the server's clock.
     pub(crate) clock: [&'static str; 2],
@@ -194,12 +194,12 @@ impl FakeInvokeAi {
         let _ = (&mut self.task).await;
     }
 
-    /// Changes the record of an item, and tells nobody.
+    /// Changes the record of an item, and sends no event.
     pub(crate) fn set(&self, item_id: i64, status: &'static str) {
         self.world().items.get_mut(&item_id).expect("an item").status = status;
     }
 
-    /// Changes the record of an item, and tells.
+    /// Changes the record of an item, and sends an event.
     pub(crate) fn change(&self, item_id: i64, status: &'static str) {
         self.set(item_id, status);
         self.tell_status(item_id, status);
@@ -245,7 +245,7 @@ impl Drop for FakeInvokeAi {
 }
 
 impl World {
-    /// What the items of a batch are to be given, and the id of the batch.
+    /// What the items of a batch are given, and the id of the batch.
     fn values(body: &Value) -> (Vec<Value>, String) {
         let batch = &body["batch"];
         let runs = batch["runs"].as_u64().unwrap() as usize;
@@ -262,7 +262,7 @@ impl World {
         self.last_id
     }
 
-    /// Takes a batch as far as there is room, and gives the ids of its new items.
+    /// Takes a batch as far as there is room, and returns the ids of its new items.
     fn accept(&mut self, body: &Value) -> (Vec<i64>, usize) {
         let (values, batch_id) = Self::values(body);
         let waiting = self.items.values().filter(|item| item.status == "pending").count();
@@ -379,7 +379,7 @@ async fn socket(mut stream: TcpStream, world: &Mutex<World>, frames: &broadcast:
     }
 }
 
-/// One request a connection: a websocket needs one of its own.
+/// One request per connection: a websocket needs a connection of its own.
 async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()> {
     if let Some((method, path, body)) = request(&mut stream).await? {
         let (status, answer) = if path.ends_with("/enqueue_batch") {

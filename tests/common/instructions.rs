@@ -12,8 +12,8 @@ pub(crate) fn wanted() -> Option<Vec<String>> {
     Some(std::env::var(WORK).ok()?.split('|').map(str::to_owned).collect())
 }
 
-/// What it takes to do the test of this name with these words in a process of its own, start included. `None` where
-/// there is no valgrind, which is said.
+/// The instructions that the test of this name takes in a process of its own with these words, start included. `None`
+/// if there is no valgrind, which is reported.
 pub(crate) fn count(test: &str, words: &[&str]) -> Option<u64> {
     if !*VALGRIND {
         return None;

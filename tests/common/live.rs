@@ -24,13 +24,13 @@ pub(crate) async fn client() -> Option<(Client, Turn)> {
     Some((client, Turn::Shared(TURN.read().await)))
 }
 
-/// As [`client`], while no other test uses the server.
+/// Like [`client`], while no other test uses the server.
 pub(crate) async fn alone() -> Option<(Client, Turn)> {
     let client = server()?;
     Some((client, Turn::Alone(TURN.write().await)))
 }
 
-/// As [`client`], without a turn: for a process that a test with a turn starts.
+/// Like [`client`], without a turn: for a process that is started by a test that has its turn.
 pub(crate) fn server() -> Option<Client> {
     let Ok(url) = env::var("INVOKEAI_TEST_URL") else {
         assert!(

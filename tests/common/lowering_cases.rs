@@ -115,7 +115,7 @@ fn operation_cases() -> Vec<Case> {
             json!({"operationId": "prune_model_install_jobs", "responses": {"204": {}}}),
             1,
         ),
-        // Not in the overrides: the answer that has a type, or else the one without a body.
+        // Not in the overrides: the answer that has a type, otherwise the one without a body.
         operation(
             "success_codes",
             json!({"operationId": "new", "responses": {"200": json_answer(json!({"type": "string"})), "204": {}}}),
@@ -404,8 +404,8 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
     let text = || json_answer(json!({"type": "string"}));
     vec![
         ("openapi_3_0", json!({"openapi": "2.0"}), "/openapi", "expected version 3.0 or 3.1"),
-        ("security", json!({"info": {}}), "/paths", "no OpenAPI document"),
-        ("security", json!({"paths": {"/a": 5}}), "/paths/~1a", "no object"),
+        ("security", json!({"info": {}}), "/paths", "not an OpenAPI document"),
+        ("security", json!({"paths": {"/a": 5}}), "/paths/~1a", "not an object"),
         ("security", json!({"paths": {"/a~b": {"parameters": []}}}), "/paths/~1a~0b/parameters", "not an operation"),
         ("operation_ids", at("/a", json!({})), "/paths/~1a/get", "without operationId"),
         (
@@ -435,7 +435,7 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
             "/paths/~1a/get/responses/200/content",
             "say in overrides",
         ),
-        ("null_answers", answers(json!({"200": []})), "/paths/~1a/get/responses/200", "no object"),
+        ("null_answers", answers(json!({"200": []})), "/paths/~1a/get/responses/200", "not an object"),
         (
             "unreachable_schemas",
             components(json!({"AEvent": {"items": {"$ref": "#/components/schemas/Lost"}}})),
@@ -447,7 +447,7 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
             "titles",
             components(json!({"S": {"properties": {"a/b": 5}}})),
             "/components/schemas/S/properties/a~1b",
-            "no object",
+            "not an object",
         ),
         ("constants", components(json!({"S": {"const": [1]}})), "/components/schemas/S", "unexpected type: [1]"),
         (
@@ -481,7 +481,7 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
             "check",
             components(json!({"S": {"enum": [true]}})),
             "/components/schemas/S/enum",
-            "something else than strings",
+            "something other than strings",
         ),
         ("check", components(json!({"S": {"type": "array"}})), "/components/schemas/S", "without items"),
         (

@@ -1,5 +1,5 @@
-//! Reads what the macros of this crate make: `mirror!` of `src/blocking` a type and its methods; `paged!`, `awaits!` and
-//! `whole_list!` of `src/client/lists.rs` the methods of lists, and that they can be awaited.
+//! Reads what the macros of this crate write: `mirror!` of `src/blocking` a type and its methods; `paged!`, `awaits!`
+//! and `whole_list!` of `src/client/lists.rs` the methods of lists, and that they can be awaited.
 
 use proc_macro2::TokenStream;
 use syn::{
@@ -36,7 +36,7 @@ impl Parse for Mirrored {
     }
 }
 
-/// A list, or another builder, and what it gives: `List => Item, …`.
+/// A list, or another builder, and what it yields: `List => Item, …`.
 struct Given {
     attributes: Vec<Attribute>,
     name: Ident,

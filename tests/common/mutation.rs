@@ -44,7 +44,7 @@ pub(crate) fn with(value: &Value, pointer: &str, new: Value) -> Value {
     changed
 }
 
-/// Without a member; `None` where the position is no member.
+/// The same without a member; `None` if the position is not a member.
 pub(crate) fn without(value: &Value, pointer: &str) -> Option<Value> {
     if pointer.is_empty() {
         return None;
@@ -75,7 +75,7 @@ pub(crate) fn each_object(value: &Value, at: &str, change: &dyn Fn(&str, &mut Ma
     }
 }
 
-/// Every object with a member more, wherever an object is one of known members.
+/// Every object of known members with one more member.
 pub(crate) fn with_new_members(value: &Value, is_map: &dyn Fn(&str) -> bool) -> Value {
     each_object(value, "", &|at, members| {
         if !is_map(at) {
@@ -84,7 +84,7 @@ pub(crate) fn with_new_members(value: &Value, is_map: &dyn Fn(&str) -> bool) -> 
     })
 }
 
-/// Every object with its members in reverse.
+/// Every object with its members in reverse order.
 pub(crate) fn reordered(value: &Value) -> Value {
     each_object(value, "", &|_, members| *members = std::mem::take(members).into_iter().rev().collect())
 }

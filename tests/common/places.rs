@@ -1,4 +1,4 @@
-//! Places that a call may be led to: each answers as it is told and keeps every byte that it was sent.
+//! Places that a call may be redirected to: each answers as a test says and keeps every byte that it was sent.
 #![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The host by its number. The same machine by its name is another origin.
+/// The host by its address. The same machine by its name is another origin.
 pub const HERE: &str = "127.0.0.1";
 /// The host by its name.
 pub const THERE: &str = "localhost";
@@ -23,7 +23,7 @@ pub struct Place {
     task: JoinHandle<()>,
 }
 
-/// What a place answers to a request, of which it is told the first line.
+/// What a place answers to a request, whose first line it is given.
 type Answer = dyn Fn(&str) -> String + Send + Sync;
 
 impl Place {
@@ -70,7 +70,7 @@ impl Place {
         String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
     }
 
-    /// First lines of the requests that came whole.
+    /// The first lines of the requests that came whole.
     pub fn requests(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
@@ -95,7 +95,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         if length == 0 {
             return Ok(());
         }
-        // Kept as it comes: a leak counts, whether or not the request gets whole.
+        // Kept as it comes: a leak counts, whether or not the request is ever complete.
         heard.lock().unwrap().extend_from_slice(&piece[..length]);
         request.extend_from_slice(&piece[..length]);
         if is_whole(&request) {
@@ -116,11 +116,11 @@ fn is_whole(request: &[u8]) -> bool {
     if head.contains("transfer-encoding: chunked") {
         return body.ends_with("0\r\n\r\n");
     }
-    // Bytes that are no UTF-8 make the text longer, never shorter.
+    // Bytes that are not UTF-8 make the text longer, never shorter.
     body.len() >= length.unwrap_or(0)
 }
 
-/// An answer with a body and its length. `headers` end in a line break each.
+/// An answer with a body and its length. Each of the `headers` ends in a line break.
 pub fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}")
@@ -130,7 +130,7 @@ pub fn json(body: &str) -> String {
     answer("200 OK", "content-type: application/json\r\n", body)
 }
 
-/// A redirect of the kind that `status` says.
+/// A redirect of the kind that `status` names.
 pub fn redirect(status: u16, to: &str) -> String {
     answer(&format!("{status} Elsewhere"), &format!("location: {to}\r\n"), "")
 }

@@ -19,16 +19,16 @@ pub(crate) enum Act {
     AnswerAndClose(String),
     /// The connection is reset without an answer.
     Reset,
-    /// These bytes, and nothing more for ever.
+    /// These bytes, and nothing more ever.
     Stall(String),
     /// These bytes, then a zero byte at a time, with this pause between.
     Drip(String, Duration),
-    /// These bytes, then zeros for ever, as fast as they are taken.
+    /// These bytes, then zeros forever, as fast as they are taken.
     Endless(String),
 }
 
 impl Act {
-    /// A whole JSON answer that keeps the connection.
+    /// A whole JSON answer that keeps the connection open.
     pub(crate) fn json(body: &str) -> Self {
         Self::Answer(whole("200 OK", "application/json", body))
     }
@@ -40,7 +40,7 @@ pub(crate) fn whole(status: &str, content_type: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
-/// A server that goes through a list of acts, one a request; the last is repeated.
+/// A server that goes through a list of acts, one per request; the last is repeated.
 pub(crate) struct RawServer {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -106,7 +106,7 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<String
     Ok(())
 }
 
-/// Reads one request, with its body, and gives its first line; `None` at the end of the connection.
+/// Reads one request, with its body, and returns its first line; `None` at the end of the connection.
 async fn request(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     let mut bytes = Vec::new();
     loop {

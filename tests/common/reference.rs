@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use super::skip;
 
 /// Golden cases: `INVOKEAI_GOLDEN` names a folder with `cases/SET/NAME.json`, which are workflow files, and
-/// `expected/SET/NAME.json`, which say what the web editor makes of each. `None`, and said, where it names none.
+/// `expected/SET/NAME.json`, which say what the web editor makes of each. `None` if it is not set, which is reported.
 pub(crate) fn golden(what: &str) -> Option<PathBuf> {
     folder("INVOKEAI_GOLDEN", what)
 }

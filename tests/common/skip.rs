@@ -7,7 +7,7 @@ pub(crate) fn skipped(what: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}");
 }
 
-/// Whether the crate was built from another document than the package's own. Then it says that `what` was not tested.
+/// Whether the crate was built from another document than the package's own. If so, reports that `what` was not tested.
 pub(crate) fn other_document(what: &str) -> bool {
     let (document, package) = (env!("INVOKEAI_DOCUMENT"), Path::new(env!("CARGO_MANIFEST_DIR")));
     let own = format!("openapi/invokeai-{}.json", include_str!("../../openapi/VERSION").trim());

@@ -30,7 +30,7 @@ pub struct SocketServer {
 }
 
 impl SocketServer {
-    /// Runs the script for each connection; it is told the connection's number, from 0.
+    /// Runs the script for each connection; it gets the connection's number, from 0.
     pub async fn start<F>(script: impl Fn(usize, TcpStream) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,

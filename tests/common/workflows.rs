@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Two additions after each other, the first with inputs `a` and `b`.
+/// Two additions, one after the other, the first with inputs `a` and `b`.
 pub(crate) fn additions() -> Value {
     let node = |id: &str, x: i32| {
         json!({"id": id, "type": "invocation", "position": {"x": x, "y": 0}, "data": {

@@ -6,8 +6,8 @@
 //! POST /api/v1/boards/?board_name=a -> board=/board_id        the answer's member is {board} from here on
 //! PATCH /api/v1/boards/{board} {"archived": true}             with a JSON body
 //! POST /api/v1/images/upload?… @picture file=8x6 metadata={}  with a form: a PNG of this size, other parts as text
-//! PUT /… @text plain words                                    with a body that is no JSON
-//! as name                                                     from here on with the token {name}; `as nobody` without
+//! PUT /… @text plain words                                    with a body that is not JSON
+//! as name                                                     from here on with the token {name}; `as nobody`: none
 //! ended {item}                                                waits for the item's end and records its events
 //! event queue_cleared                                         waits for the next such event and records it
 //! sleep 300                                                   milliseconds
@@ -24,14 +24,14 @@ struct Player<'a> {
     url: &'a str,
     http: Client,
     socket: Socket,
-    /// Events before this one were looked at.
+    /// Events before this one have been looked at.
     looked: usize,
     token: Option<String>,
     known: Vec<(String, String)>,
     recording: Vec<String>,
 }
 
-/// Makes the first administrator of a server and gives the token.
+/// Creates the first administrator of a server and returns the token.
 pub(crate) async fn administrator(url: &str) -> String {
     let http = Client::new();
     let user = json!({"email": "admin@example.com", "display_name": "Admin", "password": "Contract-1234"});
@@ -42,7 +42,7 @@ pub(crate) async fn administrator(url: &str) -> String {
     answer["token"].as_str().expect("a token").to_owned()
 }
 
-/// Does all lines against a server, and gives what came of them.
+/// Runs all lines against a server, and returns what came of them.
 pub(crate) async fn play(script: &str, url: &str, token: Option<String>) -> String {
     let mut player = Player {
         url,
@@ -158,7 +158,7 @@ impl Player<'_> {
         let mut lines: Vec<String> = Vec::new();
         for (name, data) in events {
             let line = format!("{name} {}", shape(&data, &self.known));
-            // Progress may be told any number of times.
+            // Progress may be reported any number of times.
             if name != "invocation_progress" || lines.last() != Some(&line) {
                 lines.push(line);
             }

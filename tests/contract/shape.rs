@@ -1,4 +1,4 @@
-//! What of an answer counts: its form, not its numbers and names.
+//! The part of an answer that counts: its form, not its numbers and names.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,7 @@ const EXACT: [&str; 12] = [
     "format",
 ];
 
-/// The form of a value. `known` are texts that stand for something; they are shown by name.
+/// The form of a value. `known` has texts that stand for something; they are shown by name.
 pub(crate) fn shape(value: &Value, known: &[(String, String)]) -> Value {
     shape_of(value, known, false)
 }
@@ -66,7 +66,7 @@ fn key(name: &str) -> String {
     if is_id { "<id>".into() } else { name.to_owned() }
 }
 
-/// The text, with what is known by name.
+/// The text, with known texts replaced by their names.
 fn named(text: &str, known: &[(String, String)]) -> String {
     let mut text = text.to_owned();
     for (name, value) in known {

@@ -9,7 +9,7 @@ use std::{
 use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
-/// A socket that keeps what it hears.
+/// A socket that keeps what it receives.
 pub(crate) struct Socket {
     heard: Arc<Mutex<Vec<(String, Value)>>>,
     task: JoinHandle<()>,
@@ -62,7 +62,7 @@ impl Socket {
         self.heard.lock().expect("the list").clone()
     }
 
-    /// Waits until something like this was heard.
+    /// Waits until something like this was received.
     pub(crate) async fn wait(&self, what: &str, is_it: impl Fn(&str, &Value) -> bool) {
         let began = Instant::now();
         while !self.heard().iter().any(|(name, data)| is_it(name, data)) {

@@ -1,4 +1,4 @@
-//! Addresses that lead nowhere, and what stands before a server: each fault is said in one line with what to do.
+//! Addresses that lead nowhere, and what stands before a server: each fault is reported in one line with what to do.
 
 use invokeai_client::{Client, Error};
 
@@ -26,7 +26,7 @@ fn said(error: &Error) -> String {
 #[cfg(feature = "rustls")]
 #[tokio::test]
 async fn https_where_nothing_is_encrypted_is_said() {
-    // As uvicorn does, to what is not HTTP.
+    // What uvicorn answers to anything but HTTP.
     let server = SocketServer::start(|_, mut stream| async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let _ = stream.read(&mut [0; 4096]).await;
@@ -41,7 +41,7 @@ async fn https_where_nothing_is_encrypted_is_said() {
 
 #[tokio::test]
 async fn http_where_everything_is_encrypted_is_said() {
-    // What nginx answers; and a TLS alert, as servers send it that never speak without.
+    // What nginx answers; and a TLS alert, as sent by servers that only speak TLS.
     for bytes in [
         answer(
             "400 Bad Request",
@@ -65,7 +65,7 @@ async fn an_unknown_certificate_is_said() {
     let server = Place::start_tls(&identity, |_| version()).await;
     let error = within("an end", Client::new(server.at(HERE)).unwrap().server_version()).await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
-    assert!(said(&error).contains("nobody whom this system trusts"), "{error}");
+    assert!(said(&error).contains("authority that this system trusts"), "{error}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::fake_gallery::{FakeGallery, Lost};
 
-/// How often a read is sent that gets no answer.
+/// How often a read is sent if it gets no answer.
 const READS: usize = 4;
 
 fn client(server: &FakeGallery) -> Client {
@@ -24,7 +24,7 @@ fn client(server: &FakeGallery) -> Client {
 async fn a_board_of_the_same_name_is_never_taken_for_ours() {
     let server = FakeGallery::start().await;
     server.world().boards.insert("theirs".into(), "precious".into());
-    // Nothing arrives, and nobody can say so.
+    // Nothing arrives, and the client cannot know that.
     server.world().lose.push_back(("POST", "boards/", Lost::Request));
     server.world().lose.extend([("GET", "boards/", Lost::Request); READS]);
     let client = client(&server);
@@ -92,13 +92,13 @@ async fn a_board_that_is_created_late_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_board_that_cannot_have_its_name_is_not_left() {
+async fn a_board_that_cannot_be_named_is_not_left_behind() {
     let server = FakeGallery::start().await;
     let client = client(&server);
     let error = client.boards().create("x".repeat(301)).await.unwrap_err();
     assert!(matches!(error, Error::NotAccepted(_)), "{error:?}");
     assert!(server.world().boards.is_empty() && client.assets().is_empty());
-    // The renaming is carried out, and nobody hears of it.
+    // The renaming is carried out, but its answer is lost.
     server.world().lose.push_back(("PATCH", "boards/", Lost::Answer));
     let board = client.boards().create("samples").await.unwrap();
     assert_eq!((board.board_name.as_str(), server.world().boards.len()), ("samples", 1));

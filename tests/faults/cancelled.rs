@@ -23,13 +23,13 @@ use crate::{
     without_parts, workflow,
 };
 
-/// No operation here is polled so often.
+/// More polls than any operation here needs.
 const MANY: usize = 10_000;
 
-/// A future that is dropped at once takes its request back. Held a moment, the request goes out.
+/// A future that is dropped at once takes its request back. If it is held for a moment, the request goes out.
 const HOLDS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(10)];
 
-/// What was on its way to the server arrives.
+/// Waits until what was on its way to the server has arrived.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(15)).await;
 }
@@ -38,7 +38,7 @@ fn batch_ids(assets: &Assets) -> BTreeSet<String> {
     assets.batches.iter().map(|batch| batch.batch_id.clone()).collect()
 }
 
-/// What a process would know that began after this one had ended.
+/// What a process that begins after this one has ended would know.
 fn known_later(url: &str, ledger: &Path) -> Assets {
     builder(url).read_only_ledger(ledger).build().unwrap().assets()
 }
@@ -123,7 +123,7 @@ async fn a_wait_dropped_anywhere_changes_nothing() {
                 server.tell_node(job.item_id(), "invocation_started", node);
                 server.change(job.item_id(), status);
             }
-            // A future that is not dropped is seen to its end.
+            // A future that is not dropped runs to its end.
             std::future::pending::<()>().await;
         };
         let end = tokio::select! {

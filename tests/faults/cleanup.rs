@@ -1,4 +1,4 @@
-//! What a clean-up takes, what it leaves, and what it says when it cannot tell.
+//! What a clean-up removes, what it leaves, and what it reports when it cannot know.
 
 use std::{
     collections::BTreeSet,
@@ -114,7 +114,7 @@ async fn an_upload_that_is_about_to_be_read_is_kept() {
     let client = client(&server);
     let name = upload(&client).await;
     let workflow = showing(&name);
-    // The server takes its time, and shows no item yet.
+    // The server is slow, and shows no item yet.
     server.world().lose.push_back(("POST", "queue/default/enqueue_batch", Lost::Late(Duration::from_millis(500))));
     let other = client.clone();
     let submission = tokio::spawn(async move { other.submit(&workflow).batch_id("b").subscribe_events(false).await });
@@ -170,7 +170,7 @@ async fn files_are_found_whatever_the_clocks_say() {
     }
 }
 
-/// Every time that a list was read, somebody deletes its first image, and all others move up.
+/// Every time that a list has been read, somebody deletes its first image, and all others move up.
 #[tokio::test]
 async fn files_are_found_while_others_delete_theirs() {
     let server = FakeGallery::start().await;
@@ -200,7 +200,7 @@ async fn files_are_found_while_others_delete_theirs() {
     assert!(server.world().pictures.values().all(|picture| picture.session.as_deref() == Some("session--1")));
 }
 
-/// A gallery is only searched for what may be in it without being named in a result.
+/// A gallery is only searched for files that may be in it without being named in a result.
 #[tokio::test]
 async fn a_large_gallery_is_searched_only_if_need_be() {
     let server = FakeGallery::start().await;
@@ -311,7 +311,7 @@ async fn what_a_running_item_has_made_is_kept() {
     client.cleanup().batch("b").everything().await.unwrap();
 }
 
-/// A run that goes on may have got files of an equal run from the invocation cache. Its results tell only when it ends.
+/// A run that goes on may have files of an equal run from the invocation cache. Its results are known only at its end.
 #[tokio::test]
 async fn what_a_run_that_goes_on_may_share_is_kept() {
     let server = FakeGallery::start().await;
@@ -320,7 +320,7 @@ async fn what_a_run_that_goes_on_may_share_is_kept() {
     for (status, nodes, is_kept) in [
         ("in_progress", None, true),
         ("waiting", None, true),
-        // It makes the file anew if it is gone.
+        // It makes the file again if it is gone.
         ("pending", None, false),
         ("in_progress", Some(other_nodes), false),
     ] {
@@ -340,7 +340,7 @@ async fn what_a_run_that_goes_on_may_share_is_kept() {
 #[tokio::test]
 async fn an_upload_that_arrives_late_is_waited_for() {
     let server = FakeGallery::start().await;
-    // Without a ledger, too.
+    // This also holds without a ledger.
     let client = client(&server);
     server.world().lose.push_back(("POST", "images/upload", Lost::Late(Duration::from_millis(400))));
     client.images().upload(Upload::bytes("a.png", &b"\x89PNG"[..])).await.unwrap_err();
@@ -357,7 +357,7 @@ async fn an_upload_that_arrives_late_is_waited_for() {
     clean(&client.cleanup().await.unwrap());
     assert!(client.assets().is_empty());
 
-    // One under a session of the caller's cannot be told from others.
+    // An upload under a session of the caller's cannot be distinguished from others.
     server.world().lose.push_back(("POST", "images/upload", Lost::Answer));
     let upload = client.images().upload(Upload::bytes("b.png", &b"\x89PNG"[..])).session("mine");
     upload.await.unwrap_err();
@@ -374,7 +374,7 @@ async fn a_batch_that_arrives_late_is_waited_for() {
     let late = Lost::Late(Duration::from_millis(400));
     server.world().lose.push_back(("POST", "queue/default/enqueue_batch", late));
     {
-        // Given up while the request is on its way.
+        // Dropped while the request is on its way.
         let submission = workflow();
         let submission = client.submit(&submission).batch_id("b").subscribe_events(false);
         tokio::time::timeout(Duration::from_millis(150), submission.into_future()).await.unwrap_err();
@@ -386,7 +386,7 @@ async fn a_batch_that_arrives_late_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_the_server_passes_over_is_not_gone() {
+async fn what_the_server_skips_does_not_count_as_deleted() {
     let server = FakeGallery::start().await;
     let client = client(&server);
     let name = upload(&client).await;
@@ -423,7 +423,7 @@ async fn items_that_others_deleted_are_reported() {
     let [told] = &report.undetermined[..] else { panic!("{report}") };
     assert_eq!((&told.asset, &told.because), (&Asset::Batch("b".into()), &UndeterminedBecause::ItemsGone(2)));
     assert!(!report.is_success(), "{report}");
-    // There is no more to be done about it.
+    // Nothing more can be done about it.
     clean(&client.cleanup().everything().await.unwrap());
 
     // Those that clean-up itself deleted are not missed.
@@ -477,7 +477,7 @@ async fn a_refused_part_of_a_batch_does_not_make_the_rest_forgotten() {
     assert_eq!(ids(&Client::builder(server.url()).read_only_ledger(&ledger).build().unwrap()), ["b"]);
 }
 
-/// What a program with a ledger deletes, another one does not need: it could not have used the ledger.
+/// What a program with a ledger deletes is not needed by another one, which could not have used the ledger.
 #[tokio::test]
 async fn a_second_program_cannot_clean_up_what_the_first_is_doing() {
     let server = FakeGallery::start().await;
@@ -487,7 +487,7 @@ async fn a_second_program_cannot_clean_up_what_the_first_is_doing() {
     let name = upload(&first).await;
     let before = fs::read(&ledger).unwrap();
     let said = crate::ledger::clean_up_in_another_process(&server.url(), &ledger);
-    assert!(said.contains("another program uses the ledger"), "{said}");
+    assert!(said.contains("another program is using the ledger"), "{said}");
     assert!(server.world().pictures.contains_key(&name));
     assert_eq!(fs::read(&ledger).unwrap(), before);
     drop(first);

@@ -26,7 +26,7 @@ use crate::{
 /// Names the directory that a child works in.
 const CHILD: &str = "INVOKEAI_TEST_DIRECTORY_OF_CHILD";
 
-/// Runs a test of this program by way of another one, in a directory. `None` if that one cannot be run.
+/// Runs a test of this program by way of another program, in a directory. `None` if that program cannot be run.
 fn child(way: &[&str], test: &str, directory: &Path) -> Option<bool> {
     let harness = std::env::current_exe().unwrap();
     let arguments = [harness.as_os_str(), OsStr::new("--exact"), OsStr::new(test), OsStr::new("--nocapture")];
@@ -86,10 +86,10 @@ fn assert_io(error: &Error, says: &str) {
     assert!(!error.may_have_been_sent(), "{error:?}");
 }
 
-/// So large can files become on the full disks of these tests, in bytes.
+/// How large files can become on the full disks of these tests, in bytes.
 const ROOM: usize = 32 * 1024;
 
-/// What must hold where no file can grow beyond `ROOM`, or at all after `fill`, until `make_room` is called.
+/// What must hold where no file can grow beyond `ROOM` or, after `fill`, grow at all, until `make_room` is called.
 async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce()) {
     // Downloads.
     let server = pictures(300_000).await;
@@ -179,10 +179,10 @@ async fn a_writer_without_room_is_an_error() {
     assert_io(&download.write_to(&mut full).await.unwrap_err(), "cannot write `a.gif`");
 }
 
-/// Neither a ledger that never ends nor one that is a directory holds anybody up.
+/// A ledger that never ends, or one that is a directory, does not hold anybody up.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_ledger_that_is_no_file_is_refused() {
+fn a_ledger_that_is_not_a_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for path in [Path::new("/dev/full"), Path::new("/dev/zero"), folder.path()] {
         let error = builder("http://127.0.0.1:1").ledger(path).build().unwrap_err();
@@ -257,7 +257,7 @@ async fn a_path_below_a_file_takes_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_not_sent() {
+async fn a_file_that_does_not_exist_is_not_sent() {
     let folder = tempfile::tempdir().unwrap();
     let server = taker().await;
     let client: Client = builder(&server.url).ledger(folder.path().join("ledger")).build().unwrap();

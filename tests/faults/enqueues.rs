@@ -27,7 +27,7 @@ async fn an_enqueue_whose_answer_is_lost_is_found_and_not_sent_again() {
         OnEnqueue::AcceptBehindPage("200 OK"),
     ] {
         let server = FakeInvokeAi::start().await;
-        // Another batch, which must not be taken for it.
+        // Another batch, which must not be mistaken for it.
         submit(&server).await.unwrap();
         server.world().on_enqueue.push_back(behaviour.clone());
         let submission = submit(&server).await.unwrap();
@@ -114,7 +114,7 @@ async fn items_that_cannot_be_found_are_not_enqueued_again() {
     let submission = client.submit(&workflow).runs(5).when_full(WhenFull::Feed).await.unwrap();
     server.world().on_enqueue.extend(vec![OnEnqueue::Pretend(1); 20]);
     let error = within("all", async {
-        until("a rest is enqueued", || server.world().on_enqueue.len() < 20).await;
+        until("the remainder is enqueued", || server.world().on_enqueue.len() < 20).await;
         submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
         submission.wait_all().await
     });
@@ -153,7 +153,7 @@ async fn a_server_that_cannot_be_reached_got_nothing() {
 }
 
 #[tokio::test]
-async fn a_rest_that_may_have_been_sent_is_not_sent_again() {
+async fn a_remainder_that_may_have_been_sent_is_not_sent_again() {
     let server = FakeInvokeAi::start().await;
     server.world().room = 2;
     let (client, workflow) = (client(&server), workflow());
@@ -211,7 +211,7 @@ async fn a_full_queue_fails_keeps_or_feeds() {
     kept.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
     assert_eq!(within("all", kept.wait_all().into_future()).await.unwrap().len(), 2);
 
-    // Fed, with an answer lost on the way, and often no room.
+    // Fed, with an answer lost on the way and often without room.
     let server = FakeInvokeAi::start().await;
     server.world().room = 2;
     let fed = submit(&server, WhenFull::Feed).await.unwrap();
@@ -259,7 +259,7 @@ const TOO_LOW: [Answer; 2] = [
 
 async fn three(server: &FakeInvokeAi, mode: WhenFull, answer: Answer) -> Result<Submission, Error> {
     submit(server).await.unwrap();
-    // Whatever is enqueued again is answered the same way.
+    // If anything is enqueued again, it is answered the same way.
     server.world().on_enqueue.extend(vec![OnEnqueue::AcceptSaying(answer); 20]);
     let (client, workflow) = (client(server), workflow());
     let sweep = Sweep::new().product(&workflow, "first a", 0..3).unwrap();
@@ -338,7 +338,7 @@ async fn children_of_called_workflows_are_not_taken_for_new_items() {
 }
 
 #[tokio::test]
-async fn items_that_cannot_be_taken_back_are_told() {
+async fn items_that_cannot_be_taken_back_are_reported() {
     let server = FakeInvokeAi::start().await;
     server.world().room = 2;
     server.world().on_path.push(("cancel_by_batch_ids", OnPath::Refuse("503 Service Unavailable")));
@@ -346,7 +346,7 @@ async fn items_that_cannot_be_taken_back_are_told() {
     let error = within("a submission", async { client.submit(&workflow).runs(5).await }).await.unwrap_err();
     let Error::NotTakenBack { enqueued: 2, requested: 5, cause, .. } = &error else { panic!("{error:?}") };
     assert!(cause.status() == Some(503) && !cause.may_have_been_sent());
-    assert!(error.may_have_been_sent() && !error.is_retryable(), "whoever tries again has them twice: {error}");
+    assert!(error.may_have_been_sent() && !error.is_retryable(), "trying again would enqueue them twice: {error}");
     let batches = client.assets().batches;
     assert_eq!(batches.len(), 1, "it stays recorded: {batches:?}");
 }

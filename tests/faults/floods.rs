@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::{
 
 use crate::common::socket_server::within;
 
-/// A server on threads of its own: it answers reads of one item, and floods each websocket with the same frames for ever.
+/// A server on threads of its own: it answers reads of one item and floods each websocket with the same frames forever.
 pub(crate) struct Flood {
     pub(crate) url: String,
     sockets: Arc<AtomicUsize>,
@@ -116,7 +116,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     write!(stream, "{head} {}\r\n\r\n{body}", body.len())
 }
 
-/// As many frames of this text as fit a turn or two.
+/// As many frames of this text as fit in a turn or two.
 fn texts(text: &str) -> Vec<u8> {
     frames(&Frame::message(text.to_owned(), OpCode::Data(Data::Text), true))
 }

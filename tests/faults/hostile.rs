@@ -1,4 +1,5 @@
-//! A server whose answers may be anything: every wait ends by its deadline, no item is lost, told twice or sent twice.
+//! A server whose answers may be anything: every wait ends by its deadline, and no item is lost, reported
+//! twice or sent twice.
 
 use std::{
     collections::BTreeSet,
@@ -21,9 +22,9 @@ use crate::{
 const READ: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_millis(800);
 const WAIT: Duration = Duration::from_secs(2);
-/// The last look for a lost batch may take so long, and so may a cancellation when time is up.
+/// How long the last look for a lost batch may take, and a cancellation when time is up.
 const LAST: Duration = Duration::from_secs(5);
-/// What a busy machine may add to a limit. Without a limit these servers would hold up a wait for ever.
+/// What a busy machine may add to a limit. Without a limit these servers would hold up a wait forever.
 const SLACK: Duration = Duration::from_secs(60);
 
 fn client(server: &FakeInvokeAi) -> Client {
@@ -44,7 +45,7 @@ fn client(server: &FakeInvokeAi) -> Client {
 const UNCLEAR: [&str; 7] = ["200 OK", "201 Created", "302 Found", "408 Late", "500 Oh", "502 Oh", "599 Oh"];
 const REFUSALS: [&str; 6] = ["400 No", "401 No", "404 No", "409 No", "429 No", "503 No"];
 
-/// Values that stand for no item.
+/// Values that are not the id of any item.
 fn odd_values() -> Vec<Value> {
     let deep = (0..100).fold(json!(0), |inner, _| json!([inner]));
     vec![
@@ -81,7 +82,7 @@ fn tampered(rng: &mut StdRng, line: &str, status: &str, answer: &Value) -> Wire 
         6 => Wire::Bytes(answer_of(unclear, &body)),
         7 if !is_enqueue => Wire::Bytes(answer_of(REFUSALS.choose(rng).unwrap(), r#"{"detail": "Not Found"}"#)),
         7 => Wire::Bytes(format!("{} \r\n\r\n", body)),
-        // All of it is said twice.
+        // Everything is said twice.
         8 => {
             let mut twice = answer.clone();
             if let Some(ids) = twice.get_mut("item_ids").and_then(Value::as_array_mut) {
@@ -106,7 +107,7 @@ fn tampered(rng: &mut StdRng, line: &str, status: &str, answer: &Value) -> Wire 
     }
 }
 
-/// Works on what waits, and tells of some of it.
+/// Works on what waits, and sends events of some of it.
 async fn work(server: &FakeInvokeAi, seed: u64) {
     let mut rng = StdRng::seed_from_u64(!seed);
     loop {
@@ -145,7 +146,7 @@ async fn follow(server: &FakeInvokeAi, submission: &Submission, what: &str, canc
     let once = BTreeSet::from_iter(items.clone());
     assert_eq!(items.len(), once.len(), "{what}: each once: {items:?}");
     assert_eq!(once, BTreeSet::from_iter(submission.item_ids()), "{what}: all of them");
-    // What is on the queue is followed, or an error says that something may be.
+    // What is on the queue is followed, or an error says that something may be on it.
     let followed = |id: &i64| once.contains(id);
     let lost: Vec<i64> = ids_on(server, submission.batch_id()).into_iter().filter(|id| !followed(id)).collect();
     let last = told.last().and_then(|end| end.as_ref().err());
@@ -195,7 +196,7 @@ async fn try_with(seed: u64) {
     };
     tokio::select! {
         () = testing => {}
-        () = work(&server, seed) => unreachable!("it works for ever"),
+        () = work(&server, seed) => unreachable!("it works forever"),
     }
     let values: Vec<Value> = server.world().items.values().map(|item| item.value.clone()).collect();
     let once = BTreeSet::from_iter(values.iter().map(Value::to_string));

@@ -25,7 +25,7 @@ use crate::{
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82";
 const MP4: &[u8] = b"\0\0\0\x18ftypisom\0\0\0\0isommp41";
 
-/// A server whose images and videos all are these bytes under this content type, and whose boards have these images.
+/// A server whose images and videos are all these bytes under this content type, and whose boards have these images.
 async fn gallery(names: &[&str], bytes: &[u8], content_type: &str) -> (MockServer, Client) {
     let server = MockServer::start().await;
     let listed = json!({"image_names": names, "starred_count": 0, "total_count": names.len()});
@@ -50,7 +50,7 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_server_plants_no_files_of_its_choice() {
+async fn a_server_cannot_plant_files_of_its_choice() {
     let hostile = [
         "conftest.py",
         "Makefile",
@@ -78,7 +78,7 @@ async fn a_server_plants_no_files_of_its_choice() {
             let text = error.to_string();
             assert!(!text.contains(['\u{202e}', '\u{200b}']) && text.contains("name \""), "{text}");
         }
-        // One file for both would lose one of them where upper and lower case are the same.
+        // A file system that ignores case would lose one of the two.
         assert!(failed["GOOD.png"].to_string().contains("gives the same file as \"good.png\""), "{failed:?}");
         assert_eq!((report.saved.len(), failed.len()), (1, hostile.len() + 1));
         let expected: &[&str] = if sidecar { &["good.png", "good.png.json"] } else { &["good.png"] };
@@ -98,14 +98,14 @@ async fn a_file_of_another_kind_than_its_name_is_not_kept() {
             "a.jpg",
             &b"#!/bin/sh\nrm -rf $HOME\n"[..],
             "image/jpeg",
-            "is of no known kind, though its name is that of a JPEG",
+            "is of an unknown kind, though its name is that of a JPEG",
         ),
-        ("a.webp", b"MZ and a program after it", "image/webp", "is of no known kind"),
+        ("a.webp", b"MZ and a program after it", "image/webp", "is of an unknown kind"),
         ("a.png", jpeg, "image/jpeg", "is a JPEG image, though its name is that of a PNG image"),
         ("a.jpg", PNG, "image/png", "is a PNG image, though"),
         ("a.jxl", b"\xff\x0a and more than enough", "image/jxl", "does not end as names of such files do: .png, .jpg"),
-        ("a.png", b"<html><script>", "image/x-of-tomorrow", "is of no known kind"),
-        ("a.gif", b"GIF", "image/gif", "is labelled image/gif and is no GIF image"),
+        ("a.png", b"<html><script>", "image/x-of-tomorrow", "is of an unknown kind"),
+        ("a.gif", b"GIF", "image/gif", "is labeled image/gif, but does not begin like any GIF image"),
     ] {
         let (_server, client) = gallery(&[name], bytes, label).await;
         let directory = tempfile::tempdir().unwrap();
@@ -115,7 +115,7 @@ async fn a_file_of_another_kind_than_its_name_is_not_kept() {
         assert!(error.contains(says), "{name}: {error}");
         assert!(without_parts(directory.path()).await.is_empty());
     }
-    // Their callers name these.
+    // Here the caller chooses the names.
     let (_server, client) = gallery(&[], b"\xff\x0a and more than enough", "image/jxl").await;
     let directory = tempfile::tempdir().unwrap();
     client.image("a.jxl").download().to_file(directory.path().join("mine")).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_file_of_another_kind_than_its_name_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_is_never_replaced() {
+async fn an_existing_file_is_never_replaced() {
     let edited = [PNG, b"what a program appended"].concat();
     let cut = &PNG[..PNG.len() - 1];
     let there: [(&str, &[u8], bool); 6] = [
@@ -150,7 +150,7 @@ async fn a_file_that_is_there_is_never_replaced() {
         let failed: Vec<_> = report.failed.iter().map(|failure| &*failure.name).collect();
         assert_eq!(failed, ["empty.png", "cut.png", "zip.png"]);
         for failure in &report.failed {
-            assert_says(failure.error.as_ref().unwrap(), "a file of this name is there and stays; it is ");
+            assert_says(failure.error.as_ref().unwrap(), "a file of this name already exists and stays; it is ");
         }
         let mut contents = contents(directory.path());
         assert_eq!(contents.remove("new.png").as_deref(), Some(PNG));
@@ -167,7 +167,7 @@ async fn a_picture_that_was_edited_survives_the_same_download_again() {
     let directory = tempfile::tempdir().unwrap();
     let download = || client.board("b").download_all(directory.path()).sidecar(true);
     assert_eq!(download().await.unwrap().saved.len(), 2);
-    // A program that writes another PNG image, and appends its own data; the user notes something in the description.
+    // A program writes another PNG image and appends data of its own; the user notes something in the description.
     let edited = [&PNG[..8], b"\0\0\0\x02tEXta\0\x01\x02\x03\x04", &PNG[8..], b"layers"].concat();
     fs::write(directory.path().join("a.png"), &edited).unwrap();
     fs::write(directory.path().join("b.png.json"), "mine").unwrap();
@@ -191,7 +191,7 @@ async fn a_description_replaces_only_one_of_the_same_file() {
         fs::write(&beside, foreign).unwrap();
         for collision in [Collision::Skip, Collision::Overwrite, Collision::Error] {
             let error = download(collision).to_directory(directory.path()).await.unwrap_err();
-            assert_says(&error, "what is there is no description of `a.png`, and stays");
+            assert_says(&error, "the existing file is not a description of `a.png`, and stays");
             assert_eq!(fs::read_to_string(&beside).unwrap(), foreign);
             assert_eq!(without_parts(directory.path()).await, ["a.png.json"], "nothing was downloaded");
         }
@@ -199,7 +199,7 @@ async fn a_description_replaces_only_one_of_the_same_file() {
     assert!(server.received_requests().await.unwrap().is_empty(), "it is found out before anything is asked");
     fs::remove_file(&beside).unwrap();
 
-    // A link is no description either.
+    // A link is not a description either.
     #[cfg(unix)]
     {
         let target = directory.path().join("target");
@@ -220,7 +220,7 @@ async fn a_description_replaces_only_one_of_the_same_file() {
 }
 
 #[tokio::test]
-async fn a_zip_file_that_is_there_is_not_made_again() {
+async fn an_existing_zip_file_is_not_made_again() {
     let (server, client) = gallery(&[], PNG, "image/png").await;
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("notes.zip");
@@ -237,7 +237,7 @@ async fn a_zip_file_that_is_there_is_not_made_again() {
     assert!(server.received_requests().await.unwrap().is_empty(), "the server makes none for nothing");
 }
 
-/// A pipe to which nobody writes, which keeps whoever opens it.
+/// A pipe to which nobody writes: it blocks whoever opens it.
 #[cfg(unix)]
 fn pipe(directory: &Path) -> PathBuf {
     let pipe = directory.join("pipe.png");
@@ -263,21 +263,21 @@ async fn pipes_and_devices_are_refused_before_they_are_opened() {
         let error = WorkflowDefinition::from_path(path).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
-    // Where a download or its description is to be.
+    // In the place of a download or of its description.
     let download = client.image("pipe.png").download().to_directory(directory.path());
     let error = tokio::time::timeout(within, download).await.expect("it does not wait").unwrap_err();
-    assert_says(&error, "something that is no file has this name");
+    assert_says(&error, "something that is not a file has this name");
     fs::rename(&pipe, directory.path().join("a.png.json")).unwrap();
     let download = client.image("a.png").download().sidecar(true).to_directory(directory.path());
     let error = tokio::time::timeout(within, download).await.expect("it does not wait").unwrap_err();
-    assert_says(&error, "is no description");
+    assert_says(&error, "is not a description");
     assert!(server.received_requests().await.unwrap().is_empty());
 }
 
-/// What a shell hands over is read: `<(command)` and `/dev/stdin`.
+/// Such as `<(command)` and `/dev/stdin`.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_this_program_was_started_with_is_read() {
+fn files_that_a_shell_hands_over_are_read() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let workflow = crate::workflows::additions().to_string();
     let writing = std::thread::spawn(move || std::io::Write::write_all(&mut writer, workflow.as_bytes()));
@@ -286,7 +286,7 @@ fn what_this_program_was_started_with_is_read() {
     writing.join().unwrap().unwrap();
 }
 
-/// What a report prints of an error must say why: nobody asks for its causes there.
+/// A report prints an error without its causes, so the error itself must say why.
 fn assert_says(error: &Error, why: &str) {
     assert!(error.to_string().contains(why), "`{error}` does not say: {why}");
     assert!(error.source().is_none(), "what was said is not said again: {error:?}");
@@ -299,7 +299,7 @@ async fn every_failure_in_a_report_says_why() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("folder.gif")).unwrap();
     let report = client.images().download(["folder.gif"], directory.path()).await.unwrap();
-    assert_says(report.failed[0].error.as_ref().unwrap(), "something that is no file has this name");
+    assert_says(report.failed[0].error.as_ref().unwrap(), "something that is not a file has this name");
 
     let below_a_file = directory.path().join("file");
     fs::write(&below_a_file, "").unwrap();

@@ -51,7 +51,7 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     .await;
 }
 
-/// Waits, and fails the test if the end is seen by the slow safety net only.
+/// Waits, and fails the test if only the slow safety net sees the end.
 pub(crate) async fn wait(job: &Job) -> Result<(), Error> {
     let began = Instant::now();
     let end = within("the end", async { job.wait().await }).await;
@@ -88,7 +88,7 @@ async fn without_websockets_polling_gives_the_same() {
 }
 
 #[tokio::test]
-async fn events_may_come_late_twice_out_of_order_and_spoilt() {
+async fn events_may_come_late_twice_out_of_order_and_spoiled() {
     let server = FakeInvokeAi::start().await;
     let client = client(&server);
     let submission = within("a submission", async { client.submit(&workflow()).runs(3).await }).await.unwrap();
@@ -132,7 +132,8 @@ async fn events_may_come_late_twice_out_of_order_and_spoilt() {
     server.tell_status(second, "in_progress");
     server.tell_status(second, "failed");
     within("the updates end", updates).await.unwrap();
-    // The last goes first, and nobody tells of the first: another batch does, and a broken connection.
+    // The last one ends first, and no event reports that the first has ended: only one of another batch comes, and the
+    // connection breaks.
     server.change(third, "completed");
     server.set(first, "completed");
     server.event("queue_item_status_changed", json!({"item_id": 7, "batch_id": "other", "status": "failed"}));
@@ -198,7 +199,7 @@ async fn an_item_that_vanishes_is_gone() {
     server.event("queue_cleared", json!({"queue_id": "default"}));
     assert!(matches!(wait(&job).await, Err(Error::JobGone { item_id: 41, .. })));
 
-    // Pruned or deleted, nothing tells of it.
+    // Pruned or deleted: no event says so.
     let job = running(&server).await;
     server.world().items.clear();
     let end = job.wait().poll_interval(Duration::from_millis(100)).into_future();
@@ -225,7 +226,7 @@ async fn an_item_that_the_server_cannot_read_is_an_error() {
     let error = limits(poisoned).await.unwrap_err();
     assert_eq!(error.status(), Some(500), "{error:?}");
     assert!(error.to_string().contains("Unexpected error while fetching item"), "{error}");
-    // The others are not drawn into it.
+    // The others are not affected.
     assert!(matches!(limits(vanished).await, Err(Error::JobGone { .. })));
     server.change(good.item_id(), "completed");
     wait(good).await.unwrap();

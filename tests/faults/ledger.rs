@@ -16,7 +16,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 /// Nobody listens there.
 const SERVER: &str = "http://127.0.0.1:1/";
 
-/// Names the ledger that a child uses, and how long it waits for it.
+/// Names the ledger that a child uses, and how long the child waits for it.
 const LEDGER: &str = "INVOKEAI_TEST_LEDGER_OF_CHILD";
 const WAIT: &str = "INVOKEAI_TEST_WAIT_OF_CHILD";
 
@@ -85,7 +85,7 @@ fn child_that_uses_a_ledger() {
 /// Names the server that a child cleans up.
 const SERVER_OF_CHILD: &str = "INVOKEAI_TEST_SERVER_OF_CHILD";
 
-/// Another program that cleans up what a ledger records. Gives what it says.
+/// Another program that cleans up what a ledger records. Returns what it says.
 pub(crate) fn clean_up_in_another_process(server: &str, ledger: &Path) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "ledger::child_that_cleans_up", "--nocapture"]);
@@ -248,7 +248,7 @@ async fn nothing_is_sent_that_a_read_only_ledger_cannot_record() {
 /// Who can write to a ledger chooses what is deleted.
 #[cfg(unix)]
 #[test]
-fn a_ledger_is_its_owner_s_alone() {
+fn a_ledger_belongs_to_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let (_folder, path) = folder();
@@ -262,7 +262,7 @@ fn a_ledger_is_its_owner_s_alone() {
     assert_eq!(mode(), 0o600);
 }
 
-/// Opening a pipe waits for its other end, for ever.
+/// Opening a pipe waits for its other end forever.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_pipe_is_refused_at_once() {

@@ -13,7 +13,7 @@ use crate::common::{alone::is_alone, skip};
 
 const MB: usize = 1_000_000;
 
-/// A JSON text: a piece again and again, with something before and after.
+/// A JSON text: a piece, repeated again and again, with something before and after.
 #[derive(Clone, Copy)]
 struct Shape {
     before: &'static str,
@@ -56,7 +56,7 @@ impl Shape {
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Whoever asks may go away.
+                // The client may go away.
                 _ = self.answer(stream);
             }
         });
@@ -71,7 +71,7 @@ fn memory(line: &str) -> Option<usize> {
     rest.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib * 1024)
 }
 
-/// Fails if a call takes more than so many times the bytes that came.
+/// Fails if a call takes more memory than this many times the bytes that came.
 async fn within<T>(what: &str, times: f64, length: usize, call: impl AsyncFnOnce() -> T) -> T {
     // Forgets the highest use so far, on Linux.
     let forgets = fs::write("/proc/self/clear_refs", "5").is_ok();
@@ -84,7 +84,7 @@ async fn within<T>(what: &str, times: f64, length: usize, call: impl AsyncFnOnce
             eprintln!("{what}: {:.1} MB for {:.1} MB, {measured:.2} times", taken as f64 / 1e6, length as f64 / 1e6);
             assert!(measured <= times, "{what}: {measured} times");
         }
-        _ => skip::skipped(format_args!("memory of {what}: this system does not tell it")),
+        _ => skip::skipped(format_args!("memory of {what}: this system does not report it")),
     }
     answer
 }
@@ -100,7 +100,7 @@ async fn an_answer_takes_at_most_four_times_its_length() {
         let text = error.to_string();
         assert!(matches!(error, Error::Body { .. }) && text.contains("bytes of memory"), "{what}: {text}");
     };
-    // Each in turn where a list, types, what is kept as JSON, and nothing is expected.
+    // Each in turn where a list, types, kept JSON or nothing is expected.
     for piece in ["[],", "[0],", "{\"\":0},", "\"\",", "0,"] {
         let client = shape("{\"total\": 1, \"items\": [", piece, "0]}").serve();
         let what = format!("a page of {piece}");
@@ -114,7 +114,7 @@ async fn an_answer_takes_at_most_four_times_its_length() {
         refused(&what, item.unwrap_err());
 
         let client = shape("{\"version\": \"6.14.2\", \"unknown\": [", piece, "0]}").serve();
-        let what = format!("a stranger of {piece}");
+        let what = format!("unexpected JSON of {piece}");
         let version = within(&what, 4.0, length, async || client.api().app_version().send().await).await;
         assert_eq!(version.unwrap().version, "6.14.2");
     }
@@ -180,7 +180,7 @@ async fn a_workflow_takes_at_most_four_times_its_text() {
     if !is_alone("memory::a_workflow_takes_at_most_four_times_its_text") {
         return;
     }
-    // In an image of some kilobytes: longer than any text is read, and just so long.
+    // In an image of some kilobytes: one text too long to be read, and one at the limit.
     for (length, longest, says) in
         [(57 * MB, 8 * MB, "its text is longer than 8388608 bytes"), (8 * MB, 8 * MB, "bytes of memory")]
     {
@@ -195,7 +195,7 @@ async fn a_workflow_takes_at_most_four_times_its_text() {
         let shape = Shape { before: "{\"nodes\": [", piece, after: "0]}", length: 15 * MB };
         let text = shape.text();
         let what = format!("a workflow of {piece}");
-        // The text itself is one more.
+        // The text itself is the fourth time.
         let read = within(&what, 3.0, text.len(), async || text.parse::<WorkflowDefinition>()).await;
         let error = read.unwrap_err().to_string();
         assert!(error.contains("would take more than"), "{error}");

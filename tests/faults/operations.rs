@@ -21,7 +21,7 @@ struct Outcome {
     error: Error,
     /// First lines of the requests that the server got.
     requests: Vec<String>,
-    /// Whether the client still holds it possible that something is on the server.
+    /// Whether the client still thinks that something may be on the server.
     may_exist: bool,
 }
 
@@ -30,7 +30,7 @@ impl Outcome {
     fn sent(&self) -> usize {
         let verb = match self.operation {
             "read" => "GET ",
-            // What is no answer of the API makes the client ask for the version.
+            // After anything but an answer of the API, the client asks for the version.
             "download" => "GET /api/v1/images/",
             "delete" => "DELETE ",
             _ => "POST ",
@@ -41,7 +41,7 @@ impl Outcome {
 
 const OPERATIONS: [&str; 5] = ["read", "submit", "upload", "download", "delete"];
 
-/// Carries an operation out with a server that does only this, or with this address.
+/// Carries out an operation with a server that does only this, or with this address.
 async fn meet(operation: &'static str, server: Result<Act, String>) -> Outcome {
     let server = match server {
         Ok(act) => Ok(RawServer::start(vec![act]).await),
@@ -80,7 +80,7 @@ fn is_creation(operation: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_as_what_it_is_and_writes_go_out_once() {
+async fn a_refusal_is_reported_as_what_it_is_and_writes_go_out_once() {
     for status in [400, 401, 403, 404, 408, 409, 413, 415, 418, 422, 429, 500, 502, 503, 504, 507, 520, 524, 599] {
         for operation in OPERATIONS {
             let answer = whole(&format!("{status} Oh"), "application/json", r#"{"detail": "the reason"}"#);
@@ -102,7 +102,7 @@ async fn a_refusal_is_told_as_what_it_is_and_writes_go_out_once() {
             assert_eq!(error.is_retryable(), passing || status == 408, "{what}");
             let repeated = passing && matches!(operation, "read" | "download");
             assert_eq!(met.sent(), if repeated { 4 } else { 1 }, "{what}");
-            // These are said before anything is done; all else may be said after.
+            // These are answered before anything is done; every other status may come after.
             let refused = matches!(status, 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 | 503);
             assert_eq!(error.may_have_been_sent(), !refused, "{what}");
             assert_eq!(met.may_exist, !refused && is_creation(operation), "{what}");
@@ -194,7 +194,7 @@ async fn an_answer_without_end_is_cut_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_web_page_is_no_success() {
+async fn a_web_page_is_not_a_success() {
     for operation in OPERATIONS {
         let page = whole("200 OK", "text/html; charset=utf-8", "<!doctype html><title>Log in</title>");
         let met = meet(operation, Ok(Act::Answer(page))).await;
@@ -205,7 +205,7 @@ async fn a_web_page_is_no_success() {
     }
 }
 
-/// The version can be had, so the server is InvokeAI, and whoever sent the page stands between.
+/// The version can be read, so the server is InvokeAI, and the page came from something in between.
 #[tokio::test]
 async fn a_web_page_for_a_write_does_not_say_that_the_server_lacks_the_operation() {
     let server = Place::start(|line| match line.split(' ').nth(1).unwrap() {
@@ -235,7 +235,7 @@ async fn json_of_another_shape_may_have_carried_a_write() {
     }
 }
 
-/// A clean-up tells every failure, whatever it is, and forgets nothing that is still there.
+/// A clean-up reports every failure, whatever it is, and forgets nothing that is still there.
 #[tokio::test]
 async fn a_clean_up_that_cannot_reach_the_server_forgets_nothing() {
     let answer = |status| Act::Answer(whole(status, "application/json", r#"{"detail": "no"}"#));
@@ -283,7 +283,7 @@ async fn a_clean_up_that_cannot_reach_the_server_forgets_nothing() {
     }
 }
 
-/// Limits are added to the time that it is now.
+/// Limits are added to the current time.
 #[tokio::test]
 async fn no_limit_is_too_long() {
     let server = FakeInvokeAi::start().await;

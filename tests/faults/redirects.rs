@@ -43,7 +43,7 @@ async fn carry_out(client: &Client, operation: &str) -> Result<(), Error> {
     within(operation, carried_out).await
 }
 
-/// What nobody but the server may see.
+/// Panics if a place saw what nobody but the server may see.
 fn assert_no_secret(what: &str, heard: &str) {
     for secret in [TOKEN, PASSWORD, "secret in every pixel", "\"batch\"", "\"board_name\""] {
         assert!(!heard.contains(secret), "{what}: {secret} in {heard}");
@@ -57,7 +57,7 @@ fn assert_redirected(what: &str, error: &Error, from: &str, to: &str) {
     assert!(!error.is_retryable() && error.may_have_been_sent(), "{what}");
 }
 
-/// What a bad place would like to be taken for an answer, with a new token.
+/// What a malicious place would like to pass off as an answer, with a new token.
 fn bait(_: &str) -> String {
     let headers = "content-type: application/json\r\nx-refreshed-token: EVIL\r\n";
     let body = r#"{"token": "EVIL", "expires_in": 1, "user": {"user_id": "u", "email": "e"}, "user_id": "u", "email": "e",
@@ -73,7 +73,7 @@ fn leads(kind: u16, to: String) -> impl Fn(&str) -> String {
     }
 }
 
-/// The client as it comes, and with an HTTP client of the caller that follows every redirect.
+/// The default client, and one with an HTTP client of the caller that follows every redirect.
 fn builders(url: &str) -> [(&'static str, ClientBuilder); 2] {
     [("own", builder(url)), ("caller's", builder(url).http_client(reqwest::Client::new()))]
 }
@@ -168,13 +168,13 @@ async fn a_circle_of_redirects_ends() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_no_web_address_is_an_error() {
+async fn a_redirect_to_anything_but_a_web_address_is_an_error() {
     for to in ["file:///etc/passwd", "http://", "javascript:alert(1)", "ws://localhost/"] {
         let server = Place::start(move |_| redirect(302, to)).await;
         let error = builder(&server.at(HERE)).build().unwrap().server_version().await.unwrap_err();
         assert_redirected(to, &error, &server.at(HERE), "an unusable address");
     }
-    // What says where to go, but is no redirect, is what its status says.
+    // An answer that says where to go, but is not a redirect, means what its status says.
     let server = Place::start(|_| redirect(300, "/somewhere")).await;
     let error = builder(&server.at(HERE)).build().unwrap().server_version().await.unwrap_err();
     assert_eq!(error.status(), Some(300), "{error:?}");
@@ -183,7 +183,7 @@ async fn a_redirect_to_no_web_address_is_an_error() {
 #[tokio::test]
 async fn the_token_of_the_event_connection_stays_within_the_origin() {
     for kind in KINDS {
-        // It would take everybody in.
+        // It would accept everybody.
         let other = SocketServer::start(|_, stream| async {
             let mut peer = Peer::accept(stream).await;
             peer.open(25_000, 20_000).await;
@@ -249,7 +249,7 @@ mod tls {
     }
 
     #[tokio::test]
-    async fn nothing_that_a_call_carries_leaves_the_encryption() {
+    async fn nothing_that_a_call_carries_goes_out_unencrypted() {
         let identity = Identity::new();
         for kind in KINDS {
             let clear = Place::start(bait).await;
@@ -269,7 +269,7 @@ mod tls {
         }
     }
 
-    /// The command has the client as it comes, whose trust is that of the system.
+    /// The command uses the default client, which trusts the certificates that the system trusts.
     #[cfg(all(feature = "cli", target_os = "linux"))]
     #[tokio::test]
     async fn the_command_sends_no_password_from_https_to_http() {

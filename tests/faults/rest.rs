@@ -34,13 +34,13 @@ async fn answering(answer: ResponseTemplate) -> (MockServer, Client) {
     (server, client)
 }
 
-/// The error of reading the version from a server that answers so.
+/// The error of reading the version from a server that answers like this.
 async fn read(answer: ResponseTemplate) -> Error {
     let (_server, client) = answering(answer).await;
     no_secrets(client.api().app_version().send().await.unwrap_err())
 }
 
-/// The error of a write to a server that answers so, which must have got it once.
+/// The error of a write to a server that answers like this, which must have got it exactly once.
 async fn write(answer: ResponseTemplate) -> Error {
     let (server, client) = answering(answer).await;
     let body = types::BodyEnqueueBatch::builder().batch(json!({"graph": {}, "runs": 0}));
@@ -78,19 +78,19 @@ async fn nobody_listens() {
     let error = no_secrets(client(&url).api().app_version().send().await.unwrap_err());
     let text = error.to_string();
     assert!(text.starts_with(&format!("cannot connect to {url}/api/v1/app/version: Connection refused")), "{text}");
-    assert!(matches!(error, Error::Connect { .. }) && error.source().is_none(), "the cause is told once");
+    assert!(matches!(error, Error::Connect { .. }) && error.source().is_none(), "the cause is reported once");
     assert!(error.is_retryable() && !error.may_have_been_sent());
 }
 
 #[tokio::test]
-async fn nobody_takes_the_connection() {
+async fn nobody_accepts_the_connection() {
     // A listener whose queue is full drops further connections silently.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let (mut waiting, mut refused) = (Vec::new(), 0);
-    // On a busy machine one connection may be late although there is room.
+    // On a busy machine one connection may be late even though there is room.
     while refused < 3 {
         match std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
             Ok(stream) => waiting.push(stream),
@@ -144,7 +144,7 @@ async fn an_answer_that_drips_ends_in_time() {
         options.retries = 0;
         options.answer_timeout = Duration::from_millis(500);
         options.slowest_download = 100;
-        // Never silent for as long as a tenth of what silence may last. If chunked, a size without an end.
+        // Never silent for even a tenth of the allowed time. If chunked, a size without an end.
         let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\n{length}\r\n\r\n");
         let server = RawServer::start(vec![Act::Drip(head, Duration::from_millis(20))]).await;
         let client = Client::builder(&server.url).token("top-secret-token").transport(options).build().unwrap();
@@ -178,9 +178,9 @@ async fn a_download_that_is_too_slow_says_so() {
     let error = no_secrets(client(options.clone()).image("a.png").download().bytes().await.unwrap_err());
     let said = error.to_string();
     assert!(said.starts_with("no answer in time while waiting for the answer to get_image_full: "), "{said}");
-    assert!(said.ends_with(" bytes came where 100 should (limit 0.3 s)"), "{said}");
+    assert!(said.ends_with(" bytes came instead of 100 (limit 0.3 s)"), "{said}");
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-    // Who wants to wait may.
+    // Those who want to wait can.
     options.slowest_download = 1;
     let download = client(options).image("a.png").download();
     assert!(tokio::time::timeout(Duration::from_millis(1500), download.bytes()).await.is_err());
@@ -231,7 +231,7 @@ async fn a_pooled_connection_that_is_reset() {
     let error = no_secrets(client.api().clear().queue_id("q").send().await.unwrap_err());
     let text = error.to_string();
     let why = text.strip_prefix("the connection broke during clear: ").unwrap_or_else(|| panic!("{text}"));
-    assert!(!why.is_empty() && error.source().is_none(), "the cause is told, and once: {text}");
+    assert!(!why.is_empty() && error.source().is_none(), "the cause is reported, and once: {text}");
     assert!(error.is_retryable() && error.may_have_been_sent());
     assert_eq!(server.requests().len(), 2, "a write is not");
 }
@@ -317,7 +317,7 @@ async fn gateway_failures_repeat_reads_only() {
     }
     let (server, client) = answering(plain(500, "no")).await;
     client.api().app_version().send().await.unwrap_err();
-    assert_eq!(server.received_requests().await.unwrap().len(), 1, "500 is no passing state");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1, "500 is not a transient state");
 }
 
 #[tokio::test]
@@ -337,7 +337,7 @@ async fn the_server_says_when_to_come_back() {
     let busy = |seconds: &str| detail(429, json!("busy")).insert_header("retry-after", seconds);
     let error = write(busy("7")).await;
     assert_eq!(error.refusal().unwrap().retry_after, Some(Duration::from_secs(7)));
-    // Longer than the client repeats: the error comes at once, and no number overflows.
+    // Longer than the client goes on repeating: the error comes at once, and no number overflows.
     for seconds in ["3600", "18446744073709551615"] {
         let began = Instant::now();
         assert_eq!(read(busy(seconds)).await.status(), Some(429));
@@ -378,7 +378,7 @@ async fn the_web_page_is_not_the_api() {
 }
 
 #[tokio::test]
-async fn success_that_is_no_json() {
+async fn success_that_is_not_json() {
     let text = read(plain(200, "hello")).await;
     assert!(text.to_string().contains("got text/plain; charset=utf-8 instead of application/json"), "{text}");
     let nothing = read(ResponseTemplate::new(200)).await;
@@ -433,7 +433,7 @@ async fn a_renewed_token_does_not_replace_another_that_was_set_meanwhile() {
     client.images().star(["b"]).await;
     let sent = server.received_requests().await.unwrap().pop().unwrap();
     assert_eq!(sent.headers["authorization"], "Bearer another user's");
-    // Nothing else was set: now it does.
+    // Nothing else was set, so now it does.
     client.images().star(["c"]).await;
     let sent = server.received_requests().await.unwrap().pop().unwrap();
     assert_eq!(sent.headers["authorization"], "Bearer renewed");

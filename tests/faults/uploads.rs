@@ -21,7 +21,7 @@ const IMAGE: &str = r#"{"image_name": "a.png", "image_origin": "external", "imag
     "height": 1, "created_at": "2026-01-02 03:04:05.678", "is_intermediate": false, "starred": false,
     "has_workflow": false}"#;
 
-/// A piece every 100 ms, as a disk or a network may give them.
+/// Gives a piece every 100 ms, as a disk or a network may.
 struct Slow {
     pieces: usize,
     pause: Pin<Box<tokio::time::Sleep>>,
@@ -29,7 +29,7 @@ struct Slow {
     fails: bool,
 }
 
-/// As long as the first read, which looks at what the file is.
+/// As long as the first read, which checks what the file is.
 const PIECE: &[u8] = b"\x89PNG, so to say.";
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -61,7 +61,7 @@ impl AsyncRead for Slow {
 
 #[tokio::test]
 async fn a_slow_upload_that_moves_has_all_the_time_it_needs() {
-    // Its length is told, because the server of this test reads no other bodies.
+    // Its length is given, because the server of this test reads no other bodies.
     let (pieces, length) = (12, 12 * PIECE.len() as u64);
     let server = RawServer::start(vec![Act::Answer(whole("200 OK", "application/json", IMAGE))]).await;
     let client = builder(&server.url).build().unwrap();
@@ -72,7 +72,7 @@ async fn a_slow_upload_that_moves_has_all_the_time_it_needs() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_to_its_end_is_no_success() {
+async fn a_file_that_cannot_be_read_to_its_end_is_not_a_success() {
     let server = RawServer::start(vec![Act::Answer(whole("200 OK", "application/json", IMAGE))]).await;
     let client = builder(&server.url).build().unwrap();
     let upload = Upload::reader("a.png", Slow::new(3, true), Some(1000));
@@ -94,7 +94,7 @@ async fn a_server_that_stops_reading_ends_in_time() {
         std::future::pending::<()>().await;
     });
     let client = builder(&url).build().unwrap();
-    // More than all buffers on the way take.
+    // More than all buffers on the way can hold.
     let upload = Upload::bytes("a.png", vec![0; 64 * 1024 * 1024]);
     let began = Instant::now();
     let error = client.images().upload(upload).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn a_server_that_refuses_before_it_has_read_all_is_heard() {
         stream.read_exact(&mut some).await.unwrap();
         let answer = whole("413 Content Too Large", "application/json", r#"{"detail": "too large"}"#);
         stream.write_all(answer.as_bytes()).await.unwrap();
-        // Takes the rest, as a proxy does that is polite.
+        // Takes the rest, as a polite proxy does.
         let mut rest = vec![0; 256 * 1024];
         while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {}
     });

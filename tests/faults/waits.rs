@@ -1,4 +1,4 @@
-//! Waits: each ends, each item is told once, and the trouble of one is not that of the others.
+//! Waits: each ends, each item is reported once, and a failure of one does not affect the others.
 
 use std::{
     collections::BTreeSet,
@@ -53,7 +53,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     .await;
 }
 
-/// Waits for one item that the test does not help to its end.
+/// Waits for one item whose end the test does not bring about.
 async fn give_up(job: &Job) -> Error {
     let wait = job.wait().poll_interval(Duration::from_millis(100)).unreachable_limit(SHORT);
     within("the end", wait.into_future()).await.unwrap_err()
@@ -72,7 +72,7 @@ async fn a_later_part_that_is_refused_ends_the_wait_and_the_first_is_followed() 
     until("the refusal", || submission.feed_error().is_some()).await;
     assert!(!submission.is_feeding());
     assert_eq!(submission.feed_error().unwrap().status(), Some(400));
-    // What is there goes on, and is reported.
+    // The items on the queue go on, and are reported.
     server.change(ids[1], "failed");
     let mut ends = within("the ends", ends).await.unwrap();
     let last = ends.pop().unwrap().unwrap_err();
@@ -97,7 +97,7 @@ async fn a_later_part_that_is_never_taken_ends_the_wait() {
     let wait = submission.wait_all().unreachable_limit(SHORT).into_future();
     let error = within("the end", wait).await.unwrap_err();
     assert_eq!(error.status(), Some(503), "{error:?}");
-    // It may still work out: nothing is lost by giving up the wait.
+    // It may still succeed: nothing is lost by giving up the wait.
     assert!(submission.is_feeding() && submission.feed_error().is_none());
     server.world().on_enqueue.clear();
     until("the next part", || submission.enqueued() == 4).await;
@@ -124,7 +124,7 @@ async fn an_item_that_the_server_cannot_read_fails_alone() {
     let wait = submission.wait_all().unreachable_limit(SHORT).into_future();
     let error = within("the end of all", wait).await.unwrap_err();
     assert_eq!(error.status(), Some(500), "the first by number: {error:?}");
-    // It is followed all the while: what the server can read again ends as it is.
+    // It is followed all the while: once the server can read it again, its true end is reported.
     server.world().items.get_mut(&poisoned.item_id()).unwrap().poisoned = false;
     server.set(poisoned.item_id(), "completed");
     within("the end", poisoned.wait().into_future()).await.unwrap();
@@ -187,14 +187,14 @@ async fn a_server_that_has_gone_ends_the_wait_for_all() {
 }
 
 #[tokio::test]
-async fn a_silent_server_holds_up_no_deadline() {
+async fn a_silent_server_does_not_delay_a_deadline() {
     let behaviours = [OnPath::Silence, OnPath::Drip, OnPath::Refuse("503 Service Unavailable")];
     futures::future::join_all(behaviours.map(|behaviour| async move {
         let server = FakeInvokeAi::start().await;
         let submission = submit(&server, 3, WhenFull::Fail).await;
         let [failed, running, unread] = &submission.jobs()[..] else { panic!("three items") };
         server.world().on_path.push(("", behaviour.clone()));
-        // That it failed is known. Why cannot be read.
+        // That it failed is known, but the reason cannot be read.
         server.change(failed.item_id(), "failed");
         let soon = |began: Instant, most: u64| assert!(began.elapsed() < Duration::from_secs(most), "{behaviour:?}");
         let began = Instant::now();
@@ -205,14 +205,14 @@ async fn a_silent_server_holds_up_no_deadline() {
             "{failure}"
         );
         soon(began, 3);
-        // A cancellation that gets no answer prolongs the wait by a few seconds at most, and is told.
+        // A cancellation that gets no answer prolongs the wait by a few seconds at most, and is reported.
         let began = Instant::now();
         let wait = running.wait().timeout(SHORT).cancel_on_timeout(true).into_future();
         let error = within("the end", wait).await.unwrap_err();
         assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
         assert!(error.to_string().contains("cancel"), "{error}");
         soon(began, 8);
-        // An answer that drips is no answer.
+        // An answer that comes in drips does not count as one.
         let began = Instant::now();
         let _ = give_up(unread).await;
         soon(began, 8);
@@ -231,7 +231,7 @@ async fn events_are_heard_while_a_read_hangs() {
     let submission = submit(&server, 2, WhenFull::Fail).await;
     let [first, second] = &submission.jobs()[..] else { panic!("two items") };
     server.world().on_path.push(("", OnPath::Drip));
-    // A hole in the events: the record is read, and that hangs.
+    // A gap in the events: the record is read, and that hangs.
     server.raw("nonsense");
     until("a read", || server.world().requests.iter().any(|line| line.contains("summaries"))).await;
     let began = Instant::now();
@@ -259,7 +259,7 @@ async fn an_unreadable_first_item_does_not_keep_others_from_being_taken_up() {
 }
 
 #[tokio::test]
-async fn a_callback_that_panics_ends_no_wait() {
+async fn a_callback_that_panics_does_not_end_a_wait() {
     let server = FakeInvokeAi::start().await;
     let (client, workflow) = (client(&server), workflow());
     let calls = Arc::new(AtomicUsize::new(0));
@@ -278,7 +278,7 @@ async fn a_callback_that_panics_ends_no_wait() {
 }
 
 #[test]
-fn a_runtime_that_is_shut_down_ends_no_wait() {
+fn a_runtime_that_is_shut_down_does_not_end_a_wait() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let serving = runtime();
     let server = serving.block_on(FakeInvokeAi::start());
@@ -294,7 +294,7 @@ fn a_runtime_that_is_shut_down_ends_no_wait() {
     first.shutdown_timeout(Duration::from_secs(5));
     submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
     let mut ends = waiting.join().unwrap();
-    // Nobody enqueues the rest any more, which may have been on its way.
+    // Nobody enqueues the rest anymore, though it may have been on its way.
     let error = ends.pop().unwrap().unwrap_err();
     assert!(error.may_have_been_sent(), "{error:?}");
     let told: BTreeSet<_> =
@@ -305,7 +305,7 @@ fn a_runtime_that_is_shut_down_ends_no_wait() {
 #[test]
 fn nothing_goes_on_when_all_handles_are_dropped() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    // Of the second one every task is the client's.
+    // All tasks of the second one belong to the client.
     let (serving, clients) = (runtime(), runtime());
     let server = serving.block_on(FakeInvokeAi::start());
     server.world().room = 2;
@@ -334,7 +334,7 @@ fn nothing_goes_on_when_all_handles_are_dropped() {
 }
 
 #[tokio::test]
-async fn ends_are_told_once_each() {
+async fn each_end_is_reported_once() {
     let server = FakeInvokeAi::start().await;
     let submission = submit(&server, 40, WhenFull::Fail).await;
     let ids = submission.item_ids();

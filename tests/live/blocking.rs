@@ -31,7 +31,7 @@ fn png() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// What a run can add to, as far as it is on this board or this queue, or was made by this test.
+/// Everything that a run can add to, as far as it is on this board or this queue, or was made by this test.
 fn rows(client: &Client, board: &str, queue: &str, mine: &[String]) -> (usize, Vec<i64>, BTreeSet<String>) {
     let boards = client.boards().list().include_archived(true).stream().map(Result::unwrap);
     let boards = boards.filter(|found| found.board_name == board).count();
@@ -77,7 +77,7 @@ fn the_whole_loop() {
     };
     while !completed(events.next_timeout(LIMIT).unwrap().unwrap()) {}
 
-    // Outputs and downloads, each way.
+    // Outputs and downloads, in each way.
     let outputs = finished.outputs().call().unwrap();
     let results: Vec<String> = outputs.final_images().iter().map(|image| image.name.clone()).collect();
     assert_eq!(results.len(), 1, "{:?}", outputs.files());

@@ -1,4 +1,4 @@
-//! Clean-up on a real server: what is hard to find goes, and what is needed or of others stays.
+//! Clean-up on a real server: files that are hard to find go, and what is needed, or belongs to others, stays.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     outputs::{DEADLINE, clean, document, node, on_stage},
 };
 
-/// Nodes of the pack `probe` that save images whose names they do not tell. `None` where the server lacks the pack.
+/// Nodes of the pack `probe` that save images without naming them in a result. `None` if the server lacks the pack.
 async fn hoard(client: &Client, seconds: f64, fails: bool) -> Option<Workflow> {
     if client.catalogue().await.unwrap().get("probe_hoard").is_none() {
         skip::skipped(format_args!(
@@ -40,7 +40,7 @@ async fn files_that_no_result_names_are_found() {
                 while job.status() != Some(ItemStatus::InProgress) {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                // It is canceled now, and saves the second image in some seconds.
+                // It is canceled now, and saves the second image some seconds later.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 submission.cancel().await.unwrap();
             } else {
@@ -84,7 +84,7 @@ async fn only_boards_that_this_client_created_go() {
         let user = Client::new(client.base_url().as_str()).unwrap();
         let name = live::unique("precious");
         let mut theirs = BTreeSet::new();
-        // More than the server shows on a page.
+        // More than the server shows on one page.
         for _ in 0..110 {
             theirs.insert(user.boards().create(&name).await.unwrap().board_id);
         }

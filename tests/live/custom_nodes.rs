@@ -38,7 +38,7 @@ fn node(id: &str, kind: &str, version: &str, inputs: Value) -> Value {
         "isIntermediate": false, "useCache": false, "inputs": inputs.collect::<serde_json::Map<_, _>>() } })
 }
 
-/// Makes a palette, paints it, measures the painting, and puts its halves together again.
+/// Mixes a palette, paints with it, measures the painting, and puts its halves together again.
 fn document() -> Value {
     let edge = |source: &str, from: &str, target: &str, to: &str| {
         json!({ "id": format!("{source}-{target}-{to}"), "type": "default", "source": source, "sourceHandle": from,
@@ -95,7 +95,7 @@ async fn the_pack_is_described() {
     assert_eq!(swatch.inputs["palette"].input, InputKind::Connection);
     assert_eq!(swatch.inputs["width"].constraints.multiple_of, Some(8.0));
 
-    // An enum with a schema of its own is to the editor a type that it does not know.
+    // An enum with a schema of its own is, for the editor, a type that it does not know.
     let expected = &catalogue.get("probe_measure").unwrap().inputs["expected"];
     assert_eq!((&*expected.field_type.name, expected.input), ("ProbeVerdict", InputKind::Connection));
 
@@ -141,7 +141,7 @@ async fn values_are_checked_before_they_are_sent() {
         ("collage captions", json!(["a", "b", "c", "d", "e"])),
     ] {
         let mut changed = workflow.clone();
-        // Told at once, or before it would be sent.
+        // Reported at once, or before it would be sent.
         let refused = changed.set_input(input, wrong.clone()).is_err();
         let problems = changed.problems();
         assert!(refused || !problems.is_empty(), "{input} = {wrong} is accepted");

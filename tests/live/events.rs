@@ -31,7 +31,7 @@ fn hub(url: &str) -> EventHub {
     EventHub::new(EventEndpoint::new(reqwest::Client::new(), url).unwrap(), options)
 }
 
-/// A batch whose id was chosen before it was sent, so that its events can be told from the first one on.
+/// A batch whose id was chosen before it was sent, so that its events can be recognized from the first one on.
 struct Batch {
     url: String,
     id: String,
@@ -149,11 +149,11 @@ async fn from_a_cold_start_every_event_of_a_job_arrives_in_order() {
 }
 
 #[tokio::test]
-async fn a_killed_connection_is_made_again_and_the_gap_is_marked() {
+async fn a_killed_connection_is_reopened_and_the_gap_is_marked() {
     let Some((url, _turn)) = server().await else { return };
     let proxy = Proxy::start(&url).await;
     let hub = hub(&proxy.url());
-    // The connection goes through the proxy, everything else past it.
+    // The connection goes through the proxy; everything else bypasses it.
     let mut long = Batch::new(&url);
     let mut events = hub.subscribe(long.filter());
     connected(&events).await;
@@ -200,7 +200,7 @@ async fn a_killed_connection_is_made_again_and_the_gap_is_marked() {
 }
 
 #[tokio::test]
-async fn a_wrong_path_is_no_event_socket() {
+async fn a_wrong_path_is_not_an_event_socket() {
     let Some((url, _turn)) = server().await else { return };
     let mut events = hub(&format!("{url}/no/such/prefix")).subscribe(EventFilter::all());
     let error = timeout(DEADLINE, events.next()).await.unwrap().unwrap().unwrap_err();

@@ -1,4 +1,4 @@
-//! Handles against a real server. Every test takes away what it made; the last look is at the numbers of rows.
+//! Handles against a real server. Every test removes what it made; at the end the numbers of rows are compared.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -17,8 +17,8 @@ use serde_json::{Map, json};
 
 use crate::common::live;
 
-/// Numbers of rows that tests of this file change. Tests of others run beside, so only growth by this file's own names
-/// is counted.
+/// Numbers of rows that tests of this file change. Other tests run at the same time, so only growth by this file's own
+/// names is counted.
 async fn own_rows(client: &Client, mark: &str) -> Vec<String> {
     let mut rows = Vec::new();
     let boards: Vec<Board> = client.boards().list().include_archived(true).stream().try_collect().await.unwrap();
@@ -58,7 +58,7 @@ async fn a_board_and_its_images() {
     assert!(board.created_at.as_ref().unwrap().unix_millis().is_some());
     let handle = client.board(&board.board_id);
 
-    // Uploads: plain, and with everything that can be said about one.
+    // Uploads: plain, and with everything that can be set on one.
     let plain = handle.upload(Upload::bytes("a.png", picture(40, 30, 1))).await.unwrap();
     assert_eq!((plain.width, plain.height, &plain.image_category), (40, 30, &ImageCategory::User));
     assert_eq!(plain.board_id.as_deref(), Some(&*board.board_id));
@@ -131,7 +131,7 @@ async fn a_board_and_its_images() {
     assert!(client.images().zip([&full.image_name]).bytes().await.unwrap().starts_with(b"PK"));
 
     // The board itself.
-    // The server keeps the cover, and goes on showing the newest of the starred images.
+    // The server keeps the cover, and still shows the newest of the starred images.
     handle.set_cover(&plain.image_name).await.unwrap();
     assert!(matches!(handle.set_cover("no such.png").await, Err(Error::Server(_))));
     client.image(&plain.image_name).set_starred(true).await.unwrap();
@@ -201,7 +201,7 @@ async fn a_saved_workflow() {
     assert_eq!(library.find("no such workflow").await.unwrap(), None);
     assert_eq!(library.suggest(&name).await.unwrap(), [&*name]);
 
-    // A second of the same name is told, not guessed at.
+    // A second one of the same name is reported, not guessed at.
     let twin = library.create(&definition).await.unwrap();
     let error = library.find(&name).await.unwrap_err().to_string();
     assert!(error.contains(&saved.workflow_id) && error.contains(&twin.workflow_id), "{error}");
@@ -275,7 +275,7 @@ async fn models() {
     client.models().cache_stats().await.unwrap();
     assert_eq!(client.model(&first.key).related().await.unwrap(), Vec::<String>::new());
 
-    // Not recognised, but installed all the same; in place, so that the file stays where it is.
+    // Not recognized, but installed all the same; in place, so that the file stays where it is.
     let mark = live::unique("model").replace(' ', "-");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("{mark}.safetensors"));

@@ -100,7 +100,7 @@ async fn a_cold_start_loses_no_event_and_the_result_is_right() {
         let progress = job.progress();
         assert_eq!((progress.status.clone(), progress.nodes_done, progress.nodes_total), (ItemStatus::Completed, 2, 2));
 
-        // A second wait, and one of another process, on a job that has ended.
+        // A second wait, and one by another process, for a job that has ended.
         job.wait().await.unwrap();
         let ticket = serde_json::to_string(&submission.ticket()).unwrap();
         let again = Submission::attach(&client, &serde_json::from_str(&ticket).unwrap()).await.unwrap();
@@ -207,7 +207,7 @@ async fn flux_image_to_image_shows_steps_and_previews() {
 }
 
 #[tokio::test]
-async fn cancelling_before_and_after_the_end() {
+async fn canceling_before_and_after_the_end() {
     on_server(async |client| {
         let workflow = workflow(&client, additions()).await;
         let submission = client.submit(&workflow).queue("live-jobs").runs(20).await.unwrap();
@@ -218,7 +218,7 @@ async fn cancelling_before_and_after_the_end() {
         assert!(canceled >= 10, "{canceled}");
         let ends: Vec<_> = submission.ends().try_collect().await.unwrap();
         assert_eq!(ends.len(), 20);
-        // Cancelling what has ended changes nothing.
+        // Canceling what has ended changes nothing.
         assert_eq!(last.cancel().await.unwrap(), ItemStatus::Canceled);
         remove(&submission).await;
     })
@@ -276,7 +276,7 @@ async fn a_sweep_over_images_needs_no_other_value_and_results_say_their_row() {
             let png = live::png(color);
             uploads.push(client.images().upload(invokeai_client::Upload::bytes("x.png", png)).await.unwrap());
         }
-        // What an upload returns is a value.
+        // What an upload returns can be a value.
         workflow.set_input("Picture", &uploads[0]).unwrap();
         workflow.clear_input("Picture").unwrap();
         assert!(!workflow.problems().is_empty());
@@ -313,7 +313,7 @@ async fn a_thousand_items_are_all_accounted_for() {
             .await
             .unwrap();
         assert_eq!(submission.requested(), 1000);
-        // Running them all takes minutes; canceling tells of each of them, too.
+        // Running them all takes minutes; canceling also reports each of them.
         while submission.enqueued() < 1000 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -325,7 +325,7 @@ async fn a_thousand_items_are_all_accounted_for() {
         assert_eq!(canceled + completed, 1000);
         let counts = submission.status().await.unwrap().counts;
         assert_eq!((counts.completed, counts.canceled), (completed as u64, canceled as u64));
-        // One by one is slow for so many; this queue is this test's own.
+        // One by one would be slow for this many; this queue is this test's own.
         submission.queue().prune().await.unwrap();
     })
     .await;

@@ -1,6 +1,6 @@
 //! Tests against a real InvokeAI server, named by `INVOKEAI_TEST_URL`; `tests/server/run` gives one.
 //!
-//! They are skipped, loudly, without a server. Tests that compare all rows of the server before and after run alone, the
+//! Without a server they are skipped, loudly. Tests that compare all rows of the server before and after run alone, the
 //! others side by side: see `common/live.rs`. `INVOKEAI_TEST_SHARED=1` is for a server that other programs use as well.
 
 // Each test binary uses its own share of these.

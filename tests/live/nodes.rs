@@ -1,6 +1,6 @@
 //! What the real server answers to the graphs of `tests/fixtures/nodes/cases.json`. The embedded server's own tests
 //! (`src/testing/nodes/recorded.rs`) compare themselves with the recording; here the recording is compared with the
-//! server of `INVOKEAI_TEST_URL`, or made anew from it with `INVOKEAI_RECORD=1`. The server must be a 6.14.2.
+//! server of `INVOKEAI_TEST_URL`, or made anew from it with `INVOKEAI_RECORD=1`. The server must be InvokeAI 6.14.2.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use invokeai_client::{Client, Upload};
@@ -126,7 +126,7 @@ fn made(value: &Value) -> Vec<String> {
     }
 }
 
-/// Names that are new in each run become `new`.
+/// Names that differ from run to run become `new`.
 fn without_names(value: &Value, names: &HashMap<String, String>) -> Value {
     match value {
         Value::String(text) => match names.iter().find(|(_, real)| *real == text) {

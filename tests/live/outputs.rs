@@ -48,7 +48,7 @@ impl Stage {
         self.folder.path().join("ledger")
     }
 
-    /// A client as a new process would make it.
+    /// A client as a new process would create it.
     pub(crate) fn client(&self) -> Client {
         let mut builder = Client::builder(&self.url).ledger(self.ledger());
         if let Ok(token) = env::var("INVOKEAI_TEST_TOKEN") {
@@ -146,7 +146,7 @@ fn images(report: &CleanupReport) -> usize {
 }
 
 #[tokio::test]
-async fn a_run_is_told_in_full_and_leaves_nothing() {
+async fn a_run_is_reported_in_full_and_leaves_nothing() {
     on_stage(async |stage, client| {
         let input = stage.upload(&client).await;
         let workflow = stage.workflow(&client, &input).await;
@@ -233,7 +233,7 @@ async fn without_a_choice_results_stay_and_can_be_cleaned_up_later() {
             assert_eq!(after.boards.difference(&before.boards).collect::<Vec<_>>(), [&board]);
             assert_eq!(after.items, before.items);
         }
-        // Its item is gone; the record still leads to the result. Another's file on the board keeps the board.
+        // Its item is gone; the record still leads to the result. A file of somebody else keeps the board.
         let (stranger, guest) = (Client::new(&stage.url).unwrap(), "guest.png");
         let guest =
             stranger.board(&board).upload(Upload::bytes(guest, std::fs::read(picture(stage)).unwrap())).await.unwrap();
@@ -330,7 +330,7 @@ fn callee(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn outputs_of_called_workflows_are_told_on_request() {
+async fn outputs_of_called_workflows_are_reported_on_request() {
     on_stage(async |stage, client| {
         if client.catalogue().await.unwrap().get("call_saved_workflow").is_none() {
             return skip::skipped(format_args!("called workflows: the server is older than 6.14"));
@@ -367,7 +367,7 @@ async fn outputs_of_called_workflows_are_told_on_request() {
 }
 
 #[tokio::test]
-async fn what_the_cache_shares_is_told_and_kept() {
+async fn what_the_cache_shares_is_reported_and_kept() {
     on_stage(async |stage, client| {
         let input = stage.upload(&client).await;
         let workflow = stage.workflow(&client, &input).await;
@@ -375,7 +375,7 @@ async fn what_the_cache_shares_is_told_and_kept() {
         let (second, finished) = stage.run(&client, &workflow).await;
         let outputs = finished.outputs().await.unwrap();
         let of = |node: &str| outputs.files().iter().find(|file| file.node.id == node).unwrap();
-        // The file says `useCache` of all of them, also of `save_image`, which is not cached where it says nothing.
+        // The file sets `useCache` for all of them, even for `save_image`, which is not cached by default.
         let nodes = ["resize", "blur", "save"];
         for node in nodes {
             assert_eq!((of(node).source, of(node).passed_on), (FileSource::EarlierRun, false), "{node}");
@@ -383,7 +383,7 @@ async fn what_the_cache_shares_is_told_and_kept() {
         }
         let shared: Vec<Asset> = nodes.map(|node| Asset::Image(of(node).name.clone())).to_vec();
 
-        // The first run made them, the second shows them.
+        // The first run made them; the second shows them.
         let report = first.cleanup().everything().uploads(false).await.unwrap();
         clean(&report);
         let item = Asset::Item { queue_id: stage.queue.clone(), item_id: finished.job().item_id() };
@@ -399,7 +399,7 @@ async fn what_the_cache_shares_is_told_and_kept() {
             let Asset::Image(name) = asset else { panic!() };
             assert!(client.image(name).find().await.unwrap().is_some());
         }
-        // Nobody shows them any more.
+        // Nobody shows them anymore.
         let report = client.cleanup().everything().await.unwrap();
         clean(&report);
         assert_eq!(images(&report), 4, "{report}");
@@ -440,7 +440,7 @@ async fn a_batch_that_still_runs_is_canceled_and_cleaned_up() {
         let unended = held.kept.iter().filter(|kept| kept.because == KeptBecause::NotEnded).count();
         assert!(unended > 0, "{held}");
         assert!(matches!(held.why_kept(&Asset::Image(input)), Some(KeptBecause::NeededBy(_))), "{held}");
-        // Another process that knows the batch's id only.
+        // Another process, which knows only the id of the batch.
         let batch = submission.batch_id().to_owned();
         drop(submission);
         let report = client.cleanup().batch(batch).everything().await.unwrap();
@@ -488,7 +488,7 @@ async fn a_saved_workflow_runs_by_name_or_id() {
     .await;
 }
 
-/// A process that ends after so many steps: what it held in memory is lost.
+/// A process that ends after this many steps: what it held in memory is lost.
 #[tokio::test]
 async fn after_a_crash_the_ledger_leads_to_everything() {
     for steps in 1..=4 {

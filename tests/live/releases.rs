@@ -97,7 +97,7 @@ async fn inputs_for_models_say_which() {
 }
 
 #[tokio::test]
-async fn an_operation_that_the_server_lacks_is_told_as_such() {
+async fn an_operation_that_the_server_lacks_is_reported_as_such() {
     let Some((client, _turn)) = live::client().await else { return };
     let version = client.server_version().await.unwrap();
     match client.system_prompts().list().await {

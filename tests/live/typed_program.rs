@@ -1,7 +1,7 @@
 //! A program with the structs of many workflows, which runs them on the server.
 //!
-//! The structs exist only once the server has said what it ships, so the program is compiled by the test, and told by lines
-//! of JSON what to run.
+//! The structs exist only once the server has said what it ships, so the test compiles the program and passes it
+//! lines of JSON that say what to run.
 
 use std::{
     env,
@@ -36,7 +36,7 @@ pub(crate) struct TypedProgram {
     _compiler: Compiler,
 }
 
-/// What is the same for all structs.
+/// The part that is the same for all structs.
 const PROGRAM: &str = r##"
 use invokeai_client::blocking::{Client, Outputs};
 use invokeai_client::events::Event;

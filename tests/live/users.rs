@@ -45,7 +45,7 @@ async fn users_log_in_and_see_what_they_may() {
     let forged = Client::builder(&*url).token("forged").build().unwrap();
     assert!(matches!(forged.auth().me().await, Err(Error::Unauthorized(_))));
 
-    // The administrator makes two users.
+    // The administrator creates two users.
     let admin = logged_in(&url, &email, &password).await;
     let me = admin.auth().me().await.unwrap();
     assert!(me.is_admin && me.email == email);
@@ -88,7 +88,7 @@ async fn users_log_in_and_see_what_they_may() {
     assert_eq!((shared.board_visibility, seen().await), (Some(BoardVisibility::Shared), 1));
     assert!(anna.board(&board.board_id).zip().bytes().await.unwrap().starts_with(b"PK"));
 
-    // A new password ends other logins; this client goes on by the token in the answer.
+    // A new password ends other logins; this client goes on with the token in the answer.
     let elsewhere = logged_in(&url, &users[0].email, &secret).await;
     let new = admin.auth().generate_password().await.unwrap();
     assert!(matches!(anna.auth().change_password("wrong", &new).await, Err(Error::NotAccepted(_))));

@@ -58,7 +58,7 @@ async fn run_all(client: &Client) {
     for (number, saved) in saved.iter().enumerate() {
         let definition = client.saved_workflow(&saved.workflow_id).definition().await.unwrap();
         let one = Shipped::new(client, definition).await;
-        // A struct is for one file: its form, with the rest of the file as it will be run.
+        // A struct is for one file: its form, with the rest of the file as it will run.
         let workflow = one.with_own_inputs(&materials);
         codes.push(bindings::generate(&workflow, &format!("shipped {number}")).unwrap());
         shipped.push(one);
@@ -115,7 +115,7 @@ async fn run_all(client: &Client) {
     }
 }
 
-/// A shipped workflow, with successors in the place of retired nodes.
+/// A shipped workflow, with successors in place of retired nodes.
 struct Shipped {
     workflow: Workflow,
     /// How many inputs the form of the file has.
@@ -132,7 +132,7 @@ impl Shipped {
         Self { workflow, inputs }
     }
 
-    /// Filled in, but for the inputs of the form, which have what they have in the file.
+    /// The workflow filled in, except for the inputs of the form, which keep their values from the file.
     fn with_own_inputs(&self, materials: &Materials) -> Workflow {
         let mut filled = self.workflow.clone();
         let video = Some("to be made.mp4".to_owned());
@@ -207,7 +207,7 @@ async fn delete(client: &Client, images: Vec<String>, videos: Vec<String>) {
     }
 }
 
-/// The document with successors in the place of retired nodes; `None` if it has none that this server lacks.
+/// The document with successors in place of retired nodes; `None` if it has no nodes that this server lacks.
 fn without_retired_nodes(document: &Value, catalogue: &NodeCatalogue) -> Option<Value> {
     let mut document = document.clone();
     let successor = catalogue.get(SUCCESSOR)?;
@@ -265,12 +265,12 @@ fn fill(workflow: &mut Workflow, materials: &Materials) -> Result<(), Lack> {
 }
 
 /// The shipped FLUX workflows have values for inputs that their nodes no longer have. The editor makes the user update
-/// the nodes first; here they are sent without, which `validate(false)` asks for.
+/// the nodes first; here they are sent as they are, which `validate(false)` allows.
 fn is_leftover(problem: &Problem) -> bool {
     problem.kind == ProblemKind::MissingFieldTemplate
 }
 
-/// Small pictures, few steps, short videos. What an edge feeds does not mind.
+/// Sets small pictures, few steps, short videos. This does not affect inputs that an edge feeds.
 fn shrink(workflow: &mut Workflow) {
     let nodes = workflow.definition().as_value()["nodes"].clone();
     for node in nodes.as_array().into_iter().flatten() {
@@ -306,7 +306,7 @@ fn choose_models(workflow: &mut Workflow, models: &[ModelRecord]) -> Result<(), 
     }
     for (node, name) in places {
         let field = workflow.node_field(&node, &name).unwrap();
-        // A node that only passes a model on takes any; what it is passed to does not.
+        // A node that only passes a model on takes any; the node that gets it does not.
         let own = field.model_filter().filter(|filter| !filter.is_empty()).cloned();
         let filter = own.or_else(|| filter_beyond(workflow, &node)).unwrap_or_default();
         let fits = |model: &&ModelRecord| {

@@ -66,7 +66,7 @@ fn write(server: &MockServer, ledger: &Path, lines: &[Value]) {
     std::fs::write(ledger, lines).unwrap();
 }
 
-/// What a process would know that began after this one had ended.
+/// What a process that begins after this one has ended would know.
 fn known_later(server: &MockServer, ledger: &Path) -> Assets {
     Client::builder(server.uri()).read_only_ledger(ledger).build().unwrap().assets()
 }

@@ -1,6 +1,6 @@
-//! Code that is made of workflows compiles, without any warning, and says the same as the workflow itself.
+//! Code that is generated from workflows compiles without any warning, and sends the same as the workflow itself.
 //!
-//! What is made is compiled by `rustc` against the library that this test is linked with; nothing is built anew.
+//! The code is compiled by `rustc` against the library that this test is linked with; nothing is built anew.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::common::{
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What every crate of generated code is held to.
+/// The lints that every crate of generated code must pass.
 const STRICT: &str = "#![forbid(unsafe_code)]\n#![deny(warnings, missing_docs, clippy::all, rustdoc::all)]\n";
 
 fn workflow(definition: Value) -> Workflow {
@@ -52,7 +52,7 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-/// What the compiled program does with every struct: the request of the struct is that of the workflow.
+/// What the compiled program does with every struct: it checks that its request is that of the workflow.
 const PROGRAM: &str = r##"
 use invokeai_client::schema::{ModelRecord, NodeCatalogue};
 use invokeai_client::typed::{DeserializeOwned, Serialize, TypedWorkflow, Value};
@@ -100,7 +100,7 @@ where
     let definition = WorkflowDefinition::from_path(path).unwrap();
     let mut untyped = Workflow::new(definition, NodeCatalogue::embedded());
     if let Some(input) = untyped.inputs().iter().find(|input| input.field.check().is_err()) {
-        // The struct has no place for what the input would not take.
+        // The struct has no place for a value that the input would not accept.
         println!("{path}: only compiled, because it has a value that {} refuses", input.system_name);
         return;
     }
@@ -145,7 +145,7 @@ fn every_workflow_becomes_code_that_sends_what_the_workflow_would_send() {
         (String::from("#![forbid(unsafe_code)]\n#![deny(warnings)]\n#![allow(dead_code)]\n"), String::new());
     let mut compiled = 0;
     for (number, path) in files().iter().enumerate() {
-        // Some cases are there to be refused.
+        // Some cases exist to be refused.
         let Ok(definition) = WorkflowDefinition::from_path(path) else { continue };
         let workflow = Workflow::new(definition, NodeCatalogue::embedded());
         let name = format!("case {number}");
@@ -300,7 +300,7 @@ fn ten_thousand_inputs_make_code_that_compiles() {
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// The FLUX example, used by somebody.
+/// The FLUX example, as a program uses it.
 fn used(body: &str) -> String {
     let path = Path::new(ROOT).join("examples/workflows/flux-image-to-image.json");
     let workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalogue::embedded());
@@ -338,7 +338,7 @@ fn what_is_right_compiles_and_what_is_wrong_does_not_and_the_compiler_names_the_
 }
 
 #[test]
-fn a_choice_that_does_not_exist_is_no_code() {
+fn a_choice_that_does_not_exist_does_not_compile() {
     let path = Path::new(ROOT).join("examples/workflows/resize-and-blur.json");
     let workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalogue::embedded());
     let with_choices = workflow.inputs().iter().find(|input| !input.field.template().options.is_empty());
@@ -360,7 +360,7 @@ fn a_choice_that_does_not_exist_is_no_code() {
 }
 
 #[test]
-fn a_build_script_writes_each_workflow_once_and_leaves_what_is_as_it_should_be() {
+fn a_build_script_writes_each_workflow_once_and_leaves_files_that_are_up_to_date() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
     fs::create_dir(&out).unwrap();
@@ -386,7 +386,7 @@ fn a_build_script_writes_each_workflow_once_and_leaves_what_is_as_it_should_be()
 }
 
 #[test]
-fn a_file_is_compared_by_what_it_says_and_the_difference_of_nodes_is_told() {
+fn a_file_is_compared_by_what_it_says_and_differences_of_nodes_are_reported() {
     let path = Path::new(ROOT).join("examples/workflows/flux-image-to-image.json");
     let definition = WorkflowDefinition::from_path(path).unwrap();
     let code = bindings::generate(&Workflow::new(definition, NodeCatalogue::embedded()), "flux").unwrap();
@@ -395,5 +395,5 @@ fn a_file_is_compared_by_what_it_says_and_the_difference_of_nodes_is_told() {
     assert_ne!(older, code.text, "the nodes are carried as text");
     assert!(!code.is_same(&older) && !code.is_same("fn"));
     let told: Vec<String> = code.differences(&older).iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["flux_denoise.num_steps was of type FloatField, is of type IntegerField"]);
+    assert_eq!(told, ["flux_denoise.num_steps was of type FloatField, is now of type IntegerField"]);
 }

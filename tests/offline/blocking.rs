@@ -137,7 +137,7 @@ fn in_a_task_of_any_runtime() {
                 let other = client.clone();
                 tokio::task::spawn_local(async move { use_it(&other) }).await.unwrap();
             });
-            // Made and dropped inside.
+            // Created and dropped inside.
             let url = server.uri();
             runtime.block_on(async move { use_it(&Client::new(url).unwrap()) });
             // The runtime ends before the client does.
@@ -188,7 +188,7 @@ fn many_threads_at_once() {
 fn in_a_static_that_is_never_dropped() {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     within(|| {
-        // The server stays, too: what is at the end of the process must not matter.
+        // The server stays, too: what still exists at the end of the process must not matter.
         let server: &Pages = Box::leak(Box::new(Pages::start()));
         use_it(CLIENT.get_or_init(|| server.client()));
     });
@@ -204,7 +204,7 @@ fn an_iterator_fetches_what_is_read_and_no_more() {
         assert_eq!(images.next_timeout(LONG).unwrap().unwrap().unwrap().image_name, "1.png");
         drop(images);
         assert_eq!(server.requests(), 1);
-        // Dropped inside of async code, and read there.
+        // Dropped inside async code, and read there.
         let mut images = server.client().images().list().limit(2).offset(4).stream();
         Builder::new_current_thread().build().unwrap().block_on(async move {
             assert_eq!(images.by_ref().count(), 1);
@@ -228,7 +228,7 @@ fn endpoints_and_any_future() {
             assert!(late.is_err());
         });
         assert_eq!(*seen, 7);
-        // What is async goes on beside it.
+        // Async work goes on beside it.
         let again = Client::from_async(client.as_async().clone()).unwrap();
         assert_eq!(again.server_version().unwrap(), "6.14.2");
         assert!(!format!("{again:?}").is_empty());
@@ -264,7 +264,7 @@ fn a_reader_is_uploaded_whole() {
         let sent = requests.last().unwrap().body.iter().filter(|byte| **byte == b'x').count();
         assert!((1_000_000..1_000_100).contains(&sent), "{sent}");
 
-        // A reader that fails, or panics, is an error and no hole.
+        // A reader that fails or panics is an error and leaves no gap.
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
@@ -281,7 +281,7 @@ fn begun() -> (FakeInvokeAi, Job) {
     let server = started(FakeInvokeAi::start());
     let job = Client::new(&server.url).unwrap().submit(&workflow()).call().unwrap().job().unwrap();
     server.change(job.item_id(), "in_progress");
-    // Told to those who listen now, so that it is not told to those who listen later.
+    // Reported to those who listen now, so that it is not reported to those who listen later.
     assert!(job.progress_updates().any(|progress| progress.status == ItemStatus::InProgress));
     (server, job)
 }
@@ -326,7 +326,7 @@ fn waits_end_when_their_time_is_up() {
             let error = ends.next_timeout(Duration::from_millis(50)).unwrap_err();
             assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
         }
-        // What was waited for in vain is still there.
+        // What was waited for in vain still exists.
         server.change(41, "completed");
         let (ended, end) = ends.next_timeout(LONG).unwrap().unwrap().unwrap();
         assert_eq!((ended.item_id(), end.unwrap().job().item_id()), (41, 41));
@@ -408,7 +408,7 @@ fn events_are_an_iterator() {
         let next = events.next().unwrap().unwrap();
         let EventItem::Event(event) = next else { panic!("{next:?}") };
         assert_eq!((event.item_id(), event.status()), (Some(41), Some("completed")));
-        // Dropped inside of async code.
+        // Dropped inside async code.
         Builder::new_current_thread().build().unwrap().block_on(async move { drop(events) });
     });
 }

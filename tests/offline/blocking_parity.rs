@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const LISTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/public-api.txt");
 
-/// What goes by another name, and why.
+/// What has another name, and why.
 const ELSEWHERE: [(&str, &str, &str); 1] =
     [("Upload::reader", "Upload::blocking_reader", "an upload is data, the same for both")];
 
@@ -65,7 +65,7 @@ fn waits(of: &str, name: &str, what: &str, waiting: &BTreeSet<String>) -> bool {
         || names(result(what)).any(|ty| waiting.contains(ty) || (ty == "Self" && name != of && waiting.contains(of)))
 }
 
-/// Types that have something to wait for, or lead to it.
+/// Types that have something to wait for, or lead to such a type.
 fn waiting(surface: &Surface) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     loop {
@@ -117,7 +117,7 @@ fn missing(listing: &str) -> Vec<String> {
     }
     for (shared, _) in SHARED {
         if !waiting.contains(shared) {
-            complaints.push(format!("{shared} stands in SHARED for nothing"));
+            complaints.push(format!("{shared} is in SHARED for nothing"));
         }
     }
     for ty in waiting.iter().filter(|ty| SHARED.iter().all(|(shared, _)| shared != ty)) {
@@ -129,7 +129,7 @@ fn missing(listing: &str) -> Vec<String> {
             let (name, wanted) = match name.as_str() {
                 "IntoFuture" | "Future" => {
                     let output = what.split_once("= ").map_or("", |(_, rest)| rest.trim_end_matches('>'));
-                    // `trim_end_matches` takes those of the output, too.
+                    // `trim_end_matches` would take those of the output, too.
                     let open = output.matches('<').count();
                     ("call", format!("fn call(self) -> {output}{}", ">".repeat(open)))
                 }
@@ -140,7 +140,7 @@ fn missing(listing: &str) -> Vec<String> {
             match counterpart.get(name) {
                 None => complaints.push(format!("{ty}::{name} has no blocking::{ty}::{name}: {wanted}")),
                 Some(found) if is_different => {
-                    assert_ne!(expected(found, &waiting), wanted, "{ty}::{name} stands in DIFFERENT for nothing");
+                    assert_ne!(expected(found, &waiting), wanted, "{ty}::{name} is in DIFFERENT for nothing");
                 }
                 Some(found) if expected(found, &waiting) != wanted => {
                     complaints.push(format!("blocking::{ty}::{name} is `{found}`, not `{wanted}`"));
@@ -160,7 +160,7 @@ fn listing() -> String {
 fn all_that_waits_has_a_blocking_counterpart() {
     let complaints = missing(&listing());
     assert!(complaints.is_empty(), "{} things differ:\n{}", complaints.len(), complaints.join("\n"));
-    // Not because nothing was looked at.
+    // And not because nothing was looked at.
     let (normal, blocking) = surfaces(&listing());
     let methods: usize = waiting(&normal).iter().map(|ty| normal[ty].len()).sum();
     assert!(methods > 300 && blocking.len() > 40, "{methods} methods, {} blocking types", blocking.len());

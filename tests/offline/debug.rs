@@ -1,7 +1,7 @@
 //! `{:?}` of every public type is short, whatever the type holds: it ends up in logs and messages.
 //!
 //! No type is forgotten: one that derives `Debug` must have members that cannot be long; any other must go through
-//! `src/base/debug.rs`, which cuts. Of what is generated, nothing may derive it but enums of names alone.
+//! `src/base/debug.rs`, which cuts. Of the generated types, only enums of plain names may derive it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use syn::{Attribute, Fields, GenericArgument, ImplItem, Item, PathArguments, Typ
 
 use crate::common::workflows;
 
-/// Most characters of any `{:?}`.
+/// The most characters of any `{:?}`.
 const MOST: usize = 1000;
 
 /// What `src/base/debug.rs` lets through, and the ellipsis.
@@ -47,7 +47,7 @@ enum Shown {
 struct Source {
     /// By name, with whether it is public.
     types: BTreeMap<String, Vec<(bool, Shown)>>,
-    /// Types that a macro makes with a derived `Debug`.
+    /// Types that a macro generates with a derived `Debug`.
     by_macros: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl Source {
     fn read(&mut self, folder: &Path) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            // The command is no library, and the client of all endpoints is generated.
+            // The command is not a library, and the client of all endpoints is generated.
             if path.is_dir() && !path.ends_with("src/bin") && !path.ends_with("src/api") {
                 self.read(&path);
             } else if path.extension().is_some_and(|extension| extension == "rs")
@@ -118,11 +118,11 @@ impl Source {
         }
     }
 
-    /// Most characters that a type can show; the reason if there is no end to them.
+    /// The most characters that a type can show; the reason if there is no limit.
     fn most_of(&self, name: &str) -> Result<usize, String> {
         let all = self.types.get(name).ok_or_else(|| format!("`{name}` may be long"))?;
         let mut most = 0;
-        // A private type of the same name does not speak for a public one.
+        // A private type of the same name says nothing about a public one.
         let any_public = all.iter().any(|(is_public, _)| *is_public);
         for (_, shown) in all.iter().filter(|(is_public, _)| *is_public || !any_public) {
             most = most.max(match shown {
@@ -152,7 +152,7 @@ impl Source {
         match ty {
             Type::Tuple(tuple) => tuple.elems.iter().map(|ty| Ok(self.most(ty)? + 2)).sum(),
             Type::Reference(reference) if reference.lifetime.as_ref().is_some_and(|name| name.ident == "static") => {
-                // What the crate itself says.
+                // What the crate itself shows.
                 Ok(60)
             }
             Type::Path(path) => match &*last(&path.path) {
@@ -194,7 +194,7 @@ fn cut_types(tokens: TokenStream) -> Vec<String> {
     names.collect()
 }
 
-/// Public types with members that a macro makes with a derived `Debug`.
+/// Public types with members that a macro generates with a derived `Debug`.
 fn derived_in(tokens: TokenStream) -> Vec<String> {
     let text = tokens.to_string().replace('\n', " ");
     let mut found = Vec::new();
@@ -247,10 +247,7 @@ fn no_public_type_can_show_more_than_one_can_read() {
     assert!(cut > 150 && small > 15, "{cut} types are cut, {small} small: has anything been looked at?");
     for (name, why) in BY_HAND {
         let shown = source.types.get(name).map(Vec::as_slice).unwrap_or_default();
-        assert!(
-            shown.iter().any(|shown| matches!(shown, (_, Shown::ByHand))),
-            "{name} stands there for nothing: {why}"
-        );
+        assert!(shown.iter().any(|shown| matches!(shown, (_, Shown::ByHand))), "{name} is listed for nothing: {why}");
     }
 }
 
@@ -311,7 +308,7 @@ fn nothing_that_is_generated_shows_itself_in_full() {
 }
 
 #[test]
-fn requests_and_answers_of_single_operations_are_shown_shortly() {
+fn requests_and_answers_of_single_operations_are_shown_briefly() {
     use invokeai_client::{
         Client,
         api::{events, types},
@@ -341,7 +338,7 @@ fn short(value: &(impl Debug + ?Sized), what: &str) {
     }
 }
 
-/// A type of answers, read from one in which every text is long.
+/// A type of answer, read from one in which every text is long.
 fn long_answer<T: DeserializeOwned + Debug>(mut answer: Value) {
     fn lengthen(value: &mut Value) {
         match value {
@@ -359,7 +356,7 @@ fn long_answer<T: DeserializeOwned + Debug>(mut answer: Value) {
 }
 
 #[test]
-fn answers_with_long_texts_are_shown_shortly() {
+fn answers_with_long_texts_are_shown_briefly() {
     use invokeai_client::{auth::User, boards::Board, images::Image, models, queue, style_presets::StylePreset};
 
     let values = json!({ "node_path": "", "field_name": "", "value": vec!["x"; 10_000] });
@@ -400,7 +397,7 @@ fn answers_with_long_texts_are_shown_shortly() {
 }
 
 #[test]
-fn what_is_given_to_the_crate_is_shown_shortly() {
+fn what_is_given_to_the_crate_is_shown_briefly() {
     use invokeai_client::{
         Client, Error, RawRequest, Sweep, Upload,
         models::ModelSource,

@@ -13,7 +13,7 @@ use wiremock::{
 use super::mocked::{InTurn, file, image, mock, ok, on, quick};
 use crate::common::raw_server;
 
-/// As small as a whole PNG file can be for these tests: its beginning and its end.
+/// The smallest PNG file that counts as whole in these tests: a beginning and an end.
 fn png(filling: usize) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n", &vec![7; filling][..], b"\0\0\0\0IEND\xaeB`\x82"].concat()
 }
@@ -83,7 +83,7 @@ async fn files_that_are_not_whole_leave_nothing() {
     let cut = png(100);
     for (what, answer, says) in [
         ("a PNG image without its end", file(cut[..90].to_vec(), "image/png"), "without an end"),
-        ("no PNG image", file(b"GIF89a".to_vec(), "image/png"), "is no PNG image"),
+        ("not a PNG image", file(b"GIF89a".to_vec(), "image/png"), "like any PNG image"),
         ("a text", file(b"sorry".to_vec(), "text/plain"), "is `text/plain`, not `image/"),
         ("the server's web page", file(b"<html>".to_vec(), "text/html"), "text/html"),
         ("nothing", file(Vec::new(), "image/png"), "is empty"),
@@ -180,7 +180,7 @@ async fn a_directory_gets_only_what_is_missing() {
     assert!(report.failed[0].error.as_ref().unwrap().is_not_found() && !report.is_success());
     assert_eq!((names_in(directory.path()), full().await), (names[..3].map_to_strings(), 4));
 
-    // A file cut by somebody else is told of, and stays as the others do.
+    // A file that somebody else cut is reported, and stays as the others do.
     fs::write(directory.path().join("b.png"), &png(1000)[..500]).unwrap();
     let report = sync().await.unwrap();
     assert_eq!((report.saved.len(), report.kept.len(), report.failed.len()), (0, 2, 2));
@@ -192,16 +192,16 @@ async fn a_directory_gets_only_what_is_missing() {
     assert_eq!(sync().await.unwrap().saved[0].name, "b.png");
     assert_eq!(full().await, 4 + 1 + 2);
 
-    // What is there gets the sidecar that it lacks.
+    // An existing file gets the sidecar that it lacks.
     let report = sync().sidecar(true).await.unwrap();
     assert_eq!((report.saved.len(), report.kept.len()), (0, 3));
     let sidecar: Value = serde_json::from_slice(&fs::read(directory.path().join("a.png.json")).unwrap()).unwrap();
     assert_eq!((&sidecar["image"]["image_name"], &sidecar["metadata"]["seed"]), (&json!("a.png"), &json!(7)));
     assert_eq!(names_in(directory.path()).len(), 6);
-    // Of one that is gone there is no description, and the file is not asked for.
+    // There is no description of an image that is gone, and the file is not asked for.
     assert_eq!(full().await, 4 + 1 + 2);
 
-    // Something that is no file is never replaced.
+    // Something that is not a file is never replaced.
     fs::create_dir(directory.path().join("dir.png")).unwrap();
     let error = client.image("dir.png").download().to_directory(directory.path()).await.unwrap_err();
     assert!(error.to_string().contains("dir.png"), "{error}");
@@ -218,7 +218,7 @@ impl MapToStrings for [&str] {
 }
 
 #[tokio::test]
-async fn progress_is_told_in_bytes() {
+async fn progress_is_reported_in_bytes() {
     let (server, client) = mock().await;
     on(&server, "GET", "/api/v1/images/i/a.png/full", file(png(300_000), "image/png")).await;
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -273,7 +273,7 @@ async fn a_zip_file_that_cannot_come_is_an_error_in_time() {
     on(&server, "POST", "/api/v1/images/download", ResponseTemplate::new(202).set_body_json(promised)).await;
     let late = client.images().zip(["a.png"]).timeout(Duration::from_millis(300)).bytes().await.unwrap_err();
     assert!(matches!(late, Error::WaitTimeout { .. }), "{late:?}");
-    // A missing image is told by an event only, so it is looked for before.
+    // A missing image is only reported by an event, so it is looked for first.
     let missing = client.images().zip(["a.png", "b.png"]).bytes().await.unwrap_err().to_string();
     assert!(missing.contains("there is no image `b.png`"), "{missing}");
     assert!(client.board("nowhere").zip().bytes().await.unwrap_err().is_not_found());

@@ -29,7 +29,7 @@ async fn ready(client: &Client) -> Workflow {
 }
 
 #[tokio::test]
-async fn a_whole_run_leaves_a_picture_here_and_nothing_there() {
+async fn a_whole_run_leaves_a_picture_here_and_nothing_on_the_server() {
     let server = TestServer::start().unwrap();
     let client = server.client().unwrap();
     let workflow = ready(&client).await;
@@ -87,7 +87,7 @@ async fn a_stopped_server_is_gone_and_its_port_is_free() {
 }
 
 #[tokio::test]
-async fn what_it_does_not_do_it_says() {
+async fn what_it_does_not_do_is_said() {
     let server = TestServer::start().unwrap();
     let answer = reqwest::get(format!("{}/api/v2/custom_nodes/", server.url())).await.unwrap();
     assert_eq!(answer.status(), 501);

@@ -202,7 +202,7 @@ async fn http_server(answer: &'static str) -> SocketServer {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_websocket_are_told_apart() {
+async fn answers_that_are_not_a_websocket_are_distinguished() {
     let html = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>";
     let not_found = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let forbidden = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -227,7 +227,7 @@ async fn answers_that_are_no_websocket_are_told_apart() {
 }
 
 #[tokio::test]
-async fn once_connected_an_answer_that_is_no_websocket_is_a_restarting_server() {
+async fn once_connected_an_answer_that_is_not_a_websocket_means_a_restarting_server() {
     let server = SocketServer::start(|number, mut stream| async move {
         if number == 1 {
             let _ = stream.read(&mut [0; 4096]).await;
@@ -460,7 +460,7 @@ async fn after_a_loss_everything_is_subscribed_again_and_the_gap_is_marked() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_loses_progress_first_and_is_told_of_the_rest() {
+async fn a_slow_reader_loses_progress_first_and_gets_a_gap_for_the_rest() {
     let (done, sent) = oneshot::channel();
     let done = Arc::new(std::sync::Mutex::new(Some(done)));
     let server = SocketServer::start(move |_, stream| {

@@ -40,7 +40,7 @@ fn recorded_frames_survive_a_round_trip() {
 #[test]
 fn cut_and_damaged_frames_are_errors_or_packets_but_no_panics() {
     for frame in frames().filter(|frame| frame.len() < 1500) {
-        // A stride that is no power of two meets every kind of place.
+        // A stride that is not a power of two meets every kind of place.
         for (at, _) in frame.char_indices().step_by(5) {
             let _ = Packet::parse(&frame[..at]);
             for damage in ["", "\"", "{", "[", "9", ",", "\u{1F600}", "\0"] {
@@ -90,8 +90,8 @@ fn errors_name_what_is_wrong() {
     for (text, message) in [
         ("", "the packet is empty"),
         ("4", "the packet is empty"),
-        ("7", "`7` is no Engine.IO packet type"),
-        ("4x", "`x` is no Socket.IO packet type"),
+        ("7", "`7` is not a packet type of Engine.IO"),
+        ("4x", "`x` is not a packet type of Socket.IO"),
         ("451-[\"x\",{\"_placeholder\":true,\"num\":0}]", "binary attachments are not supported"),
         ("43[]", "the ack id is missing or too large"),
         ("4299999999999999999999[\"x\"]", "the ack id is missing or too large"),
@@ -181,7 +181,7 @@ proptest! {
     ) {
         let events = events(recording);
         let straight = fold(&events);
-        // A random sequence with repetitions, then everything backwards, so that each event is there at least once.
+        // A random sequence with repetitions, then everything backwards, so that each event occurs at least once.
         let mixed: Vec<_> =
             order.iter().map(|at| at.get(&events)).chain(events.iter().rev()).cloned().collect();
         let mut mixed = fold(&mixed);
@@ -305,7 +305,7 @@ fn percentages_messages_and_previews_of_denoising() {
 }
 
 #[test]
-fn a_cancelled_batch_and_a_status_read_over_http_count() {
+fn a_canceled_batch_and_a_status_read_over_http_count() {
     let mut tracker = ProgressTracker::new(7, [("n", None::<&str>)]);
     assert!(!tracker.apply(&Event::new("queue_items_canceled", json!({"canceled_item_ids": [6, 8]}))));
     assert!(tracker.apply(&Event::new("queue_items_canceled", json!({"canceled_item_ids": [6, 7]}))));

@@ -38,7 +38,7 @@ fn whole(value: impl Debug) -> (String, Vec<Error>) {
     (format!("{value:?}"), Vec::new())
 }
 
-// `Debug` of values that keep JSON is cut, and in another order at another place: these are compared in full.
+// `Debug` of values that keep JSON is cut, and at another place if the order differs: these are compared in full.
 
 fn settings(settings: RuntimeConfig) -> (String, Vec<Error>) {
     (format!("{:?} {:?}", settings.config, settings.set_fields), Vec::new())
@@ -272,7 +272,7 @@ fn recorded() -> BTreeMap<String, Value> {
     fs::read_dir(folder).unwrap().map(|entry| read(entry.unwrap().path())).collect()
 }
 
-/// A server that answers everything alike.
+/// A server that answers everything the same way.
 #[derive(Clone, Default)]
 struct Parrot(Arc<Mutex<String>>);
 
@@ -290,7 +290,7 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        // A mock server that keeps requests grows with them.
+        // A mock server that records requests grows with them.
         let server = MockServer::builder().disable_request_recording().start().await;
         let parrot = Parrot::default();
         Mock::given(any()).respond_with(parrot.clone()).mount(&server).await;
@@ -411,7 +411,7 @@ async fn what_cannot_be_read_is_an_error_that_names_its_place() {
                 refused += errors.len();
                 read += usize::from(errors.is_empty());
                 for error in errors {
-                    // What is wrong deep inside an element may be told by the element.
+                    // What is wrong deep inside an element may be reported by the element.
                     let parents: Vec<&str> = at.split('/').filter(|part| !part.is_empty()).collect();
                     let named = names_it(&error, &member) || parents.iter().any(|part| names_it(&error, part));
                     if !named {
@@ -456,7 +456,7 @@ async fn one_broken_element_does_not_spoil_a_list() {
             }
         }
     }
-    // Where there is no room for errors, what can be read is there.
+    // Where there is no room for errors, whatever can be read is there.
     let (_, reader, mut answer) = answers().into_iter().find(|(name, ..)| *name == "get_starter_models").unwrap();
     let (before, _) = stage.read(reader, &answer).await.unwrap();
     answer["starter_models"].as_array_mut().unwrap().insert(0, json!({ "name": 7 }));
@@ -483,7 +483,7 @@ async fn a_name_is_found_among_records_that_cannot_be_read() {
         answer["items"].as_array_mut().unwrap().insert(0, json!({ member: 7 }));
         answer["total"] = json!(answer["items"].as_array().unwrap().len());
         assert_eq!(read(kind, name.clone(), answer.clone()).await.unwrap(), Some(name), "{kind}");
-        // It might be the one: this is not the same as `None`.
+        // It might be the one that was asked for: this is not the same as `None`.
         let error = read(kind, "another".into(), answer).await.unwrap_err();
         assert!(matches!(error, Error::Decode { .. }), "{kind}: {error:?}");
     }

@@ -32,7 +32,7 @@ fn recorded() -> Vec<(String, Value)> {
     events
 }
 
-/// As the client gets it: through the codec.
+/// An event as the client gets it: through the codec.
 fn received(name: &str, data: &Value) -> Event {
     let body = SocketBody::Event { ack: None, name: name.to_owned(), args: vec![data.clone()] };
     match Packet::parse(&Packet::Message(SocketPacket::root(body)).to_string()).unwrap() {
@@ -43,7 +43,7 @@ fn received(name: &str, data: &Value) -> Event {
     }
 }
 
-/// What following a job needs of an event.
+/// The parts of an event that following a job needs.
 fn needed(event: &Event) -> String {
     format!(
         "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
@@ -80,7 +80,7 @@ fn what_means_nothing_changes_nothing() {
         let before = received(&name, &data);
         assert!(is_decoded(&before), "{name}: {:?}", before.payload());
         for (what, changed) in [
-            // Its members are users.
+            // Its members are the ids of users.
             ("unknown members", with_new_members(&data, &|at| at.ends_with("_by_user"))),
             ("another order", reordered(&data)),
             ("floats", floats(&data)),
@@ -204,7 +204,7 @@ fn a_run_is_followed_alike() {
     assert!(after.iter().flat_map(|progress| &progress.node).all(|node| node.node_type == NEWS));
     assert_eq!(after.last(), before.last());
 
-    // A status that nobody knows is no end.
+    // A status that nobody knows is not an end.
     let paused = |name: &str, data: &Value| {
         let mut data = data.clone();
         if data["status"] == "in_progress" {

@@ -50,7 +50,7 @@ fn a_catalogue_with_unknown_keywords_is_the_same() {
     let after = catalogue(&newer);
     assert_eq!(before, after);
 
-    // Hints of the editor are kept as they are, known or not.
+    // Hints for the editor are kept as they are, known or not.
     for node in nodes(&mut newer) {
         for member in members(node) {
             member.insert("ui_brand_new".into(), json!({ "a": 1 }));
@@ -83,7 +83,7 @@ fn a_catalogue_with_unknown_kinds_has_every_node() {
     ] {
         let mut newer = document();
         for node in nodes(&mut newer) {
-            // `type` says by its default what a node is.
+            // The default of `type` says what a node is.
             let properties = node["properties"].as_object_mut().unwrap();
             for (_, member) in properties.iter_mut().filter(|(name, _)| *name != "type") {
                 let member = member.as_object_mut().unwrap();
@@ -127,7 +127,7 @@ fn one_strange_node_is_reported_and_the_others_are_there() {
         assert_eq!(types(&after), before);
         assert!(after.unreadable().iter().any(|one| one.schema == "StrangeInvocation"), "{strange}");
     }
-    // A field that nobody understands costs that field only.
+    // A field that nobody understands costs only that field.
     let mut newer = document();
     let field = json!({ "field_kind": "input", "not": { "type": "string" } });
     schemas(&mut newer)["AddInvocation"]["properties"][NEW] = field;
@@ -285,11 +285,11 @@ fn a_newer_document_is_lowered_as_it_is() {
     assert!(parameters.iter().all(|parameter| parameter["in"] != "header"));
     assert_eq!(
         lowered["paths"]["/api/v1/auth/users"]["get"]["operationId"], "list_users",
-        "who came first keeps the name"
+        "the first one keeps the name"
     );
     assert_eq!(
         lowered["paths"]["/api/v1/brand_new/"]["get"]["operationId"], "list_users_api_v1_brand_new_get",
-        "who comes later has the whole, spelled as the generator does"
+        "the later one has the whole name, spelled as the generator does"
     );
     let enums = enums::source(&enums::find(&lowered)).unwrap();
     assert!(enums.contains("BrandNew1 = \"brand-new 1\"") && enums.contains("{ BrandNewKind {"), "{enums}");

@@ -1,4 +1,4 @@
-//! The fuzz targets, run with the files of their corpora: what was found once stays found.
+//! The fuzz targets, run with the files of their corpora, so that faults that were found once do not come back.
 //!
 //! The targets are those of `fuzz/`, not copies of them. See `fuzz/README.md`.
 
@@ -34,7 +34,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_target_stands_every_file_of_its_corpus() {
+fn every_target_survives_every_file_of_its_corpus() {
     let mut fallen = Vec::new();
     for (name, target) in targets::TARGETS {
         let corpus = files(&folder("corpus").join(name));

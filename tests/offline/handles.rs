@@ -14,7 +14,7 @@ use wiremock::{
 use super::mocked::{InTurn, file, image, mock, ok, on};
 
 #[tokio::test]
-async fn deleting_goes_on_after_a_failure_and_tells_all() {
+async fn deleting_goes_on_after_a_failure_and_reports_everything() {
     let (server, client) = mock().await;
     on(&server, "POST", "/api/v1/images/delete", ResponseTemplate::new(500).set_body_string("Internal Server Error"))
         .await;
@@ -125,14 +125,14 @@ fn job(status: &str, more: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_installation_ends_in_what_really_happened() {
+async fn an_installation_ends_with_what_really_happened() {
     let model = |kind: &str| json!({ "config_out": { "key": "k", "name": "n", "base": kind, "type": kind } });
     let record = |kind| invokeai_client::schema::ModelRecord::new("k", "n", kind, kind);
     let nothing = json!({});
     for (end, outcome) in [
         (job("completed", model("main")), InstallOutcome::Installed(record("main"))),
         (job("completed", model("unknown")), InstallOutcome::UnknownType(record("unknown"))),
-        // Somebody cancelled it after it was done: the model stays.
+        // Somebody canceled it after it was done: the model stays.
         (job("cancelled", model("main")), InstallOutcome::Installed(record("main"))),
         (job("cancelled", nothing.clone()), InstallOutcome::Canceled),
         (
@@ -167,7 +167,7 @@ async fn an_installation_ends_in_what_really_happened() {
         assert_eq!(install.wait().await.unwrap(), outcome);
         install.cancel().await.unwrap();
         let requests = server.received_requests().await.unwrap();
-        assert!(requests.iter().all(|request| request.method != "DELETE"), "an ended one is not cancelled");
+        assert!(requests.iter().all(|request| request.method != "DELETE"), "an ended one is not canceled");
     }
 }
 
@@ -215,7 +215,7 @@ async fn a_login_is_sent_from_then_on() {
 }
 
 #[tokio::test]
-async fn an_old_server_has_no_users_and_a_wrong_address_is_no_server() {
+async fn an_old_server_has_no_users_and_a_wrong_address_is_not_a_server() {
     let (server, client) = mock().await;
     on(&server, "GET", "/api/v1/auth/status", file(b"<html>".to_vec(), "text/html")).await;
     assert!(client.auth().status().await.is_err());
@@ -241,11 +241,11 @@ async fn lists_begin_and_end_where_they_are_told_to() {
     assert!(list.clone().offset(9).await.unwrap().items.is_empty());
     let rest: Vec<_> = list.offset(2).limit(1).stream().try_collect().await.unwrap();
     assert_eq!(rest.iter().map(|preset| &*preset.id).collect::<Vec<_>>(), ["p2", "p3", "p4"]);
-    // A stream of what the server gives as a whole asks once.
+    // A stream of what the server returns as a whole asks once.
     assert_eq!(server.received_requests().await.unwrap().len(), 4);
 }
 
-/// A library of so many workflows, in pages as the server makes them.
+/// A library of this many workflows, in pages like the server's.
 struct Library(u64);
 
 impl Respond for Library {

@@ -1,6 +1,6 @@
 //! What the steps from the text of a workflow to its request cost, in instructions. The ceilings are generous: they are
-//! for builds without optimisation, and half as high again as what was counted. Whoever makes a step dearer than that
-//! sees it here, and raises the ceiling in view if there is a reason.
+//! for builds without optimization, and half as high again as what was counted. Whoever makes a step costlier than that
+//! sees it here, and raises the ceiling openly if there is a reason.
 
 use std::hint::black_box;
 
@@ -13,12 +13,12 @@ use crate::common::instructions::{count, wanted};
 const FLUX: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json"));
 const DOCUMENT: &str = env!("INVOKEAI_DOCUMENT");
 
-/// Thousands of instructions that each step may take.
+/// How many thousands of instructions each step may take.
 const CEILINGS: [(&str, u64); 6] =
     [("read", 5000), ("open", 1500), ("list", 110), ("check", 800), ("request", 10_000), (INDEX, 540_000)];
 const INDEX: &str = "index the document of a server";
 
-/// Does a step so many times.
+/// Does a step this many times.
 fn step(name: &str, times: usize) {
     let definition: WorkflowDefinition = FLUX.parse().unwrap();
     let workflow = Workflow::new(definition.clone(), NodeCatalogue::embedded());
@@ -39,7 +39,7 @@ fn step(name: &str, times: usize) {
     }
 }
 
-/// Also what is started to be counted.
+/// Also the process that is started to be counted.
 #[test]
 fn the_steps_give_what_they_should() {
     if let Some(words) = wanted() {
@@ -60,7 +60,7 @@ fn no_step_takes_more_than_it_did() {
     let mut dearer = Vec::new();
     for (name, most) in CEILINGS {
         let taken = match name {
-            // What starts and ends the program differs by some instructions from run to run.
+            // The start and the end of the program differ by some instructions from run to run.
             INDEX => count(test, &[name, "1"]).unwrap().saturating_sub(start),
             _ => count(test, &[name, "10"]).unwrap().saturating_sub(start) / 10,
         };

@@ -102,7 +102,7 @@ impl Tree {
         self.modules.insert(name.to_vec(), module);
     }
 
-    /// The module that has what a path of `from` leads to; nothing for what is not of this crate.
+    /// The module that a path of `from` leads to; nothing for what is not part of this crate.
     fn owner(&self, from: &[String], path: &[String], hops: usize) -> Option<Name> {
         let mut at: Name = match path.first()?.as_str() {
             "crate" => Vec::new(),
@@ -242,7 +242,7 @@ impl Module {
             ("self", Some(_)) => (prefix.to_vec(), known_as),
             _ => (prefix.iter().cloned().chain([name]).collect(), known_as),
         };
-        // `use thing;` and the like say nothing of this crate.
+        // `use thing;` and the like say nothing about this crate.
         if path.len() > 1 {
             self.imports.insert(known_as, path);
         }
@@ -365,7 +365,7 @@ fn the_testing_server_uses_three_things_of_the_crate() {
         .into_iter()
         .filter(|arrow| arrow.from.first().is_some_and(|own| own == "testing"))
         .filter(|arrow| arrow.to.first().is_none_or(|own| own != "testing"))
-        // How values are shown says nothing of the crate.
+        // How values are shown says nothing about the crate.
         .filter(|arrow| arrow.to.first().is_none_or(|other| other != "base"))
         .map(|arrow| arrow.by)
         .collect();
@@ -386,7 +386,7 @@ fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
 const THREE: &str = "// Layer: low\nmod low;\n\n// Layer: middle\nmod middle;\n\n// Layer: high\npub mod high;\n";
 
 #[test]
-fn arrows_that_point_down_are_no_fault() {
+fn arrows_that_point_down_are_accepted() {
     let faults = faults_of(&[
         ("lib.rs", &format!("{THREE}pub use high::Client;")),
         ("low.rs", "pub struct Low;"),

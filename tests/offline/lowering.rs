@@ -102,7 +102,7 @@ fn nothing_of_3_1_is_left() {
 }
 
 #[test]
-fn what_is_no_document_of_invokeai_is_refused_with_its_place() {
+fn what_is_not_a_document_of_invokeai_is_refused_with_its_place() {
     let own = own_document();
     required::check(&own).unwrap();
     let without = |pointer: &str| {
@@ -118,7 +118,7 @@ fn what_is_no_document_of_invokeai_is_refused_with_its_place() {
     let fault = without("/paths/~1api~1v1~1queue~1{queue_id}~1enqueue_batch");
     assert_eq!(
         (&*fault.pointer, &*fault.message),
-        ("/paths", "no operation `enqueue_batch`: this is no document of InvokeAI")
+        ("/paths", "no operation `enqueue_batch`: this is not a document of InvokeAI")
     );
     for (document, pointer) in [
         (json!([]), ""),
@@ -166,7 +166,7 @@ fn enum_values_become_rust_names() {
     Wan21 = "wan_2.1",
     BFloat16 = "BFloat16",
 "#;
-    // Signs alone leave no name either.
+    // Punctuation alone does not leave a name either.
     let clash = made.unwrap_err();
     assert_eq!(clash, "`` and `++` of E would both be called `Empty`");
     let made = source(&["sd-1", "", "4k", "Unknown", "any", "Self", "wan_2.1", "BFloat16"]).unwrap();
@@ -174,7 +174,7 @@ fn enum_values_become_rust_names() {
     assert_eq!(source(&["a b", "a-b"]).unwrap_err(), "`a b` and `a-b` of E would both be called `AB`");
 }
 
-/// Lowered: what operations ask for and how they answer is all that counts here.
+/// A lowered document: only what operations ask for and how they answer counts here.
 fn operations(paths: Value) -> Value {
     let mut document = json!({"paths": paths, "components": {"schemas": {}}});
     lower::walk::operations(&mut document, &mut |_, _, operation| {
@@ -314,7 +314,7 @@ fn a_missing_parameter_is_added_and_may_be_left_out() {
 }
 
 #[test]
-fn an_incompatible_operation_makes_way_for_the_own_form() {
+fn an_incompatible_operation_makes_way_for_the_form_of_the_package() {
     let own = operations(json!({
         "/videos/i/{video_name}": {"get": {"operationId": "get_video_dto"}},
         "/boards/": {"get": {"operationId": "list_boards"}},
@@ -335,12 +335,12 @@ fn an_incompatible_operation_makes_way_for_the_own_form() {
         assert_eq!((&*path, &own["x-missing"]), (place, &json!(true)));
         let (path, method, mut theirs) = found(&document, renamed);
         theirs["operationId"] = json!(id);
-        assert_eq!((path, method, theirs), found(&before, id), "as it was, but for the name");
+        assert_eq!((path, method, theirs), found(&before, id), "as it was, except for the name");
     }
 }
 
 #[test]
-fn the_own_document_needs_no_additions() {
+fn the_document_of_the_package_needs_no_additions() {
     let mut own = own_document();
     lower(&mut own).unwrap();
     let before = own.clone();

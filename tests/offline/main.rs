@@ -53,6 +53,7 @@ mod blocking_parity;
 mod debug;
 mod downloads;
 mod embedded_server;
+mod english;
 mod events;
 mod events_recorded;
 mod forward_answers;

@@ -38,7 +38,7 @@ fn every_operation_has_a_method() {
         }
         let function = declared.remove(&((*method).to_owned(), (*path).to_owned()));
         let function = function.unwrap_or_else(|| panic!("{method} {path} is not declared"));
-        // One that the package's own document describes otherwise leaves the name to that.
+        // An operation that differs from the one in the package's own document leaves the name to that one.
         let whole_name = format!("{function}_{path}_{method}").to_snake_case();
         assert!([function, whole_name].contains(&(*id).to_owned()), "{id}: {method} {path}");
     }
@@ -102,7 +102,7 @@ fn name(ty: &Type) -> String {
     path.path.segments.last().unwrap().ident.to_string()
 }
 
-/// An `async fn`, or one that gives back a future.
+/// An `async fn`, or a function that returns a future.
 fn is_awaited(method: &ImplItemFn) -> bool {
     method.sig.asyncness.is_some() || matches!(&method.sig.output, ReturnType::Type(_, ty) if is_future(ty))
 }
@@ -123,7 +123,7 @@ fn sent(block: &ItemImpl) -> Vec<String> {
         match item {
             ImplItem::Fn(method) => send |= method.sig.ident == "send" && is_awaited(method),
             ImplItem::Const(constant) if constant.ident == "OPERATION" => {
-                let Expr::Struct(value) = &constant.expr else { panic!("OPERATION is no struct") };
+                let Expr::Struct(value) = &constant.expr else { panic!("OPERATION is not a struct") };
                 for field in &value.fields {
                     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &field.expr else { panic!("no text") };
                     operation.push(text.value());

@@ -1,5 +1,5 @@
-//! What the document lacks that the crate was built from: calls that need it are refused before anything is sent, and
-//! all others are sent. `.ci/run` builds the crate from the document that is written here.
+//! Calls that need something that is missing from the document of the build are refused before anything is sent; all
+//! others are sent. `.ci/run` builds the crate from the document that is written here.
 
 use std::{fs, path::Path};
 
@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
     ("upload_image?resize_to", |client| {
         async move { client.images().upload(image()).resize_to(8, 8).await.map(drop) }.boxed()
     }),
-    // By its `video_name`: another operation of this name, by `video_id`, is of no use.
+    // By its `video_name`: another operation of this name, by `video_id`, does not help.
     (VIDEO, |client| async move { client.video("a").get().await.map(drop) }.boxed()),
 ];
 
@@ -88,14 +88,14 @@ fn the_older_document_lacks_one_of_each_kind() {
     let version = include_str!("../../openapi/VERSION").trim();
     let mut older = document(&format!("{package}/openapi/invokeai-{version}.json"));
     let paths = older["paths"].as_object_mut().unwrap();
-    // An operation, one whose path has others, and one in whose place is another.
+    // An operation, one whose path has others, and one that another has replaced.
     paths["/api/v1/boards/{board_id}"].as_object_mut().unwrap().remove("get").unwrap();
     paths.remove("/api/v1/images/i/{image_name}/workflow").unwrap();
     paths["/api/v1/workflows/i/{workflow_id}/opened_at"]["put"]["operationId"] = json!("something_else");
     // A query parameter.
     let list = paths["/api/v2/models/"]["get"]["parameters"].as_array_mut().unwrap();
     list.retain(|parameter| parameter["name"] != "order_by");
-    // An operation of the same name that is another.
+    // A different operation of the same name.
     let mut video = paths.remove("/api/v1/videos/i/{video_name}").unwrap();
     for operation in video.as_object_mut().unwrap().values_mut() {
         operation["parameters"][0]["name"] = json!("video_id");

@@ -75,12 +75,13 @@ async fn another_version_other_fields_or_no_such_node_are_named_and_nothing_is_s
     without["components"]["schemas"]["AddInvocation"] = multiply;
 
     let said = refusal(&document(), &newer).await.unwrap();
-    assert!(said.starts_with("add was of version 1.") && said.ends_with(", is of version 2.0.0"), "{said}");
+    assert!(said.starts_with("add was of version 1.") && said.ends_with(", is now of version 2.0.0"), "{said}");
     assert_eq!(refusal(&document(), &other).await.unwrap(), "add.b is gone");
     assert_eq!(refusal(&document(), &without).await.unwrap(), "add is gone");
 }
 
-/// Once for both nodes of the type. What alone would do no harm is told, and does not keep the workflow.
+/// Once for both nodes of the type. A difference that would do no harm by itself is reported, and does not block the
+/// workflow.
 #[tokio::test]
 async fn other_ranges_and_more_inputs_refuse_nothing() {
     let mut other = document();
@@ -93,7 +94,7 @@ async fn other_ranges_and_more_inputs_refuse_nothing() {
 }
 
 #[tokio::test]
-async fn who_does_not_validate_sends_it_all_the_same() {
+async fn without_validation_it_is_sent_all_the_same() {
     let mut newer = document();
     newer["components"]["schemas"]["AddInvocation"]["version"] = json!("2.0.0");
     let ((_one, from), (other, client)) = (server(&document()).await, server(&newer).await);
@@ -103,9 +104,9 @@ async fn who_does_not_validate_sends_it_all_the_same() {
     assert_eq!(batches(&other).await, 1);
 }
 
-/// Nobody's nodes: that costs no call, and refuses nothing.
+/// They are nobody's: that costs no call, and refuses nothing.
 #[tokio::test]
-async fn the_nodes_of_the_crate_are_those_of_no_other_server() {
+async fn the_nodes_of_the_crate_belong_to_no_server() {
     let mut newer = document();
     newer["components"]["schemas"]["AddInvocation"]["version"] = json!("2.0.0");
     let (server, client) = server(&newer).await;

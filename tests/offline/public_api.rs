@@ -1,4 +1,4 @@
-//! The public API as a committed listing, so that a change of it is seen in review.
+//! The public API as a committed listing, so that review sees every change to it.
 //!
 //! Hand-written code is listed with its signatures, generated code by name. Types that a macro makes are listed by name.
 
@@ -19,7 +19,7 @@ struct Crate {
     modules: BTreeMap<Vec<String>, Vec<Item>>,
     /// Inherent implementations, by the module that they stand in and the name of their type.
     methods: Vec<(Vec<String>, String, ItemImpl)>,
-    /// What can be awaited, and streams: the module, the name of the type, the trait and what it gives.
+    /// What can be awaited, and streams: the module, the name of the type, the trait and what it yields.
     waits: Vec<(Vec<String>, String, String)>,
     lines: BTreeSet<String>,
 }
@@ -127,7 +127,7 @@ impl Crate {
             self.lines.insert(format!("{shown}{name}: use {}", target.join("::")));
             return;
         };
-        // A module of a deeper room, which is public under this path.
+        // A module from deeper in the tree, which is public under this path.
         let module: Vec<_> = from.iter().cloned().chain([name.to_owned()]).collect();
         if self.modules.contains_key(&module) {
             self.lines.insert(format!("{shown}{name}: mod"));
@@ -255,7 +255,7 @@ impl Crate {
     }
 }
 
-/// The trait by which a type is awaited or read, with what it gives.
+/// The trait by which a type is awaited or read, with what it yields.
 fn wait(block: &ItemImpl) -> Option<String> {
     let name = block.trait_.as_ref()?.0.segments.last()?.ident.to_string();
     let given = match name.as_str() {

@@ -145,7 +145,9 @@ async fn a_path_prefix_stays_in_front() {
 async fn path_parameters_that_would_change_the_path_are_refused() {
     let server = json_answer(json!(null)).await;
     let api = server.client.api();
-    for (bad, problem) in [("", "is empty"), (".", "is `.`, which is no name"), ("..", "is `..`, which is no name")] {
+    for (bad, problem) in
+        [("", "is empty"), (".", "is `.`, which is not a name"), ("..", "is `..`, which is not a name")]
+    {
         let error = api.delete_image().image_name(bad).send().await.unwrap_err();
         assert_eq!(error.to_string(), format!("`image_name` {problem}"));
         let error = api.cancel_queue_item().queue_id(bad).item_id(1).send().await.unwrap_err();
@@ -262,7 +264,7 @@ async fn answers_of_nothing() {
     assert!(api.get_image_metadata().image_name("a").send().await.unwrap().is_none());
     assert_eq!(api.get_client_state_by_key().queue_id("q").key("k").send().await.unwrap().into_inner(), None);
     api.delete_queue_item().queue_id("q").item_id(1).send().await.unwrap();
-    // Declared as a record, and null in truth.
+    // Declared as a record, but null in fact.
     api.delete_workflow_thumbnail().workflow_id("w").send().await.unwrap();
     let server = answering(ResponseTemplate::new(204)).await;
     server.client.api().delete_model().key("k").send().await.unwrap();
@@ -324,7 +326,7 @@ async fn files_from_path_bytes_and_reader() {
         let parts = parts(&request);
         assert_eq!(parts.len(), 2, "a field that is set twice goes out once");
         assert!(parts[0].0.contains(&format!("name=\"file\"; filename=\"{name}\"")), "{}", parts[0].0);
-        assert!(parts[0].0.contains("content-type: image/png"), "the bytes tell: {}", parts[0].0);
+        assert!(parts[0].0.contains("content-type: image/png"), "the bytes say so: {}", parts[0].0);
         assert!(parts[0].1 == content, "{name}: other bytes arrived");
         assert_eq!(parts[1].1, br#"{"a": 1}"#);
     }
@@ -343,7 +345,7 @@ async fn content_types_of_files() {
         server.client.api().import_style_presets().file(upload).send().await.unwrap();
         let part = parts(&server.last().await).remove(0).0;
         assert!(part.contains(&format!("content-type: {kind}")), "{part}");
-        assert!(part.contains("filename="), "a part without a file name is no file: {part}");
+        assert!(part.contains("filename="), "a part without a file name is not a file: {part}");
     }
 }
 

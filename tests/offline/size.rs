@@ -1,6 +1,6 @@
 //! How big this crate is, in counts that no machine changes: what is generated, and what it depends on.
 //!
-//! A ceiling is a little above what is there. Whoever needs more raises it in `common/counts.rs`, in view, with a reason;
+//! A ceiling is a little above the current count. Whoever needs more raises it in `common/counts.rs`, with a reason;
 //! whoever makes something smaller lowers it.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use counts::{CRATES, GENERATED, SOURCES, crates};
 
 use crate::common::{counts, skip};
 
-/// Crates that may be there in several versions: macros have moved to syn 3, the generator and tracing have not; ring asks
+/// Crates that may occur in several versions: macros have moved to syn 3, the generator and tracing have not; ring asks
 /// for randomness in an older way.
 const DUPLICATES: &[&str] = &["getrandom", "syn"];
 

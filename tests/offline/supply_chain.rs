@@ -1,4 +1,4 @@
-//! What this crate brings with it: licences, duplicates, sources, Rust versions, unsafe code. Offline, by
+//! What this crate brings with it: licenses, duplicates, sources, Rust versions, unsafe code. Offline, by
 //! `cargo tree` for this machine's platform and the lists in `deny.toml`.
 //!
 //! `cargo deny check` looks at other platforms, too, and at advisories.
@@ -87,7 +87,7 @@ fn packages(features: &[&str]) -> Vec<Package> {
     packages
 }
 
-/// The licence of a package that has its text only.
+/// The license of a package that has only its text.
 fn licence_in(file: &str, manifest: &str) -> Option<String> {
     let text = fs::read_to_string(Path::new(manifest).parent()?.join(file)).ok()?;
     text.trim_start().starts_with("MIT License").then(|| "MIT".to_owned())
@@ -97,7 +97,7 @@ fn numbers(version: &str) -> Vec<u64> {
     version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
 }
 
-/// What `cargo deny` is told. It refuses members that it does not know, as do we: a slip would turn a check off.
+/// The settings of `cargo deny`. It refuses members that it does not know, as do we: a typo would turn a check off.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deny {
@@ -158,7 +158,7 @@ fn the_settings_of_cargo_deny_are_strict() {
     }
 }
 
-/// Whether a licence expression can be met with licences that are accepted.
+/// Whether a license expression can be met with accepted licenses.
 fn is_met(expression: &str, accepted: &[String]) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words = spaced.split_whitespace().peekable();
@@ -193,7 +193,7 @@ fn licence(words: &mut Words<'_>, accepted: &[String]) -> bool {
             met
         }
         Some(name) => {
-            // An exception permits more, but is another licence by name.
+            // An exception permits more, but is another license by name.
             let with_exception = words.next_if_eq(&"WITH").is_some() && words.next().is_some();
             !with_exception && accepted.iter().any(|accepted| accepted == name)
         }
@@ -202,7 +202,7 @@ fn licence(words: &mut Words<'_>, accepted: &[String]) -> bool {
 }
 
 #[test]
-fn every_licence_is_accepted() {
+fn every_license_is_accepted() {
     let Licences { allow: accepted, exceptions } = deny().licenses;
     let excepted = |package: &Package| {
         let exception = exceptions.iter().find(|exception| exception.name == package.name);
@@ -212,7 +212,7 @@ fn every_licence_is_accepted() {
         let Package { name, version, licence, .. } = &package;
         assert!(is_met(licence, &accepted) || excepted(&package), "{name} {version} is under {licence:?}");
     }
-    // The reading of expressions itself.
+    // The parser of expressions itself.
     let two = ["MIT".to_owned(), "ISC".to_owned()];
     for (expression, met) in [
         ("MIT", true),
@@ -229,7 +229,7 @@ fn every_licence_is_accepted() {
     }
 }
 
-/// Versions by name, the newest last.
+/// Versions by name, newest last.
 fn duplicates(packages: &[Package]) -> BTreeMap<&str, Vec<&str>> {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in packages {
@@ -334,8 +334,8 @@ fn is_said(tokens: TokenStream, word: &str) -> bool {
     })
 }
 
-/// The compiler refuses it in all targets, the build script included, because the manifest forbids it. That nothing
-/// lifts this is seen in the text.
+/// The compiler refuses it in all targets, the build script included, because the manifest forbids it. The text shows
+/// that nothing lifts this.
 #[test]
 fn no_target_has_unsafe_code() {
     let manifest = read("Cargo.toml");

@@ -1,4 +1,4 @@
-//! Sweeps: what is refused says which input, which value and where it stands.
+//! Sweeps: a refusal names the input, the value and where it stands.
 
 use invokeai_client::{
     Error, Sweep,

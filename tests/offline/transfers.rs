@@ -16,7 +16,7 @@ use crate::common::{alone::is_alone, skip};
 
 const MIB: usize = 1024 * 1024;
 
-/// Serves `/api/v1/images/i/<bytes>.gif/full`: so many bytes, as fast as they are taken, from one buffer.
+/// Serves `/api/v1/images/i/<bytes>.gif/full`: that many bytes, as fast as they are taken, from one buffer.
 fn serve() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -98,7 +98,7 @@ async fn large_files_come_as_fast_as_with_curl_and_in_little_memory() {
     for (length, count) in [(5 * MIB, 40), (1024 * MIB, 1)] {
         let names: Vec<_> = (0..count).map(|number| format!("{number}-{length}.gif")).collect();
         let directory = tempfile::tempdir().unwrap();
-        // Once before, for connections, buffers and the disk's cache.
+        // Once beforehand, for connections, buffers and the disk's cache.
         let warm = ours(&client, &names[..1], directory.path(), false).await;
         let before = memory();
         // In turns, and the best of each: other work on the machine slows both.

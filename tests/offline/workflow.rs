@@ -15,7 +15,7 @@ fn flux() -> Workflow {
     Workflow::new(WorkflowDefinition::from_path(FLUX).unwrap(), NodeCatalogue::embedded())
 }
 
-/// A node with the defaults of its type, but for the values given; `null` unsets.
+/// A node with the defaults of its type, except for the given values; `null` unsets.
 fn node(id: &str, node_type: &str, values: Value) -> Value {
     let template = NodeCatalogue::embedded().get(node_type).unwrap();
     let mut inputs = Map::new();
@@ -161,7 +161,7 @@ fn inputs_are_found_by_every_name() {
 }
 
 #[test]
-fn colliding_user_names_are_told_with_their_nodes() {
+fn colliding_user_names_are_reported_with_their_nodes() {
     let nodes = json!([node("a", "add", json!({})), node("b", "add", json!({}))]);
     let mut workflow = load(nodes, json!([]), &[("a", "a"), ("b", "a"), ("a", "b")]);
     let Err(InputError::NamesCollide { collisions }) = workflow.inputs_by_user_name() else { panic!("both are A") };
@@ -254,12 +254,12 @@ fn problems_are_collected_in_words() {
         })
     };
     assert!(hidden("c", "x"), "a bound that only the server knows: {found:#?}");
-    assert!(hidden("s", "value"), "1.5 is no integer: {found:#?}");
+    assert!(hidden("s", "value"), "1.5 is not an integer: {found:#?}");
     assert_eq!(workflow.validate_inputs()["n.width"], ["Create Latent Noise -> Width: 7 is not a multiple of 8"]);
 }
 
 #[test]
-fn what_only_the_server_punishes_is_found() {
+fn what_only_the_server_would_reject_is_found() {
     let mut blur = node("blur", "img_blur", json!({}));
     blur["data"]["inputs"].as_object_mut().unwrap().remove("image");
     let nodes = json!([
@@ -481,7 +481,7 @@ fn batch_data_supply_a_required_input_that_has_no_value() {
     let items = |names: [&str; 2]| names.map(|name| json!({"image_name": name})).to_vec();
     let datum = |node: &str, items| BatchDatum { node_id: node.into(), field: "image".into(), items };
     let options = EnqueueOptions::default().batch([datum("load", items(["a.png", "b.png"]))]);
-    assert_eq!(missing(&options), 1, "the other one is missing still");
+    assert_eq!(missing(&options), 1, "the other one is still missing");
     let options = options.batch([datum("blur", items(["c.png", "d.png"]))]);
     assert_eq!(workflow.problems_with(&options), []);
     // The server checks the graph before it puts an item's values in.
@@ -491,7 +491,7 @@ fn batch_data_supply_a_required_input_that_has_no_value() {
     assert_eq!(body["batch"]["data"].as_array().unwrap().len(), 2);
     assert_eq!(workflow.definition().as_value().to_string(), before);
     assert_eq!(missing(&EnqueueOptions::default()), 2, "nothing stays of it");
-    // A value of the wrong kind is still one.
+    // A value of the wrong kind is still a value.
     let wrong = EnqueueOptions::default().batch([datum("load", vec![json!(7)]), datum("blur", vec![json!(7)])]);
     assert!(!workflow.problems_with(&wrong).is_empty());
 }
@@ -509,9 +509,9 @@ fn a_report_of_models_reads_as_text() {
     assert!(text.contains(&wanted.name) && !wanted.name.is_empty(), "{text}");
 }
 
-/// What may be a megabyte is shown in a few hundred characters.
+/// What may take a megabyte is shown in a few hundred characters.
 #[test]
-fn what_is_large_is_shown_short() {
+fn what_is_large_is_shown_briefly() {
     let short = |what: &str, shown: String| assert!(shown.chars().count() < 1000, "{what}: {shown}");
     let mut workflow = flux();
     let report = workflow.use_models(&vec![ModelRecord::new("key", "name", "flux", "main"); 500]);

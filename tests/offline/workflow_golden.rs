@@ -64,7 +64,7 @@ fn every_case_is_as_in_the_editor() {
     }
     assert!(checked > 0, "there are golden cases, but none was read");
     assert!(faults.is_empty(), "{} of {checked} cases differ:\n{}", faults.len(), faults.join("\n"));
-    println!("{checked} golden cases are as in the editor, {} of them but for its known bugs", KNOWN.len());
+    println!("{checked} golden cases are as in the editor, {} of them except for its known bugs", KNOWN.len());
 }
 
 /// Requests, inputs and problems of the examples are those that were looked through when they were recorded.
@@ -103,7 +103,7 @@ fn json_files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// All differences between a case and ours; with a known bug, between what would be right and ours.
+/// All differences between a case and ours; for a known bug, between what would be right and ours.
 fn check(file: &Path, mut golden: Value, bug: Option<Bug>) -> Vec<String> {
     let mut out = Vec::new();
     let definition = match (WorkflowDefinition::from_path(file), golden.get("load_error")) {
@@ -142,7 +142,7 @@ fn check(file: &Path, mut golden: Value, bug: Option<Bug>) -> Vec<String> {
     out
 }
 
-/// Turns what the editor makes of its bug into what would be right.
+/// Turns the result of the editor's bug into what would be right.
 fn correct(golden: &mut Value, bug: Bug, workflow: &Workflow, body: Option<&Value>) {
     let is_generator = |value: &Value| {
         *value == json!({"type": "float_generator_arithmetic_sequence", "start": 0, "step": 0.1, "count": 10})
@@ -182,7 +182,7 @@ fn correct(golden: &mut Value, bug: Bug, workflow: &Workflow, body: Option<&Valu
             let workflow = &mut golden["enqueue_body"]["batch"]["workflow"];
             assert!(workflow.is_null());
             let embedded = &body.unwrap()["batch"]["workflow"];
-            // What is embedded must be a workflow that loads, and without the field that is gone.
+            // The embedded workflow must load, and must not have the field that is gone.
             let again = WorkflowDefinition::from_value(embedded.clone()).unwrap();
             assert!(!again.as_value()["form"].to_string().contains("\"c\""));
             *workflow = embedded.clone();

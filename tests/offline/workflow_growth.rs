@@ -1,6 +1,6 @@
-//! The work grows with the workflow and no faster, whatever its shape.
+//! The work grows linearly with the workflow, whatever its shape.
 //!
-//! Compared are the instructions for a workflow and for one of four times its size, which are the same on every run.
+//! Compares the instructions for a workflow and for one of four times its size, which are the same on every run.
 //! They are about four times as many if the work is linear, sixteen times if it is quadratic.
 
 use invokeai_client::schema::NodeCatalogue;
@@ -11,7 +11,7 @@ use crate::common::instructions::{count, wanted};
 
 const SMALL: usize = 120;
 const FACTOR: usize = 4;
-/// Of linear work. Tables and lists that grow, and sorting, take somewhat more.
+/// The growth of linear work. Tables and lists that grow, and sorting, take somewhat more.
 const MOST: f64 = 1.15;
 
 /// A workflow that is being put together.
@@ -72,7 +72,7 @@ fn work(text: &str) {
     std::hint::black_box((workflow.model_uses(), workflow.output_nodes(&options), workflow.references()));
 }
 
-/// Does the work on the workflows in these files. What is started to be counted; by itself, it does the work on one.
+/// Does the work on the workflows in these files, in the process that is counted; on its own, it does the work on one.
 #[test]
 fn work_is_done_on_files() {
     let Some(files) = wanted() else {
@@ -83,7 +83,7 @@ fn work_is_done_on_files() {
     files.iter().for_each(|file| work(&std::fs::read_to_string(file).unwrap()));
 }
 
-/// What the files of a shape cost: the instructions for a small one, and for a large one.
+/// What the files of a shape cost: the instructions for a small one and for a large one.
 fn assert_linear(what: &str, shape: impl Fn(&mut Shape, usize)) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, size| {

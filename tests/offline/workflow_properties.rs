@@ -1,5 +1,5 @@
 //! Properties of reading and building workflows: no input panics, nothing is lost, what is set is sent, and the work
-//! grows with the workflow and no faster.
+//! grows linearly with the workflow.
 
 use invokeai_client::schema::{ModelRecord, NodeCatalogue};
 use invokeai_client::workflow::{EnqueueOptions, WarningKind, Workflow, WorkflowDefinition};
@@ -262,7 +262,7 @@ fn ten_thousand_nodes_take_ten_times_as_long_as_one_thousand() {
             edges
         };
         let (small, large) = (edges(1_000), edges(10_000));
-        // The worse of two, because other work runs on the machine too.
+        // The slower of two, because other work runs on the machine, too.
         let (one, ten) = (time(1_000, &small).max(time(1_000, &small)), time(10_000, &large));
         println!("{one:?} for 1,000 nodes, {ten:?} for 10,000; {:?} per 1,000", ten / 10);
         assert!(ten < one * 40, "{one:?} for 1,000 nodes, {ten:?} for 10,000");

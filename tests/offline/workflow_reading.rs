@@ -58,7 +58,7 @@ impl Random {
         (self.0 >> 33) as usize % limit.max(1)
     }
 
-    /// Somewhere in a text, not within a character.
+    /// A random place in a text, not within a character.
     fn place(&mut self, text: &str) -> usize {
         let mut place = self.below(text.len() + 1);
         while !text.is_char_boundary(place) {
@@ -67,7 +67,7 @@ impl Random {
         place
     }
 
-    /// A place right before a value or a name, where pieces make other JSON rather than none.
+    /// A place right before a value or a name, where an added piece gives different JSON rather than none.
     fn token(&mut self, text: &str) -> usize {
         let start = self.place(text);
         let found = text[start..].find(['"', '{', '[', '}', ']']);
@@ -138,7 +138,7 @@ fn through_a_tree(text: &str) -> Result<WorkflowDefinition, String> {
     WorkflowDefinition::from_value(value).map_err(|error| error.to_string())
 }
 
-/// Reads a text both ways, and says if it could be read.
+/// Reads a text both ways, and returns whether it could be read.
 fn read(what: &str, text: &str) -> Option<[WorkflowDefinition; 2]> {
     let straight = text.parse::<WorkflowDefinition>().map_err(|error| error.to_string());
     match (straight, through_a_tree(text)) {

@@ -104,7 +104,7 @@ async fn say(stream: &mut TcpStream, text: &str) {
     let _ = stream.write_all(&bytes).await;
 }
 
-/// Not built on a library, which would log as well. Tells the texts of the frames that come.
+/// Not built on a library, which would log as well. Sends on the texts of the frames that come.
 async fn serve(mut stream: TcpStream, frames: mpsc::UnboundedSender<String>) {
     while let Some(request) = request(&mut stream).await {
         let key = request.lines().find_map(|line| {
@@ -143,7 +143,7 @@ async fn serve(mut stream: TcpStream, frames: mpsc::UnboundedSender<String>) {
     }
 }
 
-/// The next frame that begins so.
+/// The next frame that begins like this.
 async fn next(frames: &mut mpsc::UnboundedReceiver<String>, beginning: &str) -> String {
     timeout(Duration::from_secs(20), async {
         loop {

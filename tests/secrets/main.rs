@@ -40,7 +40,7 @@ fn assert_no_secret(what: &str, text: &str) {
     assert!(!text.contains(HUSH), "{what} shows a secret: {text}");
 }
 
-/// All ways to print a value. Gives the name of its type.
+/// Prints a value in all ways. Returns the name of its type.
 fn show<T: Debug>(shown: &mut BTreeSet<String>, value: &T) {
     let name = type_name::<T>().split('<').next().unwrap().rsplit("::").next().unwrap().to_owned();
     assert_no_secret(&name, &format!("{value:?} {value:#?}"));
@@ -79,7 +79,7 @@ fn workflow() -> Workflow {
     Workflow::new(definition(), invokeai_client::schema::NodeCatalogue::embedded())
 }
 
-/// One of everything that a client gives without asking the server.
+/// One of everything that a client returns without asking the server.
 async fn show_everything(client: &Client) -> BTreeSet<String> {
     let mut shown = BTreeSet::new();
     let shown_now = &mut shown;
@@ -145,10 +145,10 @@ async fn show_everything(client: &Client) -> BTreeSet<String> {
     shown
 }
 
-/// Types that can be had from a client without asking the server: by the listing of the public API, methods that are
-/// not async and give a structure of this crate, and methods of what they give.
+/// Types that a client returns without asking the server: by the listing of the public API, the results of methods that
+/// are not async and return a structure of this crate, and of methods of those.
 fn reachable() -> BTreeSet<String> {
-    // The blocking types print what they are made of, and the embedded server has no secrets of others.
+    // The blocking types print what they are made of, and the embedded server holds no secrets of others.
     let listing: String = include_str!("../fixtures/public-api.txt")
         .lines()
         .filter(|line| !line.starts_with("blocking::") && !line.starts_with("testing::"))
@@ -178,7 +178,7 @@ fn reachable() -> BTreeSet<String> {
     found
 }
 
-/// What holds nothing of a client: records of the server, and plain values.
+/// Types that hold nothing of a client: records of the server, and plain values.
 const DATA: &[&str] = &["Assets", "BulkOutcome", "Ticket", "Progress", "QueueItem"];
 
 #[tokio::test]
@@ -376,7 +376,7 @@ async fn errors_and_traces_show_no_secret() {
             assert_no_secret("an event", &format!("{item:?}"));
         }
     }
-    // A proxy with a password that is not there.
+    // A proxy that does not exist, with a password.
     let proxy = reqwest::Proxy::all(with_user("http://127.0.0.1:1")).unwrap();
     let http = reqwest::Client::builder().proxy(proxy).build().unwrap();
     let proxied = Client::builder("http://example.invalid").http_client(http).token(secret("token")).build().unwrap();
@@ -390,7 +390,7 @@ async fn errors_and_traces_show_no_secret() {
 }
 
 #[test]
-fn addresses_that_are_none_show_no_secret() {
+fn unusable_addresses_show_no_secret() {
     for url in [
         with_user("ftp://example.org"),
         with_user("http://").replace("http://", "http:/"),

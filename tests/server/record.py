@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records what a server really answers and announces, for tests/offline/forward_*.rs.
+"""Records the answers and events of a real server, for tests/offline/forward_*.rs.
 
     tests/server/record.py URL --models FOLDER --users URL --admin-token TOKEN
 

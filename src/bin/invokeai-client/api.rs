@@ -29,16 +29,16 @@ Examples:
   invokeai-client api upload_image -f image_category=user -f is_intermediate=false -f file=@photo.jpg
   invokeai-client api update_board -f board_id=ID --input changes.json")]
 pub(crate) struct ApiArgs {
-    /// Name of an operation, or a method and a path; all operations are listed without
+    /// Name of an operation, or a method and a path; lists all operations if omitted
     #[arg(value_name = "OPERATION | METHOD PATH", num_args = 0..=2)]
     operation: Vec<String>,
-    /// Parameter of the path, the query, or the body; @FILE reads the value from a file
+    /// Parameter of the path, the query or the body; @FILE reads the value from a file
     #[arg(short = 'f', long = "field", value_name = "NAME=VALUE")]
     fields: Vec<String>,
-    /// Body, from a file; `-` is standard input
+    /// Read the body from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Ask for page after page, and print each
+    /// Request page after page, and print each
     #[arg(long)]
     paginate: bool,
     /// Only print what would be sent
@@ -46,7 +46,7 @@ pub(crate) struct ApiArgs {
     dry_run: bool,
 }
 
-/// What is asked for, before it is a request.
+/// A call, before it becomes a request.
 #[derive(Debug, Default)]
 struct Call {
     method: String,
@@ -151,7 +151,7 @@ fn call(args: &ApiArgs, described: &Described) -> Result<Call, Failure> {
                 let value = match is_text {
                     true => Value::String(text),
                     false => serde_json::from_str(&text).map_err(|error| {
-                        Failure::other(format!("-f {name}: takes JSON, and `{text}` is none: {error}"))
+                        Failure::other(format!("-f {name}: takes JSON, but `{text}` is not JSON: {error}"))
                     })?,
                 };
                 body.insert(name.to_owned(), value);
@@ -165,7 +165,7 @@ fn call(args: &ApiArgs, described: &Described) -> Result<Call, Failure> {
     call.path = path;
     call.body = match (&args.input, body.is_empty()) {
         (Some(_), false) => {
-            return Err(Failure::other("fields of the body are given by -f or by --input, not by both"));
+            return Err(Failure::other("fields of the body are given with -f or with --input, not with both"));
         }
         (Some(file), true) => Some(read_json(file)?),
         (None, false) => Some(Value::Object(body)),
@@ -219,7 +219,7 @@ impl Call {
     }
 }
 
-/// JSON as JSON, everything else as it came. Texts for terminals are made visible; pictures are for files and pipes.
+/// Prints JSON as JSON, and everything else as it came, but not to a terminal, which might obey it.
 fn print(answer: &RawAnswer, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let is_json = answer.content_type.split(';').next().is_some_and(|kind| kind.trim().ends_with("json"));
     if is_json && !answer.body.is_empty() {
@@ -234,7 +234,7 @@ fn print(answer: &RawAnswer, output: &mut Output<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A value, or what the file holds that `@FILE` names; `@@` is a plain `@`.
+/// A value, or the content of the file that `@FILE` names; `@@` is a plain `@`.
 fn value(text: &str) -> Result<String, Failure> {
     match text.strip_prefix('@') {
         None => Ok(text.to_owned()),

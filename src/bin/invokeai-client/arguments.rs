@@ -1,4 +1,4 @@
-//! What the command line takes, and what its help teaches.
+//! The arguments of the command, and their help.
 
 use clap::{ColorChoice, Parser, Subcommand};
 
@@ -10,10 +10,10 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   invokeai-client demo                                            a server to play with, and what to try on it
-  invokeai-client inspect workflow.json                           what it takes, and what keeps it from running
+  invokeai-client inspect workflow.json                           its inputs, outputs and problems
   invokeai-client run workflow.json --set prompt=\"a lighthouse\" --out pictures --cleanup
   invokeai-client run picture.png --upload image=photo.jpg --runs 4 --board tests
-  invokeai-client <COMMAND> --help                                more of these";
+  invokeai-client <COMMAND> --help                                more examples";
 
 const REFERENCE: &str = "\
 Environment:
@@ -21,18 +21,18 @@ Environment:
   INVOKEAI_PROFILE     name of a profile that `login` stored, instead of --profile
   INVOKEAI_TOKEN       bearer token, instead of --token (which others can see in the list of processes)
   INVOKEAI_BASIC_AUTH  user and password of a proxy, instead of --basic-auth
-  NO_COLOR             no colours, whatever the terminal
-  CLICOLOR_FORCE       colours, also where there is no terminal";
+  NO_COLOR             no colors, whatever the terminal
+  CLICOLOR_FORCE       colors, even without a terminal";
 
 /// Work with the workflows of an InvokeAI server
 ///
-/// Takes workflows as the web editor exports them, or a picture that carries one; shows what they need, runs them,
-/// brings the results home, and leaves nothing behind.
+/// Takes workflows as the web editor exports them, or images that contain one; shows what they need, runs them,
+/// downloads the results, and leaves nothing behind.
 #[derive(Debug, Parser)]
 #[command(version, styles = style::HELP, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{REFERENCE}\n\nExit codes:{}", exit::table()))]
 #[command(disable_help_subcommand = true, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// When to colour what is printed; `auto` does so on terminals, unless NO_COLOR is set
+    /// When to color the output; `auto` does so on terminals, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_possible_values = false)]
     pub(crate) color: ColorChoice,
     /// Print JSON instead of text; errors are JSON on standard error
@@ -75,7 +75,7 @@ Examples:
         #[command(flatten)]
         args: run::RunArgs,
     },
-    /// Wait for a run that `run --detach` has sent; exit codes as those of `run`
+    /// Wait for a run that `run --detach` sent; exit codes are those of `run`
     #[command(after_help = "\
 Examples:
   invokeai-client run workflow.json --set prompt=\"a lighthouse\" --detach > run.json
@@ -113,7 +113,7 @@ Examples:
         #[command(flatten)]
         args: queue::CancelArgs,
     },
-    /// List, download, make and delete boards
+    /// List, download, create and delete boards
     #[command(after_help = "\
 Examples:
   invokeai-client boards list
@@ -141,7 +141,7 @@ Examples:
         #[command(subcommand)]
         command: models::ModelsCommand,
     },
-    /// List, download, save and delete workflows of the library
+    /// List, download, save and delete workflows in the server's library
     #[command(after_help = "\
 Examples:
   invokeai-client workflows list --search flux
@@ -150,7 +150,7 @@ Examples:
         #[command(subcommand)]
         command: workflows::WorkflowsCommand,
     },
-    /// Log in to a server and keep that; or keep the address of a server without users
+    /// Log in to a server and save the login; for a server without users, save its address
     Login {
         #[command(flatten)]
         args: login::LoginArgs,
@@ -161,7 +161,7 @@ Examples:
   invokeai-client logout
   invokeai-client logout --profile work")]
     Logout,
-    /// Show and choose the servers and logins that are kept
+    /// List and choose saved servers and logins
     #[command(after_help = "\
 Examples:
   invokeai-client profile list
@@ -242,7 +242,7 @@ Examples:
         #[command(flatten)]
         source: CatalogueSource,
     },
-    /// Print a Rust struct of a workflow
+    /// Print a Rust struct for a workflow
     #[command(after_help = "\
 Examples:
   invokeai-client bindings workflow.json > src/flux.rs
@@ -253,7 +253,7 @@ Examples:
         #[command(flatten)]
         source: CatalogueSource,
     },
-    /// Offer workflows as an HTTP API, a page, and tools for agents
+    /// Offer workflows as an HTTP API, a web page, and tools for agents
     #[cfg(feature = "serve")]
     Serve {
         #[command(flatten)]
@@ -293,7 +293,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// A command and those below it.
+    /// A command and its subcommands, at any depth.
     fn all(command: &clap::Command) -> Vec<clap::Command> {
         let below = command.get_subcommands().flat_map(all);
         std::iter::once(command.clone()).chain(below).collect()
@@ -313,7 +313,7 @@ mod tests {
             .collect()
     }
 
-    /// As a shell takes it apart.
+    /// The words of a line, as a shell splits it.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut quote) = (vec![String::new()], None);
         for c in line.chars() {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_that_does_something_to_see_has_examples() {
+    fn every_command_has_examples() {
         for command in Cli::command().get_subcommands() {
             assert!(
                 !examples(command).is_empty() || command.get_name() == "demo",
@@ -343,7 +343,7 @@ mod tests {
     fn every_example_in_the_help_is_a_command_line_of_this_program() {
         let mut seen = 0;
         for line in all(&Cli::command()).iter().flat_map(examples) {
-            // What `<COMMAND>` stands for.
+            // `<COMMAND>` is a placeholder.
             if line.contains('<') {
                 continue;
             }

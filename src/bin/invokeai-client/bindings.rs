@@ -20,10 +20,11 @@ use crate::{
 pub(crate) struct BindingsArgs {
     #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     pub(crate) workflow: Source,
-    /// Name of the struct instead of that of the file
+    /// Name of the struct, instead of the file's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Print nothing; exit with 1 if this file is not what would be printed, apart from its layout, and say what changed
+    /// Print nothing; if this file is not what would be printed, apart from its layout, say what changed and exit with
+    /// 1
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
 }
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &BindingsArgs, workflow: &Workflow, out: &mut Out<'_>) -
     Ok(Exit::Done)
 }
 
-/// Says which names cannot be guessed from the form.
+/// Notes the names that cannot be guessed from the form.
 fn tell(code: &Code) {
     for renamed in &code.renamed {
         note(format!("{} stands for {:?} ({}): {}", renamed.name, renamed.label, renamed.system_name, renamed.reason));
@@ -71,7 +72,7 @@ fn check(code: &Code, file: &Path) -> Result<Exit, Failure> {
     if code.is_same(&there) {
         return Ok(Exit::Done);
     }
-    note(format!("{} is not what the workflow and the nodes make now", file.display()));
+    note(format!("{} differs from what the workflow and the nodes generate now", file.display()));
     for difference in code.differences(&there) {
         note(format!("  {difference}"));
     }

@@ -10,27 +10,27 @@ use crate::{completion, confirm::Confirm, exit::Exit, failure::Failure, table::O
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BoardsCommand {
-    /// All boards
+    /// List all boards
     List {
-        /// Archived ones, too
+        /// Include archived boards
         #[arg(long)]
         archived: bool,
     },
-    /// Download all images of a board; those already there are left out
+    /// Download all images of a board; skips files that already exist
     Get {
         /// Id or name
         #[arg(add = completion::boards())]
         board: String,
-        /// Folder, made if need be
+        /// Folder; created if it does not exist
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
     },
-    /// Make a board
+    /// Create a board
     Put {
         /// Name
         name: String,
     },
-    /// Delete boards; their images stay, uncategorised
+    /// Delete boards; their images stay, uncategorized
     Rm {
         /// Ids or names
         #[arg(required = true, add = completion::boards())]
@@ -62,7 +62,7 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
             output.row(&board, [36, 0], [board.board_id.clone(), board.board_name.clone()])?;
         }
         BoardsCommand::Rm { boards, with_images, confirm } => {
-            // All are looked up first: a wrong name among them stops it before anything is gone.
+            // All are looked up first, so that a wrong name among them stops it before anything is deleted.
             let mut found = Vec::new();
             for name in &boards {
                 found.push(find(client, name).await?);
@@ -91,11 +91,11 @@ pub(crate) async fn run(command: BoardsCommand, client: &Client, output: &mut Ou
     Ok(Exit::Done)
 }
 
-/// A board by id, else by name.
+/// Finds a board by id, or by name.
 pub(crate) async fn find(client: &Client, board: &str) -> Result<Board, Failure> {
     if let Some(found) = client.board(board).find().await? {
         return Ok(found);
     }
     let found = client.boards().find(board).await?;
-    found.ok_or_else(|| Failure::other(format!("there is no board of the id or name `{board}`")))
+    found.ok_or_else(|| Failure::other(format!("there is no board with the id or name `{board}`")))
 }

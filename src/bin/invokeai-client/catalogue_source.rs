@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{failure::Failure, server::ServerArgs, session, source::Source};
 
-/// Which node catalogue to use; with --server or --profile, or for a workflow that is on a server, that server's; else the one of InvokeAI 6.14.2
+/// Which node catalogue to use: with --server or --profile, or for a workflow on a server, that server's; otherwise the
+/// one of InvokeAI 6.14.2
 #[derive(Debug, Args)]
 pub(crate) struct CatalogueSource {
-    /// Read the nodes from a server's OpenAPI document in a file
+    /// Read the nodes from a file with a server's OpenAPI document
     #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "profile"])]
     openapi: Option<PathBuf>,
 }
@@ -28,8 +29,8 @@ enum SourceError {
 }
 
 impl CatalogueSource {
-    /// Reads workflows in one session, because connections do not outlive it: with the nodes of a server if one is named
-    /// or a workflow is there, else with those of a file or of this program.
+    /// Reads workflows in one session, because connections do not outlive it. Uses the nodes of a server if one is
+    /// named or has one of the workflows, and otherwise those of a file or of this program.
     pub(crate) fn read_with<T>(
         &self,
         sources: &[&Source],

@@ -21,10 +21,10 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct CleanupArgs {
-    /// What this ledger of a program records
+    /// Delete what a program recorded in this ledger
     #[arg(long, value_name = "FILE", required_unless_present = "batch")]
     ledger: Option<PathBuf>,
-    /// This batch
+    /// Delete what belongs to this batch
     #[arg(long, value_name = "ID", conflicts_with = "ledger")]
     batch: Option<String>,
     /// Id of the queue that the batch is on
@@ -38,7 +38,7 @@ pub(crate) struct CleanupArgs {
 }
 
 impl CleanupArgs {
-    /// A client that knows the ledger. It must exist: a new one would record nothing to clean up.
+    /// A client with the ledger, which must exist: a new one would have nothing to clean up.
     pub(crate) fn client(&self, server: &ServerArgs) -> Result<Client, Failure> {
         server.client_with(|builder| match &self.ledger {
             None => builder,
@@ -98,13 +98,13 @@ fn json_of(report: &CleanupReport) -> Value {
     })
 }
 
-/// What went, one line for each thing.
+/// What was deleted, one line for each thing.
 fn gone(report: &CleanupReport) -> Vec<String> {
     let deleted = if report.dry_run { "would delete" } else { "deleted" };
     report.deleted.iter().map(|asset| format!("{deleted} {asset}")).collect()
 }
 
-/// What is there still, and why.
+/// What is still there, and why.
 fn left(report: &CleanupReport) -> Vec<String> {
     let kept = report.kept.iter().map(|Kept { asset, because, .. }| format!("kept {asset}: {because}"));
     let failed = report.failed.iter();
@@ -117,7 +117,7 @@ fn sum(report: &CleanupReport) -> Option<String> {
     report.to_string().lines().last().map(str::to_owned)
 }
 
-/// Says what became of everything. With --quiet only what is there still is told.
+/// Notes what happened to everything. With --quiet, only what is still there.
 pub(crate) fn note(report: &CleanupReport) {
     gone(report).into_iter().for_each(print::aside);
     left(report).into_iter().for_each(print::note);

@@ -1,4 +1,4 @@
-//! Asking before something is destroyed.
+//! Asks before something is destroyed.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
@@ -10,7 +10,7 @@ use crate::{
     style,
 };
 
-/// For commands that destroy what cannot be had back
+/// For commands that destroy something for good
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Confirm {
     /// Do not ask
@@ -27,14 +27,14 @@ impl Confirm {
         self.dry_run
     }
 
-    /// Whether [`allows`](Self::allows) has to be told what it is about.
+    /// Whether [`allows`](Self::allows) needs to know what would be destroyed.
     pub(crate) fn needs_to_know(self) -> bool {
         self.dry_run || !self.yes
     }
 
     /// Whether to go on. Asks on a terminal; refuses where nobody can be asked.
     ///
-    /// `what` is for the question: "delete the board tests". With --dry-run it is all that happens.
+    /// `what` is for the question: "delete the board tests". With --dry-run, it is printed and nothing else happens.
     pub(crate) async fn allows(self, what: &[String]) -> Result<bool, Failure> {
         if self.dry_run {
             what.iter().for_each(|each| note(format!("would {each}")));
@@ -45,11 +45,11 @@ impl Confirm {
         }
         if !io::stdin().is_terminal() {
             let what = what.join(", ");
-            let problem = format!("nobody is there to be asked whether to {what}: --yes does it, --dry-run shows it");
+            let problem = format!("cannot ask for confirmation to {what}: --yes does it, --dry-run shows it");
             return Err(Failure::other(problem));
         }
         what.iter().for_each(|each| note(format!("about to {each}")));
-        note(paint(style::WARNING, "Go on? [y/N]"));
+        note(paint(style::WARNING, "Continue? [y/N]"));
         // On another thread, so that a signal ends the waiting.
         let read = || {
             let mut answer = String::new();

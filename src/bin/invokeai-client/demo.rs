@@ -7,15 +7,15 @@ use crate::{exit::Exit, failure::Failure, print::Out, stop::Stop};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It runs in this program: no Python, no model, no GPU. It executes nodes that need no model for real, and pretends for
-the others: the pictures are made up of prompt and seed. What is put onto it is gone when it ends.")]
+The server runs inside this program: no Python, no model, no GPU. It really executes nodes that need no model, and
+simulates the others: it makes up their images from prompt and seed. Everything on it is lost when it stops.")]
 pub(crate) struct DemoArgs {
     /// Port on this machine; 0 takes a free one
     #[arg(long, default_value_t = 9090)]
     port: u16,
 }
 
-/// The embedded server is a feature of its own, so that whoever installs the command does not compile a web server.
+/// The embedded server is a separate feature, so that people who install the command need not compile a web server.
 #[cfg(not(feature = "testing"))]
 pub(crate) async fn run(args: DemoArgs, _out: &mut Out<'_>, _stop: &Stop) -> Result<Exit, Failure> {
     let problem = format!(
@@ -57,7 +57,7 @@ mod with_server {
     ];
 
     pub(crate) async fn run(args: DemoArgs, out: &mut Out<'_>, stop: &Stop) -> Result<Exit, Failure> {
-        // Slow enough for the eye: see the progress, and the previews.
+        // Slow enough to see the progress and the previews.
         let server = TestServer::builder().port(args.port).step_time(Duration::from_millis(150));
         let server = server.start().map_err(|error| {
             Failure::other(format!("cannot serve on port {}: {error}; `--port 0` takes a free one", args.port))
@@ -65,11 +65,11 @@ mod with_server {
         let url = server.url();
         match stop.or(furnish(&server.client()?)).await {
             Ok(furnished) => furnished?,
-            // That is how one ends it.
+            // That is how a user ends it.
             Err(_) => return Ok(Exit::Done),
         }
-        out.line(Text::from("An InvokeAI-compatible server runs at ").then(paint(style::GOOD, url)))?;
-        out.line("It has two workflows, a picture and tiny models.")?;
+        out.line(Text::from("An InvokeAI-compatible server is running at ").then(paint(style::GOOD, url)))?;
+        out.line("It has two workflows, an image and tiny models.")?;
         out.line("")?;
         out.line(paint(style::TITLE, "In another terminal, try"))?;
         for command in [
@@ -83,13 +83,13 @@ mod with_server {
             out.line(format!("  invokeai-client {command} --server {}", suggest::quoted(url)))?;
         }
         out.line("")?;
-        out.line("Ctrl-C ends it.")?;
+        out.line("Ctrl-C stops it.")?;
         stop.asked().await;
         server.stop();
         Ok(Exit::Done)
     }
 
-    /// Puts onto the server what the suggestions name.
+    /// Puts what the suggestions name on the server.
     async fn furnish(client: &Client) -> Result<(), Failure> {
         let upload = Upload::bytes("landscape.png", picture()?);
         let picture = client.images().upload(upload).await?.image_name;

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-/// How this program ends, from good to bad: of two, the later one counts.
+/// How this program ends, from best to worst: of two, the worse one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// All went well.
     Done,
-    /// A run was canceled on the server, or its time was up.
+    /// A run was canceled on the server, or ran out of time.
     Canceled,
     /// A run failed on the server.
     Failed,
@@ -30,18 +30,18 @@ pub(crate) enum Exit {
 /// Every exit code and what it means, as `--help` shows them.
 pub(crate) const TABLE: [(Exit, &str); 9] = [
     (Exit::Done, "done"),
-    (Exit::Wrong, "anything that went wrong, wrong arguments included; `diff`: the workflows differ"),
+    (Exit::Wrong, "something went wrong, for example wrong arguments; `diff`: the workflows differ"),
     (Exit::NotReady, "the workflow is not ready to run (inspect, run)"),
     (Exit::Failed, "a run failed on the server"),
-    (Exit::Canceled, "a run was canceled on the server, or its --timeout was up"),
+    (Exit::Canceled, "a run was canceled on the server, or its --timeout expired"),
     (Exit::NotCompared, "a workflow could not be read (diff)"),
-    (Exit::HangUp, "ended by the closing of the terminal (SIGHUP)"),
-    (Exit::Interrupt, "ended by Ctrl-C (SIGINT); `watch` and `demo` end so with 0"),
-    (Exit::Terminate, "ended by SIGTERM; `watch` and `demo` end so with 0"),
+    (Exit::HangUp, "ended because the terminal was closed (SIGHUP)"),
+    (Exit::Interrupt, "ended by Ctrl-C (SIGINT); `watch` and `demo` then end with 0"),
+    (Exit::Terminate, "ended by SIGTERM; `watch` and `demo` then end with 0"),
 ];
 
 impl Exit {
-    /// Numbers of signals are added to 128, as shells do.
+    /// The exit code. For signals it is 128 plus their number, as in shells.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -63,7 +63,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The table as lines of text.
+/// Returns the table as lines of text.
 pub(crate) fn table() -> String {
     TABLE.iter().map(|(exit, meaning)| format!("\n  {:<4} {meaning}", exit.code())).collect()
 }

@@ -1,4 +1,4 @@
-//! Folders that files are to be written into.
+//! Folders for output files.
 
 use std::{
     fs, io,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::failure::Failure;
 
-/// Whether files can be written into a folder, which is made if need be. Leaves nothing behind.
+/// Checks that files can be written into a folder, even if it would have to be created. Leaves nothing behind.
 pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
     let mut made = Made::default();
     try_in(folder, &mut made)
@@ -20,14 +20,14 @@ pub(crate) fn of_file(file: &Path) -> PathBuf {
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Folders that were made for a try, outermost first. They go when this is dropped.
+/// Folders that were created for a check, outermost first. They are removed when this is dropped.
 #[derive(Default)]
 struct Made(Vec<PathBuf>);
 
 impl Drop for Made {
     fn drop(&mut self) {
         for folder in self.0.iter().rev() {
-            // One that somebody has put something into meanwhile stays.
+            // If somebody has put something into one meanwhile, it stays.
             let _ = fs::remove_dir(folder);
         }
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_can_be_made_is_not_made() {
+    fn a_folder_that_can_be_created_is_not_created() {
         let root = tempfile::tempdir().expect("a folder");
         for folder in ["", "a", "a/b/c", "a/../b"] {
             check(&root.path().join(folder)).expect(folder);

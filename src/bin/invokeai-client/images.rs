@@ -10,15 +10,15 @@ use crate::{boards, completion, confirm::Confirm, exit::Exit, failure::Failure, 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
-    /// Images, newest first
+    /// List images, newest first
     List {
-        /// Only of this board, by id or name; `none` for those on no board
+        /// Only images on this board, by id or name; `none` for those on no board
         #[arg(long, value_name = "BOARD", add = completion::boards())]
         board: Option<String>,
-        /// Intermediate ones instead
+        /// List intermediate images instead
         #[arg(long)]
         intermediate: bool,
-        /// At most so many
+        /// List at most this many
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
@@ -27,14 +27,14 @@ pub(crate) enum ImagesCommand {
         /// Names
         #[arg(required = true)]
         names: Vec<String>,
-        /// Folder, made if need be
+        /// Folder; created if it does not exist
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
-        /// Write `<file>.json` with the metadata beside each
+        /// Write the metadata to `<file>.json` next to each image
         #[arg(long)]
         metadata: bool,
     },
-    /// Show images on the terminal, if it can
+    /// Show images on the terminal, if it supports that
     Show {
         /// Names
         #[arg(required = true)]
@@ -45,7 +45,7 @@ pub(crate) enum ImagesCommand {
         /// Files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Onto this board, by id or name
+        /// Put them on this board, by id or name
         #[arg(long, value_name = "BOARD", add = completion::boards())]
         board: Option<String>,
     },
@@ -83,7 +83,7 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
         }
         ImagesCommand::Show { names } => {
             if !print::shows_colors() {
-                return Err(Failure::other("pictures are shown on terminals with colors; `images get` saves them"));
+                return Err(Failure::other("images are only shown on terminals with colors; `images get` saves them"));
             }
             for name in names {
                 let bytes = client.image(&name).download().bytes().await?;
@@ -106,7 +106,7 @@ pub(crate) async fn run(command: ImagesCommand, client: &Client, output: &mut Ou
             }
         }
         ImagesCommand::Rm { names, confirm } => {
-            // All are looked up first: a wrong name among them stops it before anything is gone.
+            // All are looked up first, so that a wrong name among them stops it before anything is deleted.
             let mut missing: BTreeSet<&String> = names.iter().collect();
             for image in client.images().get_many(&names).await? {
                 missing.remove(&image?.image_name);

@@ -1,4 +1,4 @@
-//! `invokeai-client inspect`: what a workflow takes, gives and lacks, and what running it would send.
+//! `invokeai-client inspect`: the inputs, outputs and problems of a workflow, and the request that would run it.
 
 use std::{collections::HashMap, io};
 
@@ -26,10 +26,10 @@ pub(crate) struct InspectArgs {
     workflow: Source,
     #[command(flatten)]
     inputs: InputArgs,
-    /// Board for images of nodes that name none
+    /// Board for the images of nodes that name no board
     #[arg(long, value_name = "ID")]
     auto_add_board: Option<String>,
-    /// How often to run
+    /// How many times to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Run before what is already waiting
@@ -40,14 +40,14 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
-/// How an input is marked that must still be set.
+/// The mark of an input that must still be set.
 const MISSING: &str = "MISSING";
 
-/// A workflow that was looked at.
+/// A workflow that was inspected.
 struct Inspected {
     workflow: Workflow,
     problems: Vec<Problem>,
-    /// What is installed, where a server was asked.
+    /// The installed models, if a server was asked.
     models: Option<Vec<ModelRecord>>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn run(
     Ok(if inspected.problems.is_empty() { Exit::Done } else { Exit::NotReady })
 }
 
-/// On the server if there is one, as `run` does.
+/// Checks against the server if there is one, as `run` does.
 async fn look(args: &InspectArgs, reader: &Reader) -> Result<Inspected, Failure> {
     let many = &ManyArgs::default();
     if let Some(client) = &reader.client {
@@ -93,7 +93,7 @@ fn report(inspected: &Inspected, options: &EnqueueOptions, outputs: &[OutputNode
         "inputs": workflow.inputs().iter().map(|input| input_json(input, models)).collect::<Vec<_>>(),
         "outputs": outputs.iter().map(output_json).collect::<Vec<_>>(),
         "problems": problems.iter().map(|problem| problem_json(workflow, problem)).collect::<Vec<_>>(),
-        // What keeps it from being built is among the problems.
+        // If it cannot be built, the reason is among the problems.
         "enqueue": workflow.enqueue_body(options).unwrap_or_default(),
     })
 }
@@ -236,11 +236,11 @@ fn row(input: &Input) -> [String; 5] {
     };
     let value = input.value().filter(|_| !input.connected).map(short).unwrap_or_default();
     let name = input.user_name.lines().next().unwrap_or_default();
-    // As wide as they are shown.
+    // Made visible first, so that the width is that of the printed text.
     [&input.index.to_string(), name, input.field.ink_type(), state, &value].map(|cell| visible(cell).into_owned())
 }
 
-/// What an input takes, with the models that are installed and the default, on one line.
+/// What an input takes, with the installed models that fit and the default, on one line.
 fn takes(input: &Input, models: Option<&[ModelRecord]>) -> String {
     let mut takes = cut(input.field.accepts());
     if let Some(filter) = input.field.model_filter() {

@@ -1,4 +1,4 @@
-//! What the library has to say about what it does: warnings always, each request with `-v`, everything with `-vv`.
+//! The library's log: warnings always, each request with `-v`, everything with `-vv`.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use tracing_subscriber::{
 
 use crate::print::{is_quiet, note};
 
-/// Passes each line on to standard error, made visible like everything else.
+/// Passes each line on to standard error, escaped like everything else.
 #[derive(Clone, Copy)]
 struct Notes;
 
@@ -37,7 +37,7 @@ impl MakeWriter<'_> for Notes {
     }
 }
 
-/// Only this crate's own: what libraries below it log may hold what goes over the wire.
+/// Only this crate's own log: the logs of libraries below it may hold what goes over the wire.
 pub(crate) fn start(verbose: u8) {
     let level = match verbose {
         0 if is_quiet() => return,
@@ -49,10 +49,10 @@ pub(crate) fn start(verbose: u8) {
     let lines = fmt::layer().with_ansi(false).with_target(false).with_writer(Notes);
     let started = match verbose {
         0 => registry().with(lines.without_time().with_filter(own)).try_init(),
-        // A request is a span, which is told when it is over.
+        // A request is a span, which is logged when it ends.
         _ => registry().with(lines.with_span_events(FmtSpan::CLOSE).with_filter(own)).try_init(),
     };
     if let Err(error) = started {
-        note(format!("nothing can be logged: {error}"));
+        note(format!("cannot log anything: {error}"));
     }
 }

@@ -26,7 +26,7 @@ Examples:
 The password is asked for on the terminal, unseen; without one it is the first line of standard input. The login is kept
 in a file that only you can read, and used from now on for this server.")]
 pub(crate) struct LoginArgs {
-    /// Mail address; not for servers without users
+    /// Email address; not for servers without users
     email: Option<String>,
     /// Make the login last a week instead of a day
     #[arg(long)]
@@ -50,7 +50,7 @@ pub(crate) fn login(args: LoginArgs, server: &ServerArgs, output: &mut Output<'_
             let status = session::run(&client, async { Ok(client.auth().status().await?) })?;
             if status.multiuser_enabled {
                 let problem =
-                    format!("{} has users: name your mail address, `login YOU@EXAMPLE.ORG`", client.base_url());
+                    format!("{} has users: give your email address, `login YOU@EXAMPLE.ORG`", client.base_url());
                 return Err(Failure::other(problem));
             }
             None
@@ -71,9 +71,9 @@ pub(crate) fn login(args: LoginArgs, server: &ServerArgs, output: &mut Output<'_
     match (user, expires_in) {
         (Some(user), Some(seconds)) => {
             let hours = seconds / 3600;
-            output.out.line(format!("logged in to {url} as {user} for {hours} hours; kept as profile {name}"))?;
+            output.out.line(format!("logged in to {url} as {user} for {hours} hours; saved as profile {name}"))?;
         }
-        _ => output.out.line(format!("{url} has no users; kept as profile {name}"))?,
+        _ => output.out.line(format!("{url} has no users; saved as profile {name}"))?,
     }
     Ok(Exit::Done)
 }
@@ -82,7 +82,7 @@ pub(crate) fn logout(server: &ServerArgs, output: &mut Output<'_>) -> Result<Exi
     let Server { name, profile } = server.resolve(&Profiles::load()?)?;
     let url = same_server(&profile.server).unwrap_or_default();
     let Some(name) = name.filter(|_| profile.token.is_some()) else {
-        return Err(Failure::other(format!("there is no login of {url} to forget")));
+        return Err(Failure::other(format!("there is no login for {url} to forget")));
     };
     let client = profile.builder().build()?;
     Profiles::change(|profiles| Ok(profiles.forget_login(&name)))?;
@@ -94,7 +94,7 @@ pub(crate) fn logout(server: &ServerArgs, output: &mut Output<'_>) -> Result<Exi
         }
     });
     if let Err(error) = told {
-        let what = format!(" the login is forgotten here, but {url} was not told: {error}");
+        let what = format!(" the login is forgotten here, but {url} could not be informed: {error}");
         note(paint(style::WARNING, "warning:").then(what));
     }
     output.done("logged out", &name)?;
@@ -108,7 +108,7 @@ fn name_for(client: &Client) -> String {
     format!("{}{port}{}", url.host_str().unwrap_or_default(), url.path().trim_end_matches('/'))
 }
 
-/// Asks for the password. Not while signals are taken: whoever waits at the prompt can leave as ever.
+/// Asks for the password. Not while this program handles signals: at the prompt, Ctrl-C ends it as usual.
 fn ask(email: &str, client: &Client) -> Result<String, Failure> {
     let failed = |error| Failure::other(format!("cannot read the password: {error}"));
     match io::stdin().is_terminal() {

@@ -12,12 +12,12 @@ Examples:
   invokeai-client man | man -l -
   invokeai-client man --out ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// Write a page for each command into this folder, made if need be, instead of printing the first
+    /// Write a page for each command into this folder, created if it does not exist, instead of printing the first one
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// `command` is this command as a whole.
+/// `command` is the whole command.
 pub(crate) fn man(args: &ManArgs, command: Command, out: &mut Out<'_>) -> Result<(), Failure> {
     let Some(folder) = &args.out else {
         let mut page = Vec::new();

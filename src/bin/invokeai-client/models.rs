@@ -20,26 +20,26 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// Installed models
+    /// List installed models
     List {
-        /// Only of this base, for example `flux`
+        /// Only models with this base, for example `flux`
         #[arg(long)]
         base: Option<String>,
-        /// Only of this type, for example `main` or `lora`
+        /// Only models of this type, for example `main` or `lora`
         #[arg(long = "type", value_name = "TYPE")]
         model_type: Option<String>,
     },
-    /// One model, as JSON
+    /// Show one model, as JSON
     Get {
         /// Key or name
         #[arg(add = completion::models())]
         model: String,
     },
-    /// Install a model, and show how far it is
+    /// Install a model, and show the progress
     Put {
         /// A path on the server, a URL, or a Hugging Face repository `owner/name`
         source: String,
-        /// Let a path stay where it is; without this the server moves it into its own folder
+        /// Leave the model where it is; otherwise the server moves it into its own folder
         #[arg(long)]
         in_place: bool,
     },
@@ -76,7 +76,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                 source => ModelSource::hugging_face(source),
             };
             let install = client.models().install(source).await?;
-            aside("Ctrl-C stops the watching, not the installation");
+            aside("Ctrl-C stops watching, not the installation");
             let mut progress = std::pin::pin!(install.progress());
             while let Some(job) = progress.try_next().await? {
                 aside(format!("{} {} of {} bytes", job.status, job.bytes, job.total_bytes));
@@ -88,7 +88,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
                     note("InvokeAI does not know what this is: no node can use it");
                 }
                 InstallOutcome::Duplicate { message } => {
-                    return Err(Failure::other(format!("installed already: {message}")));
+                    return Err(Failure::other(format!("already installed: {message}")));
                 }
                 InstallOutcome::Failed { reason, message } => {
                     return Err(Failure::other(format!("not installed: {reason}: {message}")));
@@ -116,7 +116,7 @@ pub(crate) async fn run(command: ModelsCommand, client: &Client, output: &mut Ou
     Ok(Exit::Done)
 }
 
-/// A model by key, else by name. Several may have one name.
+/// Finds a model by key, or by name. Several may have the same name.
 fn find(installed: &[ModelRecord], wanted: &str) -> Result<ModelRecord, Failure> {
     if let Some(model) = installed.iter().find(|model| model.key == wanted) {
         return Ok(model.clone());
@@ -126,7 +126,7 @@ fn find(installed: &[ModelRecord], wanted: &str) -> Result<ModelRecord, Failure>
         [model] => Ok((*model).clone()),
         [] => {
             let near = near(wanted, installed.iter().map(|model| model.name.as_str()));
-            Err(Failure::other(format!("there is no model of the key or name `{wanted}`{near}")))
+            Err(Failure::other(format!("there is no model with the key or name `{wanted}`{near}")))
         }
         several => {
             let keys: Vec<&str> = several.iter().map(|model| model.key.as_str()).collect();

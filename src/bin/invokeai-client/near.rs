@@ -3,7 +3,7 @@
 /// `; did you mean …?` with the nearest names; nothing if none is near.
 pub(crate) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 3;
-    /// So alike two words are that a slip made one of the other.
+    /// Two words at least this similar may be a typing error.
     const ALIKE: f64 = 0.8;
     let wanted = wanted.to_lowercase();
     let likeness = |name: &str| match name.to_lowercase() {

@@ -11,7 +11,7 @@ use crate::{
     print::{Out, visible},
 };
 
-/// What of the catalogue to print, and how.
+/// Which part of the catalogue to print, and how.
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// Only this node type, for example `flux_denoise`
@@ -116,7 +116,7 @@ fn print_list(nodes: &[&NodeTemplate], out: &mut Out<'_>) -> io::Result<()> {
     out.line(format!("{} node types", nodes.len()))
 }
 
-/// What the catalogue had to leave out, so that a missing field of a custom node is no riddle.
+/// What the catalogue had to leave out, to explain a missing field of a custom node.
 fn print_unreadable(catalogue: &NodeCatalogue, out: &mut Out<'_>) -> io::Result<()> {
     for unreadable in catalogue.unreadable() {
         let field = unreadable.field.as_ref().map(|field| format!(".{field}")).unwrap_or_default();
@@ -170,7 +170,7 @@ fn rules(input: &InputTemplate) -> String {
 
 /// Prints rows in columns; the last column is as wide as it needs to be.
 fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, out: &mut Out<'_>) -> io::Result<()> {
-    // As wide as they are shown.
+    // Made visible first, so that the width is that of the printed text.
     let rows = std::iter::once(head.map(str::to_owned)).chain(rows);
     let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| visible(&cell).into_owned())).collect();
     let mut widths = [0; N];

@@ -1,28 +1,28 @@
-//! Pictures on a terminal.
+//! Images on a terminal.
 
 use std::{env, fmt::Write as _, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::{DynamicImage, ImageError, ImageFormat};
 
-/// Widest and highest, in characters: several pictures of a run should fit on one screen.
+/// Largest width and height, in characters: several images of a run should fit on one screen.
 const WIDTH: u32 = 60;
 const HEIGHT: u32 = 24;
 
 /// What a terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Terminal {
-    /// Takes PNG by the graphics protocol of kitty.
+    /// Takes PNG over the graphics protocol of kitty.
     Kitty,
-    /// Takes PNG by the inline images of iTerm2.
+    /// Takes PNG as inline images of iTerm2.
     Iterm,
-    /// Colours only: two pixels in each character.
+    /// Colors only: two pixels in each character.
     Blocks,
 }
 
 impl Terminal {
-    /// By the variables that terminals set for this purpose. Asking the terminal itself would mean reading its answer
-    /// from an input that may be a pipe.
+    /// Detects the terminal by the variables that terminals set for this purpose. Asking the terminal itself would mean
+    /// reading its answer from an input that may be a pipe.
     fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let term = variable("TERM").unwrap_or_default();
         match variable("TERM_PROGRAM").as_deref() {
@@ -34,13 +34,13 @@ impl Terminal {
     }
 }
 
-/// A picture as the terminal takes it: only escape sequences and characters of this module's making.
+/// An image as the terminal takes it: only escape sequences and characters that this module generates.
 pub(crate) fn drawn(file: &[u8]) -> Result<String, ImageError> {
     draw(&image::load_from_memory(file)?, Terminal::of(|name| env::var(name).ok()))
 }
 
 fn draw(picture: &DynamicImage, terminal: Terminal) -> Result<String, ImageError> {
-    // Small pictures are not blown up. A character is twice as high as it is wide.
+    // Small images are not enlarged. A character is twice as high as it is wide.
     let highest = scaled(HEIGHT * 2, picture.width(), picture.height());
     let columns = WIDTH.min(picture.width()).min(highest).max(1);
     Ok(match terminal {
@@ -53,7 +53,7 @@ fn draw(picture: &DynamicImage, terminal: Terminal) -> Result<String, ImageError
     })
 }
 
-/// `length * numerator / denominator`. A picture may be as wide as a number can be.
+/// `length * numerator / denominator`, without overflow: an image may have any width.
 fn scaled(length: u32, numerator: u32, denominator: u32) -> u32 {
     let scaled = u64::from(length) * u64::from(numerator) / u64::from(denominator.max(1));
     u32::try_from(scaled).unwrap_or(u32::MAX)
@@ -80,17 +80,17 @@ fn kitty(png: &[u8], columns: u32) -> String {
     text + "\n"
 }
 
-/// The upper pixel is the colour of the character, the lower one that of its ground.
+/// The upper pixel is the color of the character, the lower one that of its background.
 fn blocks(picture: &DynamicImage, columns: u32) -> String {
-    // A very slim picture is drawn wider than it is.
+    // A very narrow image is drawn wider than it is.
     let rows = scaled(columns, picture.height(), picture.width()).div_ceil(2).clamp(1, HEIGHT);
-    // Other ways to shrink it hold a strip of the whole width in memory, sixteen bytes a pixel.
+    // Other ways to shrink it hold a strip of the whole width in memory, at sixteen bytes per pixel.
     let small = picture.thumbnail_exact(columns, rows * 2).into_rgb8();
     let mut text = String::new();
     for row in 0..rows {
         for column in 0..columns {
             let ([r, g, b], [s, h, c]) = (small[(column, row * 2)].0, small[(column, row * 2 + 1)].0);
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = write!(text, "\x1b[38;2;{r};{g};{b};48;2;{s};{h};{c}m▀");
         }
         text += "\x1b[0m\n";

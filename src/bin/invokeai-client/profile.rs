@@ -1,4 +1,4 @@
-//! `invokeai-client profile`: the servers and logins that are kept.
+//! `invokeai-client profile`: saved servers and logins.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -7,9 +7,9 @@ use crate::{exit::Exit, failure::Failure, profiles::Profiles, server::shown, tab
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfileCommand {
-    /// All profiles; `*` marks the one in use
+    /// List all profiles; `*` marks the one in use
     List,
-    /// Use this profile where none is named
+    /// Use this profile whenever none is named
     Use {
         /// Name
         name: String,

@@ -1,7 +1,7 @@
-//! Servers and logins that are kept from one run to the next: a file in the platform's configuration folder.
+//! Servers and logins that are saved between runs, in a file in the platform's configuration folder.
 //!
-//! The file holds tokens, so it is its owner's alone. It is not in the system's keyring: the crates for that need D-Bus
-//! and its C libraries on Linux, and a desktop session that servers and containers do not have.
+//! The file holds tokens, so only its owner can read it. The tokens are not in the system's keyring, because the crates
+//! for that need D-Bus and its C libraries on Linux, and a desktop session that servers and containers do not have.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,10 +20,10 @@ use crate::{
     style,
 };
 
-/// Everything that is kept. What a later version of this program adds is kept, too.
+/// Everything that is saved, including what a later version of this program adds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Profiles {
-    /// The profile that is used where none is named.
+    /// The profile that is used if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     current: Option<String>,
     #[serde(default)]
@@ -32,7 +32,7 @@ pub(crate) struct Profiles {
     more: Map<String, Value>,
 }
 
-/// A server, and what goes along to it.
+/// A server, and the credentials that are sent to it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Profile {
     /// Address.
@@ -63,7 +63,7 @@ impl Profile {
         Self { server, user: None, token: None, basic_auth: None, headers: Vec::new(), more: Map::new() }
     }
 
-    /// Starts a client of this server, with all that goes along.
+    /// Starts building a client for this server, with its credentials.
     pub(crate) fn builder(&self) -> ClientBuilder {
         let mut builder = Client::builder(&self.server);
         if let Some(token) = &self.token {
@@ -78,26 +78,26 @@ impl Profile {
         builder
     }
 
-    /// Whether an address, as it may be pasted, is that of this server.
+    /// Whether an address, as a user may paste it, is that of this server.
     pub(crate) fn is_of(&self, url: &str) -> bool {
         same_server(url).is_some_and(|url| Some(url) == same_server(&self.server))
     }
 }
 
-/// The address in its one form.
+/// The address in its canonical form.
 pub(crate) fn same_server(url: &str) -> Option<String> {
     Client::new(url).ok().map(|client| client.base_url().to_string())
 }
 
 impl Profiles {
-    /// Where they are kept.
+    /// The path of the file.
     fn path() -> Result<PathBuf, Failure> {
         let folders = etcetera::base_strategy::choose_native_strategy();
         let folders = folders.map_err(|error| Failure::other(format!("there is no folder for settings: {error}")))?;
         Ok(folders.config_dir().join(env!("CARGO_PKG_NAME")).join("profiles.json"))
     }
 
-    /// Reads them. None are kept where there is no home.
+    /// Reads the file. Without a home folder there are no profiles.
     pub(crate) fn load() -> Result<Self, Failure> {
         match Self::path() {
             Ok(path) => Self::read(&path),
@@ -123,12 +123,12 @@ impl Profiles {
             let what = format!(" others can read {}, which holds tokens: chmod 600 it", path.display());
             note(paint(style::WARNING, "warning:").then(what));
         }
-        // What is wrong is said without the text, which holds secrets.
+        // The message does not quote the text, which holds secrets.
         serde_json::from_str(&text)
             .map_err(|error| failed(&format!("line {}, column {} is wrong", error.line(), error.column())))
     }
 
-    /// Changes them, one program at a time. The file is the old one or the new one, never a part.
+    /// Changes the file, one program at a time. It is the old one or the new one, never a part.
     pub(crate) fn change<T>(change: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
         let path = Self::path()?;
         let failed =
@@ -142,7 +142,7 @@ impl Profiles {
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let written = write(&temporary, &profiles).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = fs::remove_file(&temporary);
         }
         written.map_err(failed)?;
@@ -171,7 +171,7 @@ impl Profiles {
         self.current.as_deref().and_then(|name| Some((name, self.get(name)?)))
     }
 
-    /// The profile of this address: the one in use, if it is one of several.
+    /// The profile for this address. If there are several, the one in use is preferred.
     pub(crate) fn of_address(&self, url: &str) -> Option<(&str, &Profile)> {
         self.current().into_iter().chain(self.all()).find(|(_, profile)| profile.is_of(url))
     }
@@ -184,7 +184,7 @@ impl Profiles {
         self.profiles.insert(name, profile);
     }
 
-    /// Forgets the login of a profile. Says whether there was one.
+    /// Forgets the login of a profile. Returns whether there was one.
     pub(crate) fn forget_login(&mut self, name: &str) -> bool {
         let profile = self.profiles.get_mut(name);
         profile.is_some_and(|profile| {
@@ -200,7 +200,7 @@ impl Profiles {
 }
 
 fn write(path: &Path, profiles: &Profiles) -> io::Result<()> {
-    // What a killed program may have left.
+    // A killed program may have left it.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -211,7 +211,7 @@ fn write(path: &Path, profiles: &Profiles) -> io::Result<()> {
     file.sync_all()
 }
 
-/// For files that are their owner's alone.
+/// For files that only their owner can read.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);

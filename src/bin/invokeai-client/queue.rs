@@ -28,9 +28,9 @@ pub(crate) struct QueueArgs {
 
 #[derive(Debug, Subcommand)]
 enum QueueCommand {
-    /// Counts, and whether the processor is paused (the default)
+    /// Show counts, and whether the processor is paused (the default)
     Status,
-    /// All items, oldest first
+    /// List all items, oldest first
     List,
     /// Run failed or canceled items again
     Retry {
@@ -40,14 +40,14 @@ enum QueueCommand {
     },
     /// Pause the processor, for all queues of the server
     Pause,
-    /// Let the processor go on, for all queues of the server
+    /// Resume the processor, for all queues of the server
     Resume,
-    /// Delete every ended item of the queue, also those of others
+    /// Delete every ended item of the queue, including those of others
     Prune {
         #[command(flatten)]
         confirm: Confirm,
     },
-    /// Cancel and delete every item of the queue, also those of others
+    /// Cancel and delete every item of the queue, including those of others
     Clear {
         #[command(flatten)]
         confirm: Confirm,
@@ -62,7 +62,7 @@ pub(crate) struct CancelArgs {
     /// Cancel whole batches
     #[arg(long = "batch", value_name = "ID")]
     batches: Vec<String>,
-    /// Cancel everything that waits, and let what runs go on
+    /// Cancel everything that is waiting, but not what is running
     #[arg(long, conflicts_with_all = ["batches", "items"])]
     all_except_current: bool,
     /// Ids of items
@@ -87,11 +87,15 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
                     (counts.completed, "completed"),
                     (counts.failed, "failed"),
                     (counts.canceled, "canceled"),
-                    (counts.total, "in all"),
+                    (counts.total, "in total"),
                 ] {
                     output.out.line(format!("{count:>8} {what}"))?;
                 }
-                output.out.line(if status.processor.is_started { "processor runs" } else { "processor is paused" })?;
+                output.out.line(if status.processor.is_started {
+                    "processor is running"
+                } else {
+                    "processor is paused"
+                })?;
             }
         }
         QueueCommand::List => {
@@ -119,7 +123,7 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
             if fresh.len() < items.len() {
                 let left = items.len() - fresh.len();
                 return Err(Failure::other(format!(
-                    "{left} of these had neither failed nor been canceled, and stay as they are"
+                    "{left} of these neither failed nor were canceled, and stay as they are"
                 )));
             }
         }
@@ -129,7 +133,7 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
         }
         QueueCommand::Resume => {
             queue.resume().await?;
-            output.done("processor", "runs")?;
+            output.done("processor", "running")?;
         }
         QueueCommand::Prune { confirm } => {
             let counts = queue.status().await?.queue.counts;
@@ -170,12 +174,12 @@ pub(crate) async fn cancel(args: CancelArgs, client: &Client, output: &mut Outpu
     Ok(Exit::Done)
 }
 
-/// What would be canceled. All is looked up first: a wrong id among others stops it before anything is canceled.
+/// What would be canceled. All is looked up first, so that a wrong id among them stops it before anything is canceled.
 async fn to_cancel(args: &CancelArgs, queue: &Queue) -> Result<Vec<String>, Failure> {
     let mut what = Vec::new();
     if args.all_except_current {
         let waiting = queue.status().await?.queue.counts.pending;
-        what.push(format!("cancel all {waiting} items that wait on the queue {}", args.queue));
+        what.push(format!("cancel all {waiting} waiting items of the queue {}", args.queue));
     }
     for batch in &args.batches {
         let counts = queue.batch_status(batch).await?.counts;
@@ -183,7 +187,7 @@ async fn to_cancel(args: &CancelArgs, queue: &Queue) -> Result<Vec<String>, Fail
             return Err(Failure::other(format!("there is no batch {batch} on the queue {}", args.queue)));
         }
         let left = counts.pending + counts.in_progress;
-        what.push(format!("cancel the batch {batch}, {left} of whose {} items have not ended", counts.total));
+        what.push(format!("cancel the batch {batch}, where {left} of {} items have not ended", counts.total));
     }
     for id in &args.items {
         let item = must_find(queue, *id).await?;

@@ -1,4 +1,4 @@
-//! Whether a workflow can run on a server as it is: one answer for `inspect` and `run`.
+//! Checks whether a workflow can run on a server as it is, for `inspect` and `run` alike.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,19 +16,19 @@ use crate::{
     source::Source,
 };
 
-/// A workflow on a server, with all that was given.
+/// A workflow on a server, with all values filled in.
 pub(crate) struct Ready {
-    /// Without what was given.
+    /// The workflow before it was filled in.
     base: Workflow,
     pub(crate) models: Vec<ModelRecord>,
     texts: Texts,
-    /// With placeholders for what is not uploaded yet.
+    /// The workflow with placeholders for files that are not uploaded yet.
     pub(crate) filled: Filled,
-    /// What keeps it from running.
+    /// The problems that keep it from running.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Reads it, fills it in, and looks whether all that it names is there. Sends nothing but reads.
+/// Reads the workflow, fills it in, and checks that everything it names is on the server. Sends only reads.
 pub(crate) async fn look(
     client: &Client,
     source: &Source,
@@ -37,7 +37,7 @@ pub(crate) async fn look(
 ) -> Result<Ready, Failure> {
     let definition = Reader::of(client).await?.definition(source).await?;
     let mut base = client.workflow_with(definition, inputs.options()).await?;
-    // Keys in an exported file are of another machine.
+    // Keys in an exported file belong to another machine.
     let models = client.models().records().await?;
     base.use_models(&models);
     let mut missing = HashSet::new();
@@ -59,18 +59,18 @@ pub(crate) async fn look(
     let references = filled.workflow.references().into_iter().chain(named.iter().map(|(_, image)| image.clone()));
     missing.extend(missing_of(client, references.collect()).await?);
     let mut problems = filled.workflow.problems();
-    // Which items a server makes is asked for when the workflow is sent.
+    // Problems that only the server can rule out are checked when the workflow is sent.
     problems.retain(|problem| problem.kind != ProblemKind::NeedsServer);
     problems.extend(filled.workflow.problems_on(&models, |reference| !missing.contains(reference)));
     let gone = named.iter().find(|(_, image)| missing.contains(image));
     if let Some((row, image)) = gone {
-        return Err(Failure::other(format!("row {}: the {image} is neither a file here nor on this server", row + 1)));
+        return Err(Failure::other(format!("row {}: the {image} is neither a local file nor on this server", row + 1)));
     }
     Ok(Ready { base, models, texts, filled, problems })
 }
 
 impl Ready {
-    /// The same with the names that the files have got.
+    /// The same, with the names of the uploaded files.
     pub(crate) async fn with_uploads(
         self,
         inputs: &InputArgs,
@@ -83,7 +83,7 @@ impl Ready {
     }
 }
 
-/// A problem in words, with what helps against it.
+/// A problem in words, with what would solve it.
 pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
     let message = &problem.message;
     let (Some(node), Some(field)) = (&problem.node, &problem.field) else { return message.clone() };
@@ -92,16 +92,16 @@ pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
     match problem.kind {
         ProblemKind::MissingModel => format!("{message} (--set {quoted}, or --force to run it anyway)"),
         ProblemKind::MissingImage => {
-            format!("{message} (--upload {quoted}, --drop-missing to go without, or --force to run it anyway)")
+            format!("{message} (--upload {quoted}, --drop-missing to run without it, or --force to run it anyway)")
         }
         ProblemKind::MissingVideo | ProblemKind::MissingBoard => {
-            format!("{message} (--set {quoted}, --drop-missing to go without, or --force to run it anyway)")
+            format!("{message} (--set {quoted}, --drop-missing to run without it, or --force to run it anyway)")
         }
-        // What only an edge gives cannot be set.
+        // An input that only an edge can fill cannot be set.
         ProblemKind::MissingInput if takes_values(workflow, &node.id, field) => format!("{message} (--set {quoted})"),
         ProblemKind::MissingFieldTemplate | ProblemKind::MissingNodeTemplate => {
             match workflow.warnings().iter().any(|warning| warning.node_id.as_deref() == Some(node.id.as_str())) {
-                true => format!("{message} (--update-nodes brings nodes to the server's versions)"),
+                true => format!("{message} (--update-nodes updates nodes to the server's versions)"),
                 false => message.clone(),
             }
         }
@@ -113,13 +113,13 @@ fn takes_values(workflow: &Workflow, node: &str, field: &str) -> bool {
     workflow.node_field(node, field).is_ok_and(|field| field.template().input != InputKind::Connection)
 }
 
-/// Whether `--force` goes on in spite of it.
+/// Whether `--force` continues in spite of it.
 pub(crate) fn can_be_forced(problem: &Problem) -> bool {
     use ProblemKind::{MissingBoard, MissingImage, MissingModel, MissingVideo};
     matches!(problem.kind, MissingModel | MissingImage | MissingVideo | MissingBoard)
 }
 
-/// Those that the server does not have. Models are looked up otherwise.
+/// The images, videos and boards that the server does not have. Models are looked up separately.
 async fn missing_of(client: &Client, references: Vec<Reference>) -> Result<HashSet<Reference>, Failure> {
     let mut missing = HashSet::new();
     let mut images = HashSet::new();
@@ -147,7 +147,7 @@ async fn missing_of(client: &Client, references: Vec<Reference>) -> Result<HashS
     Ok(missing)
 }
 
-/// The images of the server that rows name, with their rows.
+/// The images on the server that rows name, with their rows.
 fn images_of_rows(filled: &Filled) -> Vec<(usize, Reference)> {
     let Some(sweep) = &filled.sweep else { return Vec::new() };
     let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! Which server to talk to, and what to show it: from the command line, the environment, or a profile.
+//! Which server to talk to, with which credentials: from the command line, the environment, or a profile.
 
 use std::env;
 
@@ -17,26 +17,26 @@ const DEFAULT: &str = "http://127.0.0.1:9090";
 /// The server, for commands that need one
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// Address of the server [env: INVOKEAI_URL] [default: that of the profile, else http://127.0.0.1:9090]
+    /// Address of the server [env: INVOKEAI_URL] [default: the profile's, or http://127.0.0.1:9090]
     #[arg(id = "server", long = "server", global = true, help_heading = "Server", value_name = "URL")]
     servers: Vec<String>,
     /// Bearer token, for servers with users [env: INVOKEAI_TOKEN]
     #[arg(long, global = true, help_heading = "Server", value_name = "TOKEN")]
     token: Option<String>,
-    /// Server and login that `login` stored under this name [env: INVOKEAI_PROFILE]
+    /// Server and login that `login` saved under this name [env: INVOKEAI_PROFILE]
     #[arg(long, global = true, help_heading = "Server", value_name = "NAME")]
     profile: Option<String>,
-    /// Header for a proxy before the server, as `NAME: VALUE`; may be repeated
+    /// Header for a proxy in front of the server, as `NAME: VALUE`; may be repeated
     #[arg(long = "header", global = true, help_heading = "Server", value_name = "HEADER")]
     headers: Vec<String>,
-    /// User and password of a proxy before the server, as `USER:PASSWORD` [env: INVOKEAI_BASIC_AUTH]
+    /// User and password for a proxy in front of the server, as `USER:PASSWORD` [env: INVOKEAI_BASIC_AUTH]
     #[arg(long, global = true, help_heading = "Server", value_name = "USER:PASSWORD")]
     basic_auth: Option<String>,
 }
 
-/// A server, and what goes along to it.
+/// A server, and the credentials that are sent to it.
 pub(crate) struct Server {
-    /// The profile it is from, if it is from one.
+    /// The profile that it comes from, if any.
     pub(crate) name: Option<String>,
     pub(crate) profile: Profile,
 }
@@ -58,7 +58,8 @@ impl ServerArgs {
         }
     }
 
-    /// One for each server that is named; one for the server of the profile or the environment, if none is.
+    /// One client for each server that is named, or one for the server of the profile or the environment if none is
+    /// named.
     #[cfg(feature = "fleet")]
     pub(crate) fn each(&self) -> Vec<Self> {
         match &self.servers[..] {
@@ -67,14 +68,14 @@ impl ServerArgs {
         }
     }
 
-    /// The options of the command line that name the server, each after a space. Nothing secret is among them.
+    /// The command-line options that name the server, each after a space. None of them is secret.
     pub(crate) fn naming(&self) -> String {
         let server = self.servers.first().map(|url| format!(" --server {}", quoted(shown(url))));
         let profile = self.profile.as_deref().map(|name| format!(" --profile {}", quoted(name)));
         [server, profile].into_iter().flatten().collect()
     }
 
-    /// The name for a profile that is asked for, on the command line or by the environment.
+    /// The name of the profile that the command line or the environment asks for.
     pub(crate) fn profile_name(&self) -> Option<String> {
         self.profile.clone().or_else(|| variable("INVOKEAI_PROFILE"))
     }
@@ -83,13 +84,13 @@ impl ServerArgs {
         self.client_with(|builder| builder)
     }
 
-    /// A client with something more to it.
+    /// A client with more settings.
     pub(crate) fn client_with(&self, more: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Failure> {
         let server = self.resolve(&Profiles::load()?)?;
         Ok(more(server.profile.builder()).build()?)
     }
 
-    /// A client for the address alone, whatever the profiles hold: to log in.
+    /// A client for the address alone, whatever the profiles hold. Used to log in.
     pub(crate) fn for_login(&self) -> Result<Server, Failure> {
         let profiles = Profiles::load()?;
         let name = self.profile_name();
@@ -105,9 +106,9 @@ impl ServerArgs {
         Ok(Server { name, profile })
     }
 
-    /// What is named nearest counts: the command line, then the environment, then the profile in use.
+    /// The command line takes precedence, then the environment, then the profile in use.
     ///
-    /// What a profile holds goes to the profile's own server only, however the address came about.
+    /// The credentials of a profile go only to the profile's own server, wherever the address comes from.
     pub(crate) fn resolve(&self, profiles: &Profiles) -> Result<Server, Failure> {
         let url = match (self.only()?, &self.profile) {
             (Some(url), _) => Some(url.clone()),
@@ -128,7 +129,7 @@ impl ServerArgs {
             (Some(url), Some((name, profile))) if profile.is_of(&url) => (Some(name), profile),
             (Some(url), Some((name, profile))) if !self.servers.is_empty() && self.profile.is_some() => {
                 let Profile { server, .. } = profile;
-                let problem = format!("profile `{name}` is of {server}, not of {}: name one of them", shown(&url));
+                let problem = format!("profile `{name}` is for {server}, not for {}: name one of them", shown(&url));
                 return Err(Failure::other(problem));
             }
             (Some(url), _) => match profiles.of_address(&url) {
@@ -161,7 +162,7 @@ impl ServerArgs {
     }
 }
 
-/// A variable of the environment; an empty one is as good as none.
+/// An environment variable; an empty one counts as unset.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -12,10 +12,10 @@ use crate::{
     suggest::{self, quoted},
 };
 
-/// How long files that are being written may take to be closed and, if they are not whole, removed.
+/// How long it may take to close files that are being written and, if they are not whole, to remove them.
 const FILES: Duration = Duration::from_secs(1);
 
-/// Runs a command that may be broken off anywhere. What that leaves on the server is told.
+/// Runs a command that may be interrupted anywhere. Prints what that leaves on the server.
 pub(crate) fn run<T>(client: &Client, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     run_with(client, None, async |stop| match stop.or(work).await {
         Ok(done) => done,
@@ -26,7 +26,7 @@ pub(crate) fn run<T>(client: &Client, work: impl Future<Output = Result<T, Failu
     })
 }
 
-/// Runs a command that sees to its own end when it is asked to stop.
+/// Runs a command that ends by itself when it is asked to stop.
 pub(crate) fn run_with<T>(
     client: &Client,
     limit: Option<Duration>,
@@ -45,7 +45,7 @@ pub(crate) fn run_local<T>(work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) 
     block_on(work(&Stop::listen(None).map_err(Failure::other)?))
 }
 
-/// Runs a command that ends what it has begun when it is asked to stop, which may take this long.
+/// Runs a command that finishes or undoes what it has begun when it is asked to stop, which may take this long.
 #[cfg(feature = "fleet")]
 pub(crate) fn run_to_its_end<T>(
     may_take: Duration,
@@ -54,29 +54,29 @@ pub(crate) fn run_to_its_end<T>(
     block_on(work(&Stop::listen_for(None, may_take).map_err(Failure::other)?))
 }
 
-/// Does something that may wait for ever on a thread of its own: reading a pipe or a network drive.
+/// Does something that may wait forever, such as reading a pipe or a network drive, on a separate thread.
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::other(error)))
 }
 
-/// Runs what a signal may end as it ends any program.
+/// Runs something that a signal may end like any program.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
     let done = runtime.block_on(work);
-    // Files are written on threads of their own. What is not whole is removed where its writer ends, which the program
-    // has to live to see; but a thread may hang in a pipe that nobody reads.
+    // Files are written on separate threads. Each writer removes a file that is not whole when it ends, so the program
+    // must wait for it; but a thread may hang in a pipe that nobody reads.
     runtime.shutdown_timeout(FILES);
     done
 }
 
-/// Suggests a command that finishes what this program could not. Said also where hints are not wanted.
+/// Suggests a command that finishes what this program could not. Printed even with --quiet.
 pub(crate) fn try_command(verb: &str) {
     note(paint(style::HINT, "  try:").then(format!(" {}", suggest::command(verb))));
 }
 
-/// What may be on the server without an answer that says so.
+/// Notes what may be on the server although no answer says so.
 fn tell_uncertain(client: &Client) {
     let assets = client.assets();
     for upload in assets.unfinished_uploads {
@@ -87,7 +87,7 @@ fn tell_uncertain(client: &Client) {
     }
 }
 
-/// What this program put onto the server and did not delete, or may have put there.
+/// Notes what this program put on the server and did not delete, or may have put there.
 pub(crate) fn tell_left_behind(client: &Client) {
     let assets = client.assets();
     for upload in &assets.uploads {

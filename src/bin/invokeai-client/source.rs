@@ -16,8 +16,8 @@ use serde_json::json;
 
 use crate::{failure::Failure, session::apart};
 
-/// What the help says of it.
-pub(crate) const HELP: &str = "A workflow: a file (exported workflow, picture made by InvokeAI, queue item, enqueue body \
+/// Its help text.
+pub(crate) const HELP: &str = "A workflow: a file (exported workflow, image made by InvokeAI, queue item, enqueue body \
                                or graph), `-` for standard input, saved:NAME_OR_ID, image:NAME or item:ID";
 
 /// Where a workflow comes from.
@@ -25,7 +25,7 @@ pub(crate) const HELP: &str = "A workflow: a file (exported workflow, picture ma
 pub(crate) enum Source {
     Input,
     File(PathBuf),
-    /// Of the library, by name or id.
+    /// A saved workflow in the library, by name or id.
     Saved(String),
     /// An image on the server, by name.
     Image(String),
@@ -73,7 +73,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// The name of the file without its ending, or what names it elsewhere.
+    /// The name of the file without its extension, or the name of another source.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -81,19 +81,19 @@ impl Source {
         }
     }
 
-    /// Whether only a server can give it.
+    /// Whether it is on a server.
     pub(crate) fn is_on_server(&self) -> bool {
         !matches!(self, Self::Input | Self::File(_))
     }
 
-    /// Reads it where there is no server to ask.
+    /// Reads it without a server.
     pub(crate) fn read(&self, catalogue: &SharedCatalogue) -> Result<WorkflowDefinition, Failure> {
         let read = match self {
             Self::Input => WorkflowDefinition::from_reader_with(io::stdin().lock(), catalogue),
             Self::File(path) => WorkflowDefinition::from_path_with(path, catalogue),
             _ => {
                 return Err(Failure::other(format!(
-                    "{self} is on a server, whose nodes it is read with: leave out --openapi"
+                    "{self} is on a server, and is read with that server's nodes: leave out --openapi"
                 )));
             }
         };
@@ -112,8 +112,8 @@ impl Source {
                 let Some(saved) = saved else {
                     let near = client.library().suggest(name).await?;
                     let near = match near.is_empty() {
-                        true => "none has this text in its name".to_owned(),
-                        false => format!("near are: {}", near.join(", ")),
+                        true => "no name contains this text".to_owned(),
+                        false => format!("did you mean: {}", near.join(", ")),
                     };
                     return Err(Failure::other(format!("there is no saved workflow `{name}`; {near}")));
                 };
@@ -122,7 +122,7 @@ impl Source {
             Self::Image(name) => {
                 let embedded = client.image(name).embedded().await.map_err(|error| self.not_there(error))?;
                 if embedded.workflow.is_none() && embedded.graph.is_none() {
-                    return Err(Failure::other(format!("the image {name} carries no workflow and no graph")));
+                    return Err(Failure::other(format!("the image {name} contains neither a workflow nor a graph")));
                 }
                 json!({ "workflow": embedded.workflow, "graph": embedded.graph })
             }
@@ -137,7 +137,7 @@ impl Source {
         let read = apart(move || this.read(&catalogue)).await;
         let (Self::File(path), Err(failure)) = (self, &read) else { return read };
         let name = path.to_string_lossy();
-        // Several of one name are no reason to say less of the file.
+        // If several have this name, the hint is just as useful.
         if is_missing(failure) && client.library().find(&name).await.is_ok_and(|found| found.is_some()) {
             let said = format!("there is no file {name}, but a saved workflow of this name: saved:{name}");
             return Err(Failure::other(said));

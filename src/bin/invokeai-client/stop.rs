@@ -1,7 +1,7 @@
-//! Being asked to stop: by a signal, or because the time is up. The one place where signals are taken.
+//! Requests to stop: by a signal, or because the time is up. This is the only place that handles signals.
 //!
-//! The first request asks for an orderly end, in which what was begun on a server is undone. A second one, or the end of
-//! the time that this may take, ends the program at once.
+//! The first request asks for an orderly end, in which everything begun on a server is undone. A second one, or the end
+//! of the time that this may take, ends the program at once.
 //!
 //! Signals arrive on a thread of their own, so they count however busy the rest of the program is.
 
@@ -28,13 +28,14 @@ pub(crate) const AFTER_SIGNAL: Duration = Duration::from_secs(60);
 /// (`lost_answer_patience`), and no upload that it reads is deleted before.
 pub(crate) const AFTER_TIME: Duration = Duration::from_secs(30);
 
-/// How long the answer to what was sent already is waited for.
+/// How long to wait for the answer to a request that was already sent.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// How long further signals count as the first one: some senders, such as `timeout`, send it to the program and to its group.
+/// How long further signals count as the first one: some senders, such as `timeout`, signal both the program and its
+/// group.
 const SAME: Duration = Duration::from_millis(100);
 
-/// How long the program may take to end at once. Then it is ended from here.
+/// How long the program may take when it should end at once. After that, it is ended from here.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Why to stop.
@@ -61,7 +62,7 @@ impl From<Why> for Exit {
     }
 }
 
-/// What was asked for so far.
+/// The requests so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Nothing,
@@ -69,18 +70,18 @@ enum Asked {
     AtOnce(Why),
 }
 
-/// Says whether and why to stop.
+/// Whether and why to stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Stop(watch::Receiver<Asked>);
 
-/// Tells people what is left where it is.
+/// Notes what is left behind.
 type LastWords = Box<dyn Fn() + Send>;
 
-/// What to say if the program has to be ended from here.
+/// What to print if the program has to be ended from here.
 static LAST_WORDS: Mutex<Option<LastWords>> = Mutex::new(None);
 
 impl Stop {
-    /// Takes all signals from now on, and counts the time.
+    /// Handles all signals from now on, and starts the clock.
     pub(crate) fn listen(limit: Option<Duration>) -> io::Result<Self> {
         Self::listen_for(limit, AFTER_SIGNAL)
     }
@@ -100,7 +101,7 @@ impl Stop {
         Ok(Self(told))
     }
 
-    /// Sets what to say if the program does not end by itself when it should end at once.
+    /// Sets what to print if the program does not end by itself when it should end at once.
     pub(crate) fn last_words(&self, words: impl Fn() + Send + 'static) {
         *LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(words));
     }
@@ -114,7 +115,7 @@ impl Stop {
         .await
     }
 
-    /// Waits until there is no time for an orderly end any more.
+    /// Waits until there is no more time for an orderly end.
     pub(crate) async fn at_once(&self) -> Why {
         self.until(|asked| match asked {
             Asked::Nothing | Asked::Orderly(_) => None,
@@ -131,13 +132,13 @@ impl Stop {
                 return why;
             }
             if told.changed().await.is_err() {
-                // The thread that tells lives as long as the program.
+                // The sending thread lives as long as the program.
                 return pending().await;
             }
         }
     }
 
-    /// Does something that may be broken off anywhere, until it ends or a stop is asked for.
+    /// Does something that may be interrupted anywhere, until it ends or a stop is requested.
     pub(crate) async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Why> {
         tokio::select! {
             biased;
@@ -146,9 +147,9 @@ impl Stop {
         }
     }
 
-    /// Does something that others may carry out even if it is broken off here: a request that makes something. Asked to
-    /// stop meanwhile, it waits a little for the answer, because only that says what there is to undo. `Err` if it was not
-    /// even begun, or has no answer.
+    /// Does something that a server may carry out even if it is interrupted here: a request that creates something. If
+    /// a stop is requested meanwhile, it waits a little for the answer, because only that says what to undo. `Err` if
+    /// it was not even begun, or has no answer.
     pub(crate) async fn after_answer<T>(&self, write: impl Future<Output = T>) -> Result<T, Why> {
         if let Asked::Orderly(why) | Asked::AtOnce(why) = *self.0.borrow() {
             return Err(why);
@@ -169,7 +170,7 @@ impl Stop {
     }
 }
 
-/// Passes on what is asked for, and sees that it is done.
+/// Passes requests to stop on, and makes sure that they are followed.
 async fn attend(mut signals: Signals, deadline: Option<Instant>, after_signal: Duration, tell: watch::Sender<Asked>) {
     let why = tokio::select! {
         why = signals.next() => why,
@@ -190,7 +191,7 @@ async fn attend(mut signals: Signals, deadline: Option<Instant>, after_signal: D
     tell.send_replace(Asked::AtOnce(why));
     sleep(AT_ONCE).await;
     // It is stuck: in a computation, or in writing to somebody who does not read.
-    note("the program does not end by itself, so it is ended without ceremony");
+    note("the program does not respond, so it is ended now");
     if let Some(words) = LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
         words();
     }
@@ -204,7 +205,7 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// The signals that ask for an end.
+/// The signals that ask the program to end.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -216,7 +217,7 @@ struct Signals {
 impl Signals {
     fn take() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        // Under `nohup` the closing of the terminal is to be ignored, and stays so.
+        // `nohup` sets SIGHUP to be ignored, and it stays so.
         let hang_up = (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup())).transpose()?;
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hang_up })
     }
@@ -236,8 +237,8 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this program wants a signal to be ignored. Only Linux says so without unsafe code; elsewhere
-/// it is taken to be so, which leaves the signal as it was.
+/// Whether the program that started this one wants a signal to be ignored. Only Linux says so without unsafe code;
+/// elsewhere it is assumed, which leaves the signal as it was.
 #[cfg(unix)]
 fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
@@ -246,7 +247,7 @@ fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
     mask.is_none_or(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
-/// The events of the console that ask for an end.
+/// The console events that ask the program to end.
 #[cfg(windows)]
 struct Signals {
     interrupt: tokio::signal::windows::CtrlC,

@@ -1,4 +1,4 @@
-//! Colours. They say nothing that the words do not say, too.
+//! Colors. They never say anything that the words do not.
 
 use anstyle::{AnsiColor, Style};
 use clap::{ColorChoice, builder::Styles};
@@ -7,18 +7,18 @@ const BOLD: Style = Style::new().bold();
 
 /// Titles of sections.
 pub(crate) const TITLE: Style = BOLD;
-/// What is as it should be.
+/// Something that is as it should be.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What wants a look.
+/// Something that needs attention.
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
-/// What went wrong.
+/// Something that went wrong.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// What to do next.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
-/// What matters least.
+/// Something less important.
 pub(crate) const QUIET: Style = Style::new().dimmed();
 
-/// Of the help texts.
+/// Styles of the help texts.
 pub(crate) const HELP: Styles = Styles::styled()
     .header(BOLD)
     .usage(BOLD)
@@ -41,7 +41,7 @@ pub(crate) fn of_status(status: &str) -> Style {
 /// Applies to everything printed from now on.
 pub(crate) fn choose(choice: ColorChoice) {
     match choice {
-        // Terminals only, and NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded.
+        // Colors on terminals only; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are respected.
         ColorChoice::Auto => {}
         ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
         ColorChoice::Never => anstream::ColorChoice::Never.write_global(),

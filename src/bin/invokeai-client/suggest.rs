@@ -1,14 +1,14 @@
-//! Commands that are suggested to people. They can be run as they stand, so they name the server that this one named.
+//! Commands that are suggested to people. They can be run as they are, so they name the server that this command named.
 
 use std::{borrow::Cow, sync::OnceLock};
 
-/// How a command begins within a text.
+/// The beginning of a command within a text.
 const COMMAND: &str = "`invokeai-client ";
 
 /// The options that name the server, each after a space. Chosen once, before anything is suggested.
 static SERVER: OnceLock<String> = OnceLock::new();
 
-/// From now on suggestions name the server with these options.
+/// Makes suggestions name the server with these options from now on.
 pub(crate) fn name_server(options: String) {
     // It is called once.
     let _ = SERVER.set(options);
@@ -20,14 +20,14 @@ pub(crate) fn command(verb: &str) -> String {
     format!("invokeai-client {verb}{server}")
 }
 
-/// A text whose commands, each between backticks, name the server.
+/// A text in which the commands, each in backticks, name the server.
 pub(crate) fn completed(text: &str) -> Cow<'_, str> {
     let mut whole = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(COMMAND)
         && let Some((verb, after)) = after.split_once('`')
     {
-        // It starts a server of its own.
+        // It starts its own server.
         let command = if verb == "demo" { format!("invokeai-client {verb}") } else { command(verb) };
         whole += &format!("{before}`{command}`");
         rest = after;
@@ -35,7 +35,7 @@ pub(crate) fn completed(text: &str) -> Cow<'_, str> {
     if whole.is_empty() { text.into() } else { (whole + rest).into() }
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell if need be.
 pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     match !word.is_empty() && word.chars().all(plain) {

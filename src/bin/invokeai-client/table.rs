@@ -19,7 +19,7 @@ pub(crate) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// One row: a line of JSON, or cells of these widths. The last cell takes what it needs.
+    /// Prints one row: a line of JSON, or cells of these widths. The last cell is as wide as it needs to be.
     pub(crate) fn row<const N: usize>(
         &mut self,
         value: &impl Serialize,
@@ -29,12 +29,12 @@ impl Output<'_> {
         if self.json {
             return self.out.json(value);
         }
-        // As wide as it is shown.
+        // Made visible first, so that the width is that of the printed text.
         let cells = widths.iter().zip(&cells).map(|(width, cell)| format!("{:<width$}", visible(cell)));
         self.out.line(cells.collect::<Vec<_>>().join("  ").trim_end())
     }
 
-    /// What was downloaded; an error if anything was not.
+    /// Prints what was downloaded; an error if anything was not.
     pub(crate) fn downloaded(&mut self, report: &DownloadReport) -> Result<Exit, Failure> {
         for saved in &report.saved {
             self.done("saved", &saved.path.display().to_string())?;
@@ -50,11 +50,11 @@ impl Output<'_> {
         }
     }
 
-    /// What became of one thing.
+    /// Prints what happened to one thing.
     pub(crate) fn done(&mut self, what: &str, name: &str) -> io::Result<()> {
         match self.json {
             true => self.out.json(&json!({ what: name })),
-            // For scripts, which want the name alone.
+            // Scripts want only the name.
             false if is_quiet() => self.out.line(name),
             false => self.out.line(format!("{what} {name}")),
         }

@@ -31,7 +31,7 @@ pub(crate) struct WatchArgs {
     json: bool,
 }
 
-/// Until it is stopped: that is how one ends it, and no failure.
+/// Prints events until it is stopped. That is the normal end, not a failure.
 pub(crate) async fn run(args: WatchArgs, client: &Client, stop: &Stop) -> Result<Exit, Failure> {
     match stop.or(watch(args, client)).await {
         Ok(ended) => ended,
@@ -47,11 +47,11 @@ async fn watch(args: WatchArgs, client: &Client) -> Result<Exit, Failure> {
     }
     let mut events = client.event_hub().subscribe(filter);
     events.connected().await.map_err(Failure::other)?;
-    aside(format!("watching {}; Ctrl-C ends it", client.base_url()));
+    aside(format!("watching {}; Ctrl-C stops it", client.base_url()));
     loop {
         match events.next().await {
             Some(Ok(EventItem::Event(event))) if args.json => {
-                // As text: a tree of it could take many times the memory.
+                // As text, because a tree of it could take many times the memory.
                 let text = one_line(event.json());
                 let data: &RawValue = serde_json::from_str(&text).map_err(Failure::other)?;
                 out.json(&Line { event: event.name(), data })?;
@@ -82,7 +82,7 @@ struct Line<'a> {
     data: &'a RawValue,
 }
 
-/// JSON on one line. In texts such characters are escaped; between them they mean nothing.
+/// JSON on one line. In strings, line breaks are escaped; between them they mean nothing.
 fn one_line(json: &str) -> Cow<'_, str> {
     const BREAKS: [char; 3] = ['\n', '\r', '\t'];
     if json.contains(BREAKS) { json.replace(BREAKS, " ").into() } else { json.into() }

@@ -10,9 +10,9 @@ use crate::{completion, confirm::Confirm, exit::Exit, failure::Failure, table::O
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowsCommand {
-    /// Saved workflows
+    /// List saved workflows
     List {
-        /// Only those with this in name, description or tags
+        /// Only workflows with this text in name, description or tags
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
     },
@@ -89,5 +89,5 @@ pub(crate) async fn run(command: WorkflowsCommand, client: &Client, output: &mut
 
 async fn find(client: &Client, workflow: &str) -> Result<SavedWorkflow, Failure> {
     let found = client.library().find(workflow).await?;
-    found.ok_or_else(|| Failure::other(format!("there is no saved workflow of the id or name `{workflow}`")))
+    found.ok_or_else(|| Failure::other(format!("there is no saved workflow with the id or name `{workflow}`")))
 }

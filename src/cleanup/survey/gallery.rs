@@ -1,9 +1,9 @@
 //! Files of the gallery, by name and by the session that made them.
 //!
 //! The server has no list by session, and its clock may have been set back, so that neither the time of a file nor its
-//! place in a list says that it is not of a session. What can be relied on are names: one call lists them all, and files
-//! that come and go meanwhile do not shift them. So a search reads the record of every file that is not known yet:
-//! one call for the names, and one for each 1000 images.
+//! place in a list says that it is not of a session. What can be relied on are names: one call lists them all, and
+//! files that come and go meanwhile do not shift them. So a search reads the record of every file that is not known
+//! yet: one call for the names, and one for each 1000 images.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ use crate::{
 /// How many files are asked for at the same time, where each takes a call of its own.
 const AT_ONCE: usize = 4;
 
-/// From so many videos on, lists are read first: there is no call for many by name.
+/// From this many videos on, lists are read first: there is no call for many by name.
 const MANY_VIDEOS: usize = 20;
 
 /// A file of the gallery, as far as clean-up needs to know it.
@@ -39,7 +39,7 @@ pub(in crate::cleanup) struct File {
     pub(in crate::cleanup) board_id: Option<String>,
 }
 
-/// `ImageDTO` or `VideoDTO`. What else there is in it may be as odd as it likes.
+/// `ImageDTO` or `VideoDTO`. Its other members are not read, so they may hold anything.
 #[derive(Deserialize)]
 struct Record {
     #[serde(alias = "video_name")]
@@ -95,7 +95,7 @@ async fn record(client: &Client, kind: FileKind, name: &str) -> Result<Option<Re
     }
 }
 
-/// Images in bulk, as far as the server gives them. Errors of a whole call are those of its names.
+/// Images in bulk, as far as the server gives them. An error of a whole call counts for each of its names.
 async fn images(client: &Client, names: &[String], failed: &mut Records) -> Vec<Record> {
     let mut records = Vec::new();
     for chunk in chunks(names) {

@@ -1,4 +1,4 @@
-//! The items of batches, and what can be told of files from their sessions.
+//! The items of batches, and what their sessions say about files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,8 +136,8 @@ impl Survey {
         }
     }
 
-    /// An item counts as canceled at once, but the node that runs goes on to its end, and may save a file. Gives the items
-    /// as they are then.
+    /// An item counts as canceled at once, but the node that runs goes on to its end, and may save a file. Gives the
+    /// items as they are then.
     async fn wait_for_nodes(
         &mut self,
         scene: &Scene<'_>,
@@ -174,7 +174,7 @@ impl Survey {
                 match scene.client.queue(&batch.queue_id).find_item(item.item_id).await {
                     Ok(Some(now)) if is_running_on(&now) => still.push((batch, now)),
                     Ok(Some(now)) => done.push((batch, now)),
-                    // As it was is better than not at all: its session is known.
+                    // The item as it was is better than none: its session is known.
                     Ok(None) | Err(_) => done.push((batch, item)),
                 }
             }
@@ -184,8 +184,8 @@ impl Survey {
     }
 }
 
-/// Whether a node of a canceled item may still run: when it has ended, the server writes its session back, with the nodes
-/// that were executed (`_on_after_run_session` in `session_processor_default.py`).
+/// Whether a node of a canceled item may still run: when it has ended, the server writes its session back, with the
+/// nodes that were executed (`_on_after_run_session` in `session_processor_default.py`).
 fn is_running_on(item: &QueueItem) -> bool {
     let is_empty = |value: Option<&Value>| value.and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
     let nodes = item.session.get("execution_graph").and_then(|graph| graph.get("nodes"));
@@ -195,7 +195,7 @@ fn is_running_on(item: &QueueItem) -> bool {
         && is_empty(item.session.get("results"))
 }
 
-/// Whether the server is at work on none of the items that it shows.
+/// Whether none of the items that the server shows is being worked on.
 async fn is_busy(scene: &Scene<'_>) -> Result<bool> {
     for queue_id in scene.queues {
         let status = scene.client.queue(queue_id).status().await?;

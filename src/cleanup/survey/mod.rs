@@ -1,4 +1,4 @@
-//! Finding out what there is: items, the files they made, and who else has a share in these.
+//! Finding out what there is: items, the files they made, and who else shares these.
 
 pub(super) mod gallery;
 mod items;
@@ -49,7 +49,7 @@ pub(super) struct Survey {
     pub(super) shared: HashMap<String, Asset>,
     /// Files and boards that items need which have not ended, or that this process is about to use, by name.
     pub(super) needed: HashMap<String, Asset>,
-    /// Whether it could not be found out what others share.
+    /// Whether it could not be determined what others share.
     pub(super) undecided: bool,
     /// Batches of which items or files may have been overlooked.
     pub(super) incomplete: HashSet<String>,
@@ -90,7 +90,7 @@ impl Item {
 pub(super) struct Made {
     pub(super) file: File,
     pub(super) batch_id: String,
-    /// The item that made it, or one that called a workflow for it, if it has not ended: it may read it still.
+    /// The item that made it, or one that called a workflow for it, if it has not ended: it may still read it.
     pub(super) needed_by: Option<Asset>,
 }
 
@@ -130,9 +130,9 @@ impl Survey {
         }
     }
 
-    /// Finds every image and video that the sessions made. Names in results are not enough: those of a session belong to
-    /// another one where the invocation cache gave them, and a node that failed or was canceled gave none, but may have
-    /// saved a file.
+    /// Finds every image and video that the sessions made. Names in results are not enough: those of a session belong
+    /// to another one where the invocation cache gave them, and a node that failed or was canceled gave none, but may
+    /// have saved a file.
     async fn find_files(&mut self, scene: &Scene<'_>, report: &mut CleanupReport) {
         let mut files = Vec::new();
         for kind in [FileKind::Image, FileKind::Video] {
@@ -140,7 +140,7 @@ impl Survey {
             for (name, record) in gallery::records(scene.client, kind, &names).await {
                 match record {
                     Ok(file) => files.extend(file),
-                    // Whose it is cannot be told.
+                    // Whose file it is cannot be determined.
                     Err(error) => {
                         report.fail(Asset::file(kind, name), error);
                         self.incomplete.extend(self.sessions.values().map(|session| session.batch_id.clone()));
@@ -179,7 +179,7 @@ impl Survey {
     /// The item itself, or the nearest of those that called its workflow, that has not ended.
     fn unended_caller(&self, item_id: i64) -> Option<Asset> {
         let mut next = Some(item_id);
-        // A server that says that items call each other in circles must not hold up anybody.
+        // Must end even if a server says that items call each other in circles.
         for _ in 0..self.items.len() {
             let item = self.items.iter().find(|item| Some(item.item_id) == next)?;
             if !item.ended {

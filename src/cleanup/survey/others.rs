@@ -36,7 +36,7 @@ impl Survey {
             let item = item?;
             let is_ours =
                 scene.batches.iter().any(|batch| batch.queue_id == queue_id && batch.batch_id == item.batch_id);
-            // Where all items are gone already, all others may be later.
+            // If all items are already gone, any other may be later.
             let is_later = first.is_none_or(|first| item.item_id > first) && !self.files.is_empty();
             if !is_ours && (is_later || !item.status.is_final()) {
                 ids.push(item.item_id);
@@ -62,8 +62,8 @@ impl Survey {
         Ok(())
     }
 
-    /// Files that a run may have got from the cache, and may read still. One that waits will compute them anew: what is
-    /// deleted is not in the cache any more.
+    /// Files that a run may have got from the cache, and may still read. A run that waits will compute them again:
+    /// deleted files are no longer in the cache.
     fn add_twins(&mut self, computations: &HashSet<Computation>, item: &Asset) {
         for files in computations.iter().filter_map(|computation| self.computed.get(computation)) {
             for file in files {

@@ -1,6 +1,6 @@
 //! Nodes of two runs that compute the same, so that the invocation cache gives one of them the files of the other.
 //!
-//! Results tell what a run shares only when it has ended. Until then it is in its graph: the server's key to a cached
+//! Results show what a run shares only when it has ended. Until then it is in its graph: the server's key to a cached
 //! output is the node with all its inputs, but without its id (`invocation_cache_memory.py`).
 
 use std::{

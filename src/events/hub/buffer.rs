@@ -181,7 +181,7 @@ mod tests {
         }
         assert_eq!(drain(&mut buffer), ["-3", "d4", "d5"]);
         put(&mut buffer, "done", 6, 1);
-        assert_eq!(drain(&mut buffer), ["d6"], "the gap is told once");
+        assert_eq!(drain(&mut buffer), ["d6"], "the gap is reported once");
     }
 
     #[test]

@@ -24,11 +24,11 @@ use crate::base::deadline;
 use buffer::Buffer;
 pub use stream::{EventItem, EventStream, Gap};
 
-/// A connection that lasted this long was a good one: its loss starts the pauses anew.
+/// A connection that lasted this long was a good one: after its loss, the pauses start over.
 const STABLE: Duration = Duration::from_secs(5);
 
-/// So many unreadable packets within [`GARBAGE_TIME`] are a server that speaks something else. Each of them is a gap that
-/// makes jobs read their state, so the connection is given up, and opened again after a pause.
+/// This many unreadable packets within [`GARBAGE_TIME`] mean that the server speaks something else. Each of them is a
+/// gap that makes jobs read their state, so the connection is given up, and opened again after a pause.
 const MOST_GARBAGE: usize = 100;
 
 /// See [`MOST_GARBAGE`].
@@ -43,7 +43,7 @@ const GARBAGE_TIME: Duration = Duration::from_secs(10);
 /// # async fn example(client: invokeai_client::Client) {
 /// use futures::StreamExt as _;
 ///
-/// // A light for a user interface.
+/// // An indicator for a user interface.
 /// let mut states = client.event_hub().states();
 /// while let Some(state) = states.next().await {
 ///     println!("{state:?}");
@@ -59,7 +59,7 @@ pub struct EventHub {
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// There is no connection, because nobody subscribes.
+    /// There is no connection, because nobody is subscribed.
     Idle,
     /// The first attempt to connect is under way.
     Connecting,
@@ -92,7 +92,7 @@ crate::base::debug::short_debug! {
 }
 
 impl EventHub {
-    /// A hub for the server at `endpoint`. Nothing happens until somebody subscribes.
+    /// Creates a hub for the server at `endpoint`. It does not connect until somebody subscribes.
     pub fn new(endpoint: EventEndpoint, options: EventsOptions) -> Self {
         let shared = Shared {
             endpoint,
@@ -173,7 +173,7 @@ impl Drop for Owner {
     }
 }
 
-/// What the hub, its streams and the connection's task have in common.
+/// What the hub, its streams and the connection's task share.
 pub(super) struct Shared {
     endpoint: EventEndpoint,
     options: EventsOptions,
@@ -288,7 +288,7 @@ impl Shared {
         }
     }
 
-    /// Resolves when waiting for the next attempt has lost its point: somebody new wants to connect, or nobody does.
+    /// Resolves when waiting for the next attempt is pointless: somebody new wants to connect, or nobody does.
     async fn impatience(&self) {
         while !self.is_unused() && !self.registry().newcomer {
             self.changed.notified().await;
@@ -344,7 +344,7 @@ impl Subscriber {
     }
 }
 
-/// Tells the streams if the task vanishes without a word, which happens when its runtime is shut down.
+/// Ends the streams if the task vanishes without notice, which happens when its runtime is shut down.
 struct RunGuard {
     shared: Arc<Shared>,
     armed: bool,
@@ -396,7 +396,7 @@ async fn run(shared: Arc<Shared>, mut guard: RunGuard) {
             continue;
         }
         attempt = if established && since.elapsed() >= STABLE { 1 } else { attempt.saturating_add(1) };
-        // Once there was a socket, an answer that is none comes from a proxy whose server is restarting.
+        // Once there was a socket, any other answer comes from a proxy whose server is restarting.
         let permanent = error.is_permanent() && (refused || !ever_connected);
         if permanent || shared.options.max_attempts.is_some_and(|most| attempt >= most) {
             shared.fail(error);

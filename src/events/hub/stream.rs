@@ -20,10 +20,11 @@ pub enum EventItem {
     /// The connection is down, or could not be made. Nothing arrives until a [`Gap::Reconnected`] follows; poll over
     /// HTTP meanwhile.
     Disconnected {
-        /// Why.
+        /// Why it is down.
         error: EventError,
     },
-    /// Events may be missing between the item before this one and the next. Read what you follow again over HTTP.
+    /// Events may be missing between the item before this one and the next. Read the state you care about again over
+    /// HTTP.
     Gap(Gap),
 }
 
@@ -65,8 +66,8 @@ impl fmt::Display for Gap {
 /// [`EventsOptions::max_attempts`](crate::events::EventsOptions::max_attempts) are used up. Short of that it reconnects, and
 /// yields [`EventItem::Disconnected`] and [`EventItem::Gap`] as it does.
 ///
-/// Events arrive in the server's order. The order is customary, not guaranteed: the server sends each event on its
-/// own. Compare [`Event::status_sequence`].
+/// Events arrive in the server's order. The order is usual, not guaranteed: the server sends each event on its own.
+/// Compare [`Event::status_sequence`].
 ///
 /// Dropping the stream ends the subscription. Reading it is cancel safe: an item is either yielded or still there.
 pub struct EventStream {
@@ -82,7 +83,7 @@ impl EventStream {
     }
 
     /// Waits until the connection is up and the server has confirmed this stream's subscriptions. From then on, what
-    /// happens is seen: await this before you enqueue something whose events you want all of.
+    /// happens is seen: await this before you enqueue something if you want all its events.
     ///
     /// Takes at most as long as one attempt to connect and subscribe may take
     /// ([`connect_timeout`](crate::events::EventsOptions::connect_timeout) and
@@ -114,7 +115,7 @@ impl EventStream {
     }
 
     /// How many progress events were dropped because they were not read in time. They leave no gap, because the next
-    /// one says as much.
+    /// one supersedes them.
     pub fn progress_dropped(&self) -> u64 {
         self.subscriber.buffer().progress_dropped()
     }

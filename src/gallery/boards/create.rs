@@ -1,8 +1,8 @@
 //! Creating a board in a way that leaves no doubt whose it is.
 //!
-//! The server chooses the id, and names need not be unique. If the answer with the id is lost, nothing tells the new board
-//! from one of the same name that a user has, or that another program creates at the same time. So a board is created
-//! under a name that nobody else can have, and renamed once its id is known.
+//! The server chooses the id, and names need not be unique. If the answer with the id is lost, nothing distinguishes
+//! the new board from one of the same name that a user already has, or that another program creates at the same time.
+//! So a board is created under a name that nobody else can have, and renamed once its id is known.
 
 use super::{Board, Boards};
 use crate::{Client, error::Result};
@@ -11,14 +11,15 @@ use crate::{Client, error::Result};
 const SHOWN: usize = 200;
 
 impl Boards {
-    /// Creates a board. Others of the same name are no obstacle.
+    /// Creates a board (`POST /api/v1/boards/`). Other boards may have the same name.
     ///
-    /// For a moment the board has a longer name, which no other board can have. If the answer of the server is lost, it
-    /// is found by this name; also in a [clean-up](crate::cleanup), where this program ends in between.
+    /// For a moment the board has a longer name, which no other board can have. If the server's answer is lost, the
+    /// board is found by this name. If this program ends in between, a [clean-up](crate::cleanup) finds it in the same
+    /// way.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for a name of more than 300 characters; any error of a call. Except for an error that
-    /// [may have been sent](crate::Error::may_have_been_sent), no board is left.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) for a name of more than 300 characters; any error of a call.
+    /// No board is left after an error, unless the request [may have been sent](crate::Error::may_have_been_sent).
     pub async fn create(&self, name: impl Into<String>) -> Result<Board> {
         let (client, name) = (&self.client, name.into());
         let marker = marker(&name);
@@ -51,18 +52,18 @@ impl Boards {
             Ok(_) => creation.deleted(&created.board_id).await,
             Err(missing) if missing.is_not_found() => creation.deleted(&created.board_id).await,
             // It stays recorded under its id.
-            Err(error) => tracing::warn!(board_id = created.board_id, %error, "a board that has no name yet is left"),
+            Err(error) => tracing::warn!(board_id = created.board_id, %error, "a board without its own name is left"),
         }
         Err(error)
     }
 
-    /// The board of this name, if its creator gave it one that nobody else can have.
+    /// The board that was created under this temporary name, which nobody else can have.
     pub(crate) async fn marked(&self, marker: &str) -> Result<Option<Board>> {
         Ok(self.named(marker).await?.pop())
     }
 }
 
-/// A name that no other board can have, and that tells people what it is about.
+/// A name that no other board can have, and that shows people what it is for.
 fn marker(name: &str) -> String {
     let shown: String = name.chars().take(SHOWN).collect();
     format!("{shown} (being created by invokeai-client, {})", uuid::Uuid::new_v4())

@@ -10,14 +10,14 @@ use crate::{
     transport::page::{self, Direction, Page, RawList, RawPage},
 };
 
-/// By what boards are ordered.
+/// Sort key of a list of boards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum BoardOrder {
-    /// When they were made.
+    /// Creation time.
     #[default]
     CreatedAt,
-    /// Their names.
+    /// Name.
     Name,
 }
 
@@ -47,13 +47,13 @@ impl ListBoards {
         }
     }
 
-    /// Sets what to order by. Default: when they were created.
+    /// Sets the sort key. Default: creation time.
     pub fn order_by(mut self, order: BoardOrder) -> Self {
         self.order = order;
         self
     }
 
-    /// Sets which way to order. Default: newest first.
+    /// Sets the sort direction. Default: newest first.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
         self
@@ -65,9 +65,9 @@ impl ListBoards {
         self
     }
 
-    /// Always asks for all of them. In the server's own pages, `total` is the number of boards on the page, so nobody can
-    /// tell whether there are more (`get_many` in `invokeai/app/services/boards/boards_default.py`), and boards that are
-    /// created or deleted meanwhile shift them.
+    /// Always asks for all of them. In the server's own pages, `total` is the number of boards on the page, so nobody
+    /// can know whether there are more (`get_many` in `invokeai/app/services/boards/boards_default.py`), and boards
+    /// that are created or deleted meanwhile shift them.
     async fn fetch(self) -> Result<Page<Board>> {
         let api = self.client.api();
         let order = match self.order {
@@ -86,7 +86,7 @@ impl ListBoards {
                 let all: RawList = page::element(OPERATION, "", &answer)?;
                 page::part(OPERATION, "boards", all, self.offset, self.limit)
             }
-            // A server that does not mind being asked for all.
+            // A server that ignores being asked for all of them.
             false => page::element::<RawPage>(OPERATION, "", &answer)?.read(OPERATION, self.offset),
         }
     }

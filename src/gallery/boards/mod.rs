@@ -36,7 +36,7 @@ use crate::{
     videos::{AddedVideos, ListVideos, UploadVideo},
 };
 
-/// Stands for "on no board" where a board id is wanted. It is no board itself: it cannot be got or changed.
+/// Stands for "on no board" where a board id is wanted. It is not a board itself: it cannot be fetched or changed.
 pub const UNCATEGORIZED: &str = images::NO_BOARD;
 
 open_enum! {
@@ -44,9 +44,9 @@ open_enum! {
     BoardVisibility {
         /// Its owner and administrators.
         Private = "private",
-        /// Everyone sees it, its owner changes it.
+        /// Everyone can see it; its owner can change it.
         Shared = "shared",
-        /// Everyone sees and changes it.
+        /// Everyone can see and change it.
         Public = "public",
     }
 }
@@ -59,24 +59,24 @@ pub struct Board {
     pub board_id: String,
     /// Name; need not be unique, and may be empty. At most 300 characters.
     pub board_name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// When it, not its contents, changed last.
+    /// When the board itself, not its contents, last changed.
     pub updated_at: Option<Timestamp>,
-    /// Image that stands for it: the newest of the starred ones, else of all that are not intermediate.
+    /// Cover image: the newest starred image or, if none is starred, the newest that is not intermediate.
     pub cover_image_name: Option<String>,
-    /// Video that stands for it. Since 6.14.
+    /// Cover video. Since 6.14.
     pub cover_video_name: Option<String>,
-    /// Whether lists leave it out.
+    /// Whether it is archived. Lists leave out archived boards by default.
     #[serde(default)]
     pub archived: bool,
-    /// Images of category `general` that are not intermediate.
+    /// Number of images of category `general` that are not intermediate.
     #[serde(default)]
     pub image_count: u64,
-    /// Images of other categories, uploads among them, that are not intermediate. Since 6.9 at the latest.
+    /// Number of images of other categories (uploads among them) that are not intermediate. Since 6.9 at the latest.
     #[serde(default)]
     pub asset_count: u64,
-    /// Videos. Since 6.14.
+    /// Number of videos. Since 6.14.
     #[serde(default)]
     pub video_count: u64,
     /// Who sees it. Since 6.13.
@@ -98,7 +98,7 @@ crate::base::debug::short_debug! {
 #[derive(Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct DeletedBoard {
-    /// The board that is gone.
+    /// Id of the deleted board.
     pub board_id: String,
     /// Images that were on it and are on no board now.
     #[serde(default)]
@@ -152,7 +152,7 @@ impl Client {
         Boards { client: self.clone() }
     }
 
-    /// The board of this id. Asks nothing yet.
+    /// The board with this id. Sends nothing yet.
     pub fn board(&self, board_id: impl Into<String>) -> BoardHandle {
         BoardHandle { client: self.clone(), id: board_id.into() }
     }
@@ -164,7 +164,7 @@ impl Boards {
         ListBoards::new(&self.client)
     }
 
-    /// The board of this name, archived ones included; `None` if there is none.
+    /// Finds the board with this name, archived ones included; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Ambiguous`] with the ids if several have this name; any error of a call.
@@ -182,20 +182,20 @@ impl Boards {
         page::matching(boards, |board: &Board| board.board_name == name).await
     }
 
-    /// The images and videos that are on no board. Only its lists, its uploads and its downloads make sense.
+    /// The images and videos that are on no board. Only its list, upload and download methods make sense.
     pub fn uncategorized(&self) -> BoardHandle {
         self.client.board(UNCATEGORIZED)
     }
 }
 
-/// Itself.
+/// The board itself.
 impl BoardHandle {
     /// Id of the board.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The board.
+    /// Fetches the board.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; any error of a call.
@@ -205,7 +205,7 @@ impl BoardHandle {
         api.get_board().board_id(&self.id).send_as().await
     }
 
-    /// The board, or `None` if it does not exist.
+    /// Fetches the board, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -213,7 +213,7 @@ impl BoardHandle {
         found(self.get().await)
     }
 
-    /// Gives it another name.
+    /// Renames the board.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; any error of a call.
@@ -221,7 +221,7 @@ impl BoardHandle {
         self.change(json!({ "board_name": name.into() })).await
     }
 
-    /// Leaves it out of lists from now on, or shows it in them again. Its contents stay.
+    /// Archives the board, which leaves it out of lists, or brings it back. Its contents stay.
     ///
     /// # Errors
     /// As [`rename`](Self::rename).
@@ -229,11 +229,11 @@ impl BoardHandle {
         self.change(json!({ "archived": archived })).await
     }
 
-    /// Sets the image that stands for it. InvokeAI 6.14.2 stores this, and shows the newest of the starred images, or of
-    /// all, even so (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
+    /// Sets its cover image. InvokeAI 6.14.2 stores this, but still shows the newest of the starred images, or of all
+    /// (`_resolve_cover` in `invokeai/app/services/boards/boards_default.py`).
     ///
     /// # Errors
-    /// [`Error::Server`] if there is no such image (the server answers 500); else as [`rename`](Self::rename).
+    /// [`Error::Server`] if there is no such image (the server answers 500); otherwise as [`rename`](Self::rename).
     pub async fn set_cover(&self, image_name: impl Into<String>) -> Result<Board> {
         self.change(json!({ "cover_image_name": image_name.into() })).await
     }
@@ -279,9 +279,10 @@ impl BoardHandle {
     }
 }
 
-/// Its contents.
+/// The board's contents.
 impl BoardHandle {
-    /// Names of all its images, intermediate ones included, in no order (`GET /api/v1/boards/{board_id}/image_names`).
+    /// Fetches the names of all its images, intermediate ones included, in no particular order
+    /// (`GET /api/v1/boards/{board_id}/image_names`).
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; any error of a call.
@@ -290,10 +291,11 @@ impl BoardHandle {
         api.list_all_board_image_names().board_id(&self.id).send_as().await
     }
 
-    /// As [`image_names`](Self::image_names), of some categories only, and intermediate ones only or none of them.
+    /// Like [`image_names`](Self::image_names), but only images of these categories (of all categories if none is
+    /// given), and only intermediate images, only others, or both.
     ///
     /// # Errors
-    /// As there.
+    /// As [`image_names`](Self::image_names).
     pub async fn image_names_of(
         &self,
         categories: &[ImageCategory],
@@ -349,8 +351,8 @@ impl BoardHandle {
         Ok(outcome)
     }
 
-    /// Puts videos onto it, one by one: the server has no call for many. Those on another board are moved. Goes on after
-    /// failures.
+    /// Puts videos onto it, one by one: the server has no call for many. Those on another board are moved. Goes on
+    /// after failures.
     pub async fn add_videos(&self, videos: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         one_by_one(videos, |name| async move {
             self.is_a_board()?;
@@ -392,12 +394,12 @@ impl BoardHandle {
         }
     }
 
-    /// Downloads all its images and videos that are not intermediate into a directory; what is there already stays.
+    /// Downloads all its images and videos that are not intermediate into a directory. Files that already exist stay.
     pub fn download_all(&self, directory: impl Into<PathBuf>) -> DownloadMany {
         DownloadMany::of_board(&self.client, &self.id, directory.into())
     }
 
-    /// Downloads all its images as one zip file that the server makes. Its videos are not in it.
+    /// Downloads all its images as one zip file that the server creates. Its videos are not included.
     pub fn zip(&self) -> ZipDownload {
         ZipDownload::new(&self.client, json!({ "board_id": self.id }))
     }

@@ -1,4 +1,4 @@
-//! What an image or video carries of the run that made it.
+//! The workflow and graph that an image or video carries.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub struct Embedded {
 crate::base::debug::short_debug! { Embedded { workflow, graph } }
 
 impl Embedded {
-    /// The workflow, read.
+    /// The workflow, parsed; `None` if there is none.
     ///
     /// # Errors
     /// If the editor would not load it.
@@ -35,7 +35,7 @@ impl Embedded {
         self.workflow.as_ref().map(|text| text.parse())
     }
 
-    /// The graph as JSON.
+    /// The graph as JSON; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Decode`] if it is not JSON.

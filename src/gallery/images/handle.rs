@@ -32,7 +32,7 @@ impl ImageHandle {
         &self.name
     }
 
-    /// The image's description.
+    /// Fetches the image's description.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist; any error of a call.
@@ -41,7 +41,7 @@ impl ImageHandle {
         api.get_image_dto().image_name(&self.name).send_as().await
     }
 
-    /// The image's description, or `None` if it does not exist.
+    /// Fetches the image's description, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -54,7 +54,7 @@ impl ImageHandle {
         Download::new(&self.client, Source::Image(self.name.clone()))
     }
 
-    /// A small WebP version.
+    /// Its thumbnail: a small WebP version.
     pub fn thumbnail(&self) -> Download {
         Download::new(&self.client, Source::ImageThumbnail(self.name.clone()))
     }
@@ -78,7 +78,7 @@ impl ImageHandle {
         api.get_image_workflow().image_name(&self.name).send_as().await
     }
 
-    /// Stars it, or takes its star off.
+    /// Stars it, or removes its star.
     ///
     /// # Errors
     /// [`Error::NotAccepted`] if it does not exist (the server answers 400); any error of a call.
@@ -86,7 +86,7 @@ impl ImageHandle {
         self.change(json!({ "starred": starred })).await
     }
 
-    /// Says what it is for.
+    /// Sets its category.
     ///
     /// # Errors
     /// As [`set_starred`](Self::set_starred).
@@ -94,7 +94,7 @@ impl ImageHandle {
         self.change(json!({ "image_category": category })).await
     }
 
-    /// Says whether it is a passing result, which the gallery does not show.
+    /// Sets whether it is an intermediate result, which the gallery does not show.
     ///
     /// # Errors
     /// As [`set_starred`](Self::set_starred).
@@ -110,7 +110,8 @@ impl ImageHandle {
     /// Deletes it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it does not exist; [`Error::Refused`] if the server says that it failed, without a reason; any error of a call.
+    /// [`Error::NotFound`] if it does not exist; [`Error::Refused`] if the server says that it failed, without a
+    /// reason; any error of a call.
     pub async fn delete(&self) -> Result<()> {
         let api = self.client.api();
         let answer: Answer = api.delete_image().image_name(&self.name).send_as::<Deleted>().await?.into();

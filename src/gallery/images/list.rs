@@ -13,8 +13,8 @@ use crate::{
 
 /// A list of images under construction, from [`Images::list`](super::Images::list).
 ///
-/// Newest first, intermediate images and all categories included, unless told otherwise. While a stream is read,
-/// images that are made or deleted shift the pages; where that matters, take [`names`](Self::names) first.
+/// Default: newest first, with intermediate images and all categories. While a stream is read, images that are created
+/// or deleted shift the pages; where that matters, fetch the [`names`](Self::names) first.
 #[derive(Clone)]
 #[must_use = "nothing is sent before `.await`, `stream` or `names`"]
 pub struct ListImages {
@@ -43,10 +43,10 @@ struct Filter {
 pub struct ImageNames {
     /// All names, in the list's order.
     pub image_names: Vec<String>,
-    /// How many of them are starred; with starred ones first, those are the first ones.
+    /// How many of them are starred. If the list has starred ones first, these are the first names.
     #[serde(default)]
     pub starred_count: u64,
-    /// How many there are.
+    /// Number of names.
     #[serde(default)]
     pub total_count: u64,
 }
@@ -72,7 +72,7 @@ impl ListImages {
         self
     }
 
-    /// Only intermediate images, or none of them.
+    /// Only intermediate images, or only others.
     pub fn intermediate(mut self, is_intermediate: bool) -> Self {
         self.filter.is_intermediate = Some(is_intermediate);
         self
@@ -84,19 +84,19 @@ impl ListImages {
         self
     }
 
-    /// Only images that come from there.
+    /// Only images of this origin.
     pub fn origin(mut self, origin: ImageOrigin) -> Self {
         self.filter.origin = Some(origin);
         self
     }
 
-    /// Only images whose metadata, or date, have this text in them.
+    /// Only images whose metadata or date contains this text.
     pub fn search(mut self, text: impl Into<String>) -> Self {
         self.filter.search = Some(text.into());
         self
     }
 
-    /// Sets which way to order, by age. Default: newest first.
+    /// Sets the sort direction, by age. Default: newest first.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
         self
@@ -108,7 +108,7 @@ impl ListImages {
         self
     }
 
-    /// Names of all images of the list in one call; offset and limit do not count.
+    /// Fetches the names of all images of the list in one call. Offset and limit do not apply.
     ///
     /// # Errors
     /// Any error of a call.

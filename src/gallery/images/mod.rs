@@ -86,18 +86,18 @@ pub struct Image {
     pub width: u64,
     /// Height in pixels.
     pub height: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// When its description changed last.
+    /// When its description last changed.
     pub updated_at: Option<Timestamp>,
-    /// Whether it is a passing result, which the gallery does not show.
+    /// Whether it is an intermediate result, which the gallery does not show.
     #[serde(default)]
     pub is_intermediate: bool,
-    /// Session that made it; of the first run where the invocation cache served later ones.
+    /// Session that made it. If the invocation cache gave it to later runs, too, this is the session of the first.
     pub session_id: Option<String>,
     /// Node that made it, by its id in the prepared graph, not in the workflow.
     pub node_id: Option<String>,
-    /// Whether a user marked it.
+    /// Whether it is starred.
     #[serde(default)]
     pub starred: bool,
     /// Whether it carries a workflow or a graph; every image that InvokeAI made carries a graph.
@@ -130,7 +130,7 @@ impl Client {
         Images { client: self.clone() }
     }
 
-    /// The image of this name. Asks nothing yet.
+    /// The image with this name. Sends nothing yet.
     pub fn image(&self, image_name: impl Into<String>) -> ImageHandle {
         ImageHandle::new(self, image_name.into())
     }
@@ -160,13 +160,13 @@ impl Images {
 
     /// Uploads a file (`POST /api/v1/images/upload`). InvokeAI stores every format as PNG, under a name of its own.
     ///
-    /// Without more settings it becomes an asset of category `user` on no board.
+    /// By default it becomes an asset of category `user`, on no board.
     pub fn upload(&self, file: impl Into<Upload>) -> UploadImage {
         UploadImage::new(&self.client, file.into())
     }
 
-    /// Descriptions of these images. Those that the server does not have are left out; one that cannot be read is an
-    /// error in its place.
+    /// Fetches the descriptions of these images. Images that the server does not have are left out; one that cannot be
+    /// read is an error in its place.
     ///
     /// # Errors
     /// Any error of a call.
@@ -208,7 +208,7 @@ impl Images {
         .await
     }
 
-    /// Takes the stars off images. Goes on after failures.
+    /// Removes the stars from images. Goes on after failures.
     pub async fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
@@ -228,7 +228,7 @@ impl Images {
         .await
     }
 
-    /// Downloads these images into a directory; what is there already stays.
+    /// Downloads these images into a directory. Files that already exist stay.
     pub fn download(
         &self,
         names: impl IntoIterator<Item = impl Into<String>>,
@@ -237,12 +237,12 @@ impl Images {
         DownloadMany::of_images(&self.client, distinct(names), directory.into())
     }
 
-    /// Downloads these images as one zip file that the server makes.
+    /// Downloads these images as one zip file that the server creates.
     pub fn zip(&self, names: impl IntoIterator<Item = impl Into<String>>) -> ZipDownload {
         ZipDownload::new(&self.client, json!({ "image_names": distinct(names) }))
     }
 
-    /// How many intermediate images there are.
+    /// Counts the intermediate images of the server.
     ///
     /// # Errors
     /// Any error of a call.
@@ -251,10 +251,10 @@ impl Images {
         api.get_intermediates_count().send_as().await
     }
 
-    /// Deletes **all** intermediate images of the server, whoever made them. Says how many.
+    /// Deletes **all** intermediate images of the server, whoever made them. Returns the number deleted.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for users that are no administrators; any error of a call.
+    /// [`Error::Forbidden`] for users who are not administrators; any error of a call.
     pub async fn clear_intermediates(&self) -> Result<u64> {
         let api = self.client.api();
         api.clear_intermediates().send_as().await

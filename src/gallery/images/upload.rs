@@ -61,13 +61,14 @@ impl UploadImage {
         }
     }
 
-    /// Says what it is for. `user` without.
+    /// Sets its category. Default: `user`.
     pub fn category(mut self, category: ImageCategory) -> Self {
         self.category = category;
         self
     }
 
-    /// Hides it from the gallery, and gives it up to the clearing of intermediates.
+    /// Sets whether it is intermediate: not shown in the gallery, and deleted when intermediates are cleared. Off by
+    /// default.
     pub fn intermediate(mut self, is_intermediate: bool) -> Self {
         self.is_intermediate = is_intermediate;
         self
@@ -79,13 +80,13 @@ impl UploadImage {
         self
     }
 
-    /// Says which session it belongs to.
+    /// Sets the session that it belongs to.
     pub fn session(mut self, session_id: impl Into<String>) -> Self {
         self.session_id = Some(session_id.into());
         self
     }
 
-    /// Cuts transparent borders off.
+    /// Sets whether to crop transparent borders. Off by default.
     pub fn crop_visible(mut self, crop: bool) -> Self {
         self.crop_visible = Some(crop);
         self
@@ -97,7 +98,7 @@ impl UploadImage {
         self
     }
 
-    /// Stores this metadata with it, in place of what a PNG file carries.
+    /// Stores this metadata with it, in place of the metadata that a PNG file carries.
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
         self.metadata = Some(metadata);
         self
@@ -129,8 +130,8 @@ impl UploadImage {
 
 /// # Errors
 /// [`Error::NotFound`](crate::Error::NotFound) if the board does not exist;
-/// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no image that InvokeAI reads, or too large to
-/// resize to; [`Error::Io`](crate::Error::Io) if it cannot be read; any error of a call.
+/// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is not an image that InvokeAI reads, or the size to
+/// resize to is too large; [`Error::Io`](crate::Error::Io) if the file cannot be read; any error of a call.
 impl IntoFuture for UploadImage {
     type Output = Result<Image>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;

@@ -1,4 +1,4 @@
-//! Zip files that the server makes.
+//! Zip files that the server creates.
 
 use std::{path::Path, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     error::{BodyFault, Error, Result},
 };
 
-/// How often a zip file is asked for that came without its end.
+/// How often to ask for a zip file that came without its end.
 const ATTEMPTS: u32 = 3;
 
-/// How long the server may write undisturbed where its events cannot be heard.
+/// How long to leave the server time to write the file where its events cannot be received.
 const HEAD_START: Duration = Duration::from_millis(500);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -26,10 +26,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A zip file under construction, from [`Images::zip`](super::Images::zip) or
 /// [`BoardHandle::zip`](crate::boards::BoardHandle::zip).
 ///
-/// It has an entry `<category>/<image_name>` for each image. The server makes it after the answer, writes it in place,
-/// serves it **once** and deletes it then (`invokeai/app/api/routers/images.py`). So this waits for the event that says
-/// it is done. Where events cannot be had, it asks until the file is there, checks that its end came, and has it made
-/// again if not.
+/// It has an entry `<category>/<image_name>` for each image. The server creates it after it has answered, writes it in
+/// place, serves it **once** and then deletes it (`invokeai/app/api/routers/images.py`). So this waits for the event
+/// that says it is done. Where events are not available, it asks until the file is there, checks that its end came, and
+/// has it created again if not.
 #[derive(Clone)]
 #[must_use = "nothing is sent before `to_file` or `bytes`"]
 pub struct ZipDownload {
@@ -58,7 +58,7 @@ impl ZipDownload {
         }
     }
 
-    /// Sets how long the server may take to make the file. 10 minutes without.
+    /// Sets how long the server may take to create the file. Default: 10 minutes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -70,7 +70,7 @@ impl ZipDownload {
         self
     }
 
-    /// Sets what to do where a file is there already. It is replaced without.
+    /// Sets what to do if the file already exists. Default: replace it.
     pub fn collision(mut self, collision: Collision) -> Self {
         self.collision = collision;
         self
@@ -79,19 +79,19 @@ impl ZipDownload {
     /// Writes it to this path. Its directory must exist.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the board, [`Error::NoSuch`] if an image does not exist; [`Error::WaitTimeout`] if the file
-    /// is not ready in time; [`Error::Refused`] if the server says that it cannot make it; [`Error::Body`] if it came without its end again and again; [`Error::Io`] if it
-    /// cannot be written; any error of a call.
+    /// [`Error::NotFound`] if the board, [`Error::NoSuch`] if an image does not exist; [`Error::WaitTimeout`] if the
+    /// file is not ready in time; [`Error::Refused`] if the server says that it cannot make it; [`Error::Body`] if it
+    /// repeatedly came without its end; [`Error::Io`] if it cannot be written; any error of a call.
     pub async fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile> {
         let path = path.as_ref();
         if let Some(bytes) = download::stays(path, self.collision).await? {
-            // It has no name on the server, where nothing was made.
+            // It has no name on the server, which was not asked to create one.
             return Ok(SavedFile { name: String::new(), path: path.to_owned(), bytes, kept: true });
         }
         self.run(|download| download.to_file(path)).await
     }
 
-    /// The file in memory.
+    /// Downloads the file into memory.
     ///
     /// # Errors
     /// As [`to_file`](Self::to_file).
@@ -99,7 +99,7 @@ impl ZipDownload {
         self.run(Download::bytes).await
     }
 
-    /// Has the file made, and gets it.
+    /// Has the server create the file, and fetches it.
     async fn run<T, F: Future<Output = Result<T>>>(&self, get: impl Fn(Download) -> F) -> Result<T> {
         self.check().await?;
         let deadline = deadline::after(self.timeout);
@@ -118,7 +118,7 @@ impl ZipDownload {
                 Err(error) => return Err(error),
             };
             if !news.wait(&name, deadline).await? {
-                // Nobody tells when it is whole: leave the server time to write it.
+                // Nothing says when it is complete: leave the server time to write it.
                 tokio::time::sleep_until(deadline.min(Instant::now() + HEAD_START * attempt)).await;
             }
             match self.fetch(&name, &get, deadline).await {
@@ -132,7 +132,7 @@ impl ZipDownload {
         }
     }
 
-    /// Failures of the making are told by an event only, so what can be wrong is looked for before.
+    /// A failure to create it is reported only by an event, so what can be wrong is checked first.
     async fn check(&self) -> Result<()> {
         if let Some(board) = self.wanted["board_id"].as_str()
             && board != NO_BOARD
@@ -144,7 +144,7 @@ impl ZipDownload {
             self.wanted["image_names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if self.wanted["image_names"].is_array() {
             let found = self.client.images().get_many(names.iter().copied()).await?;
-            // A record that cannot be read is one of an image that is there.
+            // A record that cannot be read still shows that the image exists.
             let unreadable = found.iter().filter(|image| image.is_err()).count();
             let found: Vec<_> = found.into_iter().flatten().map(|image| image.image_name).collect();
             let missing: Vec<_> = names.into_iter().filter(|name| !found.iter().any(|found| found == name)).collect();
@@ -157,7 +157,7 @@ impl ZipDownload {
         Ok(())
     }
 
-    /// Asks again while the file is not there, which the server says by 404.
+    /// Asks again while the file is not there, which the server reports with 404.
     async fn fetch<T, F: Future<Output = Result<T>>>(
         &self,
         name: &str,
@@ -184,7 +184,7 @@ impl ZipDownload {
     }
 }
 
-/// What the server tells about zip files.
+/// The server's events about zip files.
 struct News {
     #[cfg(feature = "events")]
     events: Option<crate::events::EventStream>,

@@ -33,7 +33,7 @@ impl VideoHandle {
         &self.name
     }
 
-    /// The video's description.
+    /// Fetches the video's description.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
@@ -42,7 +42,7 @@ impl VideoHandle {
         api.get_video_dto().video_name(&self.name).send_as().await
     }
 
-    /// The video's description, or `None` if it does not exist.
+    /// Fetches the video's description, or `None` if it does not exist.
     ///
     /// # Errors
     /// Any error of a call.
@@ -55,7 +55,7 @@ impl VideoHandle {
         Download::new(&self.client, Source::Video(self.name.clone()))
     }
 
-    /// A small WebP image of it.
+    /// Its thumbnail: a small WebP image.
     pub fn thumbnail(&self) -> Download {
         Download::new(&self.client, Source::VideoThumbnail(self.name.clone()))
     }
@@ -78,7 +78,7 @@ impl VideoHandle {
         api.get_video_workflow().video_name(&self.name).send_as().await
     }
 
-    /// Stars it, or takes its star off.
+    /// Stars it, or removes its star.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if it does not exist; any error of a call.
@@ -86,7 +86,7 @@ impl VideoHandle {
         self.change(json!({ "starred": starred })).await
     }
 
-    /// Says what it is for.
+    /// Sets its category.
     ///
     /// # Errors
     /// As [`set_starred`](Self::set_starred).
@@ -94,7 +94,7 @@ impl VideoHandle {
         self.change(json!({ "video_category": category })).await
     }
 
-    /// Says whether it is a passing result, which the gallery does not show.
+    /// Sets whether it is an intermediate result, which the gallery does not show.
     ///
     /// # Errors
     /// As [`set_starred`](Self::set_starred).

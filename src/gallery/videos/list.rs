@@ -12,7 +12,8 @@ use crate::{
     transport::page::{Direction, Page, RawPage},
 };
 
-/// A list of videos under construction, from [`Videos::list`](super::Videos::list). Newest first, intermediate ones included.
+/// A list of videos under construction, from [`Videos::list`](super::Videos::list). Default: newest first, intermediate
+/// ones included.
 #[derive(Clone)]
 #[must_use = "nothing is sent before `.await`, `stream` or `names`"]
 pub struct ListVideos {
@@ -41,10 +42,10 @@ struct Filter {
 pub struct VideoNames {
     /// All names, in the list's order.
     pub video_names: Vec<String>,
-    /// How many of them are starred; with starred ones first, those are the first ones.
+    /// How many of them are starred. If the list has starred ones first, these are the first names.
     #[serde(default)]
     pub starred_count: u64,
-    /// How many there are.
+    /// Number of names.
     #[serde(default)]
     pub total_count: u64,
 }
@@ -69,7 +70,7 @@ impl ListVideos {
         self
     }
 
-    /// Only intermediate videos, or none of them.
+    /// Only intermediate videos, or only others.
     pub fn intermediate(mut self, is_intermediate: bool) -> Self {
         self.filter.is_intermediate = Some(is_intermediate);
         self
@@ -81,19 +82,19 @@ impl ListVideos {
         self
     }
 
-    /// Only videos that come from there.
+    /// Only videos of this origin.
     pub fn origin(mut self, origin: ImageOrigin) -> Self {
         self.filter.origin = Some(origin);
         self
     }
 
-    /// Only videos whose metadata, or date, have this text in them.
+    /// Only videos whose metadata or date contains this text.
     pub fn search(mut self, text: impl Into<String>) -> Self {
         self.filter.search = Some(text.into());
         self
     }
 
-    /// Sets which way to order, by age. Default: newest first.
+    /// Sets the sort direction, by age. Default: newest first.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
         self
@@ -105,7 +106,7 @@ impl ListVideos {
         self
     }
 
-    /// Names of all videos of the list in one call; offset and limit do not count.
+    /// Fetches the names of all videos of the list in one call. Offset and limit do not apply.
     ///
     /// # Errors
     /// Any error of a call.

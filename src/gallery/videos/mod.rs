@@ -56,18 +56,18 @@ pub struct Video {
     pub duration: f64,
     /// Frames per second, where known.
     pub fps: Option<f64>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// When its description changed last.
+    /// When its description last changed.
     pub updated_at: Option<Timestamp>,
-    /// Whether it is a passing result, which the gallery does not show.
+    /// Whether it is an intermediate result, which the gallery does not show.
     #[serde(default)]
     pub is_intermediate: bool,
     /// Session that made it.
     pub session_id: Option<String>,
     /// Node that made it, by its id in the prepared graph.
     pub node_id: Option<String>,
-    /// Whether a user marked it.
+    /// Whether it is starred.
     #[serde(default)]
     pub starred: bool,
     /// Whether it carries a workflow or a graph.
@@ -106,7 +106,7 @@ impl Client {
         Videos { client: self.clone() }
     }
 
-    /// The video of this name. Asks nothing yet.
+    /// The video with this name. Sends nothing yet.
     pub fn video(&self, video_name: impl Into<String>) -> VideoHandle {
         VideoHandle::new(self, video_name.into())
     }
@@ -118,13 +118,13 @@ impl Videos {
         ListVideos::new(&self.client)
     }
 
-    /// Uploads an MP4 file of at most 1 GiB. Without more settings it becomes an asset on no board.
+    /// Uploads an MP4 file of at most 1 GiB. By default it becomes an asset, on no board.
     pub fn upload(&self, file: impl Into<Upload>) -> UploadVideo {
         UploadVideo::new(&self.client, file.into())
     }
 
-    /// Descriptions of these videos, asked for one by one: the server has no call for many. Those that it does not have
-    /// are left out; one that cannot be read is an error in its place.
+    /// Fetches the descriptions of these videos, one by one: the server has no call for many. Videos that it does not
+    /// have are left out; one that cannot be read is an error in its place.
     ///
     /// # Errors
     /// Any error of a call.
@@ -176,7 +176,7 @@ impl Videos {
         .await
     }
 
-    /// Takes the stars off videos. Goes on after failures.
+    /// Removes the stars from videos. Goes on after failures.
     pub async fn unstar(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         in_chunks(names, |names| async move {
             let api = self.client.api();
@@ -186,8 +186,8 @@ impl Videos {
         .await
     }
 
-    /// Takes videos off whatever boards they are on, one by one: the server has no call for many. Goes on after failures.
-    /// Videos on no board count as done.
+    /// Takes videos off whatever boards they are on, one by one: the server has no call for many. Goes on after
+    /// failures. Videos on no board count as done.
     pub async fn remove_from_boards(&self, names: impl IntoIterator<Item = impl Into<String>>) -> BulkOutcome {
         one_by_one(names, |name| async move {
             let api = self.client.api();
@@ -207,7 +207,7 @@ impl Videos {
         Ok(BulkOutcome::of(answer.into()))
     }
 
-    /// Downloads these videos into a directory; what is there already stays.
+    /// Downloads these videos into a directory. Files that already exist stay.
     pub fn download(
         &self,
         names: impl IntoIterator<Item = impl Into<String>>,

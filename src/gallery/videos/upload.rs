@@ -32,13 +32,13 @@ impl UploadVideo {
         }
     }
 
-    /// Says what it is for. `user` without.
+    /// Sets its category. Default: `user`.
     pub fn category(mut self, category: ImageCategory) -> Self {
         self.category = category;
         self
     }
 
-    /// Hides it from the gallery.
+    /// Sets whether it is intermediate, which hides it from the gallery. Off by default.
     pub fn intermediate(mut self, is_intermediate: bool) -> Self {
         self.is_intermediate = is_intermediate;
         self
@@ -50,7 +50,7 @@ impl UploadVideo {
         self
     }
 
-    /// Says which session it belongs to.
+    /// Sets the session that it belongs to.
     pub fn session(mut self, session_id: impl Into<String>) -> Self {
         self.session_id = Some(session_id.into());
         self
@@ -85,8 +85,8 @@ impl UploadVideo {
 awaits! {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if the board does not exist;
-    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is no MP4 file;
-    /// [`Error::Server`](crate::Error::Server) with status 429 while too many uploads run (the server takes 2 at a time,
-    /// and one of each user); any error of a call.
+    /// [`Error::NotAccepted`](crate::Error::NotAccepted) if the file is not an MP4 file;
+    /// [`Error::Server`](crate::Error::Server) with status 429 while too many uploads run (the server takes 2 at a
+    /// time, and one per user); any error of a call.
     UploadVideo => Video, send
 }

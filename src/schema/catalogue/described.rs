@@ -1,7 +1,7 @@
 //! The nodes of a server's document, each read when it is first asked for.
 //!
-//! The document has 1.8 MB. A tree of all of it takes ten times as long as to see where its schemas are, and a program
-//! uses a dozen of the hundreds of nodes.
+//! The document has 1.8 MB. Making a tree of it takes ten times as long as finding its schemas, and a program uses a
+//! dozen nodes out of hundreds.
 
 use super::{NodeTemplate, Nodes, UnreadableSchema};
 use crate::json::member::member;
@@ -16,13 +16,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
 
-/// InvokeAI has 900. Each takes some memory, however short its text is.
+/// InvokeAI has 900 schemas. Each takes some memory, however short its text is.
 const MAX_SCHEMAS: usize = 65_536;
 
 /// The schemas of a document, in its order, as text.
 pub(super) struct Described {
     schemas: Schemas,
-    /// Of each type of node: the name of its schema, and what was read of it.
+    /// For each type of node: the name of its schema, and what was read of it.
     types: HashMap<String, Node, RandomState>,
     all: OnceLock<Nodes>,
 }
@@ -35,14 +35,14 @@ struct Node {
 type Schemas = IndexMap<String, Box<RawValue>, RandomState>;
 
 impl Described {
-    /// `None` if the text must be read in another way, which can also say what is wrong with it.
+    /// Finds the schemas; `None` if the text must be read in the other way, which can also say what is wrong with it.
     pub(super) fn index(text: &str) -> Option<Self> {
         let schemas = member(text, &["components", "schemas"], InOrder).ok()?;
         let mut types = HashMap::default();
         for (name, schema) in &schemas {
             if let Some(node_type) = node_type(schema.get()) {
                 let node = Node { schema: name.clone(), template: OnceLock::new() };
-                // If there are two of one type, both must be read to tell which one counts.
+                // If there are two of the same type, both must be read to know which one counts.
                 if types.insert(node_type, node).is_some() {
                     return None;
                 }
@@ -86,9 +86,9 @@ impl Described {
     }
 }
 
-/// The type of the node that a schema describes, if it describes one that says its type.
+/// The type of the node that a schema describes, if it describes a node that has a type.
 fn node_type(schema: &str) -> Option<String> {
-    // Most schemas describe no node, which is seen sooner so than by reading. Letters may be escaped.
+    // Most schemas do not describe a node, and this check is faster than reading them. Letters may be escaped.
     if !schema.contains("invocation") && !schema.contains("\\u00") {
         return None;
     }
@@ -97,7 +97,7 @@ fn node_type(schema: &str) -> Option<String> {
     serde_json::from_str::<Peek<'_>>(schema).map_or_else(|_| odd(), Peek::node_type)
 }
 
-// What of a schema tells the type of its node.
+// The part of a schema that has the type of its node.
 
 #[derive(Deserialize)]
 struct Peek<'a> {
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for InOrder {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Schemas, A::Error> {
         let mut schemas = Schemas::default();
         while let Some((name, schema)) = members.next_entry()? {
-            // Of several members of one name the last counts, as in a tree.
+            // Of several members with the same name, the last counts, as in a tree.
             schemas.insert(name, schema);
             if schemas.len() > MAX_SCHEMAS {
                 return Err(A::Error::custom("too many schemas"));

@@ -1,7 +1,7 @@
 //! The nodes of the package's own document, each read when it is first asked for.
 //!
-//! A program uses a dozen of some hundreds of nodes; to read them all takes longer than anything else that the program
-//! does before it sends a request.
+//! A program uses a dozen nodes out of hundreds; reading them all takes longer than anything else that the program does
+//! before it sends a request.
 
 use super::Nodes;
 use crate::schema::NodeTemplate;
@@ -20,7 +20,7 @@ struct Node {
     template: OnceLock<Option<NodeTemplate>>,
 }
 
-/// The node of this type.
+/// The node with this type.
 pub(super) fn node(node_type: &str) -> Option<&'static NodeTemplate> {
     static NODES: LazyLock<HashMap<&str, Node, RandomState>> = LazyLock::new(|| {
         let node = |description| Node { description, template: OnceLock::new() };

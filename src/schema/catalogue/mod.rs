@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// Every node type a server offers, by invocation type, in the order of the document.
+/// Every node type that a server offers, by invocation type, in the order of the document.
 ///
 /// ```
 /// use invokeai_client::schema::NodeCatalogue;
@@ -29,9 +29,9 @@ pub struct NodeCatalogue(Source);
 
 #[derive(Clone)]
 enum Source {
-    /// Node by node, when they are asked for.
+    /// The embedded nodes, each read when it is asked for.
     Embedded,
-    /// The same, of a document that came as text.
+    /// The same, for a document that came as text.
     Described(Arc<Described>),
     Read(Nodes),
 }
@@ -58,24 +58,24 @@ pub struct UnreadableSchema {
 
 crate::base::debug::short_debug! { UnreadableSchema { schema, field, reason } }
 
-/// Why a document gives no catalogue.
+/// Why a catalogue cannot be read from a document.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
     /// The document is not JSON.
     #[error("not JSON that can be read: {0}")]
     NotJson(String),
-    /// The document is of such a shape that it would take far more memory than its length.
+    /// The document has a shape that would take far more memory than its length.
     #[error("the document would take more than {limit} bytes of memory")]
     #[non_exhaustive]
     TooCostly {
-        /// Most memory that is taken, in bytes.
+        /// The most memory that may be taken, in bytes.
         limit: usize,
     },
-    /// The document is no OpenAPI document.
+    /// The document is not an OpenAPI document.
     #[error("not an OpenAPI document: `components.schemas` is not an object")]
     NotOpenApi,
-    /// The document is one, but not InvokeAI's.
+    /// The document is an OpenAPI document, but not InvokeAI's.
     #[error("the OpenAPI document describes no nodes: no schema has `\"class\": \"invocation\"`")]
     NoNodes,
 }
@@ -83,7 +83,7 @@ pub enum CatalogueError {
 crate::base::debug::short_debug! { enum CatalogueError { NotJson(value), TooCostly { limit }, NotOpenApi, NoNodes } }
 
 impl NodeCatalogue {
-    /// Reads the catalogue from an OpenAPI document as `GET /openapi.json` of an InvokeAI server gives it.
+    /// Reads the catalogue from an OpenAPI document, as `GET /openapi.json` of an InvokeAI server returns it.
     ///
     /// # Errors
     /// If the document is not an OpenAPI document or describes no node. A single node or field that cannot be read is
@@ -94,11 +94,11 @@ impl NodeCatalogue {
         if nodes.templates.is_empty() { Err(CatalogueError::NoNodes) } else { Ok(NodeCatalogue(Source::Read(nodes))) }
     }
 
-    /// The same of the document's text: many times faster, because a node is read when it is first asked for.
-    /// [`iter`](Self::iter), [`len`](Self::len), [`unreadable`](Self::unreadable) and comparisons read all.
+    /// Reads the catalogue from the text of the document: many times faster, because a node is read when it is first
+    /// asked for. [`iter`](Self::iter), [`len`](Self::len), [`unreadable`](Self::unreadable) and comparisons read all.
     ///
     /// # Errors
-    /// As [`from_openapi`](Self::from_openapi), and if the text is not JSON.
+    /// Same as [`from_openapi`](Self::from_openapi), and if the text is not JSON.
     pub fn from_openapi_text(text: &str) -> Result<Self, CatalogueError> {
         if let Some(described) = Described::index(text) {
             return Ok(NodeCatalogue(Source::Described(Arc::new(described))));
@@ -129,7 +129,7 @@ impl NodeCatalogue {
         }
     }
 
-    /// The node of this invocation type.
+    /// The node with this invocation type.
     pub fn get(&self, node_type: &str) -> Option<&NodeTemplate> {
         match &self.0 {
             Source::Embedded => embedded::node(node_type),
@@ -159,7 +159,7 @@ impl NodeCatalogue {
     }
 }
 
-/// Without nodes.
+/// A catalogue without nodes.
 impl Default for NodeCatalogue {
     fn default() -> Self {
         NodeCatalogue(Source::Read(Nodes::default()))
@@ -172,7 +172,7 @@ impl PartialEq for NodeCatalogue {
     }
 }
 
-/// Counts its nodes, of which a server has hundreds.
+/// Shows the number of nodes, of which a server has hundreds.
 impl fmt::Debug for NodeCatalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::base::debug::whole(f, |f| {
@@ -196,7 +196,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Adds the node that a schema describes, if it describes one. `other` gives the schema of its output.
+    /// Adds the node that a schema describes, if it describes one. `other` returns the schema of its output.
     pub(super) fn read_schema<'a>(
         &mut self,
         name: &str,

@@ -54,7 +54,7 @@ fn some_nodes() -> Value {
     json!({"openapi": "3.1.0", "components": {"schemas": some}})
 }
 
-/// Replaces or removes a member or an element somewhere; which one `random` decides.
+/// Replaces or removes a member or an element somewhere; `random` decides which one.
 fn change(value: &mut Value, random: &mut impl FnMut(usize) -> usize) {
     let others = [json!(null), json!(7), json!("invocation"), json!("output"), json!("add"), json!({}), json!([["a"]])];
     match value {
@@ -88,7 +88,7 @@ fn documents_give_the_same_as_text_and_as_trees() {
         assert_same(&changed.to_string(), &format!("round {round}"));
     }
     let text = document.to_string();
-    // Names that are there twice, letters that are escaped, and what is not an object.
+    // Names that appear twice, letters that are escaped, and values that are not objects.
     let twice = text.replacen("\"schemas\":{", "\"schemas\":{\"A\":{\"class\":\"invocation\"},\"A\":7,", 1);
     let escaped = text.replace("\"class\":\"invocation\"", "\"class\":\"invoc\\u0061tion\"");
     let typeless = text.replacen("\"default\":", "\"defaults\":", 1);
@@ -106,13 +106,13 @@ fn documents_give_the_same_as_text_and_as_trees() {
 }
 
 #[test]
-fn text_that_is_no_json_is_an_error_and_a_broken_schema_is_reported() {
+fn text_that_is_not_json_is_an_error_and_a_broken_schema_is_reported() {
     for text in ["", "{", "{} {}", &"[".repeat(100_000)] {
         let error = NodeCatalogue::from_openapi_text(text).expect_err("no JSON");
         assert!(matches!(error, CatalogueError::NotJson(_)), "{error}");
     }
     let text = one_node(json!({"x": {"type": "integer", "field_kind": "input"}})).to_string();
-    // More than a tree can hold, where only the node's own reading comes across it.
+    // More than a tree can hold, in a place that only the reading of that node comes across.
     let text = text.replacen("\"schemas\":{", "\"schemas\":{\"C\":{\"class\":\"invocation\",\"x\":1e999},", 1);
     let catalogue = NodeCatalogue::from_openapi_text(&text).expect("the other node can be read");
     assert_eq!((catalogue.len(), catalogue.get("a").is_some()), (1, true));
@@ -188,7 +188,7 @@ fn one_node(mut properties: Value) -> Value {
     }}})
 }
 
-/// The input that this property makes, or why it makes none.
+/// The input that this property becomes, or why it becomes none.
 fn input_of(mut property: Value) -> Result<InputTemplate, String> {
     property["field_kind"] = json!("input");
     let catalogue = NodeCatalogue::from_openapi(&one_node(json!({"x": property}))).expect("a catalogue");

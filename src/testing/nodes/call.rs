@@ -1,4 +1,4 @@
-//! One run of a node: its inputs by name, and what it makes.
+//! One run of a node: its inputs by name, and its output.
 
 use super::tensors::Tensor;
 use super::{Context, NewImage, NodeError};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Fields of an output.
 pub(super) type Fields = Result<Map<String, Value>, NodeError>;
 
-/// Runs a node and gives the fields of its output.
+/// Runs a node and returns the fields of its output.
 pub(super) type Run = fn(&mut Call<'_>) -> Fields;
 
 /// The fields of an output, written as a JSON object.
@@ -49,7 +49,7 @@ impl<'a> Call<'a> {
         self.prepared.node.get(field).unwrap_or(&Value::Null)
     }
 
-    /// The same, none for null.
+    /// The same; `None` for null.
     pub(super) fn given(&self, field: &str) -> Option<&'a Value> {
         Some(self.value(field)).filter(|value| !value.is_null())
     }
@@ -105,7 +105,7 @@ impl<'a> Call<'a> {
         self.context.load_image(name).ok_or_else(missing)
     }
 
-    /// Keeps an image and gives the fields of an `image_output`.
+    /// Stores an image and returns the fields of an `image_output`.
     pub(super) fn save(&mut self, image: impl Into<DynamicImage>) -> Fields {
         self.save_as(image, "general")
     }
@@ -132,12 +132,12 @@ impl<'a> Call<'a> {
         self.context.tensors().load(name).ok_or_else(missing)
     }
 
-    /// Keeps a tensor and gives its name.
+    /// Stores a tensor and returns its name.
     pub(super) fn keep(&mut self, tensor: Tensor) -> String {
         self.context.tensors().save(tensor)
     }
 
-    /// Keeps latents and gives the fields of a `latents_output`.
+    /// Stores latents and returns the fields of a `latents_output`.
     pub(super) fn keep_latents(&mut self, tensor: Tensor, seed: &Value) -> Fields {
         let (width, height) = tensor.size();
         let latents = json!({"latents_name": self.keep(tensor), "seed": seed});
@@ -151,7 +151,7 @@ impl<'a> Call<'a> {
         self.context.model(key).ok_or_else(missing)
     }
 
-    /// Pretends to load a part of a model, as the real server announces it.
+    /// Simulates loading a part of a model, as the real server announces it.
     pub(super) fn load_model(&mut self, model: &Value) -> Result<Value, NodeError> {
         let record = self.record(model)?;
         let name = record["name"].as_str().unwrap_or_default();

@@ -5,7 +5,7 @@ use image::{DynamicImage, RgbImage};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// An image that a node makes.
+/// An image that a node creates.
 #[derive(Debug, Clone)]
 pub(crate) struct NewImage {
     pub(crate) image: DynamicImage,
@@ -13,7 +13,7 @@ pub(crate) struct NewImage {
     pub(crate) category: &'static str,
     /// The node's `is_intermediate`.
     pub(crate) is_intermediate: bool,
-    /// The node's `board`; one that does not exist is no error, the image then has no board.
+    /// The node's `board`; if it does not exist, the image has no board; that is not an error.
     pub(crate) board_id: Option<String>,
     /// The metadata object to keep with it.
     pub(crate) metadata: Option<Value>,
@@ -30,7 +30,7 @@ pub(crate) struct SavedImage {
 /// The picture of a progress event.
 #[derive(Debug, Clone)]
 pub(crate) struct Preview {
-    /// Small; to be sent as `data:image/jpeg;base64,...`.
+    /// A small picture, sent as `data:image/jpeg;base64,...`.
     pub(crate) image: RgbImage,
     /// Width of the picture in the making, which is also the event's `width`.
     pub(crate) width: u32,
@@ -40,16 +40,16 @@ pub(crate) struct Preview {
 
 /// The server, as the node that runs sees it.
 pub(crate) trait Context {
-    /// The pixels of an image; none if there is no such image.
+    /// The pixels of an image; `None` if there is no such image.
     fn load_image(&mut self, image_name: &str) -> Option<Arc<DynamicImage>>;
 
-    /// The metadata of an image; none if there is no image or no metadata.
+    /// The metadata of an image; `None` if there is no image or no metadata.
     fn image_metadata(&mut self, image_name: &str) -> Option<Value>;
 
-    /// Keeps a new image, with the workflow and graph of the queue item. Announces `Saving image` before.
+    /// Stores a new image, with the workflow and graph of the queue item. Announces `Saving image` before.
     fn save_image(&mut self, image: NewImage) -> Result<SavedImage, NodeError>;
 
-    /// The record of an installed model, as `GET /api/v2/models/i/{key}` gives it.
+    /// The record of an installed model, as `GET /api/v2/models/i/{key}` returns it.
     fn model(&mut self, key: &str) -> Option<Value>;
 
     /// All records.

@@ -1,4 +1,4 @@
-//! Digests of inputs, the same in every run and on every machine: what pretended pictures are drawn from.
+//! Digests of inputs, the same in every run and on every machine. Simulated pictures are drawn from them.
 
 use super::NodeError;
 use super::call::Call;
@@ -50,7 +50,7 @@ impl Dice {
         mix(self.0)
     }
 
-    /// From 0 up to, and without, 1.
+    /// From 0 up to, but not including, 1.
     pub(super) fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1_u64 << 24) as f32
     }

@@ -1,9 +1,9 @@
 //! What the nodes do.
 //!
 //! Nodes without a model do what InvokeAI's do (`invokeai/app/invocations/`): same outputs, same pixels where Pillow's
-//! arithmetic is simple enough. Nodes with one pretend: a picture is made from the prompts, the seed and the size, so
-//! that equal inputs give equal pictures and different ones differ, and image-to-image keeps the more of
-//! the input, the greater `denoising_start` is. A type in neither group is refused, see [`unsupported`].
+//! arithmetic is simple enough. Nodes with one are simulated: a picture is made from the prompts, the seed and the
+//! size, so that equal inputs give equal pictures and different ones differ, and image-to-image keeps the more of the
+//! input, the greater `denoising_start` is. A type in neither group is refused, see [`unsupported`].
 //!
 //! Random numbers are not those of NumPy, so nodes with a seed give other values than the real server, but the same
 //! each time.
@@ -29,9 +29,9 @@ use super::session::class::class;
 use call::Call;
 use serde_json::Value;
 
-/// Runs a node and gives its output object, `type` and `output_meta` included.
+/// Runs a node and returns its output object, `type` and `output_meta` included.
 ///
-/// Blocks; to cancel, let [`Context::is_canceled`] answer true: the error is then [`NodeError::canceled`].
+/// Blocks; to cancel, let [`Context::is_canceled`] return true: the error is then [`NodeError::canceled`].
 pub(crate) fn invoke(prepared: &Prepared, context: &mut dyn Context) -> Result<Value, NodeError> {
     let node_type = prepared.node_type.as_str();
     let (Some(class), Some(run)) = (class(node_type), registry::implementation(node_type)) else {
@@ -57,8 +57,8 @@ pub(crate) fn is_supported(node_type: &str) -> bool {
     registry::implementation(node_type).is_some()
 }
 
-/// What a graph asks for that InvokeAI has and the embedded server has not: node types, each once, and options of
-/// nodes. A graph with any is answered with 501.
+/// What a graph uses that InvokeAI supports and the embedded server does not: node types, each once, and options of
+/// nodes. Such a graph is answered with 501.
 pub(crate) fn unsupported(graph: &Value) -> Vec<String> {
     let nodes = graph["nodes"].as_object().into_iter().flat_map(|nodes| nodes.values());
     let mut missing: Vec<String> = nodes
@@ -77,7 +77,7 @@ pub(crate) fn unsupported(graph: &Value) -> Vec<String> {
     missing
 }
 
-/// The key under which the invocation cache keeps the output of this node, or none if it must run each time: what
+/// The key under which the invocation cache keeps the output of this node, or `None` if it must run each time. What
 /// differs between two runs of the same work (`id`) is left out
 /// (`invokeai/app/services/invocation_cache/invocation_cache_memory.py`).
 ///

@@ -1,4 +1,4 @@
-//! Latents, noise, conditionings and masks: what nodes hand on by name.
+//! Latents, noise, conditionings and masks: what nodes pass on by name.
 
 use image::{GrayImage, RgbImage};
 use std::collections::HashMap;

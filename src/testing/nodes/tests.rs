@@ -1,4 +1,4 @@
-//! A server of nothing but images, for tests of nodes and sessions.
+//! A server of only images, for tests of nodes and sessions.
 
 use super::{Context, NewImage, NodeError, Preview, SavedImage, Tensors, invoke, unsupported};
 use crate::testing::session::Session;
@@ -37,7 +37,7 @@ impl Bench {
         self
     }
 
-    /// Runs a graph to its end and gives the session.
+    /// Runs a graph to its end and returns the session.
     pub(crate) fn run(&mut self, graph: &Value) -> Session {
         let mut session = Session::new(graph).expect("a graph the server accepts");
         while let Ok(Some(prepared)) = session.next() {

@@ -4,7 +4,7 @@ use super::{Answer, Call, Outcome};
 use crate::testing::store::{Cache, LogLevel};
 use serde_json::{Value, json};
 
-/// The version that this server talks like.
+/// The version that this server reports.
 const VERSION: &str = "6.14.2";
 
 pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {

@@ -37,7 +37,7 @@ fn status(call: &Call<'_>) -> Outcome {
         "strict_password_checking": false, "admin_email": null})))
 }
 
-/// 422 for what is no address.
+/// Answers 422 to anything that is not an email address.
 fn check_email(call: &Call<'_>) -> Result<String, Answer> {
     let email = call.member("email").as_str().unwrap_or_default();
     let problem = match email.split_once('@') {
@@ -209,7 +209,7 @@ fn delete(call: &Call<'_>) -> Outcome {
     Ok(Answer::empty(204).with_header(header::CONTENT_TYPE, "application/json"))
 }
 
-/// Sixteen characters with a capital, a small letter and a digit among them.
+/// Sixteen characters, with at least one uppercase letter, lowercase letter and digit.
 fn password() -> String {
     let id = crate::testing::store::new_id().replace('-', "");
     format!("Aa1!{}", id.get(..12).unwrap_or_default())

@@ -16,7 +16,7 @@ pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
     })
 }
 
-/// The board, or the refusal that all routes give.
+/// The board, or the refusal that all routes use.
 pub(super) fn find<'a>(store: &'a Store, id: &str) -> Result<&'a Board, Answer> {
     store.boards.get(id).ok_or_else(|| Answer::refusal(404, "Board not found"))
 }
@@ -125,7 +125,7 @@ fn list(call: &Call<'_>) -> Outcome {
     }
     let total = boards.len();
     let shown = if all { boards } else { page(boards, offset, limit) };
-    // Only lists say whose they are, on a server without users, too.
+    // Only lists say whose they are, even on a server without users.
     let named = |board: &Board| {
         let mut dto = store.board_dto(board);
         let owner = store.users.name(&board.user_id);

@@ -12,7 +12,7 @@ pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
         "list_virtual_boards_by_date" => by_date(call),
         "list_virtual_board_image_names_by_date" => names_of_date(call, "image_names"),
         "list_virtual_board_item_names_by_date" => names_of_date(call, "item_names"),
-        // Truly none: those that would put one here are refused.
+        // Truly none: requests that would add one are refused.
         "list_video_dtos" => {
             let (offset, limit) = (call.number("offset"), call.number("limit"));
             Ok(Answer::json(json!({"limit": limit, "offset": offset, "total": 0, "items": []})))

@@ -58,7 +58,7 @@ fn upload(call: &Call<'_>) -> Outcome {
         }
         pixels = pixels.resize_exact(width, height, image::imageops::FilterType::Triangle);
     }
-    // Texts of a file that cannot be read are as good as none.
+    // Texts that cannot be read count as missing.
     let embedded = |key| png_text::find(&file.bytes, key).ok().flatten();
     let object = |text: String| serde_json::from_str::<Value>(&text).ok().filter(Value::is_object);
     let metadata = match call.form_text("metadata").filter(|text| !text.is_empty()) {

@@ -26,7 +26,7 @@ pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
     })
 }
 
-/// The image, or `None` where it is not there but the caller would be let to it.
+/// The image, or `None` if it does not exist but the caller would have access.
 pub(super) fn owned<'a>(call: &Call<'_>, store: &'a Store, name: &str) -> Result<Option<&'a Image>, Answer> {
     let image = store.images.get(name);
     let board = image.and_then(|image| store.boards.get(image.board_id.as_ref()?));
@@ -37,7 +37,7 @@ pub(super) fn owned<'a>(call: &Call<'_>, store: &'a Store, name: &str) -> Result
     if allowed { Ok(image) } else { Err(Answer::refusal(403, "Not authorized to modify this image")) }
 }
 
-/// The image, if the caller may look at it; `None` where it is not there.
+/// The image, if the caller may look at it; `None` if it does not exist.
 pub(super) fn readable<'a>(call: &Call<'_>, store: &'a Store, name: &str) -> Result<Option<&'a Image>, Answer> {
     let image = store.images.get(name);
     if call.caller.is_admin {
@@ -70,7 +70,7 @@ fn workflow(call: &Call<'_>) -> Outcome {
 }
 
 fn urls(call: &Call<'_>) -> Outcome {
-    // It does not look whether there is such an image, unless it must look whose it is.
+    // It does not check whether there is such an image, unless it must check whose it is.
     let name = call.text("image_name");
     readable(call, &call.world.store(), name)?;
     let url = |kind| format!("api/v1/images/i/{name}/{kind}");
@@ -114,7 +114,7 @@ fn delete_many(call: &Call<'_>) -> Outcome {
     let mut store = call.world.store();
     let mut deleted = Vec::new();
     for name in call.names("image_names") {
-        // What is not there or not theirs is passed over.
+        // Images that do not exist or are not theirs are skipped.
         if owned(call, &store, &name).is_ok() {
             deleted.extend(store.delete_image(&name));
         }

@@ -1,4 +1,4 @@
-//! Installation of models. It is pretended: a record is made, and events tell of a download that nobody does.
+//! Installation of models. It is simulated: a record is created, and events report a download that never happens.
 
 use super::{Answer, Call, Outcome};
 use crate::testing::{
@@ -8,9 +8,9 @@ use crate::testing::{
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 
-/// The size that every pretended file has.
+/// The size of every simulated file.
 const BYTES: u64 = 4_000_000;
-/// How many times progress is told.
+/// How many times progress is reported.
 const PARTS: u64 = 8;
 
 pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
@@ -151,14 +151,14 @@ fn config_in(sent: &Value, source: &str, kind: &Source) -> Value {
     config
 }
 
-/// Changes a job, unless it was cancelled or forgotten.
+/// Changes a job, unless it was canceled or removed.
 fn change(world: &World, id: i64, change: impl FnOnce(&mut InstallJob)) -> bool {
     let mut store = world.store();
     let job = store.installs.iter_mut().find(|job| job.id == id && !job.has_ended());
     job.map(change).is_some()
 }
 
-/// Pretends a download; false if it was cancelled.
+/// Simulates a download; false if it was canceled.
 async fn download(world: &World, job: &InstallJob, source: &str) -> bool {
     let path = format!("/models/.tmp/{}", file_name(source));
     world.announce_to_admins("download_started", json!({"source": source, "download_path": path}));
@@ -225,7 +225,7 @@ fn file_name(source: &str) -> &str {
     source.trim_end_matches('/').rsplit('/').next().unwrap_or(source)
 }
 
-/// The record of a model, guessed from its name where it was not said.
+/// The record of a model, guessed from its name where it was not given.
 fn record(store: &Store, job: &InstallJob, source: &str) -> Value {
     let file = file_name(source);
     let name = file.rsplit_once('.').map_or(file, |(stem, _)| stem);

@@ -80,7 +80,7 @@ pub(crate) const ADMIN_ONLY: [&str; 57] = [
     "import_style_presets",
 ];
 
-/// Does it; `None` for what this server does not do.
+/// Carries out the operation; `None` if this server does not support it.
 pub(crate) fn call(call: &Call<'_>) -> Option<Outcome> {
     let routers = [
         app_info::call,

@@ -83,7 +83,7 @@ fn update(call: &Call<'_>) -> Outcome {
     let mut store = call.world.store();
     let model = store.models.get_mut(key).ok_or_else(unknown)?;
     for (name, value) in call.body.as_object().into_iter().flatten().filter(|(name, _)| *name != "key") {
-        // Only what this kind of model has.
+        // Only members that this kind of model has.
         if let Some(member) = model.get_mut(name) {
             *member = value.clone();
         }
@@ -111,7 +111,7 @@ fn bulk_delete(call: &Call<'_>) -> Outcome {
 
 fn image(call: &Call<'_>) -> Outcome {
     let store = call.world.store();
-    // The server does not catch it where there is none.
+    // The server does not catch the error if there is none.
     let image = store.model_images.get(call.text("key")).cloned().ok_or_else(Answer::crash)?;
     Ok(Answer::bytes("image/png", image))
 }
@@ -138,6 +138,6 @@ fn delete_image(call: &Call<'_>) -> Outcome {
     if let Some(model) = store.models.get_mut(key) {
         model["cover_image"] = Value::Null;
     }
-    // This one says what it does not send.
+    // This one sends a content type without content.
     Ok(Answer::empty(204).with_header(header::CONTENT_TYPE, "application/json"))
 }

@@ -40,7 +40,7 @@ fn find<'a>(call: &Call<'_>, store: &'a Store) -> Result<&'a Item, Answer> {
     item.ok_or_else(|| Answer::refusal(404, format!("Queue item with id {id} not found in queue {queue_id}")))
 }
 
-/// Cancels an item that is open; one that runs is told so, as it has events of its own.
+/// Cancels an open item. Its status event is sent if it is running, or if `tell` is set.
 fn cancel_item(call: &Call<'_>, store: &mut Store, id: i64, tell: bool) {
     let Some(item) = store.queues.items.get_mut(&id).filter(|item| item.is_open()) else { return };
     let running = item.status != "pending";
@@ -62,13 +62,13 @@ fn cancel(call: &Call<'_>) -> Outcome {
     Ok(Answer::json(dto(call, &store, find(call, &store)?)))
 }
 
-/// Items of the queue that an operation hits, as far as they are the caller's.
+/// The caller's items that an operation on the queue concerns.
 fn hit(call: &Call<'_>, store: &Store, wanted: impl Fn(&Item) -> bool) -> Vec<(i64, String)> {
     let mine = |item: &&Item| scope(call).is_none_or(|user| item.user_id == user) && wanted(item);
     store.queues.of(call.text("queue_id")).filter(mine).map(|item| (item.id, item.user_id.clone())).collect()
 }
 
-/// Those that wait. Their cancellation is announced together; those that run have events of their own.
+/// The waiting items. Their cancellation is announced together; running items have their own events.
 fn waiting(store: &Store, hit: &[(i64, String)]) -> Vec<(i64, String)> {
     let waits = |(id, _): &&(i64, String)| store.queues.items.get(id).is_some_and(|item| item.status == "pending");
     hit.iter().filter(waits).cloned().collect()

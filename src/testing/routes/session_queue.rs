@@ -30,7 +30,7 @@ pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
     })
 }
 
-/// As the caller may see it.
+/// The item as the caller may see it.
 fn seen(call: &Call<'_>, item: &Item, mut dto: Value) -> Value {
     if !call.caller.is_admin && item.user_id != call.caller.user_id {
         redact(&mut dto);
@@ -54,7 +54,7 @@ fn first_session(item: &Item) -> Value {
     session
 }
 
-/// The user whose items an operation concerns; `None` is all.
+/// The user whose items an operation concerns; `None` means all users.
 pub(super) fn scope<'a>(call: &'a Call<'_>) -> Option<&'a str> {
     (!call.caller.is_admin).then_some(call.caller.user_id.as_str())
 }
@@ -67,7 +67,7 @@ fn enqueue(call: &Call<'_>) -> Outcome {
     })?;
     let unsupported = nodes::unsupported(&sent["graph"]);
     if !unsupported.is_empty() {
-        let detail = format!("the embedded test server does not do nodes of type {}", unsupported.join(", "));
+        let detail = format!("the embedded test server does not support nodes of type {}", unsupported.join(", "));
         return Err(Answer::refusal(501, detail));
     }
     let queue_id = call.text("queue_id").to_owned();
@@ -107,7 +107,7 @@ fn enqueue(call: &Call<'_>) -> Outcome {
             workflow: sent["workflow"].clone(),
         }));
     }
-    // Of a batch that was known already, the old ones as well.
+    // If the batch was known already, the old items count as well.
     let of_batch = |item: &&Item| item.batch_id == batch_id;
     let item_ids: Vec<i64> = if new_ids.is_empty() {
         Vec::new()

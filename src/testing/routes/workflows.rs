@@ -82,7 +82,7 @@ fn get(call: &Call<'_>) -> Outcome {
     Ok(Answer::json(workflow.full_dto()))
 }
 
-/// Tells of a change.
+/// Announces a change.
 fn announce_update(call: &Call<'_>, workflow: &SavedWorkflow, old_is_public: bool) {
     let data = json!({"workflow_id": workflow.id, "user_id": workflow.user_id,
         "old_is_public": old_is_public, "new_is_public": workflow.is_public});
@@ -135,7 +135,7 @@ fn opened(call: &Call<'_>) -> Outcome {
     Ok(Answer::json(Value::Null))
 }
 
-/// Workflows that the caller sees, of the given categories and so on.
+/// Workflows that the caller may see and that match the given categories and other filters.
 fn selected<'a>(call: &Call<'_>, store: &'a Store) -> Vec<&'a SavedWorkflow> {
     let categories = call.list("categories");
     let own_only = call.world.settings.multiuser
@@ -235,7 +235,7 @@ fn set_thumbnail(call: &Call<'_>) -> Outcome {
 fn delete_thumbnail(call: &Call<'_>) -> Outcome {
     let mut store = call.world.store();
     let workflow = owned(call, &mut store, call.text("workflow_id"), "update")?;
-    // The server does not catch it where there is none.
+    // The server does not catch the error if there is none.
     workflow.thumbnail.take().ok_or_else(Answer::crash)?;
     Ok(Answer::json(Value::Null))
 }
@@ -243,8 +243,8 @@ fn delete_thumbnail(call: &Call<'_>) -> Outcome {
 fn thumbnail(call: &Call<'_>) -> Outcome {
     let store = call.world.store();
     let workflow = store.workflows.get(call.text("workflow_id"));
-    // The server does not catch it where there is none.
+    // The server does not catch the error if there is none.
     let (_, small) = workflow.and_then(|workflow| workflow.thumbnail.clone()).ok_or_else(Answer::crash)?;
-    // WebP it is, whatever the server calls it.
+    // It is WebP, whatever the server calls it.
     Ok(Answer::bytes("image/png", small))
 }

@@ -1,4 +1,4 @@
-//! `if` is lazy: what only the branch not taken needs, does not run.
+//! `if` is lazy: what only the branch not taken needs does not run.
 
 use super::Session;
 use super::execution::State;
@@ -29,7 +29,7 @@ impl Session {
         }
     }
 
-    /// Whether an `if` that is not decided yet may make this execution needless.
+    /// Whether an `if` that is not decided yet may make this execution unnecessary.
     pub(super) fn waits_for_branch(&self, index: usize) -> bool {
         let execution = &self.executions[index];
         let ifs = self.graph.nodes.keys().filter(|id| self.graph.is(id, "if"));
@@ -78,7 +78,7 @@ impl Session {
         self.enqueue_if_ready(index);
     }
 
-    /// Removes the edges into one field, so that nothing is waited for there.
+    /// Removes the edges into one field, so that nothing waits there.
     fn drop_inputs(&mut self, index: usize, field: &str) {
         let inputs = std::mem::take(&mut self.executions[index].inputs);
         let (dropped, kept) = inputs.into_iter().partition::<Vec<_>, _>(|input| input.field == field);

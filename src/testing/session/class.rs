@@ -1,4 +1,4 @@
-//! The node classes of the OpenAPI document: what pydantic knows of them on the real server.
+//! The node classes of the OpenAPI document: what pydantic knows about them on the real server.
 
 use super::types::Type;
 use super::values::{self, Texts, model};
@@ -44,12 +44,12 @@ pub(crate) fn class(node_type: &str) -> Option<&'static Class> {
 }
 
 impl Class {
-    /// The declared type of an input, none if there is no such field.
+    /// The declared type of an input; `None` if there is no such field.
     pub(super) fn input_type(&self, field: &str) -> Option<Type> {
         self.properties.get(field).map(Type::of)
     }
 
-    /// The declared type of an output, none if there is no such field.
+    /// The declared type of an output; `None` if there is no such field.
     pub(super) fn output_type(&self, field: &str) -> Option<Type> {
         if field == "output_meta" {
             return Some(Type::Other("output_meta".into()));
@@ -78,7 +78,7 @@ impl Class {
         Ok(())
     }
 
-    /// The whole output object of the fields a node gives: converted, with defaults, `output_meta` and `type`.
+    /// The whole output object from the fields that a node returns: converted, with defaults, `output_meta` and `type`.
     ///
     /// # Errors
     /// The field that has no valid value.
@@ -98,7 +98,7 @@ impl Class {
         Ok(Value::Object(output))
     }
 
-    /// The first input without a value that the node cannot run without, and whether only an edge can give it.
+    /// The first missing input that the node cannot run without, and whether only an edge can give it.
     pub(crate) fn missing_input(&self, node: &Map<String, Value>) -> Option<(&str, bool)> {
         self.properties.iter().find_map(|(name, schema)| {
             let required = schema.get("orig_required").is_some_and(|required| required == true);

@@ -57,7 +57,7 @@ impl Session {
         keys.iter().filter(innermost).map(group).collect()
     }
 
-    /// Groups that must be there even if nothing feeds them, because an inner list was empty.
+    /// Groups that must exist even if nothing feeds them, because an inner list was empty.
     fn possible_groups(&self, edge: &Edge) -> Vec<Path> {
         let source = edge.source.node_id.as_str();
         let mut iterators = self.iterators_before(source);

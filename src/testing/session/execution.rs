@@ -35,9 +35,9 @@ pub(super) struct Execution {
     /// Executions of `iterate` nodes before it, at any distance.
     pub(super) iterators: BTreeSet<usize>,
     pub(super) state: State,
-    /// Number of edges whose value is not there yet.
+    /// Number of edges whose value has not arrived yet.
     pub(super) waiting_for: usize,
-    /// Of an `if`: the field whose branch is taken.
+    /// For an `if`: the field whose branch is taken.
     pub(super) taken: Option<&'static str>,
 }
 
@@ -59,7 +59,7 @@ impl Execution {
         }
     }
 
-    /// Notes that it has run. The list that `iterate` and `collect` pass on is in the results and not kept twice.
+    /// Records that it has run. The list that `iterate` and `collect` pass on is in the results and not kept twice.
     pub(super) fn finish(&mut self) {
         self.state = State::Executed;
         if self.is("iterate") || self.is("collect") {

@@ -83,7 +83,7 @@ pub(crate) struct Session {
     by_id: HashMap<String, usize>,
     /// Executions of each node that is prepared, by node id.
     prepared: IndexMap<String, Vec<usize>>,
-    /// Node and execution ids that have run or need not.
+    /// Node and execution ids that have run or need not run.
     executed: IndexSet<String>,
     history: Vec<String>,
     results: IndexMap<String, Value>,
@@ -134,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Notes what a node gave.
+    /// Records the output of a node.
     pub(crate) fn complete(&mut self, prepared_id: &str, output: Value) {
         if let Some(&index) = self.by_id.get(prepared_id) {
             self.results.insert(prepared_id.to_owned(), output);
@@ -145,7 +145,7 @@ impl Session {
         }
     }
 
-    /// Notes that a node failed, and with it the session.
+    /// Records that a node failed, and with it the session.
     pub(crate) fn fail(&mut self, prepared_id: &str, error: &NodeError) {
         self.errors.insert(prepared_id.to_owned(), format!("{}: {}", error.error_type, error.message));
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 type Parents = Vec<(String, usize)>;
 
 impl Session {
-    /// Prepares whatever can be prepared and gives the first execution that can run.
+    /// Prepares whatever can be prepared and returns the first execution that can run.
     pub(super) fn prepare_until_ready(&mut self) -> Option<usize> {
         let mut first = None;
         let mut prepared = self.prepare_one();
@@ -201,7 +201,7 @@ impl Session {
         self.enqueue_if_ready(index);
     }
 
-    /// The iteration path of an execution, without the own index of an `iterate`.
+    /// The iteration path of an execution, without an `iterate` node's own index.
     fn path_of(&self, source_id: &str, parents: &Parents, iterators: &BTreeSet<usize>) -> Vec<usize> {
         let with_path: Vec<_> = parents.iter().filter(|&&(_, index)| !self.executions[index].path.is_empty()).collect();
         let axes = |parent: &str| {

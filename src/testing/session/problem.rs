@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 pub(crate) struct Problem {
     /// pydantic's name of the error: `value_error`, `union_tag_invalid`, `missing`, `int_parsing` ...
     pub(crate) kind: &'static str,
-    /// Members and indexes from the value that was checked to the culprit.
+    /// Members and indexes from the value that was checked to the offending one.
     pub(crate) loc: Vec<Value>,
-    /// What is wrong, for people.
+    /// What is wrong, in words.
     pub(crate) msg: String,
     /// What the client sent there.
     pub(crate) input: Value,
-    /// Particulars, where the kind has some.
+    /// Details, where the kind has some.
     pub(crate) ctx: Option<Value>,
 }
 
@@ -27,7 +27,7 @@ impl Problem {
         Problem { ctx: Some(json!({"error": {}})), ..Self::new("value_error", format!("Value error, {msg}"), input) }
     }
 
-    /// The same with `step` before the place.
+    /// The same, with `step` in front of the place.
     #[must_use]
     pub(crate) fn within(mut self, step: impl Into<Value>) -> Self {
         self.loc.insert(0, step.into());

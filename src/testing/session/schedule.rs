@@ -19,7 +19,7 @@ impl Session {
         }
     }
 
-    /// Lines an execution up if it has all its inputs, by its iteration.
+    /// Queues an execution, by its iteration, if it has all its inputs.
     pub(super) fn enqueue_if_ready(&mut self, index: usize) {
         let execution = &self.executions[index];
         if execution.state != State::Pending || execution.waiting_for > 0 || self.waits_for_branch(index) {
@@ -43,7 +43,7 @@ impl Session {
         matches!(self.executions[index].state, State::Executed | State::Skipped)
     }
 
-    /// Notes that a node is done if all its executions are.
+    /// Records that a node is done if all its executions are.
     pub(super) fn finish_source(&mut self, index: usize) {
         let source_id = self.executions[index].source_id.clone();
         let done = self.prepared.get(&source_id).is_some_and(|all| all.iter().all(|&index| self.is_executed(index)));
@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// Tells those that waited for this execution.
+    /// Notifies those that waited for this execution.
     pub(super) fn release_children(&mut self, index: usize) {
         for child in self.executions[index].children.clone() {
             let waiting_for = &mut self.executions[child].waiting_for;

@@ -237,7 +237,7 @@ fn a_value_that_does_not_fit_fails_the_node_it_comes_to() {
     let mut session = Session::new(&graph).expect("accepted");
     let first = session.next().expect("fits").expect("a node");
     session.complete(&first.id, json!({"value": 12}));
-    let failed = session.next().expect_err("12 is no multiple of 8");
+    let failed = session.next().expect_err("12 is not a multiple of 8");
     assert_eq!(failed.error.error_type, "NodeInputError");
     assert!(failed.error.message.ends_with("has invalid incoming input for width"), "{}", failed.error.message);
     assert!(session.is_complete() && session.has_error());

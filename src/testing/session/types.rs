@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// A type annotation, as far as the JSON schema tells it.
+/// A type annotation, as far as the JSON schema shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Type {
     Any,
@@ -82,7 +82,7 @@ impl Type {
         self.is_list() || self.args().iter().any(Type::is_list)
     }
 
-    /// Python's `issubclass`; the document does not tell the bases of models.
+    /// Python's `issubclass`; the document does not show the bases of models.
     pub(super) fn is_subclass_of(&self, other: &Type) -> bool {
         self.is_simple() && (self == other || matches!((self, other), (Type::Bool, Type::Int)))
     }

@@ -16,12 +16,12 @@ fn reference(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
 }
 
-/// What is taken for a text.
+/// What counts as a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Texts {
     /// Texts.
     Only,
-    /// Numbers, too: nodes have `coerce_numbers_to_str`, the models in their fields have not.
+    /// Numbers, too: nodes have `coerce_numbers_to_str`, the models in their fields do not.
     OrNumbers,
 }
 
@@ -112,7 +112,8 @@ fn plain(schema: &Map<String, Value>, value: &Value, texts: Texts) -> Checked {
     checked.and_then(|checked| bounds(schema, &checked).map_or(Ok(checked), Err)).map_err(|problem| vec![problem])
 }
 
-/// Null where null may be; else the branch that takes the value as it is, else the first that can convert it.
+/// Null where null is allowed; otherwise the branch that takes the value as it is, or else the first that can convert
+/// it.
 fn union(schema: &Map<String, Value>, branches: &[Value], value: &Value, texts: Texts) -> Checked {
     let is_null = |branch: &Value| branch.get("type").is_some_and(|kind| kind == "null");
     if value.is_null() && branches.iter().any(is_null) {

@@ -30,7 +30,7 @@ pub(crate) struct Image {
     pub(crate) png: Bytes,
 }
 
-/// An image that is to be made.
+/// An image to be created.
 pub(crate) struct NewImage {
     pub(crate) pixels: DynamicImage,
     pub(crate) origin: &'static str,
@@ -120,7 +120,7 @@ impl Store {
         entry.or_insert(image)
     }
 
-    /// Deletes an image, and what the cache knows of it.
+    /// Deletes an image, and what the cache knows about it.
     pub(crate) fn delete_image(&mut self, name: &str) -> Option<Image> {
         let image = self.images.shift_remove(name)?;
         self.cache.forget(name);

@@ -1,4 +1,4 @@
-//! What the server keeps: all of it in memory, behind one lock.
+//! What the server stores: all of it in memory, behind one lock.
 
 pub(crate) mod boards;
 pub(crate) mod images;
@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Everything. Maps keep the order in which things were made.
+/// Everything. Maps keep the order of creation.
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) images: IndexMap<String, Image>,
@@ -36,7 +36,7 @@ pub(crate) struct Store {
     pub(crate) log_level: LogLevel,
 }
 
-/// The level that `app/logging` tells.
+/// The level that `app/logging` reports.
 pub(crate) struct LogLevel(pub(crate) i64);
 
 impl Default for LogLevel {
@@ -77,7 +77,7 @@ impl Cache {
         }
     }
 
-    /// Forgets outputs that name an image that is gone.
+    /// Removes outputs that name a deleted image.
     pub(crate) fn forget(&mut self, name: &str) {
         self.outputs.retain(|_, output| !nodes::image_names(output).contains(&name));
     }
@@ -94,17 +94,17 @@ pub(crate) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Now, as most of InvokeAI's records say it: UTC, without a zone.
+/// Now, as in most of InvokeAI's records: UTC, without a zone.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
 
-/// Now, as records of users and system prompts say it.
+/// Now, as in records of users and system prompts.
 pub(crate) fn now_with_t() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3f000").to_string()
 }
 
-/// Whole seconds, as events say it.
+/// Now, in whole seconds, as in events.
 pub(crate) fn now_in_seconds() -> i64 {
     jiff::Timestamp::now().as_second()
 }
@@ -112,7 +112,7 @@ pub(crate) fn now_in_seconds() -> i64 {
 /// A page of something: from `offset`, at most `limit`.
 pub(crate) fn page<T>(all: Vec<T>, offset: Option<i64>, limit: Option<i64>) -> Vec<T> {
     let offset = usize::try_from(offset.unwrap_or_default()).unwrap_or_default();
-    // SQLite takes a negative limit for none.
+    // To SQLite, a negative limit means no limit.
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     all.into_iter().skip(offset).take(limit).collect()
 }

@@ -3,12 +3,12 @@
 use super::Store;
 use serde_json::{Value, json};
 
-/// The records that InvokeAI 6.14.2 makes of the tiny models of `tests/server`, one for each kind that the workflows
+/// The records that InvokeAI 6.14.2 creates for the tiny models of `tests/server`, one for each kind that the workflows
 /// it ships ask for.
 const SEEDS: &str = include_str!("../models.json");
 
 impl Store {
-    /// Offers a model for every picker.
+    /// Adds a model for every picker.
     pub(crate) fn seed_models(&mut self) {
         let seeds: Vec<Value> = serde_json::from_str(SEEDS).unwrap_or_default();
         for model in seeds {

@@ -35,7 +35,7 @@ pub(crate) struct Item {
     pub(crate) workflow: Value,
 }
 
-/// What an item failed with.
+/// The error of a failed item.
 #[derive(Debug, Clone)]
 pub(crate) struct ItemError {
     pub(crate) kind: String,
@@ -48,7 +48,7 @@ pub(crate) struct ItemError {
 pub(crate) struct Queues {
     pub(crate) items: BTreeMap<i64, Item>,
     last_id: i64,
-    /// The processor waits.
+    /// Whether the processor is paused.
     pub(crate) paused: bool,
     /// Who was served last, where users take turns.
     pub(crate) last_user: Option<String>,
@@ -61,7 +61,7 @@ impl Item {
         matches!(self.status, "pending" | "in_progress" | "waiting")
     }
 
-    /// Moves it on.
+    /// Changes its status.
     pub(crate) fn set_status(&mut self, status: &'static str) {
         self.status = status;
         self.status_sequence += 1;
@@ -75,7 +75,7 @@ impl Item {
 }
 
 impl Queues {
-    /// Puts an item in.
+    /// Adds an item.
     pub(crate) fn add(&mut self, mut item: Item) -> i64 {
         // Ids are not used again.
         self.last_id += 1;
@@ -84,7 +84,7 @@ impl Queues {
         self.last_id
     }
 
-    /// Items of a queue, in the order in which they were made.
+    /// Items of a queue, in the order of creation.
     pub(crate) fn of<'a>(&'a self, queue_id: &'a str) -> impl DoubleEndedIterator<Item = &'a Item> {
         self.items.values().filter(move |item| item.queue_id == queue_id)
     }

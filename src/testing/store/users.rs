@@ -22,7 +22,7 @@ pub(crate) struct User {
     pub(crate) password: String,
 }
 
-/// What a token stands for.
+/// What a token grants.
 #[derive(Clone)]
 pub(crate) struct Grant {
     pub(crate) user_id: String,
@@ -110,7 +110,7 @@ impl Users {
         Some(token)
     }
 
-    /// What this token is for; `None` if it never was one.
+    /// What this token grants; `None` if it never was a token.
     pub(crate) fn grant(&self, token: &str) -> Option<&Grant> {
         self.tokens.get(token)
     }

@@ -32,7 +32,7 @@ impl SavedWorkflow {
         self.workflow["tags"].as_str().unwrap_or_default()
     }
 
-    /// Members that every form of it has.
+    /// Members that all its forms have.
     fn head(&self) -> Value {
         json!({
             "workflow_id": self.id,

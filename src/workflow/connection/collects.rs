@@ -16,12 +16,12 @@ pub(super) struct Collects {
     forest: Option<RefCell<Forest>>,
 }
 
-/// What collect nodes collect if some edges are left out; filled as it is asked for.
+/// What collect nodes collect if some edges are left out; filled in on demand.
 pub(super) type Found<'a> = Map<usize, Option<Typed<'a>>>;
 
 /// Where the type of a collect node's items comes from.
 pub(super) enum Origin<'a> {
-    /// From an edge of its own, if that tells it.
+    /// From an edge of its own, if that determines it.
     Own(Option<Typed<'a>>),
     /// From the collect node that it adds to.
     Other(usize),
@@ -33,12 +33,12 @@ impl Collects {
         self.forest.as_ref().map_or(collect, |forest| forest.borrow_mut().root(collect))
     }
 
-    /// Notes that a node without items adds to the list of another one. `nodes` is the number of all nodes.
+    /// Records that a node without items adds to the list of another one. `nodes` is the number of all nodes.
     pub(super) fn join(&mut self, collect: usize, to: usize, nodes: usize) {
         self.forest.get_or_insert_with(|| RefCell::new(Forest::new(nodes))).get_mut().link(collect, to);
     }
 
-    /// Notes that a node has items of its own.
+    /// Records that a node has items of its own.
     pub(super) fn leave(&mut self, collect: usize) {
         if let Some(forest) = &mut self.forest {
             forest.get_mut().cut(collect);
@@ -46,7 +46,7 @@ impl Collects {
     }
 }
 
-/// Follows the origins to the first node that has its own; each node is looked at once for all questions.
+/// Follows the origins to the first node that has its own; each node is visited only once, for all lookups together.
 pub(super) fn follow<'a>(
     collect: usize,
     found: &mut Found<'a>,

@@ -11,9 +11,9 @@ use super::types::Typed;
 /// An input behind a connector.
 #[derive(Clone, Copy)]
 pub(super) enum End<'a> {
-    /// One that the type of its node has.
+    /// An input that the type of its node has.
     Typed(Typed<'a>),
-    /// One that only this node has; node and name.
+    /// An input that only this node has; node and name.
     Dynamic(usize, &'a str),
 }
 
@@ -29,13 +29,13 @@ pub(super) struct Connectors<'a> {
     type_numbers: Map<Typed<'a>, usize>,
 }
 
-/// What a connector feeds, directly and through others. Kept up to date, because to look for it at every edge would
-/// take time that grows with the square of what is there.
+/// What a connector feeds, directly and through others. Kept up to date, because searching for it at every edge would
+/// take time that grows with the square of the workflow.
 #[derive(Default)]
 struct Below<'a> {
     /// Numbers of the types, each once.
     types: BTreeSet<usize>,
-    /// Dynamic inputs. Two are enough to know of any input whether there is another one.
+    /// Dynamic inputs. Two are enough to know for any input whether there is another one.
     dynamic: Vec<(usize, &'a str)>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Connectors<'a> {
         }
     }
 
-    /// The topmost of the connectors above this one, which itself may be it.
+    /// The topmost of the connectors above this one, which may be this one itself.
     pub(super) fn top(&self, connector: usize) -> usize {
         self.forest.borrow_mut().root(connector)
     }
@@ -69,14 +69,14 @@ impl<'a> Connectors<'a> {
         types.copied().map(End::Typed).chain(dynamic)
     }
 
-    /// Notes that an output of a node feeds a connector.
+    /// Records that an output of a node feeds a connector.
     pub(super) fn feed(&mut self, link: Link<'a>) {
         if let Some((output, _)) = link.handles {
             self.fed_by.insert(link.target, (link.source, output));
         }
     }
 
-    /// Notes that a connector feeds another one.
+    /// Records that a connector feeds another one.
     pub(super) fn join(&mut self, source: usize, target: usize) {
         self.forest.get_mut().link(target, source);
         self.above.insert(target, source);
@@ -86,7 +86,7 @@ impl<'a> Connectors<'a> {
         }
     }
 
-    /// Notes that a connector feeds an input.
+    /// Records that a connector feeds an input.
     pub(super) fn end(&mut self, connector: usize, end: End<'a>) {
         match end {
             End::Typed(input) => {
@@ -101,7 +101,7 @@ impl<'a> Connectors<'a> {
         }
     }
 
-    /// Adds to a connector and all above it. What one of them has already, those above it have, too.
+    /// Adds to a connector and all above it. What one of them already has, those above it have too.
     fn add_below(&mut self, connector: usize, types: &BTreeSet<usize>, dynamic: &[(usize, &'a str)]) {
         let mut next = Some(connector);
         while let Some(connector) = next {

@@ -1,4 +1,4 @@
-//! Which edges the editor accepts (`features/nodes/store/util/validateConnection.ts` and its neighbours).
+//! Which edges the editor accepts (`features/nodes/store/util/validateConnection.ts` and its neighbors).
 
 mod collects;
 mod connectors;
@@ -47,15 +47,15 @@ pub(super) struct EdgeJudge<'a> {
     cycles: Cycles,
     /// Edges that share their input with one that was accepted before.
     further: Set<(usize, &'a str, usize, &'a str)>,
-    /// If there are any.
+    /// `None` if there are no connectors.
     connectors: Option<Connectors<'a>>,
     collects: Collects,
-    /// Whether a collapsed edge ends at a connector. Otherwise nothing leads to a connector but what feeds it.
+    /// Whether a collapsed edge ends at a connector. Otherwise, nothing leads to a connector except what feeds it.
     collapsed_into_connector: bool,
 }
 
 impl<'a> EdgeJudge<'a> {
-    /// Gives the edges that are refused, by their place, with the reason.
+    /// Returns the edges that are refused, by their place, with the reason.
     pub(super) fn judge(
         templates: &'a [Option<&'a NodeTemplate>],
         nodes: &'a [Arc<Node>],
@@ -191,7 +191,7 @@ impl<'a> EdgeJudge<'a> {
             return Err(Refusal::DirectInput);
         }
         match source {
-            // Neither occupation nor cycles are tested while it is open what a connector carries.
+            // Neither occupied inputs nor cycles are tested while it is unknown what a connector carries.
             None => self.check_unresolved(link, input).map(|()| CycleTested(false)),
             Some(source) => {
                 self.check_collect(link, source, left_out)?;
@@ -220,7 +220,7 @@ impl<'a> EdgeJudge<'a> {
         edge.handles.is_some() && self.is_connector(edge.source) && connectors.top(edge.source) == staged.connector
     }
 
-    /// The output behind a handle; `None` behind a connector that leads nowhere yet.
+    /// The output behind a handle; `None` behind a connector that has no source yet.
     fn source(&self, place: usize, handle: &'a str) -> Result<Option<Source<'a>>, Refusal> {
         let node = self.wiring.node(place).ok_or(Refusal::SourceMissing)?;
         if node.is_connector() {
@@ -238,7 +238,7 @@ impl<'a> EdgeJudge<'a> {
         Ok(Some(Source { node: place, handle, template }))
     }
 
-    /// An edge that gives a connector its source must suit everything the connector already feeds.
+    /// An edge that gives a connector its source must suit everything that the connector already feeds.
     fn check_into_connector(&self, link: Link<'a>, source: Option<Source<'a>>) -> Result<(), Refusal> {
         let Some((source_handle, target_handle)) = link.handles else { return Ok(()) };
         if target_handle != CONNECTOR_IN {
@@ -294,7 +294,7 @@ impl<'a> EdgeJudge<'a> {
         if mixed { Err(Refusal::MixedCollect) } else { Ok(()) }
     }
 
-    /// What a collect node collects, from its first item or from what it adds to. Connectors are not looked through.
+    /// What a collect node collects, from its first item or from what it adds to. Connectors are not followed.
     fn collected_type(&self, collect: usize, left_out: LeftOut<'_, 'a>) -> Option<Typed<'a>> {
         let origin = |node| self.collect_origin(node, left_out).unwrap_or(Origin::Own(None));
         match left_out {
@@ -340,7 +340,7 @@ impl<'a> EdgeJudge<'a> {
         let mut branches = Vec::new();
         if self.node_type(source.node) == Some("if") && source.handle == "value" {
             for handle in ["true_input", "false_input"] {
-                // There may be more than one, from connectors that lead nowhere.
+                // There may be more than one, from connectors without a source.
                 let edges = self.incoming(source.node, handle, left_out);
                 let outputs = edges.filter_map(|edge| self.source(edge.source, edge.handles?.0).ok()?);
                 branches.extend(outputs.map(|branch| branch.template));
@@ -354,7 +354,7 @@ impl<'a> EdgeJudge<'a> {
     }
 
     fn would_close(&self, link: Link<'a>, left_out: LeftOut<'_, 'a>) -> bool {
-        // What is left out hangs on a connector that nothing feeds yet, so no way leads through it.
+        // What is left out hangs on a connector that nothing feeds yet, so no path leads through it.
         match left_out.filter(|_| self.collapsed_into_connector) {
             None => self.cycles.would_close(&self.wiring, link),
             left_out => self.cycles.would_close_without(&self.wiring, link, |edge| self.is_left_out(edge, left_out)),

@@ -32,7 +32,7 @@ impl<'a> Typed<'a> {
         Typed { shown: (&template.field_type).into(), original: template.original_type.as_ref().map(Kind::from) }
     }
 
-    /// The type of one item of an output, if that can be told.
+    /// The type of one item of an output, if it is known.
     pub(super) fn item(template: &'a OutputTemplate) -> Option<Self> {
         let mut item = Typed::output(template);
         item.shown.cardinality = Cardinality::Single;
@@ -40,7 +40,7 @@ impl<'a> Typed<'a> {
     }
 }
 
-/// Equal as shown or as in the schema, on either side.
+/// Whether they are equal, as shown or as in the schema, on either side.
 pub(super) fn same(a: Typed<'_>, b: Typed<'_>) -> bool {
     a.shown == b.shown
         || b.original == Some(a.shown)

@@ -1,4 +1,4 @@
-//! Bounds in force and in words.
+//! Bounds that are in force, and their description.
 
 use crate::schema::{Constraints, InputTemplate, json_number};
 
@@ -27,7 +27,7 @@ pub(super) fn admits_number(bounds: &Constraints, number: f64) -> bool {
         && bounds.multiple_of.is_none_or(|factor| is_multiple(number, factor))
 }
 
-/// The same of a whole number, exactly: a float has no room for the last digits of a large one.
+/// The same for a whole number, exactly: a float has no room for the last digits of a large one.
 pub(super) fn admits_integer(bounds: &Constraints, number: i64) -> bool {
     let wide = i128::from(number);
     let is_multiple = |factor: f64| match factor == 0.0 || factor.fract() != 0.0 {

@@ -16,7 +16,7 @@ pub struct Boolean;
 /// One of the template's options, a string or an integer. A text that spells an integer option (`"256"`) is converted.
 pub struct Choice;
 
-/// The name of a scheduler, one of those the node's schema names.
+/// The name of a scheduler, one of those that the node's schema lists.
 pub struct Scheduler;
 
 /// The id of a workflow in the library. A record of the library (`{workflow_id, …}`) is converted.

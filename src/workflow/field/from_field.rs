@@ -5,11 +5,11 @@ use crate::schema::ModelRecord;
 use crate::workflow::generator::Generator;
 use serde_json::Value;
 
-/// Types that [`InkField::get`] gives.
+/// Types that [`InkField::get`] can return.
 ///
-/// `i64`, `f64` (also of integer fields), `bool`, `String` (texts, choices, schedulers, and the names and ids of images,
-/// videos, boards, presets, prompts and workflows), lists of those (also of a field that holds one or many), [`ModelRecord`], [`LoraWeight`] lists,
-/// [`ColorChannels`], [`Generator`], and `Value` for every field.
+/// `i64`, `f64` (also for integer fields), `bool`, `String` (texts, choices, schedulers, and the names and ids of
+/// images, videos, boards, presets, prompts and workflows), lists of those (also for a field that holds one or many),
+/// [`ModelRecord`], [`LoraWeight`] lists, [`ColorChannels`], [`Generator`], and `Value` for every field.
 pub trait FromField: Sized {
     /// The value; `None` if it is unset or of another type.
     fn from_field(field: &InkField) -> Option<Self>;

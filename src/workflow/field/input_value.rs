@@ -1,12 +1,12 @@
-//! Values on their way into a field, and what becomes of those that are refused.
+//! Values on their way into a field, and the error if one is refused.
 
 use crate::schema::ModelRecord;
 use crate::workflow::generator::Generator;
 use serde_json::Value;
 
 /// A value to set: anything that has a JSON form. Made by `into()` from numbers, booleans, strings, lists of those,
-/// JSON, models, LoRAs, colors, generators, and from what the client gives: images, videos, outputs, boards, presets. Floats that JSON cannot hold (infinite, not a number) are refused by
-/// every field.
+/// JSON, models, LoRAs, colors, generators, and from what the client returns: images, videos, outputs, boards, presets.
+/// Floats that JSON cannot hold (infinite, not a number) are refused by every field.
 ///
 /// ```
 /// use invokeai_client::workflow::field::InputValue;
@@ -89,14 +89,14 @@ impl From<ModelRecord> for InputValue {
 macro_rules! settable {
     ($($source:ty: $member:literal = $id:ident),*) => {
         $(
-            /// By its name or id, as a field of this kind takes it.
+            /// Uses its name or id, as a field of this kind takes it.
             impl From<&$source> for $crate::workflow::field::InputValue {
                 fn from(value: &$source) -> Self {
                     ::serde_json::json!({ $member: value.$id }).into()
                 }
             }
 
-            /// By its name or id, as a field of this kind takes it.
+            /// Uses its name or id, as a field of this kind takes it.
             impl From<$source> for $crate::workflow::field::InputValue {
                 fn from(value: $source) -> Self {
                     (&value).into()
@@ -112,9 +112,9 @@ pub(crate) use settable;
 #[error("`{}` does not accept {value}; it accepts {accepted}", .input.as_ref().unwrap_or(.field))]
 #[non_exhaustive]
 pub struct ValueError {
-    /// What the caller called the input; `None` if by its system name, or if a field was set that is not an input.
+    /// How the caller named the input; `None` if by its system name, or if the field is not an input.
     pub input: Option<String>,
-    /// System name of the field; for one item of a list followed by its index, `node.images[2]`.
+    /// System name of the field; for one item of a list, followed by its index: `node.images[2]`.
     pub field: String,
     /// The value as JSON, shortened if long.
     pub value: String,
@@ -125,7 +125,7 @@ pub struct ValueError {
 crate::base::debug::short_debug! { ValueError { input, field, value, accepted } }
 
 impl ValueError {
-    /// The same, of an input that was set by this name.
+    /// The same, for an input that was set by this name.
     pub(crate) fn of_input(mut self, name: &str, system_name: &str) -> Self {
         // What follows the system name is the index of an item in a list.
         let rest = self.field.strip_prefix(system_name).filter(|_| name != system_name);
@@ -146,7 +146,7 @@ impl Refused {
         Refused { value, index: None }
     }
 
-    /// The same refusal, of the item at this place of a list.
+    /// The same refusal, for the item at this place in a list.
     pub(super) fn at(self, index: usize) -> Self {
         Refused { index: Some(index), ..self }
     }

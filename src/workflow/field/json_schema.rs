@@ -3,7 +3,7 @@
 use crate::schema::{Constraints, json_number};
 use serde_json::{Map, Value, json};
 
-/// At least one character that is not white space, by the rules of Rust's `trim`. Spelled out because dialects of
+/// At least one character that is not whitespace, by the rules of Rust's `trim`. Spelled out because dialects of
 /// regular expressions disagree on what `\S` is.
 const NOT_BLANK: &str = "[^\\t\\n\\v\\f\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
 
@@ -17,7 +17,7 @@ pub(super) fn holding(member: &str) -> Value {
     json!({"type": "object", "required": [member], "properties": {member: not_blank()}})
 }
 
-/// The same as text or in an object with one of these members.
+/// The same, as text or in an object with one of these members.
 pub(super) fn reference(format: &str, members: &[&str]) -> Value {
     let objects = members.iter().map(|member| holding(member));
     let any: Vec<Value> = std::iter::once(not_blank()).chain(objects).collect();

@@ -41,7 +41,7 @@ impl<K: FieldKind> Rules for Many<K> {
     }
 }
 
-/// Converts every item; a refusal names its place.
+/// Converts every item; a refusal names the item's place.
 pub(super) fn convert_items(
     items: Vec<Value>,
     convert: impl Fn(Value) -> Result<Value, Refused>,

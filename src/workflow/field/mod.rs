@@ -3,7 +3,7 @@
 //! [`InkField::new`] picks the type from the field's template, never from its name. [`InkField::set`] takes anything
 //! that becomes an [`InputValue`], converts what is safe (`"30"` to 30, an image name or an image record to
 //! `{image_name}`, a model record to a model identifier) and refuses the rest with a [`ValueError`] that names the
-//! field, the value and what is accepted. The bounds are those of the server, also where the editor does not see them.
+//! field, the value and what is accepted. The bounds are the server's, even where the editor does not see them.
 //!
 //! One rule goes beyond InvokeAI's schema: an integer field named `steps` or `num_steps` counts steps and must be
 //! greater than 0, unless it is optional and 0 by default, as in metadata.
@@ -54,7 +54,7 @@ pub use rules::FieldKind;
 pub use structured::ColorChannels;
 pub use typed::TypedField;
 
-/// What a [`TypedField`] holds: markers, which have no values. They are named as the things that fields hold.
+/// Markers for what a [`TypedField`] holds. They have no values, and are named after the things that fields hold.
 pub mod kind {
     pub use super::choice::{Boolean, Choice, SavedWorkflow, Scheduler, Text};
     pub use super::list::Many;
@@ -166,7 +166,7 @@ ink_fields! {
     Image: InkImageField = Image;
     /// The name of a video on the server.
     Video: InkVideoField = Video;
-    /// Where images are saved: a board, no board, or where the run says.
+    /// Where images are saved: a board, no board, or the board of the run.
     Board: InkBoardField = Board;
     /// The id of a style preset.
     StylePreset: InkStylePresetField = StylePreset;
@@ -176,7 +176,7 @@ ink_fields! {
     Model: InkModelIdentifierField = Model;
     /// A list of LoRA models with their weights.
     Loras: InkLoraField = Loras;
-    /// A colour of red, green, blue and alpha.
+    /// A color of red, green, blue and alpha.
     Color: InkColorField = Color;
     /// A rule that makes a list of floats.
     FloatGenerator: InkFloatGeneratorField = FloatGenerator;
@@ -192,7 +192,7 @@ ink_fields! {
     FloatCollection: InkFloatCollectionField = Many<Float>;
     /// A list of texts.
     StringCollection: InkStringCollectionField = Many<Text>;
-    /// A list of true and false. The editor cannot hold one; the server can.
+    /// A list of booleans. The editor cannot hold one; the server can.
     BooleanCollection: InkBooleanCollectionField = Many<Boolean>;
     /// A list of images on the server.
     ImageCollection: InkImageCollectionField = Many<Image>;
@@ -200,7 +200,7 @@ ink_fields! {
     VideoCollection: InkVideoCollectionField = Many<Video>;
     /// A list of models, as custom nodes may have. The editor cannot hold one; the server can.
     ModelCollection: InkModelCollectionField = Many<Model>;
-    /// A list of colours, as custom nodes may have. The editor cannot hold one; the server can.
+    /// A list of colors, as custom nodes may have. The editor cannot hold one; the server can.
     ColorCollection: InkColorCollectionField = Many<Color>;
     /// Metadata that is written into images as it is; only on `core_metadata`.
     Metadata: InkMetadataField = Metadata;
@@ -250,7 +250,7 @@ impl Kind {
 }
 
 impl InkField {
-    /// An unset field of the type that the template asks for. `system_name` is only used in errors.
+    /// Creates an unset field of the type that the template asks for. `system_name` is only used in errors.
     pub fn new(system_name: impl Into<String>, template: &InputTemplate) -> Self {
         Self::shared(system_name.into(), Arc::new(template.clone()), None)
     }
@@ -266,15 +266,16 @@ impl InkField {
         field
     }
 
-    /// The same with a value from a file, which is kept as it is and not checked; see [`check`](Self::check).
+    /// Like [`new`](Self::new), with a value from a file, which is kept as it is and not checked; see
+    /// [`check`](Self::check).
     pub fn with_stored(system_name: impl Into<String>, template: &InputTemplate, stored: Option<Value>) -> Self {
         let mut field = Self::new(system_name, template);
         field.load(stored);
         field
     }
 
-    /// Name of the field's type, for example `InkIntegerField`. Model fields are named by the one model type their
-    /// filter asks for: `InkT5EncoderField`, `InkVaeModelField`; otherwise `InkModelIdentifierField`.
+    /// Name of the field's type, for example `InkIntegerField`. Model fields are named after the one model type that
+    /// their filter asks for: `InkT5EncoderField`, `InkVaeModelField`; otherwise `InkModelIdentifierField`.
     pub fn ink_type(&self) -> &'static str {
         match self {
             InkField::Model(field) => model::ink_type(&field.template().model_filter),
@@ -287,7 +288,7 @@ impl InkField {
         self.any().system_name()
     }
 
-    /// What the node says about the field.
+    /// The template of the field, from its node.
     pub fn template(&self) -> &InputTemplate {
         self.any().template()
     }
@@ -323,12 +324,12 @@ impl InkField {
         self.load(None);
     }
 
-    /// Takes a value from a file as it is; `null` is unset.
+    /// Takes a value from a file as it is; `null` means unset.
     pub fn load(&mut self, stored: Option<Value>) {
         self.any_mut().store(stored.filter(|value| !value.is_null()));
     }
 
-    /// Checks the value that is there by the rules of [`set`](Self::set), without converting; unset is fine.
+    /// Checks the current value by the rules of [`set`](Self::set), without converting it; unset is fine.
     ///
     /// # Errors
     /// If the value could not have been set, which happens with values from files.
@@ -343,9 +344,9 @@ impl InkField {
 
     /// What [`set`](Self::set) accepts, as a JSON schema (2020-12).
     ///
-    /// It leaves out texts that spell a value of another type (`"30"` for 30, `"true"`), which `set` takes for the sake
-    /// of command lines and tables; and it cannot tell `1e17` from 100000000000000000, of which `set` takes only the
-    /// second for a whole number.
+    /// It leaves out texts that spell a value of another type (`"30"` for 30, `"true"`), which `set` accepts for the
+    /// sake of command lines and tables; and it cannot distinguish `1e17` from 100000000000000000, of which `set`
+    /// accepts only the second as a whole number.
     ///
     /// ```
     /// use invokeai_client::schema::NodeCatalogue;
@@ -360,7 +361,7 @@ impl InkField {
     }
 }
 
-/// Checks a stored value without making a field: what [`InkField::check`] does, for many values at once.
+/// Checks a stored value without creating a field: what [`InkField::check`] does, for use with many values.
 ///
 /// # Errors
 /// If a field of this template would not accept the value as it is.

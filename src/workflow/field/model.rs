@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 /// Weight of a LoRA whose record suggests none, as in the editor.
 const DEFAULT_WEIGHT: f64 = 0.75;
 
-/// A model: `{key, hash, name, base, type}` and perhaps `submodel_type`. A model record is cut down to that. The hash
-/// must not be empty, and type and base must be among those the field's filter names, as must variant, format and
-/// provider where the value tells them.
+/// A model: `{key, hash, name, base, type}` and perhaps `submodel_type`. A model record is reduced to that. The hash
+/// must not be empty, and type and base must be among those that the field's filter names, as must variant, format and
+/// provider where the value has them.
 pub struct Model;
 
-/// A list of LoRAs: `[{lora, weight}]`. An item may also be a model record alone, which gets the weight its
-/// `default_settings` suggest, else 0.75.
+/// A list of LoRAs: `[{lora, weight}]`. An item may also be a model record alone, which gets the weight that its
+/// `default_settings` suggest, or 0.75.
 pub struct Loras;
 
 /// A LoRA model and how strongly it is applied.
@@ -38,7 +38,7 @@ impl From<LoraWeight> for InputValue {
     }
 }
 
-/// Declares the names of model fields whose filter asks for one model type.
+/// Declares names for model fields whose filter asks for one model type.
 macro_rules! model_kinds {
     ($($model_type:literal: $alias:ident,)*) => {
         $(
@@ -152,7 +152,7 @@ impl Rules for Loras {
         }
     }
 
-    /// The value is a list already.
+    /// The value is already a list.
     fn takes_list(_: &InputTemplate) -> bool {
         false
     }
@@ -192,7 +192,7 @@ fn model_schema(filter: &ModelFilter) -> Value {
     let named = more.into_iter().filter(|(_, list)| !list.is_empty());
     let mut properties: Map<String, Value> =
         named.map(|(name, list)| (name.to_owned(), json!({"enum": list}))).collect();
-    // Of an identifier only type and base are known; a record tells these, or the server does not say.
+    // An identifier has only type and base; a record has the others too, unless the server does not say.
     let told: Vec<String> = properties.keys().cloned().collect();
     if !filter.variant.is_empty() {
         let unsaid = json!({"not": {"type": "string", "minLength": 1}});
@@ -209,7 +209,7 @@ fn model_schema(filter: &ModelFilter) -> Value {
 fn identifier(value: &Value, filter: &ModelFilter) -> Option<Value> {
     let model = Model::read(value)?;
     let mut known = filter.clone();
-    // An identifier does not tell these; a record tells at least the format.
+    // An identifier does not have these; a record has at least the format.
     if model.format.is_none() {
         (known.variant, known.format, known.provider_id) = Default::default();
     }

@@ -7,7 +7,7 @@ use super::rules::{FieldKind, sealed::Rules};
 use crate::schema::InputTemplate;
 use serde_json::{Number, Value};
 
-/// A whole number that fits 64 bits with sign. Whole floats (`30.0`) and texts (`"30"`) are converted.
+/// A whole number that fits in a signed 64-bit integer. Whole floats (`30.0`) and texts (`"30"`) are converted.
 pub struct Integer;
 
 /// A finite number. Integers stay integers; texts (`"0.5"`) are converted.

@@ -69,7 +69,7 @@ pub struct Board;
 pub enum BoardChoice<'a> {
     /// The board given when the workflow is run, if any.
     Auto,
-    /// No board: images are uncategorised.
+    /// No board: images are uncategorized.
     None,
     /// The board with this id.
     Board(&'a str),

@@ -4,7 +4,7 @@ use super::input_value::Refused;
 use crate::schema::{Cardinality, InputTemplate};
 use serde_json::Value;
 
-/// What a field holds. The kinds of this module are all there are; the trait cannot be implemented elsewhere.
+/// What a field holds. Only the kinds of this module implement it; the trait cannot be implemented elsewhere.
 pub trait FieldKind: sealed::Rules {
     /// The value as a Rust type.
     type Typed<'a>;
@@ -16,13 +16,13 @@ pub trait FieldKind: sealed::Rules {
 pub(super) mod sealed {
     use super::{Cardinality, InputTemplate, Refused, Value};
 
-    /// The rules of a kind, which only this crate calls.
+    /// The rules of a kind, called only by this crate.
     pub trait Rules {
         /// What is accepted, in words that follow "it accepts".
         fn accepts(template: &InputTemplate) -> String;
         /// Checks a value and gives it the form that is stored.
         fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused>;
-        /// The JSON schema of what is accepted, texts that spell a value of another type left out.
+        /// The JSON schema of what is accepted, without texts that spell a value of another type.
         fn schema(template: &InputTemplate) -> Value;
         /// Whether a list may stand in for the one value. The editor has no widget for that, but keeps and sends it.
         /// Where such a field has bounds, the server fails on lists: it compares the list itself with the bound.

@@ -1,4 +1,4 @@
-//! Colours, generators, metadata, and fields that take no value.
+//! Colors, generators, metadata, and fields that take no value.
 
 use super::input_value::{InputValue, Refused};
 use super::json_schema;
@@ -7,11 +7,11 @@ use crate::schema::InputTemplate;
 use crate::workflow::generator::{Generator, GeneratorKind};
 use serde_json::{Value, json};
 
-/// A colour: `{r, g, b, a}`, integers from 0 to 255, alpha too. Without alpha it is opaque; `"#rrggbb"` and
+/// A color: `{r, g, b, a}`, integers from 0 to 255, alpha too. Without alpha it is opaque; `"#rrggbb"` and
 /// `"#rrggbbaa"` are converted.
 pub struct Color;
 
-/// The four channels of a colour, from 0 to 255.
+/// The four channels of a color, from 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ColorChannels {
     /// Red.
@@ -66,7 +66,7 @@ fn channel(value: &Value) -> Option<u8> {
 
 impl Rules for Color {
     fn accepts(_: &InputTemplate) -> String {
-        "a colour `{r, g, b, a}` of whole numbers from 0 to 255, or \"#rrggbb\", or \"#rrggbbaa\"".into()
+        "a color `{r, g, b, a}` of whole numbers from 0 to 255, or \"#rrggbb\", or \"#rrggbbaa\"".into()
     }
 
     fn schema(_: &InputTemplate) -> Value {
@@ -190,7 +190,7 @@ fn generator_schema(kind: GeneratorKind) -> Value {
     json!({"anyOf": rules})
 }
 
-/// A generator with all parameters, if the value names its type and no parameter that the type does not have.
+/// A generator with all parameters, if the value names its type and has no parameter that the type does not have.
 fn complete_generator(kind: GeneratorKind, value: &Value) -> Option<Value> {
     let members = value.as_object().filter(|members| members.contains_key("type"))?;
     let complete = Generator::from_json(kind, value)?.to_json();
@@ -198,8 +198,8 @@ fn complete_generator(kind: GeneratorKind, value: &Value) -> Option<Value> {
     members.iter().all(known).then_some(complete)
 }
 
-/// Metadata lists of `core_metadata` (`LoRAMetadataField` and its like): lists of objects that are kept as they are.
-/// A `MetadataExtraField` holds any JSON but `null`.
+/// Metadata lists of `core_metadata` (`LoRAMetadataField` and similar types): lists of objects that are kept as they
+/// are. A `MetadataExtraField` holds any JSON except `null`.
 pub struct Metadata;
 
 impl FieldKind for Metadata {
@@ -212,7 +212,7 @@ impl FieldKind for Metadata {
 
 impl Rules for Metadata {
     fn accepts(template: &InputTemplate) -> String {
-        if is_extra(template) { "any JSON value but null" } else { "a list of objects" }.into()
+        if is_extra(template) { "any JSON value except null" } else { "a list of objects" }.into()
     }
 
     fn schema(template: &InputTemplate) -> Value {

@@ -6,7 +6,7 @@ use crate::workflow::generator::{Generator, GeneratorKind};
 use proptest::prelude::*;
 use serde_json::json;
 
-/// An unset field of InvokeAI itself.
+/// An unset field of one of InvokeAI's own nodes.
 fn field(node_type: &str, name: &str) -> InkField {
     let node = NodeCatalogue::embedded().get(node_type).unwrap_or_else(|| panic!("no node {node_type}"));
     let template = node.inputs.get(name).unwrap_or_else(|| panic!("no input {name}"));
@@ -170,7 +170,7 @@ fn names_and_ids() {
     accepts(&mut board, json!({"board_id": "b2", "board_name": "Mine"}), json!({"board_id": "b2"}));
     assert_eq!(board.get::<String>().as_deref(), Some("b2"));
     refuses(&mut board, json!({"board_name": "Mine"}));
-    assert!(check("n.board", board.template(), &json!("b1")).is_err(), "an id alone is no stored form");
+    assert!(check("n.board", board.template(), &json!("b1")).is_err(), "an id alone is not a stored form");
 
     let preset = json!({"$ref": "#/components/schemas/StylePresetField"});
     accepts(&mut field_of(preset), json!({"id": "s", "preset_data": {}}), json!({"style_preset_id": "s"}));
@@ -211,7 +211,7 @@ fn models() {
     stored["submodel_type"] = json!("vae");
     accepts(&mut vae, stored.clone(), stored);
 
-    // An identifier cannot tell its format, a record can.
+    // An identifier does not have a format, a record does.
     let mut gguf = field("wan_model_loader", "transformer_low_noise_model");
     assert_eq!(gguf.ink_type(), "InkMainModelField");
     accepts(&mut gguf, identifier("wan", "main"), identifier("wan", "main"));
@@ -241,13 +241,13 @@ fn loras() {
 }
 
 #[test]
-fn colours() {
+fn colors() {
     let mut color = field("blank_image", "color");
     let red = json!({"r": 255, "g": 0, "b": 0, "a": 255});
     for value in [json!("#ff0000"), json!("#FF0000ff"), json!({"r": 255.0, "g": 0, "b": 0}), red.clone()] {
         accepts(&mut color, value, red.clone());
     }
-    color.set(ColorChannels { r: 1, g: 2, b: 3, a: 4 }).expect("a colour");
+    color.set(ColorChannels { r: 1, g: 2, b: 3, a: 4 }).expect("a color");
     assert_eq!(color.get(), Some(ColorChannels { r: 1, g: 2, b: 3, a: 4 }));
     for value in [json!({"r": 256, "g": 0, "b": 0}), json!({"r": 0.5, "g": 0, "b": 0}), json!("#ff"), json!("#+f0000")]
     {

@@ -27,7 +27,7 @@ impl<K> TypedField<K> {
         &self.name
     }
 
-    /// What the node says about the field.
+    /// The template of the field, from its node.
     pub fn template(&self) -> &InputTemplate {
         &self.template
     }

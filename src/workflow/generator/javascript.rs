@@ -17,7 +17,7 @@ pub(super) fn split(input: &str, split_on: &str) -> Vec<String> {
     input.split(separator).map(str::to_owned).collect()
 }
 
-/// `parseFloat`: the longest number the text starts with; none if there is none.
+/// `parseFloat`: the longest number that the text starts with, if any.
 pub(super) fn parse_float(text: &str) -> Option<f64> {
     let text = text.trim_start();
     let sign = text.len() - text.trim_start_matches(['+', '-']).len();
@@ -46,7 +46,7 @@ pub(super) fn parse_float(text: &str) -> Option<f64> {
     text[..end].parse().ok()
 }
 
-/// `parseInt` in base ten: the digits the text starts with; none if there are none.
+/// `parseInt` in base ten: the digits that the text starts with, if any.
 pub(super) fn parse_int(text: &str) -> Option<f64> {
     let text = text.trim_start();
     let sign = usize::from(text.starts_with(['+', '-']));

@@ -12,7 +12,7 @@ use rand::RngExt as _;
 use serde_json::Value;
 use twister::MersenneTwister;
 
-/// Most values one generator may make; more is a typing error, and would not fit a queue.
+/// The most values that one generator may make; more is a typo, and would not fit in a queue.
 const MAX_VALUES: i64 = 1_000_000;
 
 /// What a generator makes.
@@ -30,7 +30,7 @@ pub enum GeneratorKind {
 }
 
 impl GeneratorKind {
-    /// The kind that a field type holds, for example `FloatGeneratorField`.
+    /// The kind that a field type such as `FloatGeneratorField` holds; `None` if it holds no generator.
     pub fn of_field_type(name: &str) -> Option<Self> {
         Some(match name {
             "FloatGeneratorField" => GeneratorKind::Float,
@@ -58,7 +58,7 @@ impl GeneratorKind {
 pub struct Generator {
     kind: GeneratorKind,
     rule: Rule,
-    /// Values stored beside the rule, which win over it; only float generators keep them.
+    /// Values stored beside the rule, which take precedence over it; only float generators keep them.
     values: Option<Vec<f64>>,
 }
 
@@ -101,14 +101,14 @@ pub enum Rule {
     ParseString {
         /// The text.
         input: String,
-        /// What separates the parts, in the escapes of a JSON string (`\n`); nothing separates if empty.
+        /// What separates the parts, with the escapes of a JSON string (`\n`). If it is empty, the text is not split.
         split_on: String,
     },
     /// Every combination of a dynamic prompt; only the server can expand it.
     DynamicPromptsCombinatorial {
         /// The dynamic prompt, for example `a {cute|ferocious} cat`.
         input: String,
-        /// Most prompts to make, at least 1.
+        /// The most prompts to make, at least 1.
         max_prompts: i64,
     },
     /// Random expansions of a dynamic prompt; only the server can expand it.
@@ -150,19 +150,19 @@ pub enum BoardSection {
     Assets,
 }
 
-/// What a generator gives.
+/// The result of a generator.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Generated {
     /// The values, ready for a batch.
     Values(Vec<Value>),
-    /// A server has to make them.
+    /// A server has to make the values.
     NeedsServer(ServerRequest),
 }
 
 crate::base::debug::short_debug! { enum Generated { Values(value), NeedsServer(value) } }
 
-/// What to ask a server for the values of a generator.
+/// What to ask a server to get the values of a generator.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerRequest {
@@ -170,11 +170,11 @@ pub enum ServerRequest {
     DynamicPrompts {
         /// The dynamic prompt.
         prompt: String,
-        /// Most prompts to make.
+        /// The most prompts to make.
         max_prompts: i64,
         /// Every combination in order, or random ones.
         combinatorial: bool,
-        /// Seed of random ones. Without one the server always gives the same, so a caller should pick one.
+        /// Seed for random ones. Without a seed the server always gives the same prompts, so a caller should pick one.
         seed: Option<i64>,
     },
     /// `GET /api/v1/boards/{board_id}/image_names` without intermediates; the values are `{image_name}` objects.
@@ -193,14 +193,14 @@ crate::base::debug::short_debug! {
     }
 }
 
-/// Why a generator gives nothing.
+/// Why a generator makes no values.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GeneratorError {
-    /// The count is absurd.
+    /// The count is far too large.
     #[error("the generator's count is {count}; at most {MAX_VALUES} values are made")]
     TooMany {
-        /// The count asked for.
+        /// The count that was asked for.
         count: i64,
     },
 }
@@ -208,31 +208,31 @@ pub enum GeneratorError {
 crate::base::debug::short_debug! { enum GeneratorError { TooMany { count } } }
 
 impl Generator {
-    /// A generator of numbers or strings from its rule; `None` if the kind has no such rule or a number that should be
-    /// whole is not.
+    /// Creates a generator of numbers or strings from its rule; `None` if the kind has no such rule, or a number that
+    /// should be whole is not.
     pub fn new(kind: GeneratorKind, rule: Rule) -> Option<Self> {
         let generator = Generator { kind, rule, values: None };
-        // Reading back what it prints applies the one set of rules there is.
+        // Reading back what it prints applies the one existing set of rules.
         Self::from_json(kind, &generator.to_json())
     }
 
-    /// Reads a stored generator the way the editor does: without `type` it is the first rule whose parameters fit, and
-    /// missing parameters get their defaults. `None` if no rule of this kind fits.
+    /// Reads a stored generator the way the editor does: without `type`, the first rule whose parameters fit is taken,
+    /// and missing parameters get their defaults. `None` if no rule of this kind fits.
     pub fn from_json(kind: GeneratorKind, value: &Value) -> Option<Self> {
         parameters::read(kind, value.as_object()?)
     }
 
-    /// What it makes.
+    /// The kind of values that it makes.
     pub fn kind(&self) -> GeneratorKind {
         self.kind
     }
 
-    /// How it makes them.
+    /// The rule by which it makes them.
     pub fn rule(&self) -> &Rule {
         &self.rule
     }
 
-    /// The object a workflow stores, with every parameter.
+    /// The object that a workflow stores, with every parameter.
     pub fn to_json(&self) -> Value {
         parameters::write(self)
     }

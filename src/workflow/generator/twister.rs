@@ -3,14 +3,14 @@
 const SIZE: usize = 624;
 const SHIFT: usize = 397;
 
-/// The Mersenne Twister of Matsumoto and Nishimura with their initialisation of 2002.
+/// The Mersenne Twister of Matsumoto and Nishimura with their initialization of 2002.
 pub(super) struct MersenneTwister {
     state: [u32; SIZE],
     next: usize,
 }
 
 impl MersenneTwister {
-    /// Only the low 32 bits of the seed count.
+    /// Creates a generator. Only the low 32 bits of the seed count.
     pub(super) fn new(seed: i64) -> Self {
         let mut state = [0; SIZE];
         let mut word = seed as u32;

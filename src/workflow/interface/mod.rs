@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What the nodes of a workflow take: every type of node that it has, with the inputs of that type.
 ///
-/// It is kept as JSON beside a workflow, and compared with that of the same workflow on another server.
+/// It can be kept as JSON beside a workflow, and compared with the interface of the same workflow on another server.
 ///
 /// ```
 /// use invokeai_client::schema::NodeCatalogue;
@@ -34,7 +34,7 @@ pub struct Interface {
 
 crate::base::debug::short_debug! { Interface { nodes } }
 
-/// The same of one type of node.
+/// The same for one type of node.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct NodeInterface {
     version: String,
@@ -48,12 +48,13 @@ impl Workflow {
         self.interface_by(self.catalogue())
     }
 
-    /// What is different in the nodes of another catalogue, from how this workflow was read: nodes that it lacks, has in
-    /// another version, or with other inputs. Nodes that both lack are a [problem](Self::problems) of the workflow.
+    /// How the nodes of another catalogue differ from those that this workflow was read with: nodes that it lacks, has
+    /// in another version, or has with other inputs. Nodes that both lack are a [problem](Self::problems) of the
+    /// workflow.
     ///
     /// Reading a workflow brings it to the nodes of one catalogue. A server with other nodes may refuse it, or take its
-    /// values for something else. So [`Client::submit`](crate::Client::submit) looks at this, where the nodes are those
-    /// of another server.
+    /// values for something else. So [`Client::submit`](crate::Client::submit) checks this if the workflow was read
+    /// with the nodes of another server.
     pub fn differences(&self, catalogue: &NodeCatalogue) -> Vec<Difference> {
         self.interface().differences(&self.interface_by(catalogue))
     }
@@ -65,7 +66,7 @@ impl Workflow {
             let Some(template) = catalogue.get(&invocation.node_type) else { continue };
             let node = interface.nodes.entry(invocation.node_type.to_string());
             let node = node.or_insert_with(|| NodeInterface::of(template));
-            // Inputs of a called workflow belong to one node; their names tell which.
+            // Inputs of a called workflow belong to one node; their names show which.
             for name in invocation.inputs.keys() {
                 if let Some(template) = invocation.template_of(template, name) {
                     node.inputs.entry(name.to_string()).or_insert_with(|| template.clone());
@@ -89,7 +90,7 @@ impl Interface {
         Some(self.nodes.get(node_type)?.inputs.iter().map(|(name, input)| (name.as_str(), input)))
     }
 
-    /// The form that [`from_json`](Self::from_json) reads: an object by type of node.
+    /// Writes the JSON that [`from_json`](Self::from_json) reads: an object keyed by node type.
     pub fn to_json(&self) -> Value {
         text::write(&self.nodes)
     }
@@ -101,12 +102,12 @@ impl Interface {
 
     /// A short text that is the same for the same interface and, in all likelihood, for no other.
     pub fn fingerprint(&self) -> String {
-        // FNV-1a of 64 bits: it has to tell changes, not to withstand anybody.
+        // FNV-1a of 64 bits: it has to detect changes, not to resist an attacker.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         format!("{:016x}", self.to_json().to_string().bytes().fold(0xcbf2_9ce4_8422_2325, hash))
     }
 
-    /// What is different in `newer`, in the order of this interface.
+    /// The differences in `newer`, in the order of this interface.
     pub fn differences(&self, newer: &Interface) -> Vec<Difference> {
         difference::differences(&self.nodes, &newer.nodes)
     }

@@ -1,4 +1,4 @@
-//! Interfaces as JSON: short, because generated code carries it, and without what the server says for people.
+//! Interfaces as JSON: short, because generated code carries it, and without the texts that the server has for people.
 
 use super::NodeInterface;
 use crate::schema::{Cardinality, Constraints, EnumOption, FieldType, InputKind, InputTemplate, ModelFilter, UiHints};

@@ -1,5 +1,5 @@
-//! Every future that changes something, dropped at many points: nothing is on the server that no record leads to, nothing
-//! is there twice, and clean-up leaves the rows as they were.
+//! Every future that changes something, dropped at many points: a record leads to everything on the server, nothing is
+//! there twice, and clean-up leaves the rows as they were.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use crate::common::{
     workflows,
 };
 
-/// Items that may wait on the server: a batch of more is fed to it.
+/// Items that may wait on the server: a larger batch is fed to it.
 const ROOM: usize = 8;
 
 /// Items of a batch that is fed.
@@ -39,7 +39,7 @@ async fn futures_dropped_anywhere_leave_nothing_unknown() {
         ("submit", Box::pin(submit(&ground)) as Pin<Box<dyn Future<Output = ()>>>),
         ("submit and feed", Box::pin(feed(&ground))),
         ("upload", Box::pin(upload(&ground))),
-        ("make a board", Box::pin(board(&ground))),
+        ("create a board", Box::pin(board(&ground))),
         ("clean up", Box::pin(clean_up(&ground))),
         ("download", Box::pin(download(&ground))),
         ("log in", Box::pin(login(&ground))),
@@ -51,20 +51,20 @@ async fn futures_dropped_anywhere_leave_nothing_unknown() {
     }
 }
 
-/// What all of these tests stand on.
+/// What all of these tests use.
 struct Ground {
     server: Server,
-    /// Where ledgers are.
+    /// The folder of the ledgers.
     folder: tempfile::TempDir,
     points: usize,
 }
 
-/// Where a future is dropped.
+/// The point where a future is dropped.
 #[derive(Debug, Clone, Copy)]
 enum Point {
-    /// Polled so often, and kept so long.
+    /// After this many polls, kept this long.
     Polls(usize, Duration),
-    /// So long after its first poll.
+    /// This long after its first poll.
     After(Duration),
 }
 
@@ -82,7 +82,7 @@ impl Ground {
         self.folder.path().join(format!("{what}-{point}"))
     }
 
-    /// Half of the points by polls, half by time, over all of the way of a future like the one given.
+    /// Half of the points by polls, half by time, over the whole course of a future like the one given.
     async fn points<T>(&self, whole: impl Future<Output = T>) -> Vec<Point> {
         let (mut polls, began) = (0, Instant::now());
         let mut whole = pin!(whole);
@@ -92,7 +92,7 @@ impl Ground {
         })
         .await;
         let time = began.elapsed().mul_f64(1.1);
-        // Held a moment, what was on its way arrives while nobody asks for it.
+        // Held for a moment: what was on its way arrives while nobody asks for it.
         let hold = |i: usize| Duration::from_millis([0, 3, 30][i % 3]);
         let half = self.points / 2;
         let by_polls = (0..half).map(|i| Point::Polls((polls + 1) * i / half.max(1), hold(i)));
@@ -101,7 +101,7 @@ impl Ground {
         by_polls.chain(by_time).collect()
     }
 
-    /// What later processes know, by their ledgers alone.
+    /// What later processes know from their ledgers alone.
     fn known(&self, what: &str, points: usize) -> Vec<Assets> {
         (0..points).map(|i| self.server.client(&self.ledger(what, i)).assets()).collect()
     }
@@ -130,7 +130,7 @@ impl Ground {
     }
 }
 
-/// What others have there, and must keep.
+/// What others have on the server, and must keep.
 pub(super) async fn strangers(server: &Server) {
     let client = server.builder().build().unwrap();
     client.images().upload(Upload::bytes("strange.png", picture(3, 3))).await.unwrap();
@@ -145,7 +145,7 @@ fn batches(known: &[Assets]) -> BTreeSet<&str> {
     known.iter().flat_map(|assets| &assets.batches).map(|batch| &*batch.batch_id).collect()
 }
 
-/// Each item belongs to a batch that is known, and none is there twice.
+/// Asserts that each item belongs to a known batch, and that none is there twice.
 fn assert_items_known(rows: &Rows, before: &Rows, queue_id: &str, known: &[Assets]) {
     let old: BTreeSet<i64> = before.items.iter().map(|item| item.item_id).collect();
     let (known, mut numbers) = (batches(known), BTreeSet::new());
@@ -258,7 +258,7 @@ async fn upload(ground: &Ground) {
     ground.clean_up("upload", points.len() + 1).await;
 }
 
-/// Each new board is known, and none is there twice. One that was not finished has more behind its name.
+/// Asserts that each new board is known, and that none is there twice. An unfinished one has a suffix in its name.
 fn assert_boards_known(rows: &Rows, before: &Rows, known: &[Assets]) {
     let old: BTreeSet<&str> = before.boards.iter().map(|board| &*board.board_id).collect();
     let mut names = BTreeSet::new();
@@ -297,7 +297,7 @@ async fn clean_up(ground: &Ground) {
         let upload = client.images().upload(Upload::bytes("a.png", picture(9, 9))).await.unwrap();
         let workflow = workflow(&client, saving(Some(&upload.image_name))).await;
         let board = OutputBoard::named_or_new(format!("board {i}"));
-        // A queue for each: what others have on the same queue is looked at, which takes time.
+        // A queue for each point: clean-up looks at what others have on the same queue, which takes time.
         let submission = client.submit(&workflow).queue(format!("drops {i}")).board(board).await.unwrap();
         submission.job().unwrap().wait().await.unwrap();
     };
@@ -306,7 +306,7 @@ async fn clean_up(ground: &Ground) {
     let points = ground.points(client.cleanup().everything().into_future()).await;
     drop(client);
     ground.server.rows().assert_as(&before, "a clean-up that is not dropped");
-    // Drops at one point, and tells how much was gone then; another process takes away the rest.
+    // Drops at one point, and returns how much was gone then; another process removes the rest.
     let there = |rows: &Rows| rows.images.len() + rows.boards.len() + rows.items.len();
     let drop_at = async |i: usize, point: Point| {
         let full = there(&ground.server.rows());
@@ -338,7 +338,7 @@ async fn clean_up(ground: &Ground) {
         }
         ground.settled().await.assert_as(&before, "what was cleaned up twice");
     }
-    // Few points may all lie before the first part goes or after the last: then one between is looked for by halving.
+    // Few points may all lie before the first deletion or after the last: then a point between is found by halving.
     let (mut none, mut whole) = (Duration::ZERO, Duration::from_secs(2));
     for i in (points.len() + 1..).take(40) {
         if between > 0 {
@@ -399,7 +399,7 @@ async fn login(ground: &Ground) {
     }
 }
 
-/// Noise, which does not shrink.
+/// Noise, which does not compress.
 pub(super) fn picture(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let mut state = 1_u32;
@@ -411,7 +411,7 @@ pub(super) fn picture(width: u32, height: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Saves a small picture for good, and a passing one of the given image.
+/// Saves a small picture for good, and an intermediate one made from the given image.
 fn saving(image: Option<&str>) -> Value {
     let node = |id: &str, kind: &str, passing: bool, inputs: Value| {
         json!({"id": id, "type": "invocation", "position": {"x": 0, "y": 0}, "data": {

@@ -1,7 +1,7 @@
-//! A real server of these tests' own, from `tests/server/run`: killed, small, or left by its client at any moment. Only
-//! where `INVOKEAI_TEST_FAULTS` is `1`, because that takes minutes.
+//! A real server of these tests' own, from `tests/server/run`: killed, with a small queue, or left by its client at any
+//! moment. Only if `INVOKEAI_TEST_FAULTS` is `1`, because that takes minutes.
 //!
-//! | variable | without | a full proof |
+//! | variable | default | a full proof |
 //! | --- | --- | --- |
 //! | `INVOKEAI_TEST_POINTS`: points at which each future is dropped | 8 | 200 |
 //! | `INVOKEAI_TEST_ROUNDS`: rounds of kills | 1 | 20 |
@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::common::skip;
 
-/// The right to start a server, one test at a time. `None` where these tests are not wanted, which is said.
+/// The right to start a server, one test at a time. `None` if these tests are not wanted, which is reported.
 async fn turn(what: &str) -> Option<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::const_new(());
     if env::var("INVOKEAI_TEST_FAULTS").as_deref() != Ok("1") {

@@ -1,4 +1,4 @@
-//! Jobs on a server that is killed, small, or left by its client.
+//! Jobs on a server that is killed, that has a small queue, or that is left by its client.
 
 use std::{
     env, fs,
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::{server::Server, turn, workflow};
 use crate::common::workflows;
 
-/// No step takes longer, on a machine that is busy otherwise.
+/// No step takes longer, even on a machine that is otherwise busy.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Items that may wait on the server.
 const ROOM: u64 = 5;
 
-/// Tells the child process of a test where to write its ticket.
+/// Names the file to which the child process of a test writes its ticket.
 const TICKET: &str = "INVOKEAI_TEST_TICKET";
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn cancel(client: &Client) {
     assert!(matches!(failed.wait().await, Err(Error::JobFailed(_))));
     assert_eq!(failed.cancel().await.unwrap(), ItemStatus::Failed);
 
-    // All of a submission: one runs, the others wait.
+    // All items of a submission: one runs, the others wait.
     let submission = client.submit(&slow).runs(3).await.unwrap();
     until_it_runs(&submission.jobs()[0]).await;
     assert_eq!(submission.cancel().await.unwrap(), 3);
@@ -166,7 +166,7 @@ async fn slow(client: &Client) -> Workflow {
     workflow(client, blurs(24, None)).await
 }
 
-/// A large picture, or one that is given, blurred so often.
+/// A large picture, or the given one, blurred this many times.
 fn blurs(times: usize, image: Option<&str>) -> Value {
     let node = |id: &str, kind: &str, inputs: Value| {
         json!({"id": id, "type": "invocation", "position": {"x": 0, "y": 0}, "data": {

@@ -1,4 +1,4 @@
-//! What is on a server, read from its database: the client that is tested has no part in it.
+//! What is on a server, read from its database, without the client that is tested.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -17,12 +17,12 @@ pub(super) struct Server {
     pub(super) root: tempfile::TempDir,
     pub(super) url: String,
     pid: u64,
-    /// What `start` says beyond.
+    /// The rest of what `start` reports.
     state: Value,
 }
 
 impl Server {
-    /// `None` where no server can be made, which is said.
+    /// `None` if no server can be started, which is reported.
     pub(super) fn start(options: &[&str]) -> Option<Self> {
         let root = tempfile::tempdir().unwrap();
         let state = run(root.path(), options)?;
@@ -42,7 +42,7 @@ impl Server {
         (self.state["email"].as_str().unwrap(), self.state["password"].as_str().unwrap())
     }
 
-    /// For tests that let the server settle before they look: nothing is waited for that may be on its way.
+    /// For tests that let the server settle before they look: the client does not wait for what may be on its way.
     pub(super) fn builder(&self) -> ClientBuilder {
         let mut options = TransportOptions::default();
         options.lost_answer_patience = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl Server {
         Rows::of(self.root.path())
     }
 
-    /// Leaves it no time for anything.
+    /// Kills it at once.
     pub(super) fn kill(&self) {
         let killed = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status().unwrap();
         assert!(killed.success());
@@ -103,7 +103,7 @@ fn harness() -> Command {
     Command::new(file("run"))
 }
 
-/// Starts a server in this folder; gives what is known of it.
+/// Starts a server in this folder; returns what is known of it.
 fn run(root: &Path, options: &[&str]) -> Option<Value> {
     let mut start = harness();
     start.args(["start", "--plain", "--root"]).arg(root).arg("--nodes").arg(file("nodes/frozen_heap"));

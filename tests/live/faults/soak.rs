@@ -23,13 +23,13 @@ use super::{
 
 const QUEUE: &str = "soak";
 
-/// Nobody gives up while a server starts again on a machine that is busy otherwise.
+/// Nobody gives up while a server starts again on a machine that is otherwise busy.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// No child works longer than this for an item, and no wait does.
 const LONGEST: Duration = Duration::from_secs(1800);
 
-/// Tells a child what to do: `run` or `clean up`.
+/// What a child is to do: `run` or `clean up`.
 const TASK: &str = "INVOKEAI_TEST_TASK";
 const LEDGER: &str = "INVOKEAI_TEST_LEDGER";
 
@@ -69,7 +69,7 @@ enum Victim {
 }
 
 impl Soak {
-    /// Whether this is no more than a sign of life.
+    /// Whether this is only a sign of life.
     fn is_short(&self) -> bool {
         self.items < 1000
     }
@@ -104,8 +104,8 @@ impl Soak {
         self.server.rows().assert_as(&before, what);
     }
 
-    /// Children work on a task, one after the other, until so many kills have been survived and, if `to_the_end`, the
-    /// task is done.
+    /// Children work on a task, one after the other, until this many kills have been survived and, if `to_the_end`,
+    /// the task is done.
     async fn work(&mut self, task: &str, ledger: &Path, kills: u32, to_the_end: bool) {
         let began = Instant::now();
         let mut child = self.child(task, ledger);
@@ -166,7 +166,7 @@ impl Soak {
             .unwrap()
     }
 
-    /// Waits until no enqueue is on its way any more: one that arrives later is not known to the next child, which asks
+    /// Waits until no enqueue is on its way anymore: one that arrives later is not known to the next child, which asks
     /// what is there.
     async fn arrived(&self) {
         let mut last = None;
@@ -186,7 +186,7 @@ impl Soak {
     }
 }
 
-/// Kills a child, if it has not ended. What it ended with, is looked at.
+/// Kills a child, if it has not ended. Checks how it ended.
 fn end(mut child: Child) {
     if let Some(status) = child.try_wait().unwrap() {
         assert!(matches!(status.code(), Some(0 | ERROR)), "the child ended with {status:?}");

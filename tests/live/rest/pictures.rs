@@ -8,7 +8,7 @@ use invokeai_client::Upload;
 
 use super::stage::{Stage, done};
 
-/// A picture in which no two pixels are alike; with transparency, if wanted.
+/// A picture in which no two pixels are alike; with transparency if wanted.
 fn picture(opaque: bool) -> DynamicImage {
     let picture = RgbaImage::from_fn(57, 31, |x, y| {
         let alpha = if opaque { 255 } else { (x * 4) as u8 };
@@ -38,7 +38,7 @@ pub(crate) async fn round_trips(stage: Arc<Stage>) {
         let picture = picture(opaque);
         let bytes = encoded(&picture, format);
         let length = bytes.len() as u64;
-        // What a decoder of ours sees in the file: a JPEG is not what went into it.
+        // What our decoder sees in the file: a JPEG differs from what went into it.
         let sent = image::load_from_memory(&bytes).unwrap();
         let path = stage.folder.path().join(format!("prüfung {opaque}.{extension}"));
         std::fs::write(&path, &bytes).unwrap();
@@ -48,7 +48,7 @@ pub(crate) async fn round_trips(stage: Arc<Stage>) {
             Upload::bytes(&name, bytes.clone()),
             Upload::reader(&name, Cursor::new(bytes.clone()), Some(length)),
             Upload::reader(&name, Cursor::new(bytes.clone()), None),
-            // The first bytes tell what it is.
+            // The first bytes say what it is.
             Upload::bytes("", bytes.clone()),
         ] {
             let what = format!("{upload:?}");

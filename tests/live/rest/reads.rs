@@ -14,7 +14,7 @@ use super::stage::{Stage, done, dot};
 /// Reads that are not called, and why.
 const NOT_CALLED: &[(&str, &str)] = &[
     ("get_hugging_face_models", "asks the model hub, on the internet"),
-    ("install_hugging_face_model", "is no read: it installs a model from the hub"),
+    ("install_hugging_face_model", "is not a read: it installs a model from the hub"),
 ];
 
 /// What was called, and what went wrong.
@@ -187,7 +187,7 @@ async fn images(stage: &Stage, reads: &mut Reads) {
     read!(reads, api.list_virtual_board_image_names_by_date().date(date));
     read!(reads, api.list_virtual_board_item_names_by_date().date(date));
 
-    // The zip is made after the answer, in place, and can be fetched once: only its event says when it is whole.
+    // The zip is made after the answer, in place, and can be fetched once: only its event says when it is complete.
     let mut events = stage.client.events();
     events.connected().await.unwrap();
     let body = types::BodyDownloadImagesFromList::builder().image_names(vec![name.clone()]);

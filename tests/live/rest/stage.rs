@@ -1,4 +1,4 @@
-//! One test's share of the server: what it made is deleted at the end, also after a failure, and then looked for.
+//! One test's share of the server: what it made is deleted at the end, even after a failure, and then looked for.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::common::{
     skip::skipped,
 };
 
-/// Sends a call and gives its answer. A failure fails the test and names the operation.
+/// Sends a call and returns its answer. A failure fails the test and names the operation.
 macro_rules! done {
     ($api:ident . $operation:ident $($rest:tt)*) => {
         match $api.$operation $($rest)* .send().await {
@@ -45,7 +45,7 @@ pub(crate) enum Thing {
 
 pub(crate) struct Stage {
     pub(crate) client: Client,
-    /// A queue of the test's own: any name is one.
+    /// A queue of the test's own: any name will do.
     pub(crate) queue: String,
     made: Mutex<Vec<Thing>>,
     /// Files that the server reads where they are.
@@ -230,7 +230,7 @@ impl Stage {
     }
 }
 
-/// A workflow of nothing.
+/// An empty workflow.
 pub(crate) fn workflow(name: &str) -> Value {
     json!({
         "name": name, "author": "", "description": "", "version": "1.0.0", "contact": "", "tags": "rest-test", "notes": "",

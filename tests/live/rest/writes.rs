@@ -164,7 +164,7 @@ pub(crate) async fn queue(stage: Arc<Stage>) {
     let body = types::BodyGetQueueItemSummariesByIds::builder().item_ids(ids.clone());
     assert_eq!(done!(api.get_queue_item_summaries_by_ids().queue_id(queue).body(body)).len(), 3);
 
-    // A bare array as a body. Only what was cancelled or failed runs again.
+    // A bare array as a body. Only what was canceled or failed runs again.
     let stopped = items.iter().filter(|item| item.status == enums::SessionQueueItemStatus::Canceled).count();
     let retried = done!(api.retry_items_by_id().queue_id(queue).body(ids.clone()));
     assert_eq!(retried.retried_item_ids.len(), stopped);
@@ -277,7 +277,7 @@ pub(crate) async fn models(stage: Arc<Stage>) {
 
     let job = install(&stage).await;
     assert_eq!(job.status, Some(enums::InstallStatus::Completed), "{:?}", job.error);
-    // A finished job changes its status only; the model stays.
+    // A finished job only changes its status; the model stays.
     done!(api.cancel_model_install_job().id(job.id));
     let model = job.config_out.and_then(|model| model["key"].as_str().map(str::to_owned)).expect("a model");
     assert_eq!(done!(api.reidentify_model().key(&model))["key"], model.as_str());
@@ -290,13 +290,13 @@ pub(crate) async fn models(stage: Arc<Stage>) {
     assert_eq!(unknown.status(), Some(415), "{unknown}");
 }
 
-/// Installs a file that is no model: the server takes it as one of an unknown type.
+/// Installs a file that is not a model: the server takes it as one of an unknown type.
 pub(crate) async fn install(stage: &Stage) -> types::ModelInstallJob {
     let api = stage.api();
     let file = stage.folder.path().join(format!("{}.safetensors", uuid::Uuid::new_v4()));
     std::fs::write(&file, uuid::Uuid::new_v4().as_bytes()).unwrap();
     let source = file.to_str().unwrap();
-    // In its place, so that nothing of it gets into the server's folder.
+    // In place, so that nothing of it gets into the server's folder.
     let body = types::ModelRecordChanges::builder().name(unique("model"));
     let mut job = done!(api.install_model().source(source).inplace(true).body(body));
     for _ in 0..300 {

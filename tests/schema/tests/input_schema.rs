@@ -46,7 +46,7 @@ fn compare(value: &Value) {
     }
 }
 
-/// Values near the edge of what some field takes.
+/// Values near the edge of what some field accepts.
 fn near() -> Vec<Value> {
     let model = |base: &str, kind: &str| json!({"key": "k", "hash": "h", "name": "n", "base": base, "type": kind});
     let with = |mut value: Value, name: &str, member: Value| {
@@ -182,7 +182,7 @@ fn a_validator_accepts_exactly_what_can_be_set() {
     assert!(TEMPLATES.len() > 100, "{} schemas", TEMPLATES.len());
     let values = near();
     values.iter().for_each(compare);
-    // Of every schema that takes something at all, something was taken, and something refused.
+    // Every schema that accepts anything at all has accepted something, and refused something.
     for (template, validator) in TEMPLATES.iter() {
         let model = wanted(template);
         compare(&model);

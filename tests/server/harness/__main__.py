@@ -29,15 +29,15 @@ A real InvokeAI server for tests, on a CPU, from nothing but a Python package re
 `VERB --help` lists the options of a verb."""
 NOTES = """\
 environment:
-  INVOKEAI_TEST_URL    `run` uses this server, which is yours, in the place of starting one
+  INVOKEAI_TEST_URL    `run` uses this server of yours instead of starting one
   INVOKEAI_TEST_CACHE  where environments and models are kept (default: the user's cache folder, invokeai-client/)
-  INVOKEAI_TEST_VENV   an environment of yours that has InvokeAI, in the place of installing one
+  INVOKEAI_TEST_VENV   an environment of yours that has InvokeAI, used instead of installing one
   PYTHON               the Python 3.11 or 3.12 to use
 
 COMMAND gets INVOKEAI_TEST_URL, INVOKEAI_TEST_VERSION, INVOKEAI_TEST_ROOT and INVOKEAI_TEST_PID, and with --multiuser
 the administrator's INVOKEAI_TEST_EMAIL, INVOKEAI_TEST_PASSWORD and INVOKEAI_TEST_TOKEN.
 
-exit code: that of COMMAND; 1 a failure; 2 wrong usage; 75 this machine cannot make a server (it lacks the package
+exit code: that of COMMAND; 1 a failure; 2 wrong usage; 75 this machine cannot run a server (it lacks the package
 registry, Python or gcc)"""
 
 
@@ -55,7 +55,7 @@ def main() -> int:
     except Stopped as stopped:
         return 128 + stopped.signum
     except Unavailable as error:
-        say(f"cannot make a server: {error}")
+        say(f"cannot run a server: {error}")
         return 75
     except Failed as error:
         say(f"failed: {error}")
@@ -83,7 +83,7 @@ def run(arguments, command: list[str]) -> int:
 
 def _run_with_given(url: str, arguments, command: list[str]) -> int:
     if special := [name for name in ("root", "port", "nodes", "set", "multiuser", "plain") if getattr(arguments, name)]:
-        raise Failed(f"INVOKEAI_TEST_URL names a running server, so --{special[0]} cannot be obeyed; unset one of them")
+        raise Failed(f"INVOKEAI_TEST_URL names a running server, so --{special[0]} cannot be used; unset one of them")
     try:
         version = Api(url).version()
     except OSError as error:

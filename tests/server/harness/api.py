@@ -42,7 +42,7 @@ class Api:
         self.token = self.call("POST", "v1/auth/login", ADMIN)["token"]
 
     def install(self, folder: Path, entries: list[dict]) -> int:
-        """Registers models where they lie, then checks that each was recognised; returns how many there are."""
+        """Registers models where they lie, then checks that each was recognized; returns how many there are."""
         known = {model["name"] for model in self.call("GET", "v2/models/")["models"]}
         jobs = {}
         for entry in entries:
@@ -61,5 +61,5 @@ class Api:
                 raise Failed(f"the install of {name}: {state['status']}, {reason}")
         found = {(model["name"], model["base"], model["type"]) for model in self.call("GET", "v2/models/")["models"]}
         if strange := [entry for entry in entries if (entry["name"], entry["base"], entry["type"]) not in found]:
-            raise Failed(f"not recognised as meant: {strange}; the server has {sorted(found)}")
+            raise Failed(f"not recognized as intended: {strange}; the server has {sorted(found)}")
         return len(entries)

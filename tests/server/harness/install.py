@@ -23,7 +23,7 @@ OFFLINE = re.compile(
 
 
 class Unavailable(Exception):
-    """This machine cannot give us a server (no registry, no compiler); a test may skip, loudly."""
+    """This machine cannot run a server (no registry, no compiler); a test may skip, loudly."""
 
 
 class Failed(Exception):
@@ -61,7 +61,7 @@ def ordinal(version: str) -> list[int]:
 
 
 def _pins_of_neighbours(version: str) -> list[str]:
-    """Of the nearest older release, of the nearest newer one, and none at all: those of the newest release."""
+    """Pins of the nearest older release, of the nearest newer one, and none at all (the newest release's)."""
     if not re.fullmatch(r"\d+(\.\w+)+", version):
         raise Failed(f"{version!r} is not an InvokeAI version such as {NEWEST}")
     older = [listed for listed in PINS["releases"] if ordinal(listed) <= ordinal(version)]
@@ -90,7 +90,7 @@ def _base_name() -> str:
 
 
 def _cached(name: str, build) -> Path:
-    """`build(folder)` runs at most once per name; who comes meanwhile waits; half a build is thrown away."""
+    """`build(folder)` runs at most once per name; other callers wait meanwhile; an unfinished build is thrown away."""
     folder = cache() / name
     done = folder / ".complete"
     if done.exists():
@@ -138,7 +138,7 @@ def _build_layer(folder: Path, base: Path, packages: list[str]) -> None:
 
 
 def _build_unlisted(folder: Path, base: Path, package: list[str], neighbours: list[str]) -> None:
-    """A release that nobody has tried: near the packages of one of its neighbours."""
+    """A release that nobody has tried: it gets packages close to those of one of its neighbors."""
     for neighbour in neighbours:
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -162,9 +162,9 @@ def _fill(folder: Path, base: Path, package: list[str], neighbour: list[str]) ->
     raise Failed(f"still unmet: {', '.join(wishes)}")
 
 
-# Prints what the layer's own packages ask for and do not get, with all that they ask of it. The base's torch has to do
-# for all, without its CUDA parts, and so has its opencv, which is the one with all parts; two packages for other kinds
-# of models than the tiny ones are left out everywhere.
+# Prints the packages that the layer's own packages require and do not get, with all requirements. The base's torch has
+# to do for all, without its CUDA parts, and so does its opencv, which is the one with all parts; two packages for
+# other kinds of models than the tiny ones are left out everywhere.
 UNMET = """
 import importlib.metadata as installed, sys
 from packaging.requirements import Requirement

@@ -35,7 +35,7 @@ class Wanted:
 
 
 def start(wanted: Wanted) -> dict:
-    """A server that answers, with its models; what is known of it is returned and also kept in its root folder."""
+    """Starts a server with its models; returns what is known about it, and also keeps that in its root folder."""
     venv = install.environment(wanted.version)
     models = install.models() if wanted.models != "none" else None
     fresh = wanted.root is None
@@ -53,7 +53,7 @@ def start(wanted: Wanted) -> dict:
         (root / STATE).write_text(json.dumps(state))
         api = Api(url)
         if "INVOKEAI_TEST_VENV" not in os.environ and api.version() != wanted.version:
-            raise Failed(f"asked for InvokeAI {wanted.version}, the server says {api.version()}")
+            raise Failed(f"expected InvokeAI {wanted.version}, but the server is {api.version()}")
         state["version"] = api.version()
         if wanted.port and not url.endswith(f":{wanted.port}"):
             raise Failed(f"port {wanted.port} was taken; the server went to {url}")
@@ -74,7 +74,7 @@ def start(wanted: Wanted) -> dict:
 
 
 def stop(root: Path) -> None:
-    """Ends the server of this root folder, and only that one; a folder that `start` made goes with it."""
+    """Ends the server of this root folder, and only that one, and deletes the folder if `start` created it."""
     state = _state(root)
     if not state:
         raise Failed(f"{root} is not the root folder of a server that was started here")
@@ -109,7 +109,7 @@ def _prepare(root: Path, venv: Path, wanted: Wanted, models: Path | None) -> Non
 
 
 def _launch(venv: Path, root: Path, log: Path, wanted: Wanted) -> subprocess.Popen:
-    # Nothing of the caller's own InvokeAI settings; bytecode is written, or every start would cost 10 s more.
+    # None of the caller's own InvokeAI settings; bytecode is written, or every start would cost 10 s more.
     dropped = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME")
     env = {key: value for key, value in os.environ.items() if not key.startswith("INVOKEAI_") and key not in dropped}
     env |= {"INVOKEAI_HOST": "127.0.0.1", "INVOKEAI_PORT": str(wanted.port or _free_port())}
@@ -172,7 +172,7 @@ def _state(root: Path) -> dict | None:
 
 
 def _alive(state: dict) -> bool:
-    """By pid and time of birth, so that another process that got the number since is left alone."""
+    """By pid and start time, so that another process that has got the pid since is left alone."""
     return _born(state["pid"]) == state["born"]
 
 

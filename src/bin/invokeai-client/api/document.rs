@@ -1,4 +1,4 @@
-//! What the OpenAPI document says about the parameters of an operation.
+//! The parameters of an operation, according to the OpenAPI document.
 
 use invokeai_client::api::{OPERATIONS, Operation};
 use serde_json::Value;
@@ -10,14 +10,14 @@ const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 /// An operation to call.
 pub(super) struct Described {
-    /// Name in the document; `None` for a path that it does not have.
+    /// Name in the document; `None` for a path that the document does not have.
     id: Option<&'static str>,
     pub(super) method: String,
     /// With parameters in braces, or as it was given.
     pub(super) path: String,
-    /// What belongs to the path.
+    /// The query that came with the path.
     pub(super) query: Vec<(String, String)>,
-    /// The document's parameters; the name and where it is.
+    /// The document's parameters: the name and where it goes.
     parameters: Vec<(String, Place)>,
     has_body: bool,
 }
@@ -35,7 +35,7 @@ pub(super) enum Place {
     File,
 }
 
-/// How an operation is asked for its next page.
+/// How to ask an operation for its next page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pages {
     /// By `offset`.
@@ -49,7 +49,7 @@ impl Described {
         Self::read(operation, operation.path)
     }
 
-    /// A path as it is called, with its values in it, and perhaps a query.
+    /// A path as it is called, with its values filled in, and perhaps with a query.
     pub(super) fn by_path(method: &str, path: &str) -> Result<Self, Failure> {
         let fits = |operation: &&Operation| operation.method == method && fits(operation.path, path);
         let found = OPERATIONS.iter().filter(fits).min_by_key(|operation| operation.path.matches('{').count());
@@ -70,12 +70,12 @@ impl Described {
             let place = match parameter["in"].as_str() {
                 Some("path") => Place::Path,
                 Some("query") => Place::Query,
-                // Cookies are the browser's.
+                // Cookies are for browsers.
                 _ => continue,
             };
             parameters.push((parameter["name"].as_str().unwrap_or_default().to_owned(), place));
         }
-        // A parameter that the document forgot to declare.
+        // The document may forget to declare a parameter.
         for name in template.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
             if !parameters.iter().any(|(known, _)| known == name) {
                 parameters.push((name.to_owned(), Place::Path));
@@ -121,7 +121,7 @@ impl Described {
         })
     }
 
-    /// Whether the body is an object none of whose members has to be given.
+    /// Whether the body is an object without required members.
     pub(super) fn needs_object(&self) -> bool {
         self.has_body && self.parameters.iter().any(|(_, place)| matches!(place, Place::Body { .. }))
     }
@@ -144,7 +144,7 @@ impl Pages {
         }
     }
 
-    /// Where to begin: where the query says, if it does.
+    /// Where to begin: at the beginning, unless the query says otherwise.
     pub(super) fn first(self, query: &[(String, String)]) -> Result<u64, String> {
         match query.iter().find(|(name, _)| name == self.name()) {
             None => Ok(0),
@@ -155,7 +155,7 @@ impl Pages {
     pub(super) fn set(self, query: &mut Vec<(String, String)>, begin: u64) {
         query.retain(|(name, _)| name != self.name());
         query.push((self.name().to_owned(), begin.to_string()));
-        // `GET /boards/` answers with pages only if it is asked for one.
+        // `GET /boards/` returns pages only if asked for one.
         if self == Self::Offset && !query.iter().any(|(name, _)| name == "limit") {
             query.push(("limit".to_owned(), "100".to_owned()));
         }
@@ -174,7 +174,7 @@ impl Pages {
     }
 }
 
-/// Whether a path is one of this template.
+/// Whether a path matches this template.
 fn fits(template: &str, path: &str) -> bool {
     let parts = |path: &str| split(path).0.split('/').map(str::to_owned).collect::<Vec<_>>();
     let (template, path) = (parts(template), parts(path));
@@ -201,7 +201,7 @@ fn is_file(property: &Value) -> bool {
     binary(property) || property["anyOf"].as_array().is_some_and(|kinds| kinds.iter().any(binary))
 }
 
-/// Whether a plain text is a value of this type, and nothing else is.
+/// Whether a type takes strings and nothing else.
 fn is_text(document: &Value, property: &Value) -> bool {
     let schema = resolved(document, property);
     match schema["anyOf"].as_array() {

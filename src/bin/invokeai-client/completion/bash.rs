@@ -1,4 +1,4 @@
-//! Bash, which takes words apart at `=` and `:` before it asks, and replaces what is after the last of them.
+//! Bash, which splits words at `=` and `:` before it asks, and replaces only what follows the last of them.
 
 use std::{
     env,
@@ -63,7 +63,7 @@ impl EnvCompleter for Bash {
         let typed = words[at].to_string_lossy().into_owned();
         let (quote, _) = unquoted(&typed);
         words = meant(&words);
-        // A word in quotes is taken apart nowhere, and one that came whole is not, either.
+        // Bash does not split a word in quotes, and has not split one that came whole.
         let was_apart =
             quote.is_none() && arguments.get(index().unwrap_or_default()).is_none_or(|part| *part != *typed);
         let candidates = engine::complete(command, words, at, folder)?;
@@ -77,19 +77,19 @@ impl EnvCompleter for Bash {
                 None => escaped(&whole),
             };
             let kept = if was_apart { typed.rfind(BREAKS).map_or(0, |at| at + 1) } else { 0 };
-            // Of another case than was typed it cannot be what goes on from there.
+            // A candidate in another case cannot continue what was typed.
             buf.write_all(whole.get(kept..).unwrap_or_default().as_bytes())?;
         }
         Ok(())
     }
 }
 
-/// Which word is being completed, where the shell says so, as others do, too.
+/// Which word is being completed, if the shell says so. Other shells do, too.
 pub(super) fn index() -> Option<usize> {
     env::var("_CLAP_COMPLETE_INDEX").ok()?.parse().ok()
 }
 
-/// Puts words together that Bash took apart. Answers also where the one at `at` is now; an empty one is always new.
+/// Joins words that Bash has split. Also returns where the one at `at` is now; an empty one is always new.
 pub(super) fn joined(parts: &[OsString], at: usize) -> (Vec<OsString>, usize) {
     let is_break =
         |part: &OsStr| part.to_str().is_some_and(|part| !part.is_empty() && part.chars().all(|c| BREAKS.contains(&c)));
@@ -111,7 +111,7 @@ pub(super) fn joined(parts: &[OsString], at: usize) -> (Vec<OsString>, usize) {
     (words, place)
 }
 
-/// A word as the shell would take it, and the quote that it begins with, if it does.
+/// A word as the shell would read it, and the quote that it begins with, if any.
 fn unquoted(word: &str) -> (Option<char>, String) {
     let (mut plain, mut open) = (String::new(), None);
     let mut chars = word.chars();
@@ -126,12 +126,12 @@ fn unquoted(word: &str) -> (Option<char>, String) {
     (word.chars().next().filter(|c| ['"', '\''].contains(c)), plain)
 }
 
-/// What the words mean, as far as that is to be known without a shell.
+/// What the words mean, as far as that can be known without a shell.
 pub(super) fn meant(words: &[OsString]) -> Vec<OsString> {
     words.iter().map(|word| word.to_str().map_or_else(|| word.clone(), |word| unquoted(word).1.into())).collect()
 }
 
-/// A word with a backslash before all that a shell would heed.
+/// A word with a backslash before each character that is special to a shell.
 fn escaped(word: &str) -> String {
     let mut escaped = String::new();
     for c in word.chars() {
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_put_together_as_they_were_typed() {
+    fn words_are_joined_as_they_were_typed() {
         let joined = |parts: &[&str], at| {
             let (words, at) = joined(&parts.iter().map(OsString::from).collect::<Vec<_>>(), at);
             (words.into_iter().map(|word| word.into_string().expect("a text")).collect::<Vec<_>>().join("|"), at)
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_backslashes_are_the_shells() {
+    fn quotes_and_backslashes_are_those_of_the_shell() {
         assert_eq!(unquoted(r"Negative\ pr"), (None, "Negative pr".into()));
         assert_eq!(unquoted("\"Negative pr"), (Some('"'), "Negative pr".into()));
         assert_eq!(unquoted("prompt='it is \"x\"'"), (None, "prompt=it is \"x\"".into()));

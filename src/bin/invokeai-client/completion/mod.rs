@@ -1,7 +1,7 @@
-//! What a shell can complete: inputs of a workflow and their values, and names of what is on the server.
+//! What a shell can complete: inputs of a workflow and their values, and names of things on the server.
 //!
-//! The shell runs this program for it (see [`scripts`]). A person waits for the answer with a finger on the key, so the
-//! server is given a moment only; and where anything goes wrong nothing is completed and nothing is said.
+//! The shell runs this program to get the candidates (see [`scripts`]). A person is waiting at the keyboard, so the
+//! server gets only a moment to answer; if anything goes wrong, nothing is completed and nothing is printed.
 
 mod bash;
 mod scripts;
@@ -28,10 +28,10 @@ use crate::{failure::Failure, server::ServerArgs, session, source::Source};
 
 pub(crate) use scripts::{CompletionsArgs, complete, print};
 
-/// How long the server may take.
+/// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// What was typed, and this command as a whole.
+/// What was typed, and the whole command.
 struct Line {
     command: fn() -> Command,
     /// Without the word that is being completed.
@@ -97,7 +97,7 @@ fn names_of_saved() -> Vec<String> {
     named.unwrap_or_default()
 }
 
-/// Those of some texts that begin so, in any case.
+/// The texts that begin with `start`, in any case.
 fn beginning_with(start: &str, texts: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     let start = start.to_lowercase();
     texts.filter(|text| text.to_lowercase().starts_with(&start)).map(CompletionCandidate::new).collect()
@@ -120,7 +120,7 @@ fn of_inputs(current: &OsStr, fits: impl Fn(&InkField) -> bool) -> Option<Vec<Co
     Some(beginning_with(text, names))
 }
 
-/// What an input takes, where that can be listed.
+/// The values that an input takes, if they can be listed.
 fn values(NamedField { field, .. }: &NamedField) -> Vec<String> {
     if let Some(filter) = field.model_filter() {
         let models = ask(async |client| Ok(client.models().records().await?)).unwrap_or_default();
@@ -133,7 +133,7 @@ fn values(NamedField { field, .. }: &NamedField) -> Vec<String> {
     options.filter_map(|option| option.value.as_str().map(str::to_owned)).collect()
 }
 
-/// The workflow on the line. A file is read with the nodes of this program, because names are the same with others.
+/// The workflow on the line. A file is read with the nodes of this program, because the names do not depend on them.
 fn workflow() -> Option<Workflow> {
     let source = typed()?.try_get_one::<Source>("workflow").ok()??.clone();
     let catalogue = NodeCatalogue::embedded().into();
@@ -146,7 +146,7 @@ fn workflow() -> Option<Workflow> {
     Some(Workflow::new(definition, &catalogue))
 }
 
-/// What was typed so far, as far as it can be understood.
+/// What was typed so far, as far as it can be parsed.
 fn typed() -> Option<ArgMatches> {
     let Line { command, words } = LINE.get()?;
     let mut matches = command().ignore_errors(true).try_get_matches_from(words).ok()?;

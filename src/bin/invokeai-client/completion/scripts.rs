@@ -1,6 +1,6 @@
-//! `invokeai-client completions`: what a shell needs to know, and its questions.
+//! `invokeai-client completions`: the script for a shell, and the answers to its questions.
 //!
-//! The script that is printed runs this program with a variable in its environment, and what was typed as its arguments.
+//! The script runs this program with a variable in its environment, and with what was typed as its arguments.
 
 use std::{env, ffi::OsString};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{failure::Failure, print::Out};
 
-/// Says that a shell asks, and which.
+/// The variable that says which shell asks, if one does.
 const ASKED: &str = "INVOKEAI_CLIENT_COMPLETE";
 const SHELLS: Shells<'static> = Shells(&[&Bash, &Elvish, &Fish, &Powershell, &Zsh]);
 
@@ -27,9 +27,9 @@ Examples:
   invokeai-client completions zsh  > ~/.zfunc/_invokeai-client
   invokeai-client completions fish > ~/.config/fish/completions/invokeai-client.fish
 
-Inputs of workflows, models, boards and saved workflows are completed, too, with what the server has.")]
+This also completes inputs of workflows, models, boards and saved workflows, from what the server has.")]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn print(args: &CompletionsArgs, out: &mut Out<'_>) -> Result<(), Fai
     Ok(out.own_bytes(&script)?)
 }
 
-/// Answers a shell and ends, if one asks.
+/// If a shell asks, answers it and ends the program.
 pub(crate) fn complete(command: fn() -> Command) {
     if env::var_os(ASKED).is_none() {
         return;
@@ -61,7 +61,7 @@ pub(crate) fn complete(command: fn() -> Command) {
     if at < words.len() {
         words.remove(at);
     }
-    // Nothing was said of it before.
+    // It is set only here.
     let _ = LINE.set(Line { command, words });
     CompleteEnv::with_factory(command).var(ASKED).shells(SHELLS).complete();
 }

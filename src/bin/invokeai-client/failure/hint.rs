@@ -12,13 +12,13 @@ use super::Failure;
 const INPUTS: &str = "`invokeai-client inspect WORKFLOW` lists the inputs and what they take";
 const NOT_READY: &str = "`invokeai-client inspect WORKFLOW` shows the workflow; --set fills it in";
 const LOOK_FIRST: &str =
-    "the server may have done it all the same: look before trying again (`invokeai-client queue list`)";
+    "the server may have done it anyway: check before you try again (`invokeai-client queue list`)";
 
 /// The next step after an error, if there is one that usually helps. Looks through the error's causes.
 pub(super) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        // A transparent error is not among the causes of what stands for it.
+        // The error inside a transparent one is not among its causes.
         match error.downcast_ref::<Failure>() {
             Some(Failure::Client(error)) => return for_client_error(error),
             Some(Failure::Other(error)) => return for_error(&**error),
@@ -41,9 +41,9 @@ pub(super) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
     None
 }
 
-/// What the library advises, in terms of this command where that has its own way.
+/// The library's advice, in terms of this command where it has its own way.
 fn for_client_error(error: &ClientError) -> Option<&'static str> {
-    // The answer says whose it is: InvokeAI's own have another form.
+    // InvokeAI's own answers have another form, so this one is from somebody else.
     if matches!(error.detail(), Some(Detail::Plain(_) | Detail::Json(_))) {
         return for_foreign_answer(error);
     }
@@ -52,10 +52,10 @@ fn for_client_error(error: &ClientError) -> Option<&'static str> {
             "name the server with --server URL or INVOKEAI_URL; `invokeai-client demo` starts one to play with"
         }
         ClientError::Unauthorized(_) => {
-            "`invokeai-client login YOU@EXAMPLE.ORG` asks for the password, and keeps the login"
+            "`invokeai-client login YOU@EXAMPLE.ORG` asks for the password, and saves the login"
         }
-        ClientError::QueueFull { .. } => "`invokeai-client queue` shows what waits there",
-        ClientError::WaitTimeout { .. } => "`invokeai-client queue list` shows how it stands",
+        ClientError::QueueFull { .. } => "`invokeai-client queue` shows what is waiting",
+        ClientError::WaitTimeout { .. } => "`invokeai-client queue list` shows its status",
         ClientError::Timeout { sent: true, .. } | ClientError::Interrupted { .. } => LOOK_FIRST,
         ClientError::Input(_) => INPUTS,
         ClientError::NotReady(_) => NOT_READY,
@@ -67,14 +67,14 @@ fn for_client_error(error: &ClientError) -> Option<&'static str> {
 fn for_foreign_answer(error: &ClientError) -> Option<&'static str> {
     Some(match error.status()? {
         401 | 407 => {
-            "a proxy before InvokeAI asks for a login, which is given with --basic-auth USER:PASSWORD or --header"
+            "a proxy in front of InvokeAI asks for a login: give it with --basic-auth USER:PASSWORD or --header"
         }
         403 => {
-            "a proxy before InvokeAI refuses this; --basic-auth or --header may let you through, or NO_PROXY leaves out \
-             the proxy of this machine's settings"
+            "a proxy in front of InvokeAI refuses this; --basic-auth or --header may let you through, or NO_PROXY \
+             skips a proxy in this machine's settings"
         }
         404 => "the answer is not InvokeAI's own: is another program at this address?",
-        502..=504 => "a proxy before InvokeAI does not reach it: does InvokeAI run?",
+        502..=504 => "a proxy in front of InvokeAI cannot reach it: is InvokeAI running?",
         _ => error.hint(),
     })
 }

@@ -1,4 +1,4 @@
-//! Why a command failed, and how that is told.
+//! Why a command failed, and how that is reported.
 
 mod hint;
 
@@ -26,22 +26,22 @@ pub(crate) enum Failure {
     /// The workflow cannot be run as it is, for these reasons.
     #[error("the workflow is not ready: {}", .0.join("; "))]
     NotReady(Vec<String>),
-    /// It was asked to stop, and says nothing more.
+    /// It was asked to stop, and prints nothing more.
     #[error("stopped: {0:?}")]
     Stopped(Why),
 }
 
 impl Failure {
-    /// For what is best said in words.
+    /// Any other failure, with its error or a text.
     pub(crate) fn other(error: impl Into<Box<dyn AnyError + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
-    /// Says what went wrong, and how the program ends.
+    /// Prints what went wrong, and returns how the program ends.
     pub(crate) fn tell(&self) -> Exit {
         match self {
             Self::Stopped(why) => (*why).into(),
-            // Whoever reads has had enough, as `head` has.
+            // The reader has had enough, like `head`.
             failure if failure.is_broken_pipe() => Exit::Done,
             Self::NotReady(problems) => not_ready(problems),
             Self::Client(Error::NotReady(problems)) => {
@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    /// Whether nobody reads what is printed any more. A connection that breaks has nothing to do with it.
+    /// Whether nobody reads the output any more. A broken connection to a server is something else.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

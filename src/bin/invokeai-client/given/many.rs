@@ -19,14 +19,14 @@ pub(crate) struct ManyArgs {
     /// input. Image columns may name files, which are uploaded
     #[arg(long, value_name = "FILE", help_heading = "Many runs")]
     rows: Option<String>,
-    /// Run once for each value: NAME=A,B,C, NAME=@FILE with a value on each line, or for images NAME=FOLDER. Several
-    /// combine each with each
+    /// Run once for each value: NAME=A,B,C, NAME=@FILE with a value on each line, or for images NAME=FOLDER. If given
+    /// several times, runs all combinations
     #[arg(long = "each", value_name = "NAME=VALUES", help_heading = "Many runs", add = crate::completion::inputs())]
     each: Vec<String>,
-    /// Take the first values of all together, then the second ones, and so on, instead of each with each
+    /// Use the first values of all inputs together, then the second ones, and so on, instead of all combinations
     #[arg(long, help_heading = "Many runs")]
     zip: bool,
-    /// Seed: `random` for another one in each run, a number, or a range such as 1..4 (both ends count)
+    /// Seed: `random` for a different one in each run, a number, or a range such as 1..4 (with both ends)
     #[arg(long, value_name = "SEED", help_heading = "Many runs")]
     seed: Option<Seed>,
 }
@@ -38,7 +38,7 @@ enum Seed {
     Range(u32, u32),
 }
 
-/// More runs than any server's queue takes are a slip of the keyboard.
+/// More runs than any server's queue takes must be a typing error.
 const MOST_SEEDS: u32 = 100_000;
 
 impl FromStr for Seed {
@@ -62,7 +62,7 @@ impl FromStr for Seed {
 type Column = (String, Vec<Value>);
 
 impl Filler<'_> {
-    /// All that was asked for, if more than one value was.
+    /// The sweep over all values, if there is more than one.
     pub(super) fn many(&mut self, args: &ManyArgs) -> Result<Option<Sweep>, Failure> {
         let mut groups: Vec<Vec<Column>> = Vec::new();
         if let Some(rows) = &args.rows {
@@ -150,7 +150,7 @@ impl Filler<'_> {
         let mut column = Vec::new();
         for value in values {
             match (&field.field, value) {
-                // A folder or a pattern stands for its pictures.
+                // A folder or a pattern means the images in it.
                 (InkField::Image(_), Value::String(text)) => {
                     for image in self.images(&text).map_err(fail)? {
                         column.push(self.convert(&field.field, image).map_err(fail)?);
@@ -183,7 +183,7 @@ impl Filler<'_> {
             [field] => Ok(format!("{}.{}", field.node_id, field.field_name)),
             [] => Err(Failure::other("--seed: no node of the workflow takes a seed")),
             _ => {
-                let problem = "--seed: several nodes take a seed; use --set or --each with one of";
+                let problem = "--seed: several nodes take a seed; use --set or --each with one of these:";
                 Err(Failure::other(format!("{problem} {}", names.join(", "))))
             }
         }
@@ -205,7 +205,7 @@ fn listed(text: &str) -> Result<Vec<Value>, String> {
     Ok(values)
 }
 
-/// A file that a table names may lie beside the table.
+/// A file that a table names may be next to the table.
 fn beside(table: &str, field: &InkField, value: Value) -> Value {
     let (InkField::Image(_) | InkField::ImageCollection(_), Value::String(text)) = (field, &value) else {
         return value;

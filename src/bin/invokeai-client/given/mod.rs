@@ -1,7 +1,8 @@
-//! What the arguments give to the inputs of a workflow: values, files to upload, and many values for many runs.
+//! The values that the arguments give to the inputs of a workflow: single values, files to upload, and many values for
+//! many runs.
 //!
-//! It is done twice: first with a placeholder for each file, to find out before anything is sent whether it can go well;
-//! then with the names of the images that the files have become.
+//! The inputs are filled in twice: first with a placeholder for each file, to find problems before anything is sent;
+//! then with the names of the uploaded images.
 
 mod many;
 pub(crate) mod pictures;
@@ -29,22 +30,23 @@ use crate::{completion, failure::Failure};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct InputArgs {
-    /// Set an input: by its label in any case, system name or unique field name; or any field as NODE.field, with a node's
-    /// id, label or type. VALUE is plain text for strings, name or key for models, a name or a file here for images, else
-    /// JSON; @FILE reads it, @@ begins a text with @
+    /// Set an input, by its label (in any case), its system name or its unique field name; or any field, as NODE.field
+    /// with a node's id, label or type. VALUE is plain text for strings, a name or key for models, a local file or a
+    /// name on the server for images, and JSON for everything else; @FILE reads it from a file, @@ is a literal @ at
+    /// the beginning
     #[arg(long = "set", value_name = "NAME=VALUE", add = completion::inputs())]
     set: Vec<String>,
-    /// Set what a JSON or YAML file names: an object of names and values
+    /// Set inputs from a JSON or YAML file: an object of names and values
     #[arg(long, value_name = "FILE")]
     set_file: Vec<String>,
-    /// Upload pictures as intermediate images, and set an image input to them: a file, a folder, or a pattern such as
+    /// Upload images as intermediates, and set an image input to them: a file, a folder, or a pattern such as
     /// 'in/*.png'; repeat it for a list of images
     #[arg(long = "upload", value_name = "NAME=FILE", add = completion::pictures())]
     upload: Vec<String>,
-    /// Bring nodes of other major versions to the server's, which the editor refuses; what that changes is told
+    /// Update nodes of other major versions to the server's, which the editor refuses to do; reports what that changes
     #[arg(long)]
     update_nodes: bool,
-    /// Unset images, videos and boards that the server does not have, and take them out of lists
+    /// Unset images, videos and boards that the server does not have, and remove them from lists
     #[arg(long)]
     pub(crate) drop_missing: bool,
 }
@@ -55,27 +57,27 @@ impl InputArgs {
     }
 }
 
-/// A workflow with all that was given.
+/// A workflow with all values filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Filled {
     pub(crate) workflow: Workflow,
     /// Many values, if there are any.
     pub(crate) sweep: Option<Sweep>,
-    /// Every file that is to be uploaded, once.
+    /// The files to upload, each once.
     pub(crate) files: IndexSet<PathBuf>,
 }
 
-/// Stands for an image that is not uploaded yet.
+/// The placeholder for an image that is not uploaded yet.
 pub(crate) fn placeholder(path: &Path) -> String {
     format!("<upload:{}>", path.display())
 }
 
-/// Whether a name stands for a file that is not uploaded yet.
+/// Whether a name is such a placeholder.
 pub(crate) fn is_placeholder(name: &str) -> bool {
     name.starts_with("<upload:") && name.ends_with('>')
 }
 
-/// Gives everything to a workflow. `uploaded` are the names of files that were uploaded already.
+/// Fills in a workflow. `uploaded` has the names of files that are already uploaded.
 pub(crate) fn fill(
     args: &InputArgs,
     many: &ManyArgs,
@@ -102,7 +104,7 @@ pub(crate) fn fill(
     filler.upload_arguments(&args.upload)?;
     let sweep = filler.many(many)?;
     if let Some(sweep) = &sweep {
-        // As if there were only the first row: what rows set does not lack a value.
+        // Use the first row, so that inputs set by rows do not count as missing.
         for (node, field, value) in sweep.values_at(0) {
             filler.workflow.set_node_field(node, field, value).map_err(invokeai_client::Error::from)?;
         }
@@ -128,7 +130,7 @@ enum SetError {
 struct NamedError(invokeai_client::workflow::InputError);
 
 impl NamedError {
-    /// With the argument that it is about, and the library's error as its cause.
+    /// The failure with the argument that it is about, and the library's error as its cause.
     fn in_argument(self, argument: &str) -> Failure {
         #[derive(Debug, thiserror::Error)]
         #[error("{argument}")]
@@ -159,7 +161,7 @@ impl Filler<'_> {
         })
     }
 
-    /// Sets a field. A text is what somebody wrote, and converted to what the field takes.
+    /// Sets a field. A text is converted to what the field takes.
     fn set(&mut self, name: &str, value: Value) -> Result<(), SetError> {
         let field = self.workflow.named_field(name)?;
         refuse_connected(&field).map_err(SetError::Refused)?;
@@ -167,7 +169,7 @@ impl Filler<'_> {
         Ok(self.workflow.set_named_field(name, value)?)
     }
 
-    /// Every `--upload NAME=FILE`. Those of one list are joined.
+    /// Every `--upload NAME=FILE`. Files for the same list are joined.
     fn upload_arguments(&mut self, arguments: &[String]) -> Result<(), Failure> {
         let mut lists: IndexMap<(String, String), (NamedField, Vec<Value>)> = IndexMap::new();
         for argument in arguments {
@@ -191,9 +193,7 @@ impl Filler<'_> {
             all.extend(names);
             if !is_list && all.len() > 1 {
                 let each = format!("--each {name}={text}");
-                return Err(fail(format!(
-                    "the input takes one image, and is given several; {each} runs once for each"
-                )));
+                return Err(fail(format!("the input takes one image, but got several; {each} runs once for each")));
             }
         }
         for (_, (field, names)) in lists {
@@ -222,10 +222,10 @@ impl Filler<'_> {
     }
 }
 
-/// A value beside an edge would count for nothing.
+/// An edge would override the value.
 fn refuse_connected(field: &NamedField) -> Result<(), String> {
     match field.connected {
-        true => Err(format!("{}.{} gets its value over an edge", field.node_id, field.field_name)),
+        true => Err(format!("{}.{} gets its value from an edge", field.node_id, field.field_name)),
         false => Ok(()),
     }
 }
@@ -240,11 +240,11 @@ fn object(path: &str, text: &str) -> Result<Map<String, Value>, String> {
     match read {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err("must be an object of names and values".into()),
-        Err(error) => Err(format!("is no {}: {error}", if is_yaml { "YAML" } else { "JSON" })),
+        Err(error) => Err(format!("is not {}: {error}", if is_yaml { "YAML" } else { "JSON" })),
     }
 }
 
-/// An argument without a value that may be long or secret.
+/// An argument without its value, which may be long or secret.
 fn shown(argument: &str) -> String {
     argument.split_once('=').map_or_else(|| argument.to_owned(), |(name, _)| format!("{name}=…"))
 }

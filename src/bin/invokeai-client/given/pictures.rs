@@ -1,4 +1,4 @@
-//! Pictures on this machine that are to be uploaded: a file, all of a folder, or those of a pattern.
+//! Image files on this machine to upload: one file, all in a folder, or those that match a pattern.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::local_file;
 
-/// Endings of files that InvokeAI takes as images.
+/// Extensions of files that InvokeAI takes as images.
 const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "bmp", "gif"];
 
 /// Whether a text names something on this machine.
@@ -15,13 +15,14 @@ pub(crate) fn is_here(text: &str) -> bool {
     Path::new(text).exists()
 }
 
-/// The files that a text names: itself, all pictures in the folder, or what the pattern matches, in order of their names.
+/// The files that a text names: the file itself, all images in the folder, or the matches of the pattern, in order of
+/// their names.
 pub(crate) fn named(text: &str) -> Result<Vec<PathBuf>, String> {
     let path = Path::new(text);
     let files = if path.is_dir() {
         in_folder(path)?
     } else if !path.exists() && text.contains(['*', '?', '[']) {
-        let found = glob::glob(text).map_err(|error| format!("{text} is no pattern: {error}"))?;
+        let found = glob::glob(text).map_err(|error| format!("{text} is not a valid pattern: {error}"))?;
         let found: Result<Vec<PathBuf>, _> = found.collect();
         let mut found = found.map_err(|error| format!("cannot read {}: {error}", error.path().display()))?;
         found.retain(|path| path.is_file());
@@ -30,13 +31,13 @@ pub(crate) fn named(text: &str) -> Result<Vec<PathBuf>, String> {
         vec![path.to_owned()]
     };
     if files.is_empty() {
-        return Err(format!("there is no picture in {text}"));
+        return Err(format!("there are no images in {text}"));
     }
     files.iter().try_for_each(|file| check(file))?;
     Ok(files)
 }
 
-/// Whether a file can be sent.
+/// Checks that a file can be sent.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
     local_file::open(path).map(drop).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_and_patterns_name_their_pictures_in_order() {
+    fn folders_and_patterns_name_their_images_in_order() {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["b.PNG", "a.jpg", "notes.txt", "c.webp"] {
             fs::write(folder.path().join(name), name).expect("a file");
@@ -76,7 +77,7 @@ mod tests {
         let all: Vec<_> = ["a.jpg", "b.PNG", "c.webp"].map(|name| Some(name.to_owned())).into();
         assert_eq!(names(&of("")), Ok(all));
         assert_eq!(names(&of("?.jpg")), Ok(vec![Some("a.jpg".to_owned())]));
-        assert!(names(&of("*.tif")).is_err_and(|error: String| error.contains("no picture")));
+        assert!(names(&of("*.tif")).is_err_and(|error: String| error.contains("no images")));
         assert!(names(&of("gone.png")).is_err_and(|error: String| error.contains("gone.png")));
     }
 }

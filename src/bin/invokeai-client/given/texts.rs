@@ -1,15 +1,15 @@
-//! Texts that arguments name by `@FILE`.
+//! Texts that arguments name with `@FILE`.
 
 use std::{collections::HashMap, io, path::Path};
 
 use crate::local_file;
 
-/// What was read, by path: each file once, as a pipe can be read only once.
+/// The texts that were read, by path. Each file is read once, because a pipe can be read only once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Texts(HashMap<String, String>);
 
 impl Texts {
-    /// The value that an argument gives: `@FILE` stands for what is in the file, `@@` for a text that begins with `@`.
+    /// The value that an argument gives: `@FILE` is the content of the file, `@@` is a text that begins with `@`.
     pub(crate) fn value(&mut self, given: &str) -> Result<String, String> {
         match given.strip_prefix('@') {
             None => Ok(given.to_owned()),
@@ -18,7 +18,7 @@ impl Texts {
         }
     }
 
-    /// What is in a file, without a byte order mark.
+    /// The content of a file, without a byte order mark.
     pub(crate) fn file(&mut self, path: &str) -> Result<String, String> {
         if let Some(text) = self.0.get(path) {
             return Ok(text.clone());
@@ -34,7 +34,7 @@ impl Texts {
     }
 }
 
-/// Editors end a file with a newline that nobody means.
+/// Editors end a file with a newline that is not part of the value.
 fn without_last_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

@@ -1,4 +1,4 @@
-//! What somebody wrote, as a value of a field.
+//! Converts what the user wrote to the value of a field.
 
 use invokeai_client::{schema::ModelRecord, workflow::field::InkField};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Filler, pictures};
 
 impl Filler<'_> {
-    /// A value that the field takes, of text or JSON that was given.
+    /// Converts text or JSON to a value that the field takes.
     pub(super) fn convert(&mut self, field: &InkField, given: Value) -> Result<Value, String> {
         let refused = |error: invokeai_client::workflow::field::ValueError| error.to_string();
         let accepted = |value: Value| {
@@ -45,7 +45,7 @@ impl Filler<'_> {
                     field.set(model).map_err(refused)?;
                     return Ok(field.value().cloned().unwrap_or_default());
                 }
-                // A word that is no JSON, or JSON that the field refuses, may still be the name of a scheduler.
+                // A word that is not JSON, or JSON that the field refuses, may still be the name of a scheduler.
                 match serde_json::from_str::<Value>(text).map(accepted) {
                     Ok(Ok(value)) => Ok(value),
                     Ok(Err(error)) => accepted(text.into()).map_err(|_| error),
@@ -56,7 +56,7 @@ impl Filler<'_> {
         }
     }
 
-    /// A file here, or the name of an image on the server.
+    /// A local file, or the name of an image on the server.
     fn one_image(&mut self, text: &str) -> Result<Value, String> {
         let text = text.trim();
         if !pictures::is_here(text) {
@@ -66,7 +66,7 @@ impl Filler<'_> {
         Ok(self.image(text.into()).into())
     }
 
-    /// The files that a text names here, or the name of an image on the server.
+    /// The local files that a text names, or the name of an image on the server.
     pub(super) fn images(&mut self, text: &str) -> Result<Vec<Value>, String> {
         let text = text.trim();
         if !pictures::is_here(text) && !text.contains(['*', '?']) {
@@ -77,7 +77,7 @@ impl Filler<'_> {
     }
 }
 
-/// The model of this name or key that a field takes, if it takes models and there is one.
+/// The model with this name or key that a field takes, if it takes models and there is one.
 fn model_named<'a>(text: &str, field: &InkField, models: &'a [ModelRecord]) -> Result<Option<&'a ModelRecord>, String> {
     let (InkField::Model(_), Some(filter)) = (field, field.model_filter()) else { return Ok(None) };
     let fits = |model: &&ModelRecord| filter.matches(model);
@@ -89,7 +89,7 @@ fn model_named<'a>(text: &str, field: &InkField, models: &'a [ModelRecord]) -> R
             let fitting: Vec<&str> = models.iter().filter(fits).map(|model| model.name.as_str()).collect();
             match serde_json::from_str::<Value>(text) {
                 Ok(Value::Object(_)) => Ok(None),
-                _ if fitting.is_empty() => Err(format!("no model that is installed fits; `{text}` is not there")),
+                _ if fitting.is_empty() => Err(format!("no installed model fits; `{text}` is not installed")),
                 _ => Err(format!("there is no fitting model `{text}`; these would fit: {}", fitting.join(", "))),
             }
         }

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct GraphArgs {
     #[arg(value_name = "WORKFLOW", help = source::HELP, add = completion::sources())]
     pub(crate) workflow: Source,
-    /// What to draw it as: a picture, the language of Graphviz, or that of Mermaid
+    /// Output format: an SVG image, or the language of Graphviz or Mermaid
     #[arg(long, value_enum, default_value_t = Format::Svg)]
     format: Format,
 }
@@ -31,7 +31,7 @@ enum Format {
     Mermaid,
 }
 
-/// What there is to draw.
+/// What to draw.
 #[derive(Debug, Default)]
 struct Drawing {
     title: String,
@@ -42,19 +42,19 @@ struct Drawing {
 #[derive(Debug)]
 struct Node {
     id: String,
-    /// Label, else title of the type.
+    /// The label, or the title of the type if there is no label.
     title: String,
     kind: String,
     inputs: Vec<Row>,
     outputs: Vec<Row>,
 }
 
-/// A field of a node that is worth a line: an input of the form, or an end of a connection.
+/// A field of a node that gets a line: an input of the form, or an end of a connection.
 #[derive(Debug)]
 struct Row {
     field: String,
     label: String,
-    /// What is set, for inputs of the form.
+    /// The value, for inputs of the form.
     value: String,
     is_form_input: bool,
     is_connected: bool,
@@ -62,7 +62,7 @@ struct Row {
 
 #[derive(Debug)]
 struct Edge {
-    /// Places of a node among the nodes, and of a row among its outputs or inputs.
+    /// Index of a node among the nodes, and of a row among its outputs or inputs.
     from: (usize, usize),
     to: (usize, usize),
 }
@@ -89,7 +89,7 @@ impl Drawing {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (id, label, kind) = (text(&node["id"]), text(&node["data"]["label"]), text(&node["data"]["type"]));
             let title = match (node["type"].as_str(), label.is_empty()) {
-                // Notes are beside the graph.
+                // Notes are not part of the graph.
                 (Some("notes"), _) => continue,
                 (_, false) => label,
                 (Some("invocation"), true) => {
@@ -120,7 +120,7 @@ impl Drawing {
     fn connect(&mut self, workflow: &Workflow, edge: &Value) {
         let text = |name: &str| edge[name].as_str();
         let ends = (text("source"), text("sourceHandle"), text("target"), text("targetHandle"));
-        // Collapsed edges have no handles: they stand for others, which are there, too.
+        // Collapsed edges have no handles. The edges that they represent are listed, too.
         let (Some(source), Some(output), Some(target), Some(input)) = ends else { return };
         let place = |id: &str| self.nodes.iter().position(|node| node.id == id);
         let (Some(from), Some(to)) = (place(source), place(target)) else { return };
@@ -141,7 +141,7 @@ impl Drawing {
     }
 }
 
-/// The place of a field among the rows, which gets one if it has none.
+/// The index of a field among the rows. Adds a row if there is none.
 fn row(rows: &mut Vec<Row>, field: &str, label: String) -> usize {
     let known = rows.iter().position(|row| row.field == field);
     let place = known.unwrap_or_else(|| {
@@ -175,7 +175,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A text of at most so many characters.
+/// A text, cut to at most `longest` characters.
 fn cut(text: &str, longest: usize) -> String {
     match text.chars().count() > longest {
         true => text.chars().take(longest.saturating_sub(1)).chain(['…']).collect(),

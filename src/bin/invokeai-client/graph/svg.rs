@@ -1,4 +1,4 @@
-//! A workflow as an SVG picture. Where the nodes go is found by a library; what they look like is here.
+//! A workflow as an SVG image. A library finds the positions of the nodes; how they look is defined here.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -16,7 +16,7 @@ const GAP: f64 = 72.0;
 /// Between nodes of a column.
 const SPACE: f64 = 28.0;
 const NARROWEST: f64 = 150.0;
-/// For the picture's title above, and the legend below.
+/// For the title above the drawing, and the legend below it.
 const TITLE: f64 = 44.0;
 const LEGEND: f64 = 36.0;
 
@@ -171,7 +171,7 @@ fn value(row: &Row) -> String {
 /// Finds a place for every node: left to right, in the direction of the connections.
 fn layout(drawing: &Drawing) -> Vec<Place> {
     let mut places: Vec<Place> = drawing.nodes.iter().map(size).collect();
-    // The library has its layers one below the other, so both axes change their roles.
+    // The library puts layers below each other, so the axes are swapped.
     let vertices: Vec<(u32, (f64, f64))> =
         (0..).zip(&places).map(|(i, p)| (i, (p.height + SPACE, p.width + GAP))).collect();
     let pairs: BTreeSet<(u32, u32)> = drawing
@@ -223,12 +223,12 @@ fn size(node: &Node) -> Place {
     Place { x: 0.0, y: 0.0, width: (widest + 28.0).max(NARROWEST), height: HEAD + ROW * rows + FOOT }
 }
 
-/// About how wide a text is. Signs of East Asian scripts are twice as wide as letters.
+/// About how wide a text is. Characters of East Asian scripts are twice as wide as letters.
 fn width(text: &str, letter: f64) -> f64 {
     text.chars().map(|sign| if sign > '\u{2e7f}' { 1.9 * letter } else { letter }).sum()
 }
 
-/// A text for XML, which some control characters may not be in, not even escaped.
+/// A text for XML, where some control characters are not allowed, not even escaped.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for sign in text.chars() {

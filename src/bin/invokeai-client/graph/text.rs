@@ -22,7 +22,7 @@ fn is_in_form(node: &Node) -> bool {
     node.inputs.iter().any(|row| row.is_form_input)
 }
 
-/// Both ends of each connection: places of the nodes, and the names of the fields.
+/// Both ends of each connection: the indices of the nodes, and the names of the fields.
 fn edges(drawing: &Drawing) -> impl Iterator<Item = (usize, usize, &str, &str)> {
     drawing.edges.iter().filter_map(|edge| {
         let output = drawing.nodes.get(edge.from.0)?.outputs.get(edge.from.1)?;
@@ -49,7 +49,7 @@ pub(super) fn dot(drawing: &Drawing) -> String {
 }
 
 pub(super) fn mermaid(drawing: &Drawing) -> String {
-    // Mermaid's own escapes; everything else that means something to it does not within quotes.
+    // Mermaid's own escapes. Within quotes, nothing else is special to it.
     let quoted = |text: &str| {
         let text = text.replace('#', "#35;").replace('&', "#amp;").replace('"', "#quot;");
         text.replace('<', "#lt;").replace('>', "#gt;").replace('`', "#96;").replace(['\n', '\r'], " ")

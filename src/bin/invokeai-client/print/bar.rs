@@ -27,19 +27,19 @@ impl Bar {
         Some(Self(bar))
     }
 
-    /// How far everything is, from 0 to 1, and what is being done.
+    /// Shows the progress, from 0 to 1, and what is being done.
     pub(crate) fn show(&self, prefix: &str, part: f64, message: &str) {
         self.0.set_prefix(visible(prefix).into_owned());
         self.0.set_message(visible(message).into_owned());
         self.0.set_position((part * STEPS as f64) as u64);
     }
 
-    /// Does something while the bar is not there.
+    /// Does something while the bar is hidden.
     pub(crate) fn without<T>(&self, work: impl FnOnce() -> T) -> T {
         self.0.suspend(work)
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();
     }

@@ -1,8 +1,8 @@
 //! Everything that this program prints.
 //!
-//! No other module writes to standard output or standard error (a test sees to that), and what comes here is printed
-//! with nothing in it that a terminal would obey: see [`visible`]. So no text of a server, a workflow or a file can be
-//! printed raw by oversight.
+//! No other module writes to standard output or standard error (a test checks that), and everything is printed without
+//! characters that a terminal would obey: see [`visible`]. So no text from a server, a workflow or a file can be
+//! printed raw by mistake.
 
 mod bar;
 mod notes;
@@ -51,18 +51,18 @@ impl Out<'_> {
         self.to.write_all(format!("{}\n", visible::visible_json(&json)).as_bytes())
     }
 
-    /// Bytes from outside, such as a picture, for a file or another program. A terminal might obey them.
+    /// Bytes from outside, such as an image, for a file or another program. A terminal might obey them.
     pub(crate) fn file(&mut self, bytes: &[u8]) -> io::Result<()> {
         use std::io::IsTerminal as _;
         if io::stdout().is_terminal() {
-            return Err(io::Error::other("this is not for terminals: send it to a file, with > FILE"));
+            return Err(io::Error::other("this cannot be printed to a terminal: send it to a file, with > FILE"));
         }
-        // Without the filter for terminals, which takes escape sequences out.
+        // Bypasses the filter for terminals, which removes escape sequences.
         io::stdout().write_all(bytes)?;
         io::stdout().flush()
     }
 
-    /// Bytes of this program's own making: pictures for terminals, scripts for shells. Never a text from outside.
+    /// Bytes that this program generated: images for terminals, scripts for shells. Never a text from outside.
     pub(crate) fn own_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all(bytes)?;
         self.to.flush()
@@ -77,7 +77,7 @@ impl<'a> Out<'a> {
     }
 }
 
-/// How much is said beside results. Chosen once, before anything is.
+/// How much is printed besides results. Chosen once, before anything is printed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -101,19 +101,19 @@ pub(crate) fn errors_are_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
-/// Something about what is being done, on standard error. With --quiet it is not said.
+/// Prints what is being done on standard error, unless --quiet is given.
 pub(crate) fn aside(text: impl Into<Text>) {
     if !is_quiet() {
         note(text);
     }
 }
 
-/// What to do next, on standard error.
+/// Prints what to do next on standard error.
 pub(crate) fn hint(text: &str) {
     aside(paint(style::HINT, "  try:").then(format!(" {text}")));
 }
 
-/// An error for programs: one line `{"error": …}` on standard error.
+/// Prints an error for programs: one line `{"error": …}` on standard error.
 pub(crate) fn json_error(error: &serde_json::Value) {
     note(serde_json::json!({ "error": error }).to_string());
 }
@@ -125,8 +125,8 @@ pub(crate) fn shows_colors() -> bool {
     stdout.is_terminal() && anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never
 }
 
-/// Prints results from a thread of its own, so that a reader who does not read cannot hold up what else this program
-/// does: it can still be told to stop, and clean up. A bar is taken away meanwhile.
+/// Prints results on a separate thread, so that a reader who does not read cannot block the rest of this program: it
+/// can still be stopped, and clean up. A bar is hidden meanwhile.
 pub(crate) async fn apart(
     bar: Option<&Bar>,
     print: impl FnOnce(&mut Out<'_>) -> io::Result<()> + Send + 'static,
@@ -142,14 +142,14 @@ pub(crate) async fn apart(
     printed.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-/// Prints what clap has to say: help, or what is wrong with the arguments.
+/// Prints clap's output: help, or what is wrong with the arguments.
 pub(crate) fn usage(error: &clap::Error) {
     let plain = error.render().to_string();
     if plain.lines().all(|line| matches!(visible(line), std::borrow::Cow::Borrowed(_))) {
-        // With its colors. Nothing is left to tell if the terminal is gone.
+        // With its colors. If the terminal was closed, there is nobody to report an error to.
         let _ = error.print();
         return;
     }
-    // It repeats arguments, which a shell may have filled with names of files.
+    // It repeats arguments, which may contain file names that a shell expanded.
     plain.lines().for_each(note);
 }

@@ -1,4 +1,4 @@
-//! Standard error: what people should know.
+//! Notes for people, on standard error.
 
 use std::{
     io::Write as _,
@@ -13,7 +13,7 @@ use std::{
 
 use super::Text;
 
-/// How long to wait until a note is written. It is, except where a reader does not read.
+/// How long to wait until a note is written. That takes longer only if the reader does not read.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many notes may wait for such a reader. More are dropped.
@@ -29,14 +29,14 @@ static STUCK: AtomicBool = AtomicBool::new(false);
 
 /// Prints a line on standard error.
 ///
-/// Never fails and never holds up this program: it must cancel and clean up also where nobody reads what it says.
+/// Never fails and never blocks this program: it must cancel and clean up even if nobody reads its output.
 pub(crate) fn note(text: impl Into<Text>) {
     static WRITER: OnceLock<Option<SyncSender<Note>>> = OnceLock::new();
     let line = text.into().line();
     let Some(writer) = WRITER.get_or_init(start) else { return write(&line) };
     let (written, done) = mpsc::channel();
     if writer.try_send(Note { line, written }).is_ok() && !STUCK.load(Ordering::Acquire) {
-        // Waited for, so that it stays in order with what is printed elsewhere.
+        // Wait for it, so that it stays in order with what is printed elsewhere.
         let late = done.recv_timeout(PATIENCE).is_err();
         STUCK.store(late, Ordering::Release);
     }
@@ -49,7 +49,7 @@ fn start() -> Option<SyncSender<Note>> {
         for Note { line, written } in notes {
             write(&line);
             STUCK.store(false, Ordering::Release);
-            // Who gave it may have stopped waiting.
+            // The sender may have stopped waiting.
             let _ = written.send(());
         }
     };

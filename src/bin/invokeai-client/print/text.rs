@@ -4,8 +4,8 @@ use anstyle::Style;
 
 use super::visible;
 
-/// A line. The pieces may hold anything: they are made [visible] when they are printed, so only the styles of this program
-/// reach the terminal.
+/// A line. The pieces may hold anything: they are made [visible] when printed, so only the styles of this program reach
+/// the terminal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Text(Vec<(Style, String)>);
 
@@ -21,7 +21,7 @@ impl Text {
         self
     }
 
-    /// What is written, with its line break.
+    /// The text to write, with its line break.
     pub(super) fn line(&self) -> String {
         let pieces = self.0.iter().map(|(style, text)| format!("{style}{}{style:#}", visible(text)));
         pieces.chain(["\n".to_owned()]).collect()

@@ -4,7 +4,8 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 
-/// A text on one line, with nothing in it that a terminal would obey: `\n` or `\u{202e}` stands for such a character.
+/// A text on one line, with nothing in it that a terminal would obey: such a character is written as `\n` or
+/// `\u{202e}`.
 ///
 /// Names, labels and messages come from servers and files. Raw, they could rename the window, fill the clipboard, move
 /// the cursor, or look like another text.
@@ -14,11 +15,11 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 
 /// JSON in which every such character is written as `\u202e`, so that it reads back as the same text.
 pub(super) fn visible_json(json: &str) -> Cow<'_, str> {
-    // Within strings a line feed is escaped already; outside it is layout.
+    // Within strings, a line feed is already escaped; outside, it is layout.
     let obeyed = |c| c != '\n' && is_obeyed(c);
     escaped(json, obeyed, |c, shown| {
         for unit in c.encode_utf16(&mut [0; 2]) {
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = write!(shown, "\\u{unit:04x}");
         }
     })

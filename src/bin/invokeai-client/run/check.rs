@@ -1,4 +1,4 @@
-//! What can be known to go wrong is found before anything is sent.
+//! Checks that find problems before anything is sent.
 
 use invokeai_client::{Client, workflow::Workflow};
 
@@ -13,16 +13,16 @@ use crate::{
 /// The longest name that InvokeAI takes for a board (`board_name` in `api/routers/boards.py`).
 const LONGEST_BOARD: usize = 300;
 
-/// Sends nothing but reads.
+/// Checks everything that can be checked. Sends only reads.
 pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Failure> {
-    // Folders first: they are at hand.
+    // Folders first: they are local.
     for folder in args.results.folders() {
         apart(move || folder::check(&folder)).await?;
     }
     let ready = ready::look(client, &args.workflow, &args.inputs, &args.many).await?;
     let server = client.compatibility().await?;
     if !server.can_run() {
-        return Err(Failure::other(format!("{server}: it is too old to run workflows for this program")));
+        return Err(Failure::other(format!("{server}: it is too old for this program to run workflows on it")));
     }
     let workflow = &ready.filled.workflow;
     let problems = ready.problems.iter().filter(|problem| !(args.force && ready::can_be_forced(problem)));
@@ -39,7 +39,7 @@ pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Fail
     Ok(ready)
 }
 
-/// Whether all that a file name is to be made of is there.
+/// Checks that everything in the template of file names exists.
 pub(super) fn check_name(template: &Template, workflow: &Workflow) -> Result<(), Failure> {
     match template.unknown(&super::name::KEYS, workflow) {
         None => Ok(()),
@@ -50,11 +50,11 @@ pub(super) fn check_name(template: &Template, workflow: &Workflow) -> Result<(),
     }
 }
 
-/// Whether there can be such a board. It is made when the workflow is sent.
+/// Checks that there can be such a board. It is created when the workflow is sent.
 async fn check_board(client: &Client, name: &str) -> Result<(), Failure> {
     let length = name.chars().count();
     if !(1..=LONGEST_BOARD).contains(&length) {
-        let problem = format!("--board: a name has 1 to {LONGEST_BOARD} characters, and this one has {length}");
+        let problem = format!("--board: a name has 1 to {LONGEST_BOARD} characters, but this one has {length}");
         return Err(Failure::other(problem));
     }
     // An error if several boards have the name.

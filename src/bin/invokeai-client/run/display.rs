@@ -1,4 +1,4 @@
-//! How far a run is: one bar over all items on a terminal, a line for each node elsewhere.
+//! The progress of a run: one bar over all items on a terminal, a line for each node elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::print::{Bar, Text, is_quiet, note};
 pub(super) struct Display {
     bar: Option<Bar>,
     lines: bool,
-    /// What was said last.
+    /// The text that was printed last.
     said: String,
     ended: u64,
     requested: u64,
@@ -38,7 +38,7 @@ impl Display {
         display
     }
 
-    /// The bar, for those who print beside it.
+    /// The bar, for code that prints while it is shown.
     pub(super) fn bar(&self) -> Option<&Bar> {
         self.bar.as_ref()
     }
@@ -54,7 +54,7 @@ impl Display {
     }
 
     fn progress(&mut self, submission: &Submission, id: i64) -> Option<Progress> {
-        // Pieces of a large batch are added as it goes on.
+        // Parts of a large batch are added while it runs.
         if submission.enqueued() != self.jobs.len() as u64 {
             self.jobs = submission.jobs();
         }
@@ -63,7 +63,7 @@ impl Display {
     }
 
     fn show_item(&mut self, id: i64, event: &Event, progress: &Progress) {
-        // A moment after its end there may be an event of an item still.
+        // An event of an item may still come a moment after its end.
         if progress.is_finished() || !event.is_progress() && event.invocation().is_none() && event.status().is_none() {
             return;
         }
@@ -99,7 +99,7 @@ impl Display {
         }
     }
 
-    /// Says something beside the bar.
+    /// Prints a note while the bar is shown.
     pub(super) fn note(&self, text: impl Into<Text>) {
         match &self.bar {
             Some(bar) => bar.without(|| note(text)),

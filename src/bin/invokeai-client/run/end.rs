@@ -1,4 +1,4 @@
-//! The end of a run: whatever way it comes, what was begun is undone here and nowhere else.
+//! The end of a run: however it ends, everything begun is undone here and nowhere else.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,16 +21,16 @@ use crate::{
     suggest::quoted,
 };
 
-/// How often, and with which pauses, a batch is looked for that was sent and has no answer.
+/// How often, and with which pauses, to look for a batch that was sent and got no answer.
 const LOOKS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long a reader is waited for who may not read.
+/// How long to wait for a reader who may not read.
 const READER: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
-    /// Cancels what has not ended, cleans up if asked to, and says how the program ends. Asked again to stop, or out of
-    /// time, it ends at once and says what is left.
+    /// Cancels what has not ended, cleans up if asked to, and returns how the program ends. If it is asked again to
+    /// stop, or runs out of time, it ends at once and prints what is left.
     pub(super) async fn end(&self, outcome: Result<(), Failure>) -> Result<Exit, Failure> {
         let exit = match &outcome {
             Ok(()) => self.tally.worst,
@@ -40,7 +40,7 @@ impl Run<'_> {
             let canceled = if outcome.is_err() { self.cancel().await } else { true };
             let untold = self.untold().await;
             let cleaned = if self.args.cleanup && !self.is_kept_for_later() { self.clean_up().await } else { true };
-            // Of a series that is to go on it would be a part only.
+            // For a series that will continue, the sheet would be incomplete.
             let sheet = self.args.results.sheet.as_deref().filter(|_| outcome.is_ok() || self.ticket.is_none());
             let sheet = self.tally.write_sheet(sheet);
             self.tell_rest(untold).await;
@@ -73,7 +73,7 @@ impl Run<'_> {
         }
     }
 
-    /// The items of which nothing was told yet, as the server has them now.
+    /// The items that were not reported yet, as the server has them now.
     async fn untold(&self) -> Vec<(i64, Option<ItemSummary>)> {
         let Some(submission) = self.batch.submission() else { return Vec::new() };
         let mut ids = submission.item_ids();
@@ -81,14 +81,14 @@ impl Run<'_> {
         if ids.is_empty() {
             return Vec::new();
         }
-        // What cannot be read is told as unknown.
+        // Items that cannot be read are reported as unknown.
         let read = submission.queue().summaries(&ids).await.unwrap_or_default();
         let mut known: HashMap<i64, ItemSummary> =
             read.into_iter().filter_map(|summary| summary.ok().map(|summary| (summary.item_id, summary))).collect();
         ids.into_iter().map(|id| (id, known.remove(&id))).collect()
     }
 
-    /// Tells programs of every item that was not told, and people how many were done.
+    /// Prints every item that was not reported yet, for programs, and how many were done, for people.
     async fn tell_rest(&self, untold: Vec<(i64, Option<ItemSummary>)>) {
         let requested = self.batch.submission().map_or(0, |submission| submission.requested());
         if let Some(ticket) = &self.ticket {
@@ -107,7 +107,7 @@ impl Run<'_> {
                 batch_id: submission.batch_id(),
                 index: self.rows.of(&submission, id).map(|row| row + 1),
                 status: &status,
-                error: Some("the run was stopped before its results were looked at".into()),
+                error: Some("the run was stopped before its results were read".into()),
                 values: match &self.workflow {
                     Some(workflow) => line::values(workflow, &self.uploads, &values),
                     None => serde_json::Map::new(),
@@ -119,7 +119,7 @@ impl Run<'_> {
         });
         let lines: Vec<Value> = lines.collect();
         let print = print::apart(None, move |out| lines.iter().try_for_each(|line| out.json(line)));
-        // Nobody may be reading: that must not keep the program from ending.
+        // If nobody reads, that must not keep the program from ending.
         let _ = timeout(READER, print).await;
     }
 
@@ -133,13 +133,13 @@ impl Run<'_> {
         is_left
     }
 
-    /// Says why this ends, and what that means for the exit code.
+    /// Prints why this ends, and returns what that means for the exit code.
     fn tell(&self, failure: &Failure) -> Exit {
         match failure {
             Failure::Stopped(Why::TimeUp) => note("time is up"),
             Failure::Stopped(_) => note("stopping; Ctrl-C again to end at once"),
             failure if failure.is_broken_pipe() => {
-                note("nobody reads what is printed any more");
+                note("nobody reads the output any more");
                 return if self.batch.submission().is_some() { Exit::Canceled } else { Exit::Done };
             }
             _ => {}
@@ -147,7 +147,7 @@ impl Run<'_> {
         failure.tell()
     }
 
-    /// Cancels the batch. Says whether that can be relied on.
+    /// Cancels the batch. Returns whether it is certainly canceled.
     async fn cancel(&self) -> bool {
         let canceled = match self.batch.submission() {
             Some(submission) => submission.cancel().await,
@@ -171,7 +171,8 @@ impl Run<'_> {
         }
     }
 
-    /// The request may be on its way still, or be carried out later: it is looked for, and canceled when it turns up.
+    /// The request may still be on its way, or be carried out later: looks for the batch, and cancels it when it turns
+    /// up.
     async fn cancel_unanswered(&self) -> invokeai_client::Result<u64> {
         let queue = self.client.queue(&self.args.queue);
         for look in 0..LOOKS {
@@ -182,11 +183,11 @@ impl Run<'_> {
                 return queue.cancel_batches([&self.batch.id]).await;
             }
         }
-        note(format!("batch {} was sent, and no answer came: it may still turn up", self.batch.id));
+        note(format!("batch {} was sent, but no answer came: it may still turn up", self.batch.id));
         Ok(0)
     }
 
-    /// Deletes the results that are on this machine, where others are not and so must stay. Says whether all went well.
+    /// Deletes the results that are on this machine, if others are not and so must stay. Returns whether all went well.
     async fn delete_downloaded(&self) -> bool {
         let outcome = self.client.images().delete(self.tally.own_results()).await;
         for name in &outcome.done {
@@ -200,14 +201,14 @@ impl Run<'_> {
         outcome.is_success()
     }
 
-    /// Deletes what this run put onto the server.
+    /// Deletes what this run put on the server.
     async fn clean_up(&self) -> bool {
         if self.client.assets().is_empty() {
             return true;
         }
         let everything_is_here = self.tally.everything_is_here;
         let deleted = if everything_is_here { true } else { self.delete_downloaded().await };
-        // A board that was made for results goes if there are none that stay.
+        // A board that was created for results is deleted if no results stay.
         let boards = everything_is_here || self.batch.submission().is_none();
         let cleanup = self.client.cleanup().intermediates(true).cancel(true).outputs(everything_is_here).boards(boards);
         match cleanup.await {

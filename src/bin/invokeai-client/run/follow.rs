@@ -1,4 +1,4 @@
-//! Following every item to its end, and bringing its results home.
+//! Follows every item to its end, and downloads its results.
 
 use std::{collections::HashMap, pin::pin};
 
@@ -25,12 +25,12 @@ use crate::{
     style,
 };
 
-/// Which rows of the run the items of a batch are.
+/// Maps the items of a batch to rows of the run.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// By their places in the batch; empty if row and place are the same.
+    /// By their positions in the batch; empty if row and position are the same.
     pub(super) of_places: Vec<usize>,
-    /// By their ids, where a batch is taken up again.
+    /// By their ids, if a batch is resumed.
     pub(super) of_items: HashMap<i64, usize>,
 }
 
@@ -45,11 +45,11 @@ impl Rows {
     }
 }
 
-/// What is followed, and for what.
+/// What to follow, and what to do with the results.
 #[derive(Clone, Copy)]
 pub(super) struct Followed<'a> {
     pub(super) args: &'a ResultArgs,
-    /// Whether items are told in JSON.
+    /// Whether items are printed as JSON.
     pub(super) json: bool,
     pub(super) client: &'a Client,
     pub(super) workflow: &'a Workflow,
@@ -57,7 +57,7 @@ pub(super) struct Followed<'a> {
     pub(super) uploads: &'a Uploads,
 }
 
-/// Follows every item to its end. Answers whether all results are here.
+/// Follows every item to its end. Returns whether all results are on this machine.
 pub(super) async fn follow(
     followed: Followed<'_>,
     submission: Submission,
@@ -111,12 +111,12 @@ struct Follower<'a> {
     submission: Submission,
     tally: &'a mut Tally,
     ticket: &'a mut Option<ticket::Ticket>,
-    /// Whether items that fail are run once more.
+    /// Whether failed items are run once more.
     retries: bool,
 }
 
 impl Follower<'_> {
-    /// Every item of the submission. Answers whether all results are here.
+    /// Follows every item of the submission. Returns whether all results are on this machine.
     async fn all(&mut self) -> Result<bool, Failure> {
         let submission = self.submission.clone();
         let mut display = Display::new(self.json, &submission);
@@ -132,7 +132,7 @@ impl Follower<'_> {
                             complete &= self.item(&display, &job, &end).await?;
                             display.ended();
                         }
-                        // The rest was not enqueued; what was goes on.
+                        // The rest was not enqueued; what was enqueued goes on.
                         Some(Err(error)) => refused = refused.or(Some(error)),
                         None => break,
                     }
@@ -146,7 +146,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Tells what became of an item, and downloads its results. Answers whether all of them are here.
+    /// Prints how an item ended, and downloads its results. Returns whether all of them are on this machine.
     async fn item(
         &mut self,
         display: &Display,
@@ -186,8 +186,8 @@ impl Follower<'_> {
         let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
         let json = |trouble: &[String]| self.json.then(|| ended.json(trouble));
         let picture = outputs.as_ref().and_then(|outputs| results.first_picture(outputs));
-        // Before anything else is waited for: whoever stops this program now must not have it done twice, and the next
-        // try prints the line.
+        // Before waiting for anything else: if this program is stopped now, the item must not be run twice, and the
+        // next try prints its line.
         if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
             match end {
                 Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]), picture.clone())?,
@@ -221,7 +221,7 @@ impl Follower<'_> {
         Ok(complete || tries_again)
     }
 
-    /// Counts how it ended. Answers whether it is to be run once more.
+    /// Counts how it ended. Returns whether to run it once more.
     fn count(&mut self, id: i64, end: &invokeai_client::Result<FinishedJob>) -> bool {
         let exit = match end {
             Ok(_) => {
@@ -249,7 +249,7 @@ impl Follower<'_> {
         false
     }
 
-    /// What the batch put into the item. Empty if that cannot be read: the item is told all the same.
+    /// The values that the batch put into the item. Empty if they cannot be read: the item is printed anyway.
     async fn fields(&self, id: i64) -> Vec<FieldValue> {
         let read = self.submission.queue().summaries(&[id]).await;
         match read.map(|mut read| read.pop()) {
@@ -258,7 +258,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Adds the item to the sheet, and makes what is shown on the terminal.
+    /// Adds the item to the sheet, and prepares what is shown on the terminal.
     async fn draw(
         &mut self,
         outputs: &Outputs,
@@ -284,7 +284,7 @@ impl Follower<'_> {
     }
 }
 
-/// Adds what earlier tries have made to the sheet. At the end, because it takes a while.
+/// Adds the results of earlier tries to the sheet. At the end, because it takes a while.
 pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) {
     for (row, picture) in &ticket.pictures {
         if sheet.has(row + 1) {
@@ -296,7 +296,7 @@ pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, she
     }
 }
 
-/// Prints the lines that an earlier try has recorded, and may not have printed.
+/// Prints the lines that an earlier try has recorded but may not have printed.
 pub(super) async fn catch_up_lines(ticket: &mut ticket::Ticket) -> Result<(), Failure> {
     for (row, line) in ticket.unprinted.clone() {
         apart(None, move |out: &mut Out<'_>| out.json(&line)).await?;

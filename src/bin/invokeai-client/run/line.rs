@@ -1,4 +1,4 @@
-//! What is printed of an item: a line of JSON for programs, a few lines for people.
+//! The printed form of an item: a line of JSON for programs, a few lines for people.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::{
     style,
 };
 
-/// How an item ended, as far as it was told.
+/// How an item ended, as far as that was reported.
 pub(super) struct Told<'a> {
     pub(super) item_id: i64,
     pub(super) batch_id: &'a str,
@@ -25,7 +25,7 @@ pub(super) struct Told<'a> {
     pub(super) index: Option<usize>,
     pub(super) status: &'a ItemStatus,
     pub(super) error: Option<String>,
-    /// What the batch put into it.
+    /// The values that the batch put into it.
     pub(super) values: Map<String, Value>,
     pub(super) outputs: Vec<Value>,
     pub(super) files: Value,
@@ -46,13 +46,13 @@ impl Told<'_> {
     }
 }
 
-/// An item that has ended, and what came of it.
+/// An item that has ended, and its results.
 pub(super) struct Ended<'a> {
     pub(super) job: &'a Job,
     pub(super) end: &'a invokeai_client::Result<FinishedJob>,
     /// Its number among the items of the run, from 1.
     pub(super) index: Option<usize>,
-    /// What the batch put into it.
+    /// The values that the batch put into it.
     pub(super) values: &'a Map<String, Value>,
     pub(super) outputs: Option<&'a Outputs>,
     /// The results that are on this machine.
@@ -87,7 +87,7 @@ fn files(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Value> {
     results.filter_map(|file| here.get(&file.name)).map(|here| json!(here.path)).collect()
 }
 
-/// What the batch put into an item, by the names of the inputs.
+/// The values that the batch put into an item, by the names of the inputs.
 pub(super) fn values(workflow: &Workflow, uploads: &Uploads, values: &[FieldValue]) -> Map<String, Value> {
     let named = values.iter().map(|value| {
         let name = workflow.name_of_field(&value.node_path, &value.field_name);
@@ -96,7 +96,7 @@ pub(super) fn values(workflow: &Workflow, uploads: &Uploads, values: &[FieldValu
     named.collect()
 }
 
-/// Every output of every node: an image or video with its name and size, else the value.
+/// Every output of every node: an image or video with its name and size, or the value.
 pub(super) fn outputs(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Value> {
     let mut lines = Vec::new();
     for node in outputs.nodes() {
@@ -143,7 +143,7 @@ pub(super) fn outputs(outputs: &Outputs, here: &HashMap<String, Here>) -> Vec<Va
 }
 
 impl Ended<'_> {
-    /// The lines for people. Where no picture came of it, what did.
+    /// The lines for people: the images, or the values if there are no images.
     pub(super) fn lines(&self) -> Vec<Text> {
         let Self { job, end, outputs, here, .. } = self;
         let status = self.status();
@@ -159,7 +159,7 @@ impl Ended<'_> {
         for file in &results {
             lines.push(match here.get(&file.name) {
                 Some(Here { path, existed: false }) => format!("  {}", path.display()).into(),
-                Some(Here { path, existed: true }) => format!("  {} (was there already)", path.display()).into(),
+                Some(Here { path, existed: true }) => format!("  {} (already existed)", path.display()).into(),
                 None => format!("  {}", file.name).into(),
             });
         }

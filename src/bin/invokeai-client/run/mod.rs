@@ -1,7 +1,7 @@
-//! `invokeai-client run`: a workflow from its file to its pictures.
+//! `invokeai-client run`: a workflow from its file to its results.
 //!
-//! Four steps: [`check`] finds out before anything is sent whether it can go well, [`send`] uploads and enqueues,
-//! [`follow`] brings each item home, and [`end`] undoes what is left to undo, on every way out.
+//! Four steps: [`check`] finds problems before anything is sent, [`send`] uploads and enqueues, [`follow`] follows each
+//! item to its end and downloads its results, and [`end`] undoes what is left to undo, however the run ends.
 
 mod check;
 mod display;
@@ -41,7 +41,7 @@ use crate::{
     stop::Stop,
 };
 
-/// How often is looked whether all items of a large batch are on the queue.
+/// How often to check whether all items of a large batch are on the queue.
 const FEEDING: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Args)]
@@ -55,27 +55,27 @@ pub(crate) struct RunArgs {
     /// Id of the queue
     #[arg(long, value_name = "ID", default_value = DEFAULT_QUEUE)]
     queue: String,
-    /// Board for the results, by name; made if there is none
+    /// Board for the results, by name; created if it does not exist
     #[arg(long, value_name = "NAME", add = completion::boards())]
     board: Option<String>,
-    /// How often to run
+    /// How many times to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Run before what is already waiting
     #[arg(long)]
     prepend: bool,
-    /// Run although models, images or boards that the workflow names are not on the server
+    /// Run even if models, images or boards that the workflow names are not on the server
     #[arg(long)]
     force: bool,
     /// Print the request that would be sent as JSON, with <upload:FILE> for files, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Keep a ticket of this run in a file, or go on with the run whose ticket it is: what is done is not run again. A
-    /// second file beside it, with .assets behind its name, records what is on the server
+    /// Keep a ticket of this run in a file, or continue the run of an existing ticket: rows that are done are not run
+    /// again. A second file next to it, with .assets added to its name, records what is on the server
     #[arg(long, value_name = "TICKET", conflicts_with_all = ["runs", "dry_run"])]
     resume: Option<PathBuf>,
-    /// Give up, and cancel what is left, after so many seconds, whatever is being done then; canceling and --cleanup may
-    /// take up to 30 seconds more where the server does not answer
+    /// Give up and cancel what is left after this many seconds, whatever is being done then; canceling and --cleanup
+    /// may take up to 30 seconds more if the server does not answer
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     #[command(flatten)]
@@ -83,8 +83,8 @@ pub(crate) struct RunArgs {
     /// Send the workflow, print a ticket as JSON and end, without waiting: `wait` takes the ticket
     #[arg(long, conflicts_with_all = ["results", "resume", "dry_run", "cleanup"])]
     detach: bool,
-    /// At the end, however it comes, delete uploads, intermediate images and queue items of this run, and the results that
-    /// were downloaded
+    /// When the run ends, in whatever way, delete its uploads, intermediate images and queue items, and the results
+    /// that were downloaded
     #[arg(long)]
     cleanup: bool,
     /// Print one line of JSON for each item instead of a progress bar
@@ -100,29 +100,30 @@ pub(crate) struct ResultArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Names of the files, for example '{index:03}-{prompt:.40}-{seed}': inputs, index, item, batch, date, time, node,
-    /// name (on the server), number (within the item). A name that is taken gets a number
+    /// name (on the server), number (within the item). If a name is taken, a number is added
     #[arg(long, value_name = "TEMPLATE", requires = "out")]
     name: Option<name::Template>,
-    /// Write a contact sheet with the first picture of each item; with --resume, of all tries, by the one that ends the run
+    /// Write a contact sheet with the first image of each item; with --resume, the try that ends the run writes one for
+    /// all tries
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// Show the results on the terminal, if it can
+    /// Show the results on the terminal, if it supports that
     #[arg(long, conflicts_with = "json")]
     show: bool,
-    /// Run what has failed once more, at the end
+    /// Run failed items once more, at the end
     #[arg(long)]
     retry_failed: bool,
 }
 
 impl ResultArgs {
-    /// The folders that files are to be written into.
+    /// The folders to write files into.
     fn folders(&self) -> BTreeSet<PathBuf> {
         self.out.clone().into_iter().chain(self.sheet.as_deref().map(folder::of_file)).collect()
     }
 }
 
 impl RunArgs {
-    /// A client that records what it puts onto the server, if others are to go on with this run.
+    /// A client that records what it puts on the server, if this run can be resumed.
     pub(crate) fn client(&self, server: &ServerArgs) -> Result<Client, Failure> {
         server.client_with(|builder| match &self.resume {
             None => builder,
@@ -159,7 +160,7 @@ pub(crate) fn run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<
     })
 }
 
-/// Prints what would be sent.
+/// Prints the request that would be sent.
 async fn dry_run(args: &RunArgs, client: &Client, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let Ready { filled, .. } = check::check(args, client).await?;
     let body = send::submit(args, client, &filled).body().await?;
@@ -177,17 +178,17 @@ struct Run<'a> {
     stop: &'a Stop,
     batch: send::Batch,
     tally: tally::Tally,
-    /// As it was sent.
+    /// The workflow as it was sent.
     workflow: Option<Workflow>,
     /// With `--resume`.
     ticket: Option<Ticket>,
-    /// Which rows the items of the batch are.
+    /// The rows of the items of the batch.
     rows: Rows,
     uploads: Uploads,
 }
 
 impl Run<'_> {
-    /// Everything that may fail or be broken off. Whatever comes of it, [`end`](Self::end) follows.
+    /// Everything that may fail or be interrupted. Whatever the outcome, [`end`](Self::end) follows.
     async fn work(&mut self) -> Result<(), Failure> {
         let ready = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
         if let Some(path) = &self.args.resume {
@@ -215,7 +216,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Prints what `wait` takes, once all items are on the queue.
+    /// Prints the ticket that `wait` takes, once all items are on the queue.
     async fn detach(&self) -> Result<(), Failure> {
         let Some(submission) = self.batch.submission() else { return Ok(()) };
         while submission.is_feeding() {
@@ -228,7 +229,7 @@ impl Run<'_> {
         Ok(print::apart(None, move |out| out.json(&ticket)).await?)
     }
 
-    /// Removes what an earlier try that was killed has left of files.
+    /// Removes unfinished files that an earlier try left when it was killed.
     fn remove_unfinished(&self) -> Result<(), Failure> {
         for folder in self.args.results.folders().into_iter().filter(|folder| folder.exists()) {
             let failed = |error| Failure::other(format!("cannot read the folder {}: {error}", folder.display()));
@@ -243,7 +244,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Follows the batch to its end. Answers whether all results are here.
+    /// Follows the batch to its end. Returns whether all results are on this machine.
     async fn follow(&mut self) -> Result<bool, Failure> {
         let (Some(submission), Some(workflow)) = (self.batch.submission(), &self.workflow) else { return Ok(true) };
         let (args, json) = (&self.args.results, self.args.json);

@@ -1,24 +1,24 @@
-//! Names of downloaded files, made of what an item was about: `{index:03}-{prompt:.40}-{seed}`.
+//! Names of downloaded files, built from a template such as `{index:03}-{prompt:.40}-{seed}`.
 
 use std::{fmt::Write as _, str::FromStr};
 
 use invokeai_client::workflow::Workflow;
 use serde_json::Value;
 
-/// What a name may be made of beside inputs.
+/// What a template may use besides inputs.
 pub(super) const KEYS: [&str; 8] = ["index", "item", "batch", "date", "time", "node", "name", "number"];
 
-/// Longest name without its ending, in characters.
+/// Longest name without its extension, in characters.
 const LONGEST: usize = 120;
 
-/// A name with places to fill in.
+/// A name with placeholders to fill in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    /// `{key:03.40}`: numbers at least so long, texts at most so long.
+    /// `{key:03.40}`: the least length of numbers, and the greatest length of texts.
     Place {
         key: String,
         width: usize,
@@ -41,13 +41,13 @@ impl FromStr for Template {
                 continue;
             }
             let place = after.split_once('}').filter(|_| brace == "{");
-            let (place, after) = place.ok_or("a brace is not closed; {{ and }} stand for braces")?;
+            let (place, after) = place.ok_or("a brace is not closed; write {{ and }} for literal braces")?;
             parts.push(Part::place(place)?);
             rest = after;
         }
         parts.push(Part::Text(rest.to_owned()));
         if !parts.iter().any(|part| matches!(part, Part::Place { .. })) {
-            return Err("all files would have one name: it needs a place such as {index} or {name}".into());
+            return Err("all files would have the same name: add a placeholder such as {index} or {name}".into());
         }
         Ok(Self(parts))
     }
@@ -79,7 +79,7 @@ impl Template {
         keys.into_iter().find(|key| !is_known(key))
     }
 
-    /// The name, with nothing in it that a file's name may not have.
+    /// The name, without characters that a file name may not have.
     pub(crate) fn name(&self, value_of: impl Fn(&str) -> String) -> String {
         let mut name = String::new();
         for part in &self.0 {
@@ -88,7 +88,7 @@ impl Template {
                 Part::Place { key, width, longest } => {
                     let value = value_of(key);
                     let value: String = value.chars().take(longest.unwrap_or(usize::MAX)).collect();
-                    // A string takes everything.
+                    // Writing to a string cannot fail.
                     let _ = match value.parse::<u64>() {
                         Ok(number) if *width > 0 => write!(name, "{number:0width$}"),
                         _ => write!(name, "{value:width$}"),
@@ -100,7 +100,7 @@ impl Template {
     }
 }
 
-/// Node and field that a key means: an input, or the only field of this name.
+/// The node and field that a key means: an input, or the only field with this name.
 fn place_of(workflow: &Workflow, key: &str) -> Option<(String, String)> {
     if let Ok(field) = workflow.named_field(key) {
         return Some((field.node_id, field.field_name));
@@ -149,11 +149,11 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Letters, digits and a few signs that every system takes; all else becomes a line.
+/// Keeps letters, digits and a few characters that every system takes; everything else becomes an underscore.
 fn safe(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '+' | '=' | '(' | ')' | ' ');
     let mut safe: String = name.chars().map(|c| if plain(c) { c } else { '_' }).take(LONGEST).collect();
-    // Common file systems take 255 bytes, and ` (2)` and an ending are still to come.
+    // Common file systems take 255 bytes, and ` (2)` and an extension may be added.
     while safe.len() > 200 {
         safe.pop();
     }

@@ -1,4 +1,4 @@
-//! Bringing the results of an item home.
+//! Downloads the results of an item.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,23 +26,23 @@ use crate::{failure::with_causes, picture, print};
 #[derive(Debug, Clone)]
 pub(super) struct Here {
     pub(super) path: PathBuf,
-    /// Whether a file of this name was there before.
+    /// Whether a file of this name existed before.
     pub(super) existed: bool,
 }
 
-/// What of an item's results is on this machine.
+/// Which of an item's results are on this machine.
 #[derive(Default)]
 pub(super) struct Results {
     /// By name on the server.
     pub(super) here: HashMap<String, Here>,
-    /// What is not, and why.
+    /// The results that are not, and why.
     pub(super) missing: Vec<String>,
-    /// Whether files of these names were there before this run. They may be other ones.
+    /// Whether files of these names existed before this run. They may be different files.
     pub(super) kept: bool,
 }
 
 impl Results {
-    /// The first picture of the item, and where it is.
+    /// The first image of the item, and where it is.
     pub(super) fn first_picture(&self, outputs: &Outputs) -> Option<Picture> {
         let image = outputs.final_images().first()?.name.clone();
         let file = self.here.get(&image).map(|here| here.path.clone());
@@ -50,10 +50,10 @@ impl Results {
     }
 }
 
-/// What names of files are made of.
+/// The values for file names.
 pub(super) struct About<'a> {
     pub(super) workflow: &'a Workflow,
-    /// What the batch put into the item.
+    /// The values that the batch put into the item.
     pub(super) values: &'a [FieldValue],
     pub(super) uploads: &'a Uploads,
     pub(super) index: usize,
@@ -61,7 +61,7 @@ pub(super) struct About<'a> {
     pub(super) batch_id: &'a str,
 }
 
-/// Downloads what the item saved for good. What fails keeps nothing else from being downloaded.
+/// Downloads what the item saved for good. If one file fails, the others are downloaded anyway.
 pub(super) async fn download(
     args: &ResultArgs,
     client: &Client,
@@ -114,7 +114,7 @@ pub(super) async fn download(
     results
 }
 
-/// Under a name of its own: one that is taken gets a number.
+/// Downloads a file under a unique name: if the name is taken, a number is added.
 async fn save(
     client: &Client,
     folder: &Path,
@@ -123,11 +123,11 @@ async fn save(
     ticket: &mut Option<Ticket>,
 ) -> Result<SavedFile, String> {
     let ending = file.name.rsplit_once('.').map_or("png", |(_, ending)| ending);
-    // The ending decides what programs do with a file, so only a plain one is taken from a server.
+    // The extension decides what programs do with a file, so only a plain one is accepted from a server.
     let ending = if ending.chars().all(|c| c.is_ascii_alphanumeric()) && ending.len() < 6 { ending } else { "png" };
     let mut path = folder.join(format!("{stem}.{ending}"));
     let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+    made.map_err(|error| format!("cannot create the folder {}: {error}", folder.display()))?;
     let download = match file.kind {
         FileKind::Video => client.video(&file.name).download(),
         _ => client.image(&file.name).download(),
@@ -136,7 +136,7 @@ async fn save(
         let saved = download.collision(Collision::Rename).to_file(path).await;
         return saved.map_err(|error| with_causes(&error));
     };
-    // A try that is killed once the file is there, and before that is recorded, must not make the next one write it again
+    // If this try is killed after the file is written and before that is recorded, the next one must not write it again
     // under another name.
     let collision = match ticket.files.get(&file.name) {
         Some(recorded) => {
@@ -153,7 +153,7 @@ async fn save(
         }
     };
     let mut saved = download.collision(collision).to_file(path).await.map_err(|error| with_causes(&error))?;
-    // It is of this run, if of an earlier try.
+    // It belongs to this run, if to an earlier try.
     saved.kept = false;
     Ok(saved)
 }
@@ -174,7 +174,7 @@ impl About<'_> {
         })
     }
 
-    /// The value of an input in this item, else that of the workflow.
+    /// The value of an input in this item, or in the workflow.
     fn value(&self, key: &str) -> String {
         let of_item = |node: &str, field: &str| {
             let same = |value: &&FieldValue| value.node_path == node && value.field_name == field;
@@ -187,7 +187,7 @@ impl About<'_> {
     }
 }
 
-/// The pictures that the item saved for good, as a terminal takes them.
+/// The images that the item saved for good, as a terminal takes them.
 pub(super) async fn show(client: &Client, outputs: &Outputs) -> Result<Vec<String>, String> {
     let told = |error: &Error| format!("the results cannot be shown: {}", with_causes(error));
     let mut shown = Vec::new();

@@ -1,4 +1,4 @@
-//! Uploading and enqueueing.
+//! Uploads and enqueues.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -26,7 +26,7 @@ pub(super) struct Batch {
 enum State {
     /// Nothing was sent.
     NotSent,
-    /// It was sent, or was about to be, and has no answer.
+    /// It was sent, or was about to be, and got no answer.
     Unanswered,
     /// The server refused it.
     Refused,
@@ -46,13 +46,13 @@ impl Batch {
         }
     }
 
-    /// Whether items of it may be on the queue, or get there, although no answer says so.
+    /// Whether its items may be on the queue, or get there, although no answer says so.
     pub(super) fn is_unanswered(&self) -> bool {
         matches!(self.state, State::Unanswered)
     }
 }
 
-/// The submission of a workflow with all that was given.
+/// The submission of a workflow with all values filled in.
 pub(super) fn submit<'w>(args: &RunArgs, client: &Client, filled: &'w Filled) -> Submit<'w> {
     let mut submit = client.submit(&filled.workflow).queue(&args.queue).runs(args.runs).prepend(args.prepend);
     if let Some(sweep) = &filled.sweep {
@@ -65,8 +65,8 @@ pub(super) fn submit<'w>(args: &RunArgs, client: &Client, filled: &'w Filled) ->
 }
 
 impl Run<'_> {
-    /// Follows what earlier tries of the same run have on the server. Answers which rows are left, and whether all
-    /// results so far are here.
+    /// Follows what earlier tries of the same run have on the server. Returns the rows that are left, and whether all
+    /// results so far are on this machine.
     pub(super) async fn catch_up(&mut self) -> Result<(Option<Vec<usize>>, bool), Failure> {
         let mut complete = self.args.results.out.is_some();
         let Some(ticket) = &self.ticket else { return Ok((None, complete)) };
@@ -88,7 +88,7 @@ impl Run<'_> {
         Ok((left, complete))
     }
 
-    /// The items of an earlier batch whose ends are not recorded, with their rows. Those that were canceled, or are gone,
+    /// The items of an earlier batch whose ends are not recorded, with their rows. Those that were canceled or deleted
     /// are left to a new batch.
     async fn earlier(&self, batch: &ticket::Batch) -> Result<Option<(Submission, HashMap<i64, usize>)>, Failure> {
         let Some(ticket) = &self.ticket else { return Ok(None) };
@@ -98,7 +98,7 @@ impl Run<'_> {
             ids => ids?,
         };
         ids.sort_unstable();
-        // Items run in the order of the rows; those of a retry come after all.
+        // Items run in the order of the rows; retries come last.
         let rows: HashMap<i64, usize> = ids.iter().copied().zip(batch.rows.iter().copied()).collect();
         let mut open = HashMap::new();
         for summary in queue.summaries(&ids).await?.into_iter().flatten() {
@@ -123,7 +123,8 @@ impl Run<'_> {
         Ok(Some((Submission::attach(self.client, &note).await?, open)))
     }
 
-    /// Sends the files, then the workflow; of many rows those that are left. Answers whether there was anything to send.
+    /// Sends the files, then the workflow, with only the rows that are left. Returns whether there was anything to
+    /// send.
     pub(super) async fn send(&mut self, ready: Ready, left: Option<Vec<usize>>) -> Result<bool, Failure> {
         if left.as_ref().is_some_and(Vec::is_empty) {
             aside("nothing is left to run");
@@ -139,7 +140,7 @@ impl Run<'_> {
             self.rows = Rows { of_places: left, of_items: HashMap::new() };
         }
         let submit = submit(self.args, self.client, &filled).batch_id(&self.batch.id).when_full(WhenFull::Feed);
-        // Said before it is sent: after that anything may end this program.
+        // Printed before it is sent: after that, anything may end this program.
         aside(format!("batch {}", self.batch.id));
         self.batch.state = State::Unanswered;
         // Its id is known, so it can be canceled without an answer.
@@ -156,7 +157,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Uploads every file once, and says what they are called then. What an earlier try uploaded is taken, if it is
+    /// Uploads every file once, and returns their names on the server. Uses what an earlier try uploaded, if it is
     /// still there.
     async fn upload(&mut self, ready: &Ready) -> Result<HashMap<PathBuf, String>, Failure> {
         let files = ready.filled.files.clone();

@@ -1,4 +1,4 @@
-//! A contact sheet: one small picture for each item, in the order of the items.
+//! A contact sheet: one small image for each item, in the order of the items.
 
 use std::{
     collections::BTreeMap,
@@ -13,20 +13,20 @@ use invokeai_client::Client;
 use super::ticket::Picture;
 use crate::{failure::with_causes, folder};
 
-/// Between pictures, in pixels.
+/// Space between images, in pixels.
 const GAP: u32 = 6;
-/// About the widest sheet, in pixels, as long as something can be seen on it.
+/// About the greatest width of a sheet, in pixels, as long as its images stay recognizable.
 const WIDEST: u64 = 4096;
 const BACKGROUND: Rgb<u8> = Rgb([32, 32, 36]);
 
-/// The pictures so far, by the number of their item.
+/// The images so far, by the number of their item.
 #[derive(Default)]
 pub(super) struct Sheet {
     pictures: BTreeMap<usize, RgbImage>,
 }
 
 impl Sheet {
-    /// Adds the first picture of an item. Of many items the pictures are smaller, so that memory stays small.
+    /// Adds the first image of an item. With many items, the images are smaller, to limit the memory.
     pub(super) async fn add(
         &mut self,
         client: &Client,
@@ -51,7 +51,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Whether the picture of this item is on it.
+    /// Whether the image of this item is on it.
     pub(super) fn has(&self, index: usize) -> bool {
         self.pictures.contains_key(&index)
     }
@@ -66,7 +66,7 @@ impl Sheet {
         let mut bytes = Cursor::new(Vec::new());
         let format = ImageFormat::from_path(path).unwrap_or(ImageFormat::Png);
         self.draw().write_to(&mut bytes, format).map_err(|error| failed(&error))?;
-        // Named and held as the parts of downloads are, so that what a kill leaves of it goes as theirs do.
+        // Named and locked like unfinished downloads, so that it is removed like them if this program is killed.
         let part = folder::of_file(path).join(format!(".{}.part", uuid::Uuid::new_v4()));
         let written = File::create_new(&part).and_then(|mut file| {
             // Some file systems have no locks.
@@ -76,7 +76,7 @@ impl Sheet {
             fs::rename(&part, path)
         });
         written.map_err(|error| {
-            // It may not even have been begun.
+            // It may not even have been created.
             let _ = fs::remove_file(&part);
             failed(&error)
         })
@@ -100,13 +100,13 @@ impl Sheet {
     }
 }
 
-/// So many in a row make a sheet about as wide as high.
+/// The number of images in a row that makes a sheet about as wide as high.
 fn columns(items: u64) -> u64 {
     let root = items.isqrt();
     if root * root < items { root + 1 } else { root.max(1) }
 }
 
-/// The longer side of each picture, in pixels: what fits.
+/// The longer side of each image, in pixels, so that all fit.
 fn side(items: u64) -> u32 {
     let fits = (WIDEST / columns(items)).saturating_sub(GAP.into());
     fits.clamp(16, 192) as u32

@@ -9,23 +9,24 @@ use crate::{
     style,
 };
 
-/// What became of the items so far.
+/// How the items ended so far.
 pub(super) struct Tally {
-    /// The worst of them.
+    /// The worst end of an item.
     pub(super) worst: Exit,
     /// Whether all results of all items were downloaded.
     pub(super) everything_is_here: bool,
-    /// Names of the results that this run has downloaded. Items may share one: InvokeAI caches what nodes give.
+    /// Names of the results that this run has downloaded. Items may share one, because InvokeAI caches outputs of
+    /// nodes.
     pub(super) downloaded: BTreeSet<String>,
-    /// Those images among them that this run made, and not an earlier one.
+    /// The images among them that this run made, and not an earlier one.
     pub(super) own: BTreeSet<String>,
-    /// Items of which was told how they ended.
+    /// Items whose ends were reported.
     pub(super) told: BTreeSet<i64>,
     pub(super) done: u64,
     pub(super) failed: u64,
     pub(super) canceled: u64,
     pub(super) sheet: Sheet,
-    /// Items that are to be run once more.
+    /// Items to run once more.
     pub(super) again: Vec<i64>,
 }
 
@@ -47,7 +48,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Says how many items of so many have ended in which way.
+    /// Prints how many of the requested items have ended, and how.
     pub(super) fn tell(&self, requested: u64) {
         let Self { done, failed, canceled, .. } = self;
         if requested > 1 {
@@ -56,7 +57,7 @@ impl Tally {
         }
     }
 
-    /// Writes the contact sheet of what there is, if there is to be one. Says whether it is there.
+    /// Writes the contact sheet of the images so far, if one is wanted. Returns whether that worked.
     pub(super) fn write_sheet(&self, path: Option<&Path>) -> bool {
         let Some(path) = path.filter(|_| !self.sheet.is_empty()) else { return true };
         match self.sheet.write(path) {

@@ -1,7 +1,7 @@
 //! The ticket of a run: a file that says how far it got, for `--resume`.
 //!
-//! One line of JSON for each step, written before it is taken or right after it was: a line that was cut off is the only
-//! thing that a sudden end can cost.
+//! It has one line of JSON for each step, written right before or right after the step: a sudden end can cost no more
+//! than a line that was cut off.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -19,15 +19,15 @@ use crate::{failure::Failure, given::Filled};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    /// What is run: so many rows, of this print.
+    /// What is run: the number of rows, and their fingerprint.
     Run { rows: usize, print: String },
     /// A file that was uploaded.
     Upload { file: PathBuf, image: String },
     /// Rows that are about to be enqueued as this batch, in this order.
     Batch { id: String, queue: String, rows: Vec<usize> },
-    /// A result that is about to be written to a file, whose name was free.
+    /// A result that is about to be written to a file whose name was free.
     File { result: String, path: PathBuf },
-    /// A row that is done, with its results here if they were asked for; and what is to be printed of it.
+    /// A row that is done, with its local results if they were asked for, and the line to print for it.
     Done {
         row: usize,
         line: Option<Value>,
@@ -48,7 +48,7 @@ pub(super) struct Batch {
     pub(super) rows: Vec<usize>,
 }
 
-/// The first picture of an item.
+/// The first image of an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Picture {
     /// Its name on the server.
@@ -66,19 +66,19 @@ pub(super) struct Ticket {
     /// Whether there was an earlier try.
     pub(super) is_resumed: bool,
     pub(super) uploads: HashMap<PathBuf, String>,
-    /// Files of results, by the results' names; not all of them are there.
+    /// Files of results, by the results' names; not all of them exist.
     pub(super) files: HashMap<String, PathBuf>,
-    /// Of the rows that are done.
+    /// The first images of the rows that are done.
     pub(super) pictures: BTreeMap<usize, Picture>,
     pub(super) batches: Vec<Batch>,
     pub(super) done: BTreeSet<usize>,
     pub(super) failed: BTreeSet<usize>,
-    /// Lines of rows that ended, which a sudden end may have kept from being printed.
+    /// Lines of rows that ended, but that a sudden end may have kept from being printed.
     pub(super) unprinted: BTreeMap<usize, Value>,
 }
 
 impl Ticket {
-    /// Takes up a ticket, or begins one where there is no such file.
+    /// Opens a ticket, or begins one if there is no such file.
     pub(super) fn open(path: &Path, filled: &Filled) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::other(format!("--resume {}: {error}", path.display()));
         let rows = filled.sweep.as_ref().map_or(1, invokeai_client::Sweep::len);
@@ -102,7 +102,7 @@ impl Ticket {
         }
         let begun = Step::Run { rows, print };
         if steps.first().is_some_and(|first| *first != begun) {
-            let problem = "is the ticket of another run: the workflow, its inputs or its rows were others";
+            let problem = "is the ticket of another run, with another workflow, other inputs or other rows";
             return Err(Failure::other(format!("--resume {}: {problem}", path.display())));
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
@@ -180,12 +180,12 @@ impl Ticket {
         self.step(Step::Failed { row, line })
     }
 
-    /// The line of a row was printed. Nothing is written of rows that have none.
+    /// Records that the line of a row was printed. Does nothing for rows that have none.
     pub(super) fn printed(&mut self, row: usize) -> Result<(), Failure> {
         if self.unprinted.contains_key(&row) { self.step(Step::Printed { row }) } else { Ok(()) }
     }
 
-    /// The rows that nothing is known of: neither done nor failed, nor among these.
+    /// The rows that nothing is known about: neither done nor failed, nor among these.
     pub(super) fn left(&self, taken: &BTreeSet<usize>, again: bool) -> Vec<usize> {
         let is_left =
             |row: &usize| !self.done.contains(row) && !taken.contains(row) && (again || !self.failed.contains(row));
@@ -193,11 +193,11 @@ impl Ticket {
     }
 }
 
-/// What tells one run from another: the workflow with its values, and all rows. Files go by their paths.
+/// The fingerprint that distinguishes runs: of the workflow with its values, and all rows. Files count by their paths.
 fn print_of(filled: &Filled) -> String {
     let mut print = Fnv::default();
     let graph = filled.workflow.graph(&invokeai_client::workflow::EnqueueOptions::default());
-    // The id of a graph is another one each time.
+    // The id of a graph differs each time.
     print.add(graph.get("nodes").map(ToString::to_string).unwrap_or_default().as_bytes());
     if let Some(sweep) = &filled.sweep {
         for row in 0..sweep.len() {

@@ -1,4 +1,4 @@
-//! The files of this machine that a run uses, by the names that they have on the server.
+//! The local files that a run uses, by the names that they have on the server.
 
 use std::{
     collections::HashMap,
@@ -15,12 +15,12 @@ impl Uploads {
         Self(names.iter().map(|(file, name)| (name.clone(), file.clone())).collect())
     }
 
-    /// The file that an image was, if it was one of this run.
+    /// The file from which an image was uploaded, if this run did that.
     pub(super) fn file_of(&self, image: &Value) -> Option<&Path> {
         self.0.get(image.get("image_name")?.as_str()?).map(PathBuf::as_path)
     }
 
-    /// A value as people know it: an image goes by its file, else by its name.
+    /// A value as people know it: an image is shown by its file, or by its name.
     pub(super) fn shown(&self, value: &Value) -> Value {
         match (self.file_of(value), value.get("image_name")) {
             (Some(file), _) => file.display().to_string().into(),

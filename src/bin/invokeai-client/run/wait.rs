@@ -1,4 +1,4 @@
-//! `invokeai-client wait`: the items of a run that another process has sent, to their end.
+//! `invokeai-client wait`: follows the items of a run that another process has sent to their end.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -17,11 +17,11 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
-    /// What `run --detach` printed: a file, or `-` for standard input
+    /// The ticket that `run --detach` printed: a file, or `-` for standard input
     ticket: PathBuf,
     #[command(flatten)]
     results: ResultArgs,
-    /// Stop waiting after so many seconds; the run goes on
+    /// Stop waiting after this many seconds; the run continues
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Print one line of JSON for each item instead of a progress bar
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
         Ok(ended) => ended,
         Err(why) => {
             let reason = if why == Why::TimeUp { "time is up" } else { "stopping" };
-            note(format!("{reason}; the run goes on, and can be waited for again"));
+            note(format!("{reason}; the run continues, and you can wait for it again"));
             Err(Failure::Stopped(why))
         }
     })
@@ -48,7 +48,7 @@ async fn wait(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
     }
     let submission = Submission::attach(client, &ticket).await?;
     let Some(first) = ticket.item_ids.first() else { return Ok(Exit::Done) };
-    // As it was sent: names of files and values are made of its inputs.
+    // The workflow as it was sent: the names of files and values come from its inputs.
     let reader = Reader::of(client).await?;
     let definition = source::of_item(client, &ticket.queue_id, *first, &reader.catalogue).await?;
     let workflow = &Workflow::new(definition, &reader.catalogue);

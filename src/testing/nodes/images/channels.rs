@@ -22,13 +22,14 @@ pub(super) fn convert(call: &mut Call<'_>) -> Fields {
     let image = call.image("image")?;
     match call.text("mode")? {
         known @ ("L" | "RGB" | "RGBA") => call.save(in_mode(&image, known)),
-        "I" => Err(NodeError::new("NotImplementedError", "the embedded server has no images of 32 bits")),
+        "I" => Err(NodeError::new("NotImplementedError", "the embedded server does not support 32-bit images")),
         // Pillow converts, but PNG has no such mode.
         _ => Err(NodeError::new("ImageFileSaveException", "Image file not saved")),
     }
 }
 
-/// Changes one channel of a pixel. What changes the value is told whether it is a hue, which wraps around.
+/// Changes one channel of a pixel. The function that changes the value is passed whether it is a hue, which wraps
+/// around.
 type ChangePixel = fn(Rgba<u8>, &dyn Fn(u8, bool) -> u8) -> [u8; 4];
 
 /// Changes one channel of every pixel, by its name in the node.

@@ -29,7 +29,7 @@ pub(super) fn hue(call: &mut Call<'_>) -> Fields {
     call.save(RgbaImage::from_fn(image.width(), image.height(), turned))
 }
 
-/// Noise by the seed, though not NumPy's.
+/// Noise from the seed, though not the same as NumPy's.
 pub(super) fn noise(call: &mut Call<'_>) -> Fields {
     let image = call.image("image")?.to_rgba8();
     let (width, height) = image.dimensions();

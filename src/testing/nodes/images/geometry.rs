@@ -28,7 +28,7 @@ pub(super) fn pad_crop(call: &mut Call<'_>) -> Fields {
     window(call, left, top, width, height)
 }
 
-/// Without a box, to the pixels that are not empty.
+/// Without a box, crops to the pixels that are not empty.
 pub(super) fn crop_to_box(call: &mut Call<'_>) -> Fields {
     let image = call.image("image")?;
     let edges = match call.given("bounding_box") {

@@ -53,7 +53,7 @@ pub(super) fn implementation(node_type: &str) -> Option<Run> {
     Some(run)
 }
 
-/// Hands its image on: no new file.
+/// Passes its image on: no new file.
 fn primitive(call: &mut Call<'_>) -> Fields {
     let image = call.image("image")?;
     fields(json!({"image": call.value("image"), "width": image.width(), "height": image.height()}))

@@ -29,7 +29,7 @@ pub(super) fn brightness(r: u8, g: u8, b: u8) -> u8 {
     ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// The picture in mode `L`. Not the crate's own conversion, which weighs colors differently.
+/// The picture in mode `L`. Not the conversion of the `image` crate, which weighs colors differently.
 pub(in super::super) fn gray(image: &DynamicImage) -> GrayImage {
     match image {
         DynamicImage::ImageLuma8(gray) => gray.clone(),

@@ -18,7 +18,7 @@ fn keep(call: &mut Call<'_>, mask: GrayImage) -> Fields {
 fn given(call: &mut Call<'_>) -> Result<Arc<GrayImage>, NodeError> {
     match call.tensor("mask", "tensor_name")? {
         Tensor::Mask { mask, .. } => Ok(mask),
-        _ => Err(value_error("the tensor is no mask")),
+        _ => Err(value_error("the tensor is not a mask")),
     }
 }
 

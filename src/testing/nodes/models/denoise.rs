@@ -45,7 +45,8 @@ pub(super) fn denoise(call: &mut Call<'_>) -> Fields {
     call.keep_latents(Tensor::Latents { digest, picture: Arc::new(picture) }, &json!(null))
 }
 
-/// What denoising gives: of the picture before it the more, the later it starts, and all of it where the mask is white.
+/// The result of denoising. The later it starts, the more it keeps of the previous picture; where the mask is white, it
+/// keeps all of it.
 fn result(
     call: &mut Call<'_>,
     digest: u64,

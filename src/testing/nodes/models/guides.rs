@@ -1,4 +1,4 @@
-//! What guides denoising besides texts (`controlnet.py`, `t2i_adapter.py`, `flux_controlnet.py`, `ip_adapter.py`).
+//! What guides denoising besides prompts (`controlnet.py`, `t2i_adapter.py`, `flux_controlnet.py`, `ip_adapter.py`).
 
 use crate::testing::nodes::call::{Call, Fields, fields, value_error};
 use serde_json::{Map, Value, json};

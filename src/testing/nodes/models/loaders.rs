@@ -82,7 +82,7 @@ pub(super) fn sdxl_refiner(call: &mut Call<'_>) -> Fields {
     fields(json!({"unet": unet(model), "clip2": second_clip(model), "vae": vae_of(model)}))
 }
 
-/// Does not look whether the models exist; what uses them does.
+/// Does not check whether the models exist; the nodes that use them do.
 pub(super) fn sd3(call: &mut Call<'_>) -> Fields {
     let model = call.value("model");
     let or_own = |field: &str| call.given(field).unwrap_or(model);

@@ -1,7 +1,7 @@
-//! Nodes with a model, which only pretend to run it.
+//! Nodes with a model, which only simulate running it.
 //!
-//! Loaders say which part of which model comes next, as the real ones do, and refuse models the server does not have.
-//! Encoders, denoisers and decoders announce what the real ones announce, and hand on digests and pictures.
+//! Loaders say which part of which model comes next, as the real ones do, and refuse models that the server does not
+//! have. Encoders, denoisers and decoders announce what the real ones announce, and pass on digests and pictures.
 
 mod denoise;
 mod encode;

@@ -45,7 +45,7 @@ pub(super) fn range_of_size(call: &mut Call<'_>) -> Fields {
     numbers(start, stop, step)
 }
 
-/// Not NumPy's numbers, but always the same for a seed.
+/// Not NumPy's numbers, but always the same for the same seed.
 pub(super) fn random_range(call: &mut Call<'_>) -> Fields {
     let (low, high, count) = (call.int("low")?, call.int("high")?, checked_count(call.int("size")?)?);
     let width = u64::try_from(i128::from(high) - i128::from(low)).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `iterate`, `collect` and `if`: the session does the work, the nodes hand on (`graph.py`, `logic.py`).
+//! `iterate`, `collect` and `if`: the session does the work, the nodes pass values on (`graph.py`, `logic.py`).
 
 use crate::testing::nodes::call::{Call, Fields, fields, value_error};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Arithmetic as Python does it (`math.py`). Python's integers have no limit, those here have 64 bits.
+//! Arithmetic as Python does it (`math.py`). Python's integers have no limit; these have 64 bits.
 
 use crate::testing::nodes::NodeError;
 use crate::testing::nodes::call::{Call, Fields, fields, value_error};
@@ -15,7 +15,7 @@ fn float_result(value: f64) -> Fields {
     if value.is_finite() {
         fields(json!({"value": value}))
     } else {
-        Err(NodeError::new("OverflowError", "the result is no finite number"))
+        Err(NodeError::new("OverflowError", "the result is not a finite number"))
     }
 }
 

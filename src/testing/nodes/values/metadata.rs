@@ -31,7 +31,7 @@ pub(super) fn merge(call: &mut Call<'_>) -> Fields {
     fields(json!({"metadata": merged}))
 }
 
-/// All members of the node that have a value, those it does not declare included.
+/// All members of the node that have a value, including those it does not declare.
 pub(super) fn core(call: &mut Call<'_>) -> Fields {
     let own = ["id", "type", "is_intermediate", "use_cache"];
     let members = call.node().iter().filter(|(name, value)| !own.contains(&name.as_str()) && !value.is_null());

@@ -13,7 +13,7 @@ type Sequence = Vec<Part>;
 #[derive(Debug)]
 enum Part {
     Text(String),
-    /// `__name__`: as there are no files, it stays as it is.
+    /// `__name__`: as there are no files, it stays unchanged.
     Wildcard(String),
     /// `{2$$, $$0.5::a|b}`: this many of the options, with a separator.
     Variant {

@@ -29,7 +29,7 @@ fn assertion(holds: bool) -> Result<(), NodeError> {
     if holds { Ok(()) } else { Err(NodeError::new("AssertionError", "")) }
 }
 
-/// All tiles of rows and columns, row by row, with how far each reaches into its neighbours.
+/// All tiles of rows and columns, row by row, with how far each reaches into its neighbors.
 fn tiles(rows: &Spans, columns: &Spans) -> Fields {
     let overlap = |spans: &Spans, index: usize| match index {
         0 => 0,

@@ -42,7 +42,7 @@ impl Graph {
     /// Reads a graph.
     ///
     /// # Errors
-    /// All problems of the nodes and edges by themselves, or else the first of those between them.
+    /// All problems of the nodes and edges by themselves, otherwise the first of those between them.
     pub(super) fn read(graph: &Value) -> Result<Self, Vec<Problem>> {
         let Value::Object(members) = graph else {
             return Err(vec![values::not_an_object(graph)]);
@@ -139,7 +139,7 @@ impl Graph {
         found
     }
 
-    /// The nodes, each after those it depends on; none if there is a cycle. By generations, each in the order sent.
+    /// The nodes, each after those it depends on; `None` if there is a cycle. By generations, each in the order sent.
     pub(super) fn topological(&self) -> Option<Vec<&str>> {
         let mut open: IndexMap<&str, usize> =
             self.nodes.keys().map(|id| (id.as_str(), self.parents(id).len())).collect();

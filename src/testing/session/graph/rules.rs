@@ -118,7 +118,7 @@ fn collected_types(graph: &Graph, collector: &str) -> Vec<Type> {
     unique
 }
 
-/// Those among the types that are no subclass of another.
+/// Those among the types that are not a subclass of another.
 fn roots(types: &[Type]) -> Vec<&Type> {
     types.iter().filter(|one| !types.iter().any(|other| other != *one && one.is_subclass_of(other))).collect()
 }

@@ -1,4 +1,4 @@
-"""A node pack with what InvokeAI's own nodes do not have: field types, enums and outputs of its own."""
+"""A node pack with things that InvokeAI's own nodes lack: custom field types, enums and outputs."""
 
 import time
 from enum import Enum
@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 
 
 class ProbePalette(BaseModel):
-    """A field type of this pack: colours with a name."""
+    """A field type of this pack: colors with a name."""
 
     name: str = Field(description="What the palette is called")
     colors: list[ColorField] = Field(description="Its colours, from dark to light")
@@ -145,7 +145,7 @@ class ProbeCollageOutput(BaseInvocationOutput):
     captions: list[str] = OutputField(description="Their captions")
 
 
-# The name has what an address and a pattern would stumble over.
+# The name has characters that a URL and a pattern would stumble over.
 @invocation("probe/collage:näht+1", title="Probe Collage", tags=["probe"], category="probe", version="1.0.0")
 class ProbeCollageInvocation(BaseInvocation, WithMetadata, WithBoard):
     """Puts pictures beside each other."""
