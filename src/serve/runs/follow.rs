@@ -8,8 +8,8 @@ use std::{
 
 use axum::http::StatusCode;
 use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep},
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// The first pause before what failed is tried again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A run that ends within this time is on disk twice only, as taken on and as ended: files are what runs cost most.
+const NOTED: Duration = Duration::from_secs(1);
 
 /// How long the results of a run that has ended are asked for.
 const RESULTS: Duration = Duration::from_secs(300);
@@ -86,18 +89,28 @@ impl Runs {
         sent: Sent,
         _room: Option<OwnedSemaphorePermit>,
     ) {
-        if matches!(record.stage, Stage::Accepted) {
+        let (ended, has_ended) = oneshot::channel::<()>();
+        let noting = matches!(record.stage, Stage::Accepted).then(|| {
             record.stage = Stage::Enqueued { ticket: sent.ticket() };
-            let kept = record.clone();
-            // Without it the next start looks for the batch, which takes longer: no reason to stop.
-            _ = self.on_disk(move |folder| folder.write(&kept, false)).await;
-        }
+            let (kept, runs) = (record.clone(), self.clone());
+            tokio::spawn(async move {
+                if timeout(NOTED, has_ended).await.is_err() {
+                    // Without it the next start looks for the batch, which takes longer: no reason to stop.
+                    _ = runs.on_disk(move |folder| folder.write(&kept, false)).await;
+                }
+            })
+        });
         let limit = self.inner.limits.run;
         let shown = live.shown.clone();
         let outcome = tokio::select! {
             outcome = sent.wait(limit, move |step| shown.send_modify(|shown| shown.advance(step))) => outcome,
             never = canceled(&live, &sent) => match never {},
         };
+        drop(ended);
+        if let Some(noting) = noting {
+            // Not after the end, which would look as if it had not come. A panic was told when it happened.
+            _ = noting.await;
+        }
         let ended = match outcome {
             Outcome::TooLong => {
                 let detail = format!("the run took longer than {} s, and was canceled", limit.as_secs());
