@@ -41,7 +41,7 @@ impl Blobs {
         match scheme {
             "file" => {
                 let folder = url.to_file_path();
-                Self::folder(&folder.map_err(|()| invalid("is no folder of this machine; expected file:///FOLDER"))?)
+                Self::folder(&folder.map_err(|()| invalid("is not a folder of this machine; expected file:///FOLDER"))?)
             }
             #[cfg(feature = "fleet-s3")]
             "s3" => s3::open(&url),

@@ -53,7 +53,7 @@ pub struct ResultValue {
 crate::base::debug::short_debug! { ResultValue { node_id, node, field, value } }
 
 impl JobResult {
-    /// The file of the fleet that one of the [outputs](Fleet::outputs) is; `None` for passing results, which are not kept.
+    /// The stored file of one of the [outputs](Fleet::outputs); `None` for intermediates, which are not kept.
     pub fn file(&self, output: &OutputFile) -> Option<&ResultFile> {
         self.files.iter().find(|file| file.name == output.name)
     }
@@ -102,8 +102,8 @@ impl Fleet {
         Outputs::from_kept(Client::new(&result.server)?, &kept).map_err(|error| job::unread(&error))
     }
 
-    /// Writes a file among results into a folder, as `STEM.ENDING`; whole, or not at all. A file of the name that is there
-    /// already is replaced, so that doing it again gives the same.
+    /// Writes a file among results into a folder, as `STEM.ENDING`; whole, or not at all. An existing file of
+    /// that name is replaced, so that doing it again gives the same.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if it cannot be written; [`Error::Fleet`](crate::Error::Fleet).

@@ -32,7 +32,7 @@ impl Fleet {
         Ok(!self.servers().await?.is_empty())
     }
 
-    /// The content of a file that a name for image inputs stands for; `None` if it is no such name.
+    /// The content of a file that a name for image inputs stands for; `None` if it is not such a name.
     pub(crate) async fn file_named(&self, name: &str) -> Result<Option<Bytes>> {
         // Nothing but a hash: it becomes a path in the store of files.
         match job::file_of(name).filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())) {

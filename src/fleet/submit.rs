@@ -97,7 +97,7 @@ impl FleetSubmit<'_> {
         self
     }
 
-    /// Jobs with a higher one run first. 0 without.
+    /// Jobs with a higher one run first. Default: 0.
     pub fn priority(mut self, priority: u32) -> Self {
         self.priority = priority.min(i32::MAX as u32);
         self
@@ -109,7 +109,7 @@ impl FleetSubmit<'_> {
         self
     }
 
-    /// How often a job is tried, at least once. 5 without. The death of a worker counts as one.
+    /// How often a job is tried, at least once. Default: 5. The death of a worker counts as one.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.clamp(1, i32::MAX as u32);
         self

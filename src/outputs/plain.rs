@@ -1,4 +1,4 @@
-//! Texts, numbers and the like among outputs: what is told without a file.
+//! Texts, numbers and the like among outputs: values that need no file.
 
 use serde_json::Value;
 
@@ -14,8 +14,8 @@ pub(crate) struct PlainValue {
 }
 
 impl Outputs {
-    /// Every plain value in every output, in the order of the outputs. The size of a picture, and the like, is no value of
-    /// its own.
+    /// Every plain value in every output, in the order of the outputs. The size of an image, for
+    /// example, does not count as a value.
     pub(crate) fn plain_values(&self) -> Vec<PlainValue> {
         let mut found = Vec::new();
         for output in &self.nodes {

@@ -47,7 +47,7 @@ impl Access {
                 })
             });
             if !is_origin {
-                let problem = format!("`{origin}` is no origin; one is `https://example.org`, without a path");
+                let problem = format!("`{origin}` is not an origin; one is `https://example.org`, without a path");
                 return Err(Error::invalid("origin", problem));
             }
         }

@@ -67,7 +67,7 @@ impl Connection {
         self.busy.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether nothing of an answer was taken for so long. Events send something more often than that.
+    /// Whether nothing of an answer was taken for this long. Event streams send something more often than that.
     fn is_stalled(&self, limit: Duration) -> bool {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         self.sending.load(Ordering::SeqCst) > 0 && self.began.elapsed().saturating_sub(moved) > limit

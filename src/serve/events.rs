@@ -43,7 +43,7 @@ pub(super) fn events(
     Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
-/// What one reader has been told.
+/// What one reader has been sent.
 struct Told {
     run: watch::Receiver<Shown>,
     state: Option<Value>,
@@ -103,7 +103,7 @@ fn event(name: &str, data: &Value) -> Event {
 }
 
 fn of_preview(preview: &PreviewImage) -> Value {
-    // What is no picture is not passed on to a page that shows it.
+    // Anything but an image is not passed on to a page that shows it.
     let mime = if preview.mime.starts_with("image/") { &*preview.mime } else { "application/octet-stream" };
     json!({
         "width": preview.width,

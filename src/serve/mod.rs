@@ -143,7 +143,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // A panic was told when it happened.
+            // A panic was reported when it happened.
             _ = thread.join();
         }
     }
@@ -165,7 +165,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens at this address, `HOST:PORT`; port 0 is any that is free. `127.0.0.1:8080` without. An address that other
+    /// Listens at this address, `HOST:PORT`; port 0 is any free one. Default: `127.0.0.1:8080`. An address that other
     /// machines reach needs a [`token`](Self::token).
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen = address.into();
@@ -186,14 +186,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets pages of this origin, such as `https://example.org`, use the service in browsers. None may without.
+    /// Lets pages of this origin, such as `https://example.org`, use the service in browsers. Default: no page may.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
         self
     }
 
     /// Fetches pictures that callers name by an address of this host: `images.example.org`, `*.example.org`, or `*` for
-    /// all, of ports 80 and 443 or of that which is named (`images.example.org:8080`). None is fetched without.
+    /// all, of ports 80 and 443 or of that which is named (`images.example.org:8080`). Default: none.
     ///
     /// A name must lead to public addresses, also after a redirect. One that is not public, such as `10.0.0.7`, has to be
     /// named itself.
@@ -296,7 +296,8 @@ fn take_up(runs: &Runs, resumed: Vec<Resume>) {
 fn listener(address: &str, has_token: bool) -> Result<TcpListener> {
     let refused = |problem: String| Error::invalid("listen", problem);
     let found = address.to_socket_addrs();
-    let found = found.map_err(|error| refused(format!("`{address}` is no address: {error}; one is `{ADDRESS}`")))?;
+    let found =
+        found.map_err(|error| refused(format!("`{address}` is not an address: {error}; one is `{ADDRESS}`")))?;
     let found: Vec<SocketAddr> = found.collect();
     if !has_token && found.iter().any(|address| !address.ip().is_loopback()) {
         let problem =

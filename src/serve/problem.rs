@@ -1,7 +1,7 @@
 //! Refusals and failures, as every caller gets them: problem details (RFC 9457) that name the field, the value, and what
 //! would be accepted.
 //!
-//! Nothing of the InvokeAI server behind is told: no address, no path, no traceback. Those go to the log.
+//! Nothing about the InvokeAI server behind it is shown: no address, no path, no traceback. Those go to the log.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Problem {
         Self { status, code, detail: detail.into(), faults: Vec::new(), retry_after: None }
     }
 
-    /// The same, to be tried again after so long.
+    /// The same, to be tried again after this time.
     pub(super) fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self

@@ -223,7 +223,7 @@ async fn models(service: &Service) -> Arc<Vec<crate::schema::ModelRecord>> {
     })
 }
 
-/// The run of this id. What is no id names no run.
+/// The run of this id. Anything but an id names no run.
 async fn run(service: &Service, id: Option<String>) -> Result<Shown, Problem> {
     let id = id.and_then(|id| Uuid::try_parse(&id).ok()).ok_or_else(|| Problem::not_found("run"))?;
     // Several runs can end between looking for this one in memory and on disk; it cannot return from there.

@@ -44,7 +44,7 @@ pub(crate) struct PlainOutput {
     pub(crate) field_type: crate::schema::FieldType,
 }
 
-/// Types of output fields whose values are told without a file. `CollectionField` is whatever a `collect` node gathered.
+/// Types of output fields whose values need no file. `CollectionField` is whatever a `collect` node gathered.
 #[cfg(feature = "serve")]
 const PLAIN: [&str; 7] =
     ["StringField", "IntegerField", "FloatField", "BooleanField", "ColorField", "BoundingBoxField", "CollectionField"];

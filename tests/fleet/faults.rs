@@ -206,7 +206,7 @@ async fn uploads_of_a_job_that_went_to_another_server_are_deleted() {
     let servers = servers(2, 1);
     let stage = Stage::new(&servers).await;
     let workflow = picture_workflow(&stage).await;
-    // Nothing was sent, so it is no attempt.
+    // Nothing was sent, so it does not count as an attempt.
     servers[0].faults().add("enqueue_batch", Fault::status(503), 1000);
     let first = stage.worker_of(&stage.urls[..1]);
     stage.fleet.submit(&workflow).attempts(2).await.unwrap();

@@ -16,7 +16,7 @@ pub(crate) struct Postgres {
     server: Child,
 }
 
-/// Where Debian has it, the newest first; else nowhere.
+/// Where Debian has it, the newest first; otherwise nowhere.
 fn binaries() -> Option<PathBuf> {
     let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|it| it.path()).collect();
     versions.sort();

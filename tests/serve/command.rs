@@ -100,7 +100,7 @@ fn what_cannot_be_served_is_told() {
     let runs = stage.folder.path().join("other").display().to_string();
     for (arguments, expected) in [
         (&[workflow, "--listen", "0.0.0.0:0"][..], "a token is needed"),
-        (&[workflow, "--listen", "nowhere"], "is no address"),
+        (&[workflow, "--listen", "nowhere"], "is not an address"),
         (&[workflow, workflow], "two workflows would be called `flux-image-to-image`"),
         (&["no-such-file.json"], "no-such-file.json"),
         (&[workflow, "--token-file", "no-such-token"], "no-such-token"),

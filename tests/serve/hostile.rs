@@ -50,7 +50,7 @@ async fn bodies_without_an_end_take_neither_memory_nor_turns() {
         let request = stage.request(Method::POST, path).header("content-type", "application/json").body(endless());
         async { request.send().await }
     });
-    // Each is told, or cut off while it still sends.
+    // Each is refused, or cut off while it still sends.
     for response in futures::future::join_all(many).await.into_iter().flatten() {
         assert!([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::TOO_MANY_REQUESTS].contains(&response.status()));
     }
@@ -297,7 +297,7 @@ async fn lengths_that_lie_start_nothing() {
     ] {
         let told = raw(&stage, request.as_bytes()).await;
         assert!(!told.starts_with("HTTP/1.1 2"), "{request}: {told}");
-        assert!(!told.contains("HTTP/1.1 2"), "what follows a body is no second request: {told}");
+        assert!(!told.contains("HTTP/1.1 2"), "what follows a body is not read as a second request: {told}");
     }
     assert_eq!((stage.items().await, stage.images().await), (vec![], vec![]));
     serves(&stage).await;

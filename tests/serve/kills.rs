@@ -29,7 +29,7 @@ async fn kills_at_random_moments_lose_no_run_and_double_none() {
     let workflow = format!("resize={}", file.display());
     let serve = || serve_with(&stage.invokeai, stage.folder.path(), &workflow, &[]);
     let picture = data_url(&png(16, 16));
-    // What callers were told, by their keys.
+    // The runs that callers were promised, by their keys.
     let told: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
     let post = async |serving: &Serving, n: usize, key: &str| {
         let http = stage.http.post(format!("{}/workflows/resize/runs", serving.url));

@@ -1,6 +1,6 @@
 //! Many callers at once: no run is lost, none happens twice, and what the service remembers stays small.
 //!
-//! `INVOKEAI_TEST_LOAD` says how many runs; 400 without. What a run costs over the plain client is printed, and held to its
+//! `INVOKEAI_TEST_LOAD` says how many runs (default: 400). What a run costs over the plain client is printed, and held to its
 //! limit where that can be measured: in a release build, with a thousand runs or more.
 
 use std::{

@@ -186,7 +186,7 @@ impl Store {
         Ok(locked.map_err(|error| failed(doing, &error))? == 1)
     }
 
-    /// Says how an attempt ended. Answers whether the job was still this worker's; if not, nothing is changed.
+    /// Records how an attempt ended. Returns whether the job was still this worker's; if not, nothing is changed.
     pub(in crate::fleet) async fn end(&self, worker: &str, job: &Taken, ended: Ended<'_>) -> Result<bool> {
         let doing = "say how a job ended";
         let context = worker_of(worker, &job.queue);

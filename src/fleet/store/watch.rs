@@ -14,7 +14,7 @@ const COUNTER: Duration = Duration::from_millis(2);
 /// How long nothing is heard before the queues are asked anyway: no news is lost for longer.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// What Postgres is told by the engine when a job is put in.
+/// The channel on which the engine notifies Postgres of a new job.
 const CHANNEL: &str = "apalis::job::insert";
 
 /// Waits for news of a store.

@@ -46,7 +46,7 @@ enum Outcome {
     Hopeless(String),
 }
 
-/// Makes an attempt. Whatever happens, the store knows of it, or finds out after the lease.
+/// Carries out an attempt. Whatever happens, the store knows of it, or finds out after the lease.
 pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job: &Taken) {
     let outcome = tokio::select! {
         // Its end and its loss may be seen together: then it has ended.

@@ -14,7 +14,7 @@ const RUNNING: &str = "invokeai_fleet_running_jobs";
 const AVAILABLE: &str = "invokeai_fleet_server_available";
 const SECONDS: &str = "invokeai_fleet_job_seconds";
 
-/// Says what each is.
+/// Describes each metric.
 pub(super) fn describe() {
     describe_counter!(RESULTS, "Results stored, by server");
     describe_counter!(LATE, "Results thrown away because there was one already, by server");

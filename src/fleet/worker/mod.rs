@@ -83,7 +83,7 @@ impl Worker {
     }
 
     /// How long the worker may say nothing, because it died or its machine stands still, before its jobs are given to
-    /// others; in seconds, 3 at least. 30 s without. It is the same for all workers, or jobs change hands needlessly.
+    /// others; in seconds, at least 3. Default: 30 s. It is the same for all workers, or jobs change hands needlessly.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_secs(3));
         self

@@ -39,7 +39,7 @@ use crate::media::FileKind;
 /// Most pictures in one answer; all others are links.
 const PICTURES: usize = 4;
 
-/// The tools that are no workflows.
+/// The tools besides the workflows.
 const MODELS: &str = "list_models";
 const BOARDS: &str = "list_boards";
 
@@ -185,7 +185,7 @@ async fn told(run: &mut watch::Receiver<Shown>, context: &RequestContext<RoleSer
     while run.changed().await.is_ok() {
         let shown = run.borrow_and_update().clone();
         if let (Some(token), Some(fraction)) = (&token, shown.progress["fraction"].as_f64()) {
-            // What is told has to grow.
+            // Reported progress has to grow.
             if fraction > last {
                 last = fraction;
                 let message = ["message", "node"].into_iter().find_map(|name| shown.progress[name].as_str());

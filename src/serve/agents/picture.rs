@@ -30,7 +30,7 @@ pub(super) async fn content(bytes: Bytes) -> Result<ContentBlock, Problem> {
     Ok(ContentBlock::image(STANDARD.encode(bytes), kind))
 }
 
-/// A JPEG, or a PNG where something shines through, of at most so many pixels on each side.
+/// A JPEG, or a PNG where something shines through, with at most this many pixels on each side.
 fn small(bytes: &[u8]) -> image::ImageResult<(Vec<u8>, &'static str)> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::default();

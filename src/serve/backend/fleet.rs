@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// How soon and how rarely a job is looked at: there are many, and nothing tells of their ends.
+/// How soon and how rarely a job is looked at: there are many, and nothing announces their ends.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// How long a store that cannot be asked is asked again for what must be known at once.
@@ -41,7 +41,7 @@ pub(in crate::serve) struct Sent {
     state: Arc<Mutex<JobState>>,
 }
 
-/// Makes a job of a workflow with these values, found by this id of its submission.
+/// Submits a job for a workflow with these values, found by this id of its submission.
 pub(super) async fn submit(fleet: &Fleet, offer: &Offer, values: &Map<String, Value>, id: &str) -> Result<Sent> {
     let mut submit = fleet.submit(&offer.workflow).known_as(id).label("workflow", &offer.name);
     for (name, value) in values {

@@ -96,7 +96,7 @@ impl Fetcher {
             let detail = format!("{AT_ONCE} pictures are being fetched, and no more are now");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_uploads", detail).after(self.limits.pause)
         })?;
-        // All that went wrong there is told in the same words: what answers where is nobody's business.
+        // All failures there are reported in the same words: what answers where is nobody's business.
         let not_there = || Problem::input(input, Some("an address".into()), "an address at which there is a picture");
         let end = deadline::after(self.limits.arrival);
         match timeout_at(end, self.follow(url)).await {

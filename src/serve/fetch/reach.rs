@@ -93,8 +93,8 @@ fn is_port(named: Option<u16>, port: u16) -> bool {
 fn place(text: &str) -> Result<(Named, Option<u16>)> {
     let wrong = || {
         let problem = format!(
-            "`{text}` is no host; it takes a name as `images.example.org`, `*.example.org`, `*` for all, or an address as \
-             `10.0.0.7`, each with a port or without"
+            "`{text}` is not a host; expected a name such as `images.example.org`, `*.example.org`, `*` for all, or an address such as \
+             `10.0.0.7`, each with or without a port"
         );
         Error::invalid("image_urls", problem)
     };

@@ -59,7 +59,7 @@ fn json(body: &[u8]) -> Result<Inputs, Problem> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(members)) => Ok(of_object(members)),
         Ok(_) => Err(malformed("the body must be a JSON object of names of inputs and their values".into())),
-        Err(error) => Err(malformed(format!("the body is no JSON: {error}"))),
+        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
     }
 }
 

@@ -210,7 +210,7 @@ pub(super) fn model_names(input: &Input, models: &[ModelRecord]) -> Vec<String> 
 }
 
 impl Filled {
-    /// Whether the workflow can be run with these, as far as can be told before anything is sent.
+    /// Whether the workflow can be run with these, as far as can be known before anything is sent.
     fn check(&self, offer: &Offer) -> Result<(), Problem> {
         let placeholder = |image: &Image| match image {
             Image::Named(value) => value.clone(),

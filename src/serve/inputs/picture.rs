@@ -1,4 +1,4 @@
-//! Pictures that callers send. What they are is told by their bytes, whatever a caller calls them.
+//! Images that callers send. Their bytes decide what they are, whatever a caller calls them.
 
 use std::fmt;
 

@@ -44,7 +44,7 @@ impl Folder {
         }
     }
 
-    /// All runs, oldest first. A file that cannot be read is left where it is, and told.
+    /// All runs, oldest first. A file that cannot be read is left where it is, and reported.
     pub(super) fn read_all(&self) -> Result<Vec<Record>> {
         let failed = |error| Error::io("read", &self.path, error);
         let mut records = Vec::new();

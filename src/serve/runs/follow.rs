@@ -108,7 +108,7 @@ impl Runs {
         };
         drop(ended);
         if let Some(noting) = noting {
-            // Not after the end, which would look as if it had not come. A panic was told when it happened.
+            // Not after the end, which would look as if it had not come. A panic was reported when it happened.
             _ = noting.await;
         }
         let ended = match outcome {

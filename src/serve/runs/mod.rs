@@ -271,7 +271,7 @@ impl Runs {
                 tracing::warn!(%error, run = %record.id, "InvokeAI does not take this run");
                 let problem = Problem::of_error(&error);
                 if making.answered.swap(true, Ordering::SeqCst) {
-                    // Its address is known to the caller, who is told there.
+                    // Its address is known to the caller, who learns of it there.
                     self.end(record, &live, Ended::without_results(State::Failed, &problem)).await;
                     return Ok(());
                 }
@@ -355,7 +355,7 @@ impl Runs {
 
 /// What a request that makes a run waits for.
 struct Making {
-    /// Is told when the run is on disk.
+    /// Notified when the run is on disk.
     recorded: Option<oneshot::Sender<watch::Receiver<Shown>>>,
     /// Whether the request is answered already, or its refusal decided: whoever is first has it.
     answered: Arc<AtomicBool>,

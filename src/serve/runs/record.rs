@@ -15,7 +15,7 @@ pub(in crate::serve) struct Record {
     pub(super) created: String,
     /// The batch on the server. Not the id of the run: whoever sees the queue there must not see runs here.
     pub(super) batch_id: String,
-    /// By which a caller told its request from others.
+    /// The key by which a caller identifies its request.
     pub(super) key: Option<Key>,
     /// Its inputs by their system names, until it has ended.
     pub(super) values: Map<String, Value>,
@@ -113,7 +113,7 @@ impl Output {
     }
 }
 
-/// Kinds of outputs that are no files.
+/// Kinds of outputs that are not files.
 pub(in crate::serve) const VALUES: [&str; 5] = ["text", "number", "boolean", "list", "object"];
 
 /// One of [`VALUES`].

@@ -1,4 +1,4 @@
-//! How far a run is, as callers are told while it goes on.
+//! How far a run is, as callers see it while it goes on.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub(in crate::serve) struct Step {
 }
 
 impl Step {
-    /// As a server tells it. One item stands for all if several run: they are told apart by nothing that a caller knows.
+    /// As a server reports it. One item stands for all if several run: a caller knows nothing that distinguishes them.
     pub(in crate::serve) fn of(all: &SubmissionProgress) -> Self {
         let item = all.running.values().find(|item| item.node.is_some()).or_else(|| all.running.values().next());
         let has_begun = all.ended() > 0 || item.is_some_and(|item| item.node.is_some() || item.nodes_done > 0);

@@ -66,7 +66,7 @@ pub(crate) struct StoreArgs {
     )]
     store: String,
     /// Where files are, if the store does not know it yet: a folder that all machines see, or s3://BUCKET/PREFIX (with
-    /// AWS_ACCESS_KEY_ID and so on). Beside a SQLite file without
+    /// AWS_ACCESS_KEY_ID and so on). Default: beside the SQLite file
     #[arg(long, value_name = "PLACE")]
     files: Option<String>,
 }

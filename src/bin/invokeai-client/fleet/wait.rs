@@ -14,7 +14,7 @@ pub(crate) struct WaitArgs {
     store: StoreArgs,
     #[command(flatten)]
     choose: ChooseArgs,
-    /// Wait at most so many seconds
+    /// Wait at most this many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
 }
