@@ -78,13 +78,14 @@ fn place_in(text: &str) -> Option<&'static str> {
     text.split(is_between).find_map(place)
 }
 
-/// Adds a word, or what stands for it; answers what that is.
+/// Adds a word, or what stands for it; returns what that is.
 fn push(shown: &mut String, word: &str) -> Option<&'static str> {
-    let place = if follows_secret(shown) && !names_secret(word) && word.contains(char::is_alphanumeric) {
-        Some(SECRET)
-    } else {
-        place(word)
-    };
+    if follows_secret(shown) && !is_secrets_name(word) && word.contains(char::is_alphanumeric) {
+        // The whole of it: in `Bearer abc:`, `abc` is not a name before a colon.
+        shown.push_str(SECRET);
+        return Some(SECRET);
+    }
+    let place = place(word);
     // It may follow a name: `file=/opt/x`, `at:/opt/x`.
     let name = word.split(['=', ':']).next().unwrap_or_default();
     let is_name = name.len() > 1 && name.len() < word.len() && name.chars().all(|c| c.is_alphabetic() || c == '_');
@@ -109,9 +110,19 @@ fn follows_secret(shown: &str) -> bool {
     is_bearer || (last.ends_with([':', '=']) && names_secret(name))
 }
 
+/// Whether a word ends like the name of a secret: `access_token`, `X-Api-Key`.
 fn names_secret(word: &str) -> bool {
-    let word: String = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let word = letters(word);
     SECRETS.iter().any(|secret| word.ends_with(secret))
+}
+
+/// Whether a word is such a name and nothing more, as in `Authorization: Bearer x`.
+fn is_secrets_name(word: &str) -> bool {
+    SECRETS.contains(&letters(word).as_str())
+}
+
+fn letters(word: &str) -> String {
+    word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// What a word is, if it is not for strangers.
@@ -214,6 +225,8 @@ mod tests {
             ("models/secret/x.bin", "[path]"),
             ("connect to gpu.example.org:9090 or 10.0.0.7 or ::1", "connect to [address] or [address] or [address]"),
             ("Authorization: Bearer abc, token=hush", "Authorization: Bearer […], token=[…]"),
+            ("Bearer aaaa: refused", "Bearer […] refused"),
+            ("password: hushtoken, token=x", "password: […], token=[…]"),
             ("session 3f1c9a52-8c1e-4a55-9d0b-0123456789ab ended", "session […] ended"),
             ("hf_abcdefghijklmnop1234567890", "[…]"),
             ("me@example.org said %2Fetc%2Fpasswd", "[address] said [path]"),

@@ -119,7 +119,7 @@ async fn items_that_cannot_be_found_are_not_enqueued_again() {
         submission.wait_all().await
     });
     let error = error.await.unwrap_err();
-    assert!(error.to_string().contains("took 1 items, and 0 of"), "{error}");
+    assert!(error.to_string().contains("took 1 items, but 0 of"), "{error}");
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert_eq!(server.world().enqueues, 2);
 }
@@ -303,7 +303,7 @@ async fn items_that_an_answer_names_but_does_not_count_are_followed() {
             assert_eq!(server.world().enqueues, 2, "{mode:?}");
             submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
             let error = within("the end", submission.wait_all().into_future()).await.unwrap_err();
-            assert!(error.may_have_been_sent() && error.to_string().contains("and 3 of batch"), "{error}");
+            assert!(error.may_have_been_sent() && error.to_string().contains("but 3 of batch"), "{error}");
             for job in submission.jobs() {
                 wait(&job).await.unwrap();
             }

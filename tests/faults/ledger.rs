@@ -141,7 +141,7 @@ fn programs_that_start_at_once_never_share_a_ledger() {
         let told: Vec<String> = programs.iter_mut().map(Program::says).collect();
         let (opened, refused): (Vec<_>, Vec<_>) = told.iter().partition(|line| line.as_str() == "[]");
         assert_eq!((opened.len(), refused.len()), (1, 3), "{told:?}");
-        assert!(refused.iter().all(|line| line.contains("another program uses")), "{told:?}");
+        assert!(refused.iter().all(|line| line.contains("another program is using")), "{told:?}");
         programs.into_iter().for_each(Program::end);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1, "it was begun once");
     }
