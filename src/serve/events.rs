@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::runs::Shown;
+use super::state::Shown;
 use crate::progress::PreviewImage;
 
 /// How often something is sent while nothing happens, so that proxies keep the connection.
@@ -115,7 +115,7 @@ fn of_preview(preview: &PreviewImage) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::runs::Record;
+    use crate::serve::state::Record;
 
     #[tokio::test]
     async fn a_reader_that_was_slow_is_told_that_it_missed_some() {

@@ -32,6 +32,7 @@ mod problem;
 mod routes;
 mod runs;
 mod schemas;
+mod state;
 mod wording;
 
 use std::{

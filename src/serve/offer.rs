@@ -31,6 +31,15 @@ struct Named {
 }
 
 impl Offer {
+    /// The workflow with these values, by system names.
+    pub(super) fn with_values(&self, values: &Map<String, Value>) -> crate::Result<Workflow> {
+        let mut workflow = self.workflow.clone();
+        for (name, value) in values {
+            workflow.set_input(name, value)?;
+        }
+        Ok(workflow)
+    }
+
     /// A workflow under this name, made fit for addresses.
     pub(super) fn new(name: &str, workflow: Workflow, takes_urls: bool) -> Result<Self> {
         let short = slug(name, '-');

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     backend::Backend,
     problem::Problem,
-    runs::{Shown, What},
+    state::{Shown, What},
 };
 use crate::media::{FileKind, HEAD, Kind};
 

@@ -29,7 +29,8 @@ use super::{
     offer::Offer,
     openapi, outputs, page,
     problem::Problem,
-    runs::{Runs, Shown, Taken},
+    runs::{Runs, Taken},
+    state::Shown,
 };
 
 /// How long a cancellation waits to see its end.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     offer::Offer,
-    runs::{STATES, VALUES},
+    state::{STATES, VALUES},
 };
 use crate::schema::{Cardinality, FieldType};
 

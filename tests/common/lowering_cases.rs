@@ -420,7 +420,7 @@ pub(crate) fn faults() -> Vec<(&'static str, Value, &'static str, &'static str)>
             "/paths/~1a/get",
             "without properties",
         ),
-        ("undeclared_path_parameters", at("/{a}", json!({"parameters": {}})), "/paths/~1{a}/get", "no list"),
+        ("undeclared_path_parameters", at("/{a}", json!({"parameters": {}})), "/paths/~1{a}/get", "not a list"),
         ("error_answers", at("/a", json!({})), "/paths/~1a/get", "no responses"),
         ("success_codes", answers(json!({})), "/paths/~1a/get/responses", "no success answer"),
         (

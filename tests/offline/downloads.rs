@@ -185,7 +185,7 @@ async fn a_directory_gets_only_what_is_missing() {
     let report = sync().await.unwrap();
     assert_eq!((report.saved.len(), report.kept.len(), report.failed.len()), (0, 2, 2));
     let error = report.failed[0].error.as_ref().unwrap().to_string();
-    assert!(error.contains("is there and stays; it is a PNG image without an end"), "{error}");
+    assert!(error.contains("already exists and stays; it is a PNG image without an end"), "{error}");
     assert_eq!(fs::read(directory.path().join("b.png")).unwrap(), png(1000)[..500]);
     assert_eq!(full().await, 4 + 1);
     fs::remove_file(directory.path().join("b.png")).unwrap();

@@ -31,8 +31,9 @@ use super::{
     offer::Offer,
     outputs,
     problem::Problem,
-    runs::{Runs, Shown, What},
+    runs::Runs,
     schemas,
+    state::{Shown, What},
 };
 use crate::media::FileKind;
 

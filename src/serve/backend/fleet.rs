@@ -21,7 +21,7 @@ use crate::{
     serve::{
         offer::Offer,
         problem::Problem,
-        runs::{Output, Step},
+        state::{Output, Step},
         wording::without_places,
     },
 };

@@ -9,7 +9,7 @@ use crate::{
     serve::{
         offer::Offer,
         problem::Problem,
-        runs::{Output, Step},
+        state::{Output, Step},
     },
 };
 

@@ -11,7 +11,7 @@ use crate::{
     Client, Submission, Ticket,
     error::{Error, Result},
     queue::DEFAULT_QUEUE,
-    serve::{inputs::with_values, offer::Offer},
+    serve::offer::Offer,
 };
 
 /// How long an enqueue without an answer may still arrive: as long as the library itself waits for one that was lost.
@@ -27,7 +27,7 @@ pub(super) async fn submit(
     values: &Map<String, Value>,
     batch_id: &str,
 ) -> Result<Submission> {
-    let workflow = with_values(offer, values)?;
+    let workflow = offer.with_values(values)?;
     client.submit(&workflow).batch_id(batch_id).origin(ORIGIN).into_future().await
 }
 

@@ -297,15 +297,6 @@ async fn upload(input: &str, image: Image, backend: &Backend) -> Result<Value, P
     Ok(json!({ "image_name": name.map_err(|error| Problem::of_error(&error))? }))
 }
 
-/// The workflow with these values, by system names.
-pub(super) fn with_values(offer: &Offer, values: &Map<String, Value>) -> crate::Result<Workflow> {
-    let mut workflow = offer.workflow.clone();
-    for (name, value) in values {
-        workflow.set_input(name, value)?;
-    }
-    Ok(workflow)
-}
-
 /// A refusal, by the name that callers know the input by.
 fn fault(offer: &Offer, error: InputError) -> Vec<Fault> {
     match error {

@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::record::Record;
+use crate::serve::state::Record;
 use crate::{
     base::local_folder::sync_directory,
     error::{Error, Result},

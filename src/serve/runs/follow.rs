@@ -12,10 +12,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{
-    Live, Resume, Runs,
-    record::{Ended, Record, Stage, State, What, now},
-};
+use super::{Live, Resume, Runs};
+use crate::serve::state::{Ended, Record, Stage, State, What, now};
 use crate::{
     error::{Error, Result},
     serve::{

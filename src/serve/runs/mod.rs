@@ -5,8 +5,6 @@
 
 mod folder;
 mod follow;
-mod record;
-mod shown;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,12 +24,16 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{backend::Backend, inputs::Filled, limits::Limits, offer::Offer, problem::Problem};
+use super::{
+    backend::Backend,
+    inputs::Filled,
+    limits::Limits,
+    offer::Offer,
+    problem::Problem,
+    state::{Ended, Key, Record, Shown, Stage, State},
+};
 use crate::error::Result;
 use folder::Folder;
-use record::{Ended, Stage, State};
-pub(super) use record::{Key, Output, Record, STATES, VALUES, What};
-pub(super) use shown::{Shown, Step};
 
 /// How long a request that starts a run waits to hear whether the server takes it. Then it is told that it is pending.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(in crate::serve) struct Shown {
     pub(in crate::serve) record: Arc<Record>,
-    pub(super) state: State,
+    pub(in crate::serve) state: State,
     pub(in crate::serve) progress: Value,
     pub(in crate::serve) preview: Option<PreviewImage>,
 }
@@ -34,7 +34,7 @@ impl Shown {
     }
 
     /// Takes note of how far it is.
-    pub(super) fn advance(&mut self, step: Step) {
+    pub(in crate::serve) fn advance(&mut self, step: Step) {
         if let Some(state) = step.state {
             self.state = state;
         }

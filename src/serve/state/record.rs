@@ -12,14 +12,14 @@ pub(in crate::serve) struct Record {
     pub(in crate::serve) id: Uuid,
     pub(in crate::serve) workflow: String,
     /// When it was taken on.
-    pub(super) created: String,
+    pub(in crate::serve) created: String,
     /// The batch on the server. Not the id of the run: whoever sees the queue there must not see runs here.
-    pub(super) batch_id: String,
+    pub(in crate::serve) batch_id: String,
     /// The key by which a caller identifies its request.
-    pub(super) key: Option<Key>,
+    pub(in crate::serve) key: Option<Key>,
     /// Its inputs by their system names, until it has ended.
-    pub(super) values: Map<String, Value>,
-    pub(super) stage: Stage,
+    pub(in crate::serve) values: Map<String, Value>,
+    pub(in crate::serve) stage: Stage,
 }
 
 /// An idempotency key, and the inputs that it stands for.
@@ -32,7 +32,7 @@ pub(in crate::serve) struct Key {
 /// How far a run is, as far as the disk needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Stage {
+pub(in crate::serve) enum Stage {
     /// It is about to be enqueued; it may have been.
     Accepted,
     /// It is on the queue. Jobs of a fleet are found without a ticket.
@@ -47,11 +47,11 @@ pub(super) enum Stage {
 /// How a run ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::serve) struct Ended {
-    pub(super) state: State,
-    pub(super) at: String,
+    pub(in crate::serve) state: State,
+    pub(in crate::serve) at: String,
     pub(in crate::serve) outputs: Vec<Output>,
     /// Why, if it did not end well.
-    pub(super) problem: Option<Value>,
+    pub(in crate::serve) problem: Option<Value>,
 }
 
 /// What a run made: a file, or a text, a number and the like.
@@ -156,7 +156,7 @@ impl State {
 }
 
 /// Now, as text.
-pub(super) fn now() -> String {
+pub(in crate::serve) fn now() -> String {
     // Whole milliseconds are enough for people, and short.
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now).to_string()
@@ -164,7 +164,7 @@ pub(super) fn now() -> String {
 
 impl Ended {
     /// An end without results.
-    pub(super) fn without_results(state: State, problem: &Problem) -> Self {
+    pub(in crate::serve) fn without_results(state: State, problem: &Problem) -> Self {
         Self { state, at: now(), outputs: Vec::new(), problem: Some(problem.to_json()) }
     }
 }
