@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{End, Outcome, Part};
+use super::ended::{End, Outcome, Part};
 use crate::{
     Client,
     base::deadline,

@@ -4,6 +4,7 @@
 //! With a fleet one server is still asked what workflows take, and for its models, boards and images; runs, their pictures
 //! and their results are the fleet's.
 
+mod ended;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod sent;
@@ -28,7 +29,8 @@ use crate::{
     media::{FileKind, scan},
     schema::ModelRecord,
 };
-pub(super) use sent::{End, Outcome, Part, Sent};
+pub(super) use ended::{End, Outcome};
+pub(super) use sent::Sent;
 
 /// How old a list of models may be.
 const FRESH: Duration = Duration::from_secs(30);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ended::{End, Outcome, Part};
 use crate::{
     Job, Submission, Ticket,
     error::{Error, Result},
@@ -18,30 +19,6 @@ pub(in crate::serve) enum Sent {
     Server(Submission),
     #[cfg(feature = "fleet")]
     Fleet(super::fleet::Sent),
-}
-
-/// How the wait for a run ended.
-pub(in crate::serve) enum Outcome {
-    /// It has ended; it may have a problem.
-    Ended(Option<Problem>),
-    /// Its time was up, so it was canceled.
-    TooLong,
-}
-
-/// How a part of a run ended.
-pub(in crate::serve) enum End {
-    Completed(Part),
-    Failed,
-    Canceled,
-}
-
-/// What results are asked of.
-pub(in crate::serve) enum Part {
-    /// An item of a server's queue.
-    Item(Job),
-    /// A job of the fleet.
-    #[cfg(feature = "fleet")]
-    Job(String),
 }
 
 impl Sent {
