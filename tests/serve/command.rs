@@ -93,7 +93,7 @@ async fn the_command_serves_and_survives_being_killed() {
 }
 
 #[test]
-fn what_cannot_be_served_is_told() {
+fn what_cannot_be_served_is_reported() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let stage = runtime.block_on(Stage::new());
     let workflow = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
@@ -106,7 +106,7 @@ fn what_cannot_be_served_is_told() {
         (&[workflow, "--token-file", "no-such-token"], "no-such-token"),
         (&["saved:nothing of this name"], "no saved workflow"),
         (&["文字=saved:x"], "no saved workflow"),
-        (&[workflow, "--origin", "*"], "no origin"),
+        (&[workflow, "--origin", "*"], "is not an origin"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
         command.args(["serve", "--runs", &runs, "--server", stage.invokeai.url()]).args(arguments);

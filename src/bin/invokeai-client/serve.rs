@@ -76,7 +76,7 @@ pub(crate) struct ServeArgs {
     /// Answer only who knows the token in this file: its first line, at least 16 characters
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Answer also by this name; without, only by localhost and addresses of digits. May be repeated
+    /// Also answer requests for this host name [default: only localhost and numeric addresses]. May be repeated
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
     /// Let pages of this origin use the service, such as https://example.org. May be repeated
