@@ -1,10 +1,8 @@
 //! `Debug` of generated types: short, as everywhere in this crate, and only the name of what holds a secret.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, format_ident, quote};
-use syn::{
-    Attribute, Fields, Generics, Ident, Item, ItemEnum, ItemStruct, Path, Token, parse_quote, punctuated::Punctuated,
-};
+use quote::{format_ident, quote};
+use syn::{Attribute, Fields, Item, ItemEnum, ItemStruct, Path, Token, parse_quote, punctuated::Punctuated};
 
 /// Members whose values no log may show.
 const SECRETS: &[&str] = &["access_token", "api_key", "current_password", "new_password", "password", "token"];
@@ -19,15 +17,8 @@ pub(super) fn shorten(items: &mut Vec<Item>) {
                     shorten(items);
                 }
             }
-            Item::Struct(structure) => {
-                let had_one = take_debug(&mut structure.attrs);
-                let own = || implementation(&structure.ident, &structure.generics, of_struct(structure));
-                debugs.extend(had_one.then(own));
-            }
-            Item::Enum(of) if has_data(of) => {
-                let had_one = take_debug(&mut of.attrs);
-                debugs.extend(had_one.then(|| implementation(&of.ident, &of.generics, of_enum(of))));
-            }
+            Item::Struct(structure) => debugs.extend(take_debug(&mut structure.attrs).then(|| of_struct(structure))),
+            Item::Enum(of) if has_data(of) => debugs.extend(take_debug(&mut of.attrs).then(|| of_enum(of))),
             _ => {}
         }
     }
@@ -53,44 +44,44 @@ fn has_data(of: &ItemEnum) -> bool {
     of.variants.iter().any(|variant| !variant.fields.is_empty())
 }
 
-fn implementation(name: &Ident, generics: &Generics, body: TokenStream) -> Item {
-    let (own, types, bounds) = generics.split_for_impl();
-    parse_quote! {
-        impl #own ::std::fmt::Debug for #name #types #bounds {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                #body
-            }
-        }
-    }
-}
-
-fn of_struct(structure: &ItemStruct) -> TokenStream {
-    let title = structure.ident.to_string();
+fn of_struct(structure: &ItemStruct) -> Item {
+    let (name, generics) = (&structure.ident, &structure.generics);
     if has_secret(structure) {
-        return quote! { f.debug_struct(#title).finish_non_exhaustive() };
+        let title = name.to_string();
+        let (own, types, bounds) = generics.split_for_impl();
+        return parse_quote! {
+            impl #own ::std::fmt::Debug for #name #types #bounds {
+                fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                    f.debug_struct(#title).finish_non_exhaustive()
+                }
+            }
+        };
     }
-    let values = structure.fields.members().map(|member| quote! { &self.#member });
-    shown(&title, &structure.fields, values)
+    let members = members(&structure.fields);
+    parse_quote! { crate::base::debug::short_debug! { #name #generics #members } }
 }
 
-fn of_enum(of: &ItemEnum) -> TokenStream {
-    let arms = of.variants.iter().map(|variant| {
-        let (name, title) = (&variant.ident, variant.ident.to_string());
-        let bound: Vec<Ident> = (0..variant.fields.len()).map(|place| format_ident!("member_{place}")).collect();
-        let members = variant.fields.members();
-        let shown = shown(&title, &variant.fields, bound.iter().map(|bound| bound.to_token_stream()));
-        quote! { Self::#name { #(#members: #bound),* } => #shown }
+fn of_enum(of: &ItemEnum) -> Item {
+    let (name, generics) = (&of.ident, &of.generics);
+    let variants = of.variants.iter().map(|variant| {
+        let (name, members) = (&variant.ident, members(&variant.fields));
+        quote! { #name #members }
     });
-    quote! { match self { #(#arms),* } }
+    parse_quote! { crate::base::debug::short_debug! { enum #name #generics { #(#variants),* } } }
 }
 
-fn shown(title: &str, fields: &Fields, values: impl Iterator<Item = TokenStream>) -> TokenStream {
+/// Names of members, as the macro takes them.
+fn members(fields: &Fields) -> TokenStream {
     match fields {
         Fields::Named(fields) => {
-            let names = fields.named.iter().filter_map(|field| field.ident.as_ref()).map(|name| name.to_string());
-            quote! { crate::base::debug::members(f, #title, &[#((#names, #values)),*]) }
+            let names = fields.named.iter().filter_map(|field| field.ident.as_ref());
+            quote! { { #(#names),* } }
         }
-        Fields::Unnamed(_) | Fields::Unit => quote! { crate::base::debug::tuple(f, #title, &[#(#values),*]) },
+        Fields::Unnamed(fields) => {
+            let names = (0..fields.unnamed.len()).map(|place| format_ident!("member_{place}"));
+            quote! { ( #(#names),* ) }
+        }
+        Fields::Unit => TokenStream::new(),
     }
 }
 

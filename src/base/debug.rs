@@ -26,30 +26,6 @@ pub(crate) fn whole(f: &mut fmt::Formatter<'_>, show: impl Fn(&mut fmt::Formatte
     cut(f, WHOLE, |to| if is_pretty { write!(to, "{shown:#?}") } else { write!(to, "{shown:?}") })
 }
 
-/// Shows a structure by its members, each shortened, and the whole shortened too: for generated types.
-#[cfg(feature = "client")]
-pub(crate) fn members(f: &mut fmt::Formatter<'_>, name: &str, members: &[(&str, &dyn fmt::Debug)]) -> fmt::Result {
-    whole(f, |f| {
-        let mut shown = f.debug_struct(name);
-        for (member, value) in members {
-            shown.field(member, &Short(*value));
-        }
-        shown.finish()
-    })
-}
-
-/// The same for values without names.
-#[cfg(feature = "client")]
-pub(crate) fn tuple(f: &mut fmt::Formatter<'_>, name: &str, values: &[&dyn fmt::Debug]) -> fmt::Result {
-    whole(f, |f| {
-        let mut shown = f.debug_tuple(name);
-        for value in values {
-            shown.field(&Short(*value));
-        }
-        shown.finish()
-    })
-}
-
 /// Something that is shown by this function.
 struct By<F>(F);
 

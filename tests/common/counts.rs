@@ -9,8 +9,8 @@ pub(crate) type Ceiling = (&'static str, fn(&Sources) -> usize, usize, &'static 
 
 /// What is counted in the generated source, how, the highest count allowed, and why it matters.
 pub(crate) const GENERATED: &[Ceiling] = &[
-    ("lines of client.rs", |s| s.client.lines().count(), 33_500, "typed operations and what they carry: most of it"),
-    ("lines of events.rs", |s| s.events.lines().count(), 1_250, "payloads of Socket.IO events, open to new members"),
+    ("lines of client.rs", |s| s.client.lines().count(), 30_200, "typed operations and what they carry: most of it"),
+    ("lines of events.rs", |s| s.events.lines().count(), 840, "payloads of Socket.IO events, open to new members"),
     ("lines of enums.rs", |s| s.enums.lines().count(), 330, "one macro call per enum"),
     ("bytes of catalogue.rs", |s| s.catalogue.len(), 690_000, "part of every program that uses the crate"),
     ("operations", |_| OPERATIONS.len(), 192, "one method and one builder each"),

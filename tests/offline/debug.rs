@@ -288,7 +288,7 @@ fn generated(items: &[Item], derive: &mut Vec<String>) -> usize {
             }
             0
         }
-        Item::Impl(block) => usize::from(block.to_token_stream().to_string().contains("crate :: base :: debug ::")),
+        Item::Macro(call) => usize::from(is(&call.mac.path, "short_debug")),
         _ => 0,
     };
     items.iter().map(count).sum()
