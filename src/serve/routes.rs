@@ -121,10 +121,12 @@ async fn guard(State(service): Shared, request: Request, next: Next) -> Response
     response
 }
 
-/// Reads a body by the limits of this service, before somebody reads it who has none.
+/// Reads a body by the limits of this service, before somebody reads it who has none, and takes the last of what is given
+/// twice.
 async fn read_whole(State(service): Shared, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    match service.reader.read(&parts.headers, body).await {
+    let read = service.reader.read(&parts.headers, body).await;
+    match read.and_then(|read| inputs::distinct(&read.bytes).map(|()| read)) {
         Ok(read) => next.run(Request::from_parts(parts, Body::from(read.bytes.clone()))).await,
         Err(problem) => problem.into_response(),
     }

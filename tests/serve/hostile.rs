@@ -8,7 +8,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use invokeai_client::serve::Limits;
 use reqwest::{Body, Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -192,6 +192,29 @@ async fn odd_forms_are_refused() {
     }
     assert_eq!((stage.items().await, stage.images().await), (vec![], vec![]));
     serves(&stage).await;
+}
+
+#[tokio::test]
+async fn what_is_given_twice_in_json_is_refused_by_its_name() {
+    let stage = Stage::new().await;
+    let post = async |path: &str, body: String| {
+        let request = stage.request(Method::POST, path).header("content-type", "application/json");
+        answer(request.header("accept", "application/json, text/event-stream").body(body)).await
+    };
+    let path = "/workflows/resize/runs";
+    let (status, problem) = post(path, r#"{"width": 8, "height": 8, "width": 16, "height": 8}"#.into()).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("invalid_inputs")), "{problem:#}");
+    let fields: Vec<&Value> = problem["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
+    assert_eq!(fields, ["width", "height"], "{problem:#}");
+    let picture = r#"{"picture": {"image_name": "a.png", "image_name": "b.png"}}"#;
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "resize", "arguments": 0 } });
+    for (path, body) in [(path, picture.to_owned()), ("/mcp", call.to_string().replace(":0", &format!(":{picture}")))] {
+        let (status, problem) = post(path, body).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("malformed")), "{problem:#}");
+        assert!(problem["detail"].as_str().unwrap().contains("`image_name` is given twice"), "{problem:#}");
+    }
+    assert_eq!(stage.items().await.len(), 0);
 }
 
 #[tokio::test]

@@ -6,9 +6,12 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, error::Category};
 
-use super::picture::Picture;
+use super::{
+    distinct::{Distinct, Members},
+    picture::Picture,
+};
 use crate::serve::problem::Problem;
 
 /// Most parts of a form.
@@ -56,10 +59,25 @@ fn json(body: &[u8]) -> Result<Inputs, Problem> {
     if body.is_empty() {
         return Ok(Vec::new());
     }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => Ok(of_object(members)),
-        Ok(_) => Err(malformed("the body must be a JSON object of names of inputs and their values".into())),
-        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
+    let members: Members = serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => malformed(format!("the body cannot be taken: {error}")),
+        _ => malformed(format!("the body is not JSON: {error}")),
+    })?;
+    let twice = |name: &&str| Problem::input(*name, None, "is given twice; one value is taken").faults;
+    let twice: Vec<_> = members.repeated().iter().flat_map(twice).collect();
+    match twice.is_empty() {
+        true => Ok(members.0.into_iter().map(|(name, value)| (name, vec![Given::Json(value)])).collect()),
+        false => Err(Problem::inputs(twice)),
+    }
+}
+
+/// Refuses JSON in which a member is given twice. What is no JSON at all is for others to refuse.
+pub(in crate::serve) fn distinct(body: &[u8]) -> Result<(), Problem> {
+    match Distinct::check(body) {
+        Err(error) if error.classify() == Category::Data => {
+            Err(malformed(format!("the body cannot be taken: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

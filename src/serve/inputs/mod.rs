@@ -3,6 +3,7 @@
 //! A value is checked before anything is sent anywhere: pictures are put onto the server only when all else fits.
 
 mod body;
+mod distinct;
 mod given;
 mod picture;
 
@@ -12,7 +13,7 @@ use url::Url;
 
 pub(super) use body::Reader;
 use given::Given;
-pub(super) use given::{Inputs, inputs, of_object};
+pub(super) use given::{Inputs, distinct, inputs, of_object};
 use picture::Picture;
 
 use super::{
