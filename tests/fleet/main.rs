@@ -2,12 +2,15 @@
 
 mod disk;
 mod faults;
-mod postgres;
 mod s3;
 mod soak;
 mod stage;
 mod work;
 
+#[path = "../common/mounted.rs"]
+mod mounted;
+#[path = "../common/postgres.rs"]
+mod postgres;
 #[path = "../common/skip.rs"]
 #[expect(dead_code, reason = "fleets do not depend on the document")]
 mod skip;

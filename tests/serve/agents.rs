@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::stage::{Stage, data_url, flux_inputs, png, text};
 
 /// Calls over HTTP: the answer to this message, and all that came before it.
-async fn ask(stage: &Stage, message: &Value) -> (Value, Vec<Value>) {
+pub(crate) async fn ask(stage: &Stage, message: &Value) -> (Value, Vec<Value>) {
     let request = stage.request(Method::POST, "/mcp").header("accept", "application/json, text/event-stream");
     let told = request.json(message).send().await.unwrap().text().await.unwrap();
     let data = told.lines().filter_map(|line| line.strip_prefix("data:")).filter(|line| !line.trim().is_empty());
@@ -24,13 +24,13 @@ async fn ask(stage: &Stage, message: &Value) -> (Value, Vec<Value>) {
     (all.pop().unwrap(), all)
 }
 
-fn call(id: i64, tool: &str, arguments: Value) -> Value {
+pub(crate) fn call(id: i64, tool: &str, arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
         "name": tool, "arguments": arguments, "_meta": { "progressToken": "t" },
     } })
 }
 
-fn read(uri: &str) -> Value {
+pub(crate) fn read(uri: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": 9, "method": "resources/read", "params": { "uri": uri } })
 }
 

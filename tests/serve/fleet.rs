@@ -5,12 +5,18 @@ use std::{
     time::Duration,
 };
 
-use invokeai_client::{fleet::Fleet, serve::Server};
+use invokeai_client::{
+    fleet::Fleet,
+    serve::Server,
+    workflow::{Workflow, WorkflowDefinition},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
+    agents::{ask, call, read},
     command::serve_with,
+    postgres::Postgres,
     stage::{Stage, answer, data_url, png, text},
 };
 
@@ -45,8 +51,19 @@ async fn stage(step: Duration) -> (Stage, String) {
 
 async fn start(stage: &mut Stage, store: &str) {
     let fleet = Fleet::open(store).await.unwrap();
-    let words = crate::values::words(&stage.client).await;
-    stage.start(|service| service.workflow("words", words).fleet(fleet)).await;
+    let (words, ratio) = (crate::values::words(&stage.client).await, ratio(stage).await);
+    stage.start(|service| service.workflow("words", words).workflow("ratio", ratio).fleet(fleet)).await;
+}
+
+/// One node, which fails where `b` is 0.
+async fn ratio(stage: &Stage) -> Workflow {
+    let mut definition = crate::values::definition();
+    let mut node = definition["nodes"][0].take();
+    (node["data"]["type"], node["data"]["label"]) = (json!("div"), json!("Ratio"));
+    definition["nodes"] = json!([node]);
+    definition["edges"] = json!([]);
+    definition["exposedFields"] = json!([{ "nodeId": "sum", "fieldName": "b" }]);
+    stage.client.workflow(WorkflowDefinition::from_value(definition).unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +102,7 @@ async fn runs_are_jobs_of_the_fleet_and_read_like_all_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_of_a_fleet_is_canceled_on_its_server_and_a_failure_is_told() {
+async fn a_run_of_a_fleet_is_canceled_on_its_server() {
     let (stage, store) = stage(Duration::from_millis(500)).await;
     let _worker = Worker::start(&store, stage.invokeai.url());
     let (_, run) = stage.post("flux", &crate::stage::flux_inputs(&data_url(&png(32, 32))), &[]).await;
@@ -105,15 +122,86 @@ async fn a_run_of_a_fleet_is_canceled_on_its_server_and_a_failure_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_is_a_failed_run_wherever_it_is_read() {
+    let (stage, store) = stage(Duration::ZERO).await;
+    let _worker = Worker::start(&store, stage.invokeai.url());
+    let server = stage.invokeai.url().trim_start_matches("http://").to_owned();
+    let is_told = |run: &Value| {
+        assert_eq!((&run["state"], &run["problem"]["code"]), (&json!("failed"), &json!("run_failed")), "{run:#}");
+        assert_eq!((&run["outputs"], run["ended"].is_string()), (&json!([]), true), "{run:#}");
+        let detail = run["problem"]["detail"].as_str().unwrap();
+        assert!(detail.contains("Ratio") && detail.contains("ZeroDivisionError: division by zero"), "{detail}");
+        for hidden in [&*server, "/api/", "Traceback", ".py"] {
+            assert!(!run.to_string().contains(hidden), "{hidden}: {run:#}");
+        }
+    };
+    // One run only: a server on which a job has failed so often gets no other for a while.
+    let (called, _) = ask(&stage, &call(2, "ratio", json!({ "b": 0 }))).await;
+    assert_eq!(called["result"]["isError"], true, "{called:#}");
+    let failed = called["result"]["structuredContent"].clone();
+    is_told(&failed);
+    let (status, again) = answer(stage.request(Method::GET, failed["links"]["self"].as_str().unwrap())).await;
+    assert_eq!((status, &again), (StatusCode::OK, &failed));
+    let told = stage.get(failed["links"]["events"].as_str().unwrap()).await.text().await.unwrap();
+    let end = told.split("event: end\ndata: ").nth(1).and_then(|rest| rest.lines().next());
+    let end: Value = serde_json::from_str(end.unwrap_or_else(|| panic!("{told}"))).unwrap();
+    assert_eq!(end, failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_workflows_of_a_fleet_are_tools_and_boards_are_none() {
+    let (stage, store) = stage(Duration::ZERO).await;
+    let _worker = Worker::start(&store, stage.invokeai.url());
+    let method = |method: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": method });
+    let (listed, _) = ask(&stage, &method("tools/list")).await;
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["flux", "resize", "words", "ratio", "list_models"]);
+    let inputs = json!({ "picture": data_url(&png(32, 16)), "width": 24, "height": 12, "blur": 0 });
+    let (done, _) = ask(&stage, &call(2, "resize", inputs)).await;
+    assert_eq!(done["result"]["isError"], false, "{done:#}");
+    let content = done["result"]["content"].as_array().unwrap();
+    let kinds: Vec<&Value> = content.iter().map(|content| &content["type"]).collect();
+    assert_eq!(kinds, ["text", "image", "resource_link"]);
+    let (whole, _) = ask(&stage, &read(content[2]["uri"].as_str().unwrap())).await;
+    assert!(whole["result"]["contents"][0]["blob"].is_string(), "{whole:#}");
+
+    let (none, _) = ask(&stage, &call(3, "list_boards", json!({}))).await;
+    assert!(none["error"]["message"].as_str().unwrap().contains("list_boards"), "{none:#}");
+    let (none, _) = ask(&stage, &read("invokeai://boards/none")).await;
+    assert!(none["error"].is_object(), "{none:#}");
+    let (resources, _) = ask(&stage, &method("resources/list")).await;
+    assert_eq!(resources["result"]["resources"], json!([]), "{resources:#}");
+    let (templates, _) = ask(&stage, &method("resources/templates/list")).await;
+    let templates = templates["result"]["resourceTemplates"].as_array().unwrap();
+    assert_eq!((templates.len(), &templates[0]["uriTemplate"]), (1, &json!("invokeai://images/{name}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kills_of_service_and_worker_lose_no_run_and_double_none() {
     let stage = Stage::with(Duration::from_millis(60), |service| service).await;
     let store = format!("sqlite:{}", stage.folder.path().join("fleet.sqlite").display());
+    are_killed_in_turns(&stage, &store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_over_postgres_lose_no_run_and_double_none() {
+    let Some(postgres) = Postgres::start("a service whose fleet is in Postgres") else { return };
+    let stage = Stage::with(Duration::from_millis(60), |service| service).await;
+    let store = postgres.url();
+    let files = stage.folder.path().join("files");
+    drop(Fleet::open(&store).files(files.display().to_string()).await.unwrap());
+    are_killed_in_turns(&stage, &store).await;
+}
+
+/// Service and worker, while runs are taken on and carried out.
+async fn are_killed_in_turns(stage: &Stage, store: &str) {
     let file = stage.folder.path().join("resize.json");
     std::fs::write(&file, text("resize-and-blur")).unwrap();
     let workflow = format!("resize={}", file.display());
-    let serve = || serve_with(&stage.invokeai, stage.folder.path(), &workflow, &["--store", &store]);
+    let serve = || serve_with(&stage.invokeai, stage.folder.path(), &workflow, &["--store", store]);
     let mut serving = serve();
-    let mut worker = Worker::start(&store, stage.invokeai.url());
+    let mut worker = Worker::start(store, stage.invokeai.url());
     let mut runs = Vec::new();
     for n in 0..6 {
         let inputs = json!({ "picture": data_url(&png(16 + n, 16)), "width": 8 * (n + 1) });
@@ -127,7 +215,7 @@ async fn kills_of_service_and_worker_lose_no_run_and_double_none() {
             serving = serve();
         } else {
             drop(worker);
-            worker = Worker::start(&store, stage.invokeai.url());
+            worker = Worker::start(store, stage.invokeai.url());
         }
     }
     let end = tokio::time::Instant::now() + Duration::from_secs(90);
@@ -144,7 +232,7 @@ async fn kills_of_service_and_worker_lose_no_run_and_double_none() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    let jobs = Fleet::open(&store).await.unwrap().jobs().await.unwrap();
+    let jobs = Fleet::open(store).await.unwrap().jobs().await.unwrap();
     assert_eq!(jobs.len(), 6, "{jobs:#?}");
     drop(worker);
 }
@@ -158,10 +246,7 @@ async fn a_run_that_was_not_sent_before_a_restart_is_sent_once() {
     let fleet = Fleet::open(&store).await.unwrap();
     assert_eq!(fleet.jobs().await.unwrap().len(), 1);
     // As if the answer of the store had not been seen.
-    let file = stage.runs_folder().join(format!("{}.json", run["id"].as_str().unwrap()));
-    let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    record["stage"] = json!("accepted");
-    std::fs::write(&file, record.to_string()).unwrap();
+    stage.keep_lines(1);
     start(&mut stage, &store).await;
     let _worker = Worker::start(&store, stage.invokeai.url());
     let ended = stage.end(run["id"].as_str().unwrap()).await;

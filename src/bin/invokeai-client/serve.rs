@@ -6,6 +6,8 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 
 use clap::Args;
 use etcetera::BaseStrategy as _;
+#[cfg(feature = "fleet")]
+use invokeai_client::fleet::Fleet;
 use invokeai_client::{
     Client, Error,
     serve::{Limits, Server, ServerBuilder},
@@ -40,8 +42,38 @@ pub(crate) struct McpArgs {
     /// Keep the runs in this folder [default: one that no other uses, among the user's data]
     #[arg(long, value_name = "FOLDER")]
     runs: Option<PathBuf>,
+    #[cfg(feature = "fleet")]
+    #[command(flatten)]
+    fleet: OnFleet,
     #[command(flatten)]
     fetching: Fetching,
+}
+
+/// A fleet that runs what is asked for.
+#[cfg(feature = "fleet")]
+#[derive(Debug, Args)]
+struct OnFleet {
+    /// Run them on a fleet, whose jobs are in this store, and whose workers `fleet worker` starts: sqlite:FILE, or
+    /// postgres://USER@HOST/DATABASE with the password in PGPASSWORD or ~/.pgpass
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// Where the files of the fleet are, if its store does not know it yet
+    #[arg(long, value_name = "DIR", requires = "store")]
+    files: Option<String>,
+}
+
+#[cfg(feature = "fleet")]
+impl OnFleet {
+    /// Opens it, if there is one.
+    async fn open(&self, stop: &Stop) -> Result<Option<Fleet>, Failure> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let fleet = Fleet::open(store);
+        let fleet = match &self.files {
+            Some(place) => fleet.files(place),
+            None => fleet,
+        };
+        Ok(Some(stop.or(fleet.into_future()).await.map_err(Failure::Stopped)??))
+    }
 }
 
 /// Which pictures are fetched.
@@ -87,15 +119,9 @@ pub(crate) struct ServeArgs {
     /// Keep the runs in this folder, so that they survive a restart [default: one for the address, among the user's data]
     #[arg(long, value_name = "FOLDER")]
     runs: Option<PathBuf>,
-    /// Run them on a fleet, whose jobs are in this store, and whose workers `fleet worker` starts: sqlite:FILE, or
-    /// postgres://USER@HOST/DATABASE with the password in PGPASSWORD or ~/.pgpass
     #[cfg(feature = "fleet")]
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
-    /// Where the files of the fleet are, if its store does not know it yet
-    #[cfg(feature = "fleet")]
-    #[arg(long, value_name = "DIR", requires = "store")]
-    files: Option<String>,
+    #[command(flatten)]
+    fleet: OnFleet,
     /// Most megabytes of a request
     #[arg(long, value_name = "MB", default_value_t = 32, help_heading = "Limits")]
     max_body: usize,
@@ -163,10 +189,14 @@ pub(crate) async fn talk(args: McpArgs, client: &Client, stop: &Stop) -> Result<
             (1..=TALKING).map(|n| data.join(format!("mcp-{n}"))).collect()
         }
     };
+    #[cfg(feature = "fleet")]
+    let fleet = args.fleet.open(stop).await?;
     let (client, fetching) = (client.clone(), args.fetching);
     let talking = apart(move || {
         for (n, folder) in folders.iter().enumerate() {
             let server = fetching.allow(Server::builder(client.clone(), folder));
+            #[cfg(feature = "fleet")]
+            let server = fleet.iter().fold(server, |server, fleet| server.fleet(fleet.clone()));
             let server = opened.iter().fold(server, |server, (name, workflow)| server.workflow(name, workflow.clone()));
             match server.talk() {
                 // Another agent's; the next may be free.
@@ -195,13 +225,8 @@ pub(crate) async fn run(args: ServeArgs, client: &Client, out: &mut Output<'_>, 
     server = args.hosts.iter().fold(server, |server, host| server.host(host));
     server = args.origins.iter().fold(server, |server, origin| server.origin(origin));
     #[cfg(feature = "fleet")]
-    if let Some(store) = &args.store {
-        let fleet = invokeai_client::fleet::Fleet::open(store);
-        let fleet = match &args.files {
-            Some(place) => fleet.files(place),
-            None => fleet,
-        };
-        server = server.fleet(stop.or(fleet.into_future()).await.map_err(Failure::Stopped)??);
+    if let Some(fleet) = args.fleet.open(stop).await? {
+        server = server.fleet(fleet);
     }
     let opened = match stop.or(open(&args.workflows, client)).await {
         Ok(opened) => opened?,

@@ -101,7 +101,9 @@ impl Agents {
         let reads = || ToolAnnotations::new().read_only(true).open_world(false);
         let mut tools: Vec<Tool> = self.offers.iter().map(workflow).collect();
         tools.push(tool(MODELS, "Lists the models on the server.".into(), filter).with_annotations(reads()));
-        tools.push(tool(BOARDS, "Lists the boards on the server.".into(), none).with_annotations(reads()));
+        if self.backend.has_boards() {
+            tools.push(tool(BOARDS, "Lists the boards on the server.".into(), none).with_annotations(reads()));
+        }
         tools
     }
 
@@ -239,7 +241,7 @@ impl ServerHandler for Agents {
         let done = match (offer, &*request.name) {
             (Some(offer), _) => self.run(offer, arguments, &context).await,
             (None, MODELS) => self.models(&arguments).await,
-            (None, BOARDS) => self.boards().await,
+            (None, BOARDS) if self.backend.has_boards() => self.boards().await,
             (None, name) => return Err(ErrorData::invalid_params(format!("there is no tool `{name}`"), None)),
         };
         Ok(done.unwrap_or_else(|problem| refusal(&problem)).into())
@@ -259,7 +261,7 @@ impl ServerHandler for Agents {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates(&self.backend)))
     }
 
     async fn read_resource(

@@ -1,4 +1,5 @@
-//! Boards and images of the server, as resources: `invokeai://boards/ID` and `invokeai://images/NAME`.
+//! Boards and images of the server, as resources: `invokeai://boards/ID` and `invokeai://images/NAME`. A fleet has images
+//! only.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
@@ -21,17 +22,20 @@ pub(super) fn image(name: &str) -> Resource {
 }
 
 /// What can be read beside what is listed.
-pub(super) fn templates() -> Vec<ResourceTemplate> {
-    vec![
-        ResourceTemplate::new(format!("{IMAGES}{{name}}"), "image").with_description("An image on the server, whole."),
-        ResourceTemplate::new(format!("{BOARDS}{{board_id}}"), "board")
-            .with_description("The images of a board; `none` for those on no board.")
-            .with_mime_type("application/json"),
-    ]
+pub(super) fn templates(backend: &Backend) -> Vec<ResourceTemplate> {
+    let image =
+        ResourceTemplate::new(format!("{IMAGES}{{name}}"), "image").with_description("An image on the server, whole.");
+    let board = ResourceTemplate::new(format!("{BOARDS}{{board_id}}"), "board")
+        .with_description("The images of a board; `none` for those on no board.")
+        .with_mime_type("application/json");
+    if backend.has_boards() { vec![image, board] } else { vec![image] }
 }
 
 /// Every board.
 pub(super) async fn boards(backend: &Backend) -> Result<Vec<Resource>, Problem> {
+    if !backend.has_boards() {
+        return Ok(Vec::new());
+    }
     let boards = backend.boards().await.map_err(|error| Problem::of_error(&error))?;
     let all = boards.into_iter().map(|board| (board.board_id, board.board_name));
     let all = all.chain([("none".to_owned(), "Images on no board".to_owned())]);
@@ -52,7 +56,7 @@ pub(super) async fn read(uri: &str, backend: &Backend) -> Result<Option<ReadReso
             blob: STANDARD.encode(&bytes),
             meta: None,
         }
-    } else if let Some(id) = uri.strip_prefix(BOARDS) {
+    } else if let Some(id) = uri.strip_prefix(BOARDS).filter(|_| backend.has_boards()) {
         let names = match backend.images_of(id).await {
             Err(error) if error.is_not_found() => return Ok(None),
             names => names.map_err(|error| Problem::of_error(&error))?,

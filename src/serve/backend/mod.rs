@@ -66,6 +66,14 @@ impl Backend {
         self
     }
 
+    /// Whether one server has all there is: its boards are where results go. Those of a fleet are on no board.
+    pub(super) fn has_boards(&self) -> bool {
+        #[cfg(feature = "fleet")]
+        return self.fleet.is_none();
+        #[cfg(not(feature = "fleet"))]
+        true
+    }
+
     /// The models, as they were a little while ago at most.
     pub(super) async fn models(&self) -> Result<Arc<Vec<ModelRecord>>> {
         let mut known = self.models.lock().await;
