@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::{
     builder,
     fake_invokeai::FakeInvokeAi,
+    mounted::Mounted,
     names_in,
     raw_server::{Act, RawServer, whole},
     skip::skipped,
@@ -47,25 +48,6 @@ fn directory_of_child() -> Option<PathBuf> {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-/// A file system in memory, as long as this lives.
-struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    fn new(options: &str) -> Option<Self> {
-        let at = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(at.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Lazily: a task in the background may still hold a file.
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
 }
 
 async fn pictures(length: usize) -> RawServer {
@@ -141,9 +123,9 @@ async fn a_full_disk_spoils_nothing() {
     let Some(disk) = Mounted::new("size=128k") else {
         return skipped(format_args!("a full disk: this user may not mount one (a limit on file sizes is tested)"));
     };
-    let directory = disk.0.path().join("pictures");
+    let directory = disk.path().join("pictures");
     fs::create_dir(&directory).unwrap();
-    let filler = disk.0.path().join("filler");
+    let filler = disk.path().join("filler");
     let fill = || assert!(fs::write(&filler, [0; 256 * 1024]).is_err(), "it is full");
     full_disk(&directory, fill, || fs::remove_file(&filler).unwrap()).await;
 }
@@ -214,7 +196,7 @@ async fn a_read_only_file_system_takes_nothing() {
     let Some(disk) = Mounted::new("ro") else {
         return skipped(format_args!("a read-only file system: this user may not mount one"));
     };
-    unwritable(disk.0.path()).await;
+    unwritable(disk.path()).await;
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod common {
     pub(crate) mod dropped;
     pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
+    pub(crate) mod mounted;
     pub(crate) mod mutation;
     pub(crate) mod places;
     pub(crate) mod raw_server;
@@ -49,7 +50,7 @@ use invokeai_client::{
 
 use common::{
     dropped::{self, names_in, without_parts},
-    fake_gallery, fake_invokeai, raw_server, skip, workflows,
+    fake_gallery, fake_invokeai, mounted, raw_server, skip, workflows,
 };
 
 /// Quick to repeat and quick to give up.

@@ -8,8 +8,9 @@ use invokeai_client::{
 };
 
 use crate::{
+    mounted::Mounted,
     skip::skipped,
-    stage::{Mounted, Stage, seeds, servers, workflow},
+    stage::{Stage, seeds, servers, workflow},
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,10 @@ use invokeai_client::{
 use rand::RngExt as _;
 
 use crate::{
+    mounted::Mounted,
     postgres::Postgres,
     skip::skipped,
-    stage::{Mounted, Process, RESIZE, Stage, batches, servers},
+    stage::{Process, RESIZE, Stage, batches, servers},
 };
 
 #[tokio::test(flavor = "multi_thread")]

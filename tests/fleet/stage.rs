@@ -101,27 +101,6 @@ pub(crate) fn faketime() -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|library| library.exists()))
 }
 
-/// A file system in memory, as long as this lives.
-pub(crate) struct Mounted(TempDir);
-
-impl Mounted {
-    pub(crate) fn new(options: &str) -> Option<Self> {
-        let at = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 impl Stage {
     pub(crate) async fn new(servers: &[TestServer]) -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -100,28 +100,3 @@ async fn kills_at_random_moments_lose_no_run_and_double_none() {
     let batches: BTreeSet<&String> = items.iter().map(|(batch, _)| batch).collect();
     assert_eq!((items.len(), batches.len()), (keys.len(), keys.len()), "one item for each request");
 }
-
-#[tokio::test]
-async fn a_file_of_a_run_that_cannot_be_read_takes_no_other_along() {
-    let mut stage = Stage::new().await;
-    let inputs = json!({ "picture": data_url(&png(16, 16)), "width": 8 });
-    let (lost, kept) = (stage.run("resize", &inputs).await, stage.run("resize", &inputs).await);
-    stage.stop();
-    let folder = stage.runs_folder();
-    let file = |run: &Value| folder.join(format!("{}.json", run["id"].as_str().unwrap()));
-    let whole = fs::read(file(&lost)).unwrap();
-    for broken in [&whole[..whole.len() / 2], b"", b"\0\0\0\0", b"{}"] {
-        fs::write(file(&lost), broken).unwrap();
-        fs::write(file(&kept).with_extension("part"), broken).unwrap();
-        stage.start(|service| service).await;
-        let (status, run) = answer(stage.request(reqwest::Method::GET, kept["links"]["self"].as_str().unwrap())).await;
-        assert_eq!((status, run), (StatusCode::OK, kept.clone()));
-        let (status, problem) =
-            answer(stage.request(reqwest::Method::GET, lost["links"]["self"].as_str().unwrap())).await;
-        assert_eq!((status, &problem["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("storage")), "{problem:#}");
-        stage.run("resize", &inputs).await;
-        stage.stop();
-        assert_eq!(fs::read(file(&lost)).unwrap(), broken, "it stays for somebody to look at");
-        assert!(!file(&kept).with_extension("part").exists());
-    }
-}

@@ -97,8 +97,11 @@ async fn the_oldest_runs_are_forgotten() {
             assert_eq!(stage.get(&format!("/runs/{id}")).await.status(), expected, "{n}");
         }
     }
-    // The lock, and two runs.
-    assert_eq!(std::fs::read_dir(stage.runs_folder()).unwrap().count(), 3);
+    // The first line, and two runs.
+    stage.stop();
+    assert_eq!(std::fs::read_to_string(stage.log()).unwrap().lines().count(), 3);
+    // The lock, and the log.
+    assert_eq!(std::fs::read_dir(stage.runs_folder()).unwrap().count(), 2);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod access;
 mod agents;
 mod clients;
 mod command;
+mod disk;
 mod fetch;
 #[cfg(feature = "fleet")]
 mod fleet;
@@ -11,11 +12,18 @@ mod hostile;
 mod kills;
 mod limits;
 mod load;
+mod log;
 mod page;
 mod runs;
 mod stage;
 mod values;
 
+#[path = "../common/mounted.rs"]
+mod mounted;
+#[cfg(feature = "fleet")]
+#[path = "../common/postgres.rs"]
+#[expect(dead_code, reason = "that a database is restarted is the matter of fleets")]
+mod postgres;
 #[path = "../common/skip.rs"]
 #[expect(dead_code, reason = "the service does not depend on the document")]
 mod skip;

@@ -189,21 +189,13 @@ async fn a_run_whose_enqueue_was_not_sent_is_sent_by_the_next_service() {
     let picture = data_url(&png(64, 48));
     let done = stage.run("resize", &json!({ "picture": picture, "width": 32 })).await;
     stage.stop();
-    // As the files are after a sudden end, between the first writing and the enqueue.
-    let file = stage.runs_folder().join(format!("{}.json", done["id"].as_str().unwrap()));
-    let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let image = stage.images().await[0].clone();
-    let inputs = crate::stage::resize(&stage.client).await;
-    record["stage"] = json!("accepted");
-    record["batch_id"] = json!("a batch that nobody has");
-    record["values"] = json!({ inputs.input("Picture").unwrap().system_name.clone(): { "image_name": image } });
-    std::fs::write(&file, record.to_string()).unwrap();
-    std::fs::write(file.with_extension("part"), "cut of").unwrap();
+    // As the log is after a sudden end between the first writing and the enqueue.
+    stage.keep_lines(1);
+    stage.client.queue("default").clear().await.unwrap();
     stage.start(|service| service).await;
     let ended = stage.end(done["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "completed", "{ended:#}");
-    assert_eq!(stage.items().await.len(), 2);
-    assert!(!file.with_extension("part").exists());
+    assert_eq!(stage.items().await.len(), 1);
 }
 
 #[tokio::test]

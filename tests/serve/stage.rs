@@ -62,6 +62,18 @@ impl Stage {
         self.folder.path().join("runs")
     }
 
+    pub(crate) fn log(&self) -> PathBuf {
+        self.runs_folder().join("runs.log")
+    }
+
+    /// Cuts the log of runs after so many lines, as if the service had ended there. Its first line is not counted.
+    pub(crate) fn keep_lines(&self, count: usize) {
+        let log = fs::read(self.log()).unwrap();
+        let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+        assert!(lines.len() > count, "a line is missing: {}", String::from_utf8_lossy(&log));
+        fs::write(self.log(), lines[..=count].concat()).unwrap();
+    }
+
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.service.as_ref().unwrap().address()
     }

@@ -1,114 +1,158 @@
-//! The folder of runs: one small file for each, replaced as a whole, so that a sudden end leaves the old or the new one.
+//! The folder of runs: one log, for one service at a time.
+//!
+//! A thread of its own writes it. What comes while the disk is busy is written and synced together: to wait for the disk
+//! is what keeping a run costs most.
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
 };
 
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::serve::state::Record;
+use super::{
+    line,
+    log::{Found, Log},
+};
 use crate::{
-    base::local_folder::sync_directory,
     error::{Error, Result},
+    serve::state::Record,
 };
 
 /// Runs on disk.
 #[derive(Debug)]
 pub(super) struct Folder {
-    path: PathBuf,
+    log: Arc<Mutex<Log>>,
+    /// What is to be written; nothing once this ends.
+    writes: Option<Sender<Write>>,
+    writing: Option<JoinHandle<()>>,
     /// Keeps other services from this folder for as long as it is open.
     _lock: File,
 }
 
-/// What the files of runs end with, and those that are being written.
-const WHOLE: &str = "json";
-const PART: &str = "part";
+/// A line to be written.
+struct Write {
+    id: Uuid,
+    line: Vec<u8>,
+    /// Whether a power cut must not lose it, either.
+    durable: bool,
+    done: oneshot::Sender<io::Result<()>>,
+}
 
 impl Folder {
     /// Opens or makes it. The runs in it hold prompts and the names of pictures, so it is for this user alone.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let failed = |action| move |error| Error::io(action, path, error);
-        make(path).map_err(failed("make"))?;
-        let lock = path.join("lock");
-        let lock =
-            File::options().create(true).append(true).open(&lock).map_err(|error| Error::io("open", lock, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                let used = io::Error::new(io::ErrorKind::ResourceBusy, "another service uses this folder");
-                Err(Error::io("lock", path, used))
-            }
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
-        }
-    }
-
-    /// All runs, oldest first. A file that cannot be read is left where it is, and reported.
-    pub(super) fn read_all(&self) -> Result<Vec<Record>> {
-        let failed = |error| Error::io("read", &self.path, error);
-        let mut records = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            match path.extension().and_then(|ending| ending.to_str()) {
-                Some(WHOLE) => match read(&path) {
-                    Ok(record) => records.push(record),
-                    Err(error) => {
-                        let file = path.display();
-                        tracing::error!(%file, %error, "this file of a run cannot be read; the run is not known any more");
-                    }
-                },
-                // Was being written when the service ended, and says nothing that is missed.
-                Some(PART) => fs::remove_file(&path).map_err(failed)?,
-                _ => {}
-            }
-        }
-        records.sort_by(|a: &Record, b| a.created.cmp(&b.created));
-        Ok(records)
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Found>)> {
+        make(path).map_err(|error| Error::io("make", path, error))?;
+        let lock = lock(path)?;
+        let file = path.join("runs.log");
+        let failed = |action, error| Error::io(action, file.clone(), error);
+        let (log, found) = Log::open(&file).map_err(|error| failed("open", error))?;
+        let log = Arc::new(Mutex::new(log));
+        let (writes, wanted) = channel();
+        let writing = {
+            let log = Arc::clone(&log);
+            thread::Builder::new().name("invokeai-runs".into()).spawn(move || keep(&log, &wanted))
+        };
+        let writing = Some(writing.map_err(|error| failed("write", error))?);
+        Ok((Self { log, writes: Some(writes), writing, _lock: lock }, found))
     }
 
     /// One run; `None` if there is none of this id.
     pub(super) fn read(&self, id: Uuid) -> io::Result<Option<Record>> {
-        match read(&self.file(id)) {
-            Ok(record) => Ok(Some(record)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(locked(&self.log).read(id)?.map(|record| *record))
     }
 
     /// Writes a run. `durable`: also a power cut must not lose it.
-    pub(super) fn write(&self, record: &Record, durable: bool) -> io::Result<()> {
-        let part = self.path.join(format!("{}.{PART}", record.id));
-        let written = (|| {
-            let mut file = File::create(&part)?;
-            file.write_all(&serde_json::to_vec(record)?)?;
-            if durable {
-                file.sync_data()?;
-            }
-            fs::rename(&part, self.file(record.id))?;
-            if durable { sync_directory(&self.path) } else { Ok(()) }
-        })();
-        if written.is_err() {
-            // What could not be written is no use; if it cannot be removed either, the next start does.
-            _ = fs::remove_file(&part);
-        }
-        written
+    pub(super) async fn write(&self, record: &Record, durable: bool) -> io::Result<()> {
+        let gone = || io::Error::other("the log of runs is not written any more");
+        let (done, written) = oneshot::channel();
+        let write = Write { id: record.id, line: line::written(record)?, durable, done };
+        self.writes.as_ref().ok_or_else(gone)?.send(write).map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
     }
 
     pub(super) fn remove(&self, id: Uuid) -> io::Result<()> {
-        match fs::remove_file(self.file(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn file(&self, id: Uuid) -> PathBuf {
-        self.path.join(format!("{id}.{WHOLE}"))
+        locked(&self.log).remove(id)
     }
 }
 
-fn read(path: &Path) -> io::Result<Record> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+impl Drop for Folder {
+    /// The next service may have the folder when all is written.
+    fn drop(&mut self) {
+        self.writes = None;
+        if let Some(writing) = self.writing.take() {
+            // A panic was reported when it happened.
+            _ = writing.join();
+        }
+    }
+}
+
+/// Writes what comes until nothing comes any more.
+fn keep(log: &Mutex<Log>, wanted: &Receiver<Write>) {
+    while let Ok(first) = wanted.recv() {
+        let all = std::iter::once(first).chain(wanted.try_iter());
+        let (durable, relaxed): (Vec<Write>, Vec<Write>) = all.partition(|write| write.durable);
+        write(log, relaxed, false);
+        write(log, durable, true);
+        locked(log).tidy();
+    }
+}
+
+/// Writes all of these, or none of them.
+fn write(log: &Mutex<Log>, writes: Vec<Write>, durable: bool) {
+    if writes.is_empty() {
+        return;
+    }
+    let written = locked(log).write(writes.iter().map(|write| &*write.line));
+    let kept = written.and_then(|()| if durable { sync(log) } else { Ok(()) });
+    {
+        let mut log = locked(log);
+        match &kept {
+            Ok(()) => log.count(writes.iter().map(|write| (write.id, write.line.len() as u64))),
+            // If this fails, it is tried again before anything else is written.
+            Err(_) => _ = log.cut(),
+        }
+    }
+    for write in writes {
+        let told = kept.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string())).copied();
+        // Whoever asked may be gone.
+        _ = write.done.send(told);
+    }
+}
+
+/// Makes sure that a power cut leaves what is written. Others may read the log meanwhile.
+fn sync(log: &Mutex<Log>) -> io::Result<()> {
+    let file = {
+        let mut log = locked(log);
+        log.name()?;
+        log.file()
+    };
+    file.sync_data()
+}
+
+fn locked(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other services from a folder.
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join("lock");
+    let lock = File::options().create(true).append(true).open(&file).map_err(|error| Error::io("open", file, error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let used = io::Error::new(io::ErrorKind::ResourceBusy, "another service uses this folder");
+            Err(Error::io("lock", path, used))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
+    }
 }
 
 #[cfg(unix)]

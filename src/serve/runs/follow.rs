@@ -26,7 +26,7 @@ use crate::{
 /// The first pause before what failed is tried again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// A run that ends within this time is on disk twice only, as taken on and as ended: files are what runs cost most.
+/// A run that ends within this time is written twice only, as taken on and as ended.
 const NOTED: Duration = Duration::from_secs(1);
 
 /// How long the results of a run that has ended are asked for.
@@ -94,7 +94,7 @@ impl Runs {
             tokio::spawn(async move {
                 if timeout(NOTED, has_ended).await.is_err() {
                     // Without it the next start looks for the batch, which takes longer: no reason to stop.
-                    _ = runs.on_disk(move |folder| folder.write(&kept, false)).await;
+                    _ = runs.write(&kept, false).await;
                 }
             })
         });

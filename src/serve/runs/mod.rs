@@ -5,6 +5,8 @@
 
 mod folder;
 mod follow;
+mod line;
+mod log;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,6 +36,7 @@ use super::{
 };
 use crate::error::Result;
 use folder::Folder;
+use log::Found;
 
 /// How long a request that starts a run waits to hear whether the server takes it. Then it is told that it is pending.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -103,10 +106,23 @@ impl Runs {
         backend: Arc<Backend>,
         offers: Arc<Vec<Offer>>,
     ) -> Result<(Self, Vec<Resume>)> {
-        let folder = Folder::open(folder)?;
+        let (folder, found) = Folder::open(folder)?;
         let mut book = Book::default();
+        let mut known = Vec::new();
+        for run in found {
+            match run {
+                Found::Run(record) => known.push(*record),
+                // A request with its key is not carried out again.
+                Found::Unreadable(id, Some(Key { text, digest })) => {
+                    book.keys.insert(text, Claim::Run { digest, id });
+                }
+                Found::Unreadable(_, None) => {}
+            }
+        }
+        // Oldest first.
+        known.sort_by(|a, b| a.created.cmp(&b.created));
         let mut open = Vec::new();
-        for record in folder.read_all()? {
+        for record in known {
             if let Some(Key { text, digest }) = record.key.clone() {
                 book.keys.insert(text, Claim::Run { digest, id: record.id });
             }
@@ -248,8 +264,7 @@ impl Runs {
         let offer = &inner.offers[offer];
         let values = filled.uploaded(offer, &inner.backend).await?;
         let record = Record::accepted(&offer.name, key, values);
-        let written = record.clone();
-        self.on_disk(move |folder| folder.write(&written, true)).await?;
+        self.write(&record, true).await?;
         let live = self.enter(&record);
         if let Some(recorded) = making.recorded.take() {
             // Whoever asked may be gone.
@@ -308,9 +323,8 @@ impl Runs {
         let values = std::mem::take(&mut record.values);
         self.inner.backend.forget(&record.batch_id, &values);
         let (id, key) = (record.id, record.key.as_ref().map(|key| key.text.clone()));
-        let kept = record.clone();
         // After a power cut the end is found again on the server.
-        let written = self.on_disk(move |folder| folder.write(&kept, false)).await;
+        let written = self.write(&record, false).await;
         live.shown.send_modify(|shown| *shown = Shown::new(record));
         if written.is_ok() {
             let mut book = self.book();
@@ -335,7 +349,7 @@ impl Runs {
                 id
             };
             if let Err(error) = self.inner.folder.remove(id) {
-                tracing::error!(%error, run = %id, "the file of a forgotten run cannot be removed");
+                tracing::error!(%error, run = %id, "a run that is to be forgotten cannot be removed");
             }
         }
     }
@@ -347,12 +361,18 @@ impl Runs {
     ) -> Result<T, Problem> {
         let folder = Arc::clone(&self.inner.folder);
         let done = tokio::task::spawn_blocking(move || work(&folder)).await;
-        let done = done.unwrap_or_else(|error| Err(io::Error::other(error)));
-        done.map_err(|error| {
-            tracing::error!(%error, "the folder of runs cannot be read or written");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", "the service cannot keep its runs")
-        })
+        done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| storage(&error))
     }
+
+    /// Writes a run. `durable`: also a power cut must not lose it.
+    async fn write(&self, record: &Record, durable: bool) -> Result<(), Problem> {
+        self.inner.folder.write(record, durable).await.map_err(|error| storage(&error))
+    }
+}
+
+fn storage(error: &io::Error) -> Problem {
+    tracing::error!(%error, "the folder of runs cannot be read or written");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", "the service cannot keep its runs")
 }
 
 /// What a request that makes a run waits for.
