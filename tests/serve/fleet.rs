@@ -135,7 +135,7 @@ async fn a_job_that_fails_is_a_failed_run_wherever_it_is_read() {
             assert!(!run.to_string().contains(hidden), "{hidden}: {run:#}");
         }
     };
-    // One run only: a server on which a job has failed so often gets no other for a while.
+    // One run only: a server on which a job keeps failing gets no other for a while.
     let (called, _) = ask(&stage, &call(2, "ratio", json!({ "b": 0 }))).await;
     assert_eq!(called["result"]["isError"], true, "{called:#}");
     let failed = called["result"]["structuredContent"].clone();

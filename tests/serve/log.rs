@@ -79,7 +79,7 @@ async fn a_last_line_that_was_not_finished_is_dropped_and_written_over() {
     let (mut stage, log, [one, two]) = two_runs().await;
     let last = log[..log.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     for torn in [last + 1, last + 30, log.len() - 1] {
-        // The beginning of a line of a run that nobody was told of.
+        // The beginning of a line of a run that no caller knows.
         fs::write(stage.log(), [&log[..], &log[last..torn]].concat()).unwrap();
         stage.start(|service| service).await;
         for run in [&one, &two] {
@@ -102,10 +102,10 @@ async fn a_log_that_is_not_understood_is_refused_and_left_as_it_is() {
         [b"invokeai-client runs, format 2\n", &log[log.iter().position(|byte| *byte == b'\n').unwrap()..]].concat();
     for (text, said) in [
         (&newer[..], "format 2"),
-        (b"", "no log of runs"),
-        (b"\0\0\0\0", "no log of runs"),
-        (b"# notes\n", "no log of runs"),
-        (b"invokeai-client runs, format ", "no log of runs"),
+        (b"", "not a log of runs"),
+        (b"\0\0\0\0", "not a log of runs"),
+        (b"# notes\n", "not a log of runs"),
+        (b"invokeai-client runs, format ", "not a log of runs"),
     ] {
         fs::write(stage.log(), text).unwrap();
         let service = invokeai_client::serve::Server::builder(stage.client.clone(), stage.runs_folder());

@@ -66,7 +66,7 @@ impl Stage {
         self.runs_folder().join("runs.log")
     }
 
-    /// Cuts the log of runs after so many lines, as if the service had ended there. Its first line is not counted.
+    /// Cuts the log of runs after this many lines, as if the service had ended there. Its first line is not counted.
     pub(crate) fn keep_lines(&self, count: usize) {
         let log = fs::read(self.log()).unwrap();
         let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();

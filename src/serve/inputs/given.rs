@@ -71,7 +71,7 @@ fn json(body: &[u8]) -> Result<Inputs, Problem> {
     }
 }
 
-/// Refuses JSON in which a member is given twice. What is no JSON at all is for others to refuse.
+/// Refuses JSON in which a member is given twice. What is not JSON at all is for others to refuse.
 pub(in crate::serve) fn distinct(body: &[u8]) -> Result<(), Problem> {
     match Distinct::check(body) {
         Err(error) if error.classify() == Category::Data => {

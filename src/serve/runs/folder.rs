@@ -1,7 +1,7 @@
 //! The folder of runs: one log, for one service at a time.
 //!
-//! A thread of its own writes it. What comes while the disk is busy is written and synced together: to wait for the disk
-//! is what keeping a run costs most.
+//! A thread of its own writes it. What comes while the disk is busy is written and synced together: waiting
+//! for the disk is most of what keeping a run costs.
 
 use std::{
     fs::{self, File, TryLockError},

@@ -25,7 +25,7 @@ const KEY: &[u8] = b"\"key\":";
 pub(super) enum Line {
     Run(Box<Record>),
     Removed(Uuid),
-    /// It was damaged, or is of another version. Whose it is, as far as that can be told.
+    /// It was damaged, or is of another version. Whose it is, as far as that is known.
     Unreadable {
         id: Option<Uuid>,
         key: Option<Key>,
@@ -94,7 +94,7 @@ fn checksum(json: &[u8]) -> String {
     head.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A member of a record that cannot be read as a whole: these come before all that has a name that is not ours.
+/// A member of a record that cannot be read as a whole. Those that are asked for come before all values of callers.
 fn member<T: DeserializeOwned>(line: &[u8], name: &[u8]) -> Option<T> {
     let start = line.windows(name.len()).position(|window| window == name)? + name.len();
     serde_json::Deserializer::from_slice(line.get(start..)?).into_iter().next()?.ok()

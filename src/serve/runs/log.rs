@@ -1,6 +1,6 @@
 //! The log of runs: one file, to which a line is added whenever a run changes. The newest line of a run counts.
 //!
-//! A sudden end tears the last line at most, which nobody was told of. All else that cannot be read is kept as it is, for
+//! A sudden end tears at most the last line, whose run no caller knows yet. All else that cannot be read is kept as it is, for
 //! somebody to look at, and takes no other run along.
 
 use std::{
@@ -286,13 +286,15 @@ fn understood(line: &[u8]) -> io::Result<()> {
             String::from_utf8_lossy(format.get(..20.min(format.len())).unwrap_or_default())
         ),
         None => {
-            format!("it is no log of runs: its first line is not `{HEAD}{FORMAT}`; move it away, or use another folder")
+            format!(
+                "it is not a log of runs: its first line is not `{HEAD}{FORMAT}`; move it away, or use another folder"
+            )
         }
     };
     Err(io::Error::new(io::ErrorKind::InvalidData, problem))
 }
 
-/// Makes a log of these lines under this name, in place of the one that is there.
+/// Writes a log of these lines under this name, in place of the one that is there.
 fn made(path: &Path, lines: &mut dyn Iterator<Item = io::Result<Vec<u8>>>) -> io::Result<File> {
     let part = part_of(path);
     let made = (|| {
