@@ -2,7 +2,8 @@
 
 use super::Cardinality;
 use super::field_type::{FieldType, non_null_branches};
-use serde_json::{Map, Value};
+use crate::json::borrowed::{Json, Members};
+use serde_json::{Map, Number, Value};
 
 /// Bounds that a schema puts on a field's value, or on each item of a list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,7 +58,7 @@ impl Constraints {
 
     /// The bounds that the editor copies from the top level of a property, which depend on the type
     /// (`features/nodes/util/schema/buildFieldInputTemplate.ts`).
-    pub(super) fn shown(schema: &Map<String, Value>, field_type: &FieldType) -> Self {
+    pub(super) fn shown(schema: &Members<'_>, field_type: &FieldType) -> Self {
         let list = field_type.cardinality == Cardinality::Collection;
         let (numbers, lengths, items) = match field_type.name.as_str() {
             "IntegerField" | "FloatField" => (true, false, list),
@@ -67,7 +68,7 @@ impl Constraints {
             "LoRAField" => (false, false, true),
             _ => (false, false, false),
         };
-        let mut shown = Self::declared(schema);
+        let mut shown = Self::of_schema(schema);
         if !numbers {
             (shown.minimum, shown.maximum, shown.multiple_of) = (None, None, None);
             (shown.exclusive_minimum, shown.exclusive_maximum) = (None, None);
@@ -82,10 +83,10 @@ impl Constraints {
     }
 
     /// Everything the server enforces: the top level, every non-null branch of `anyOf` and the items of arrays.
-    pub(super) fn enforced(schema: &Map<String, Value>) -> Self {
-        let mut found = Self::declared(schema);
+    pub(super) fn enforced(schema: &Members<'_>) -> Self {
+        let mut found = Self::of_schema(schema);
         // pydantic uses its own names where JSON schema has no word, as for one number or many.
-        let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
         found.minimum = found.minimum.or(bound("ge"));
         found.maximum = found.maximum.or(bound("le"));
         found.exclusive_minimum = found.exclusive_minimum.or(bound("gt"));
@@ -96,28 +97,36 @@ impl Constraints {
         for branch in non_null_branches(schema).unwrap_or_default() {
             found.fill_from(Self::enforced(branch));
         }
-        if let Some(items) = schema.get("items").and_then(Value::as_object) {
+        if let Some(items) = schema.get("items").and_then(Json::as_object) {
             found.fill_from(Self::enforced(items));
         }
         found
     }
 
     /// The bounds that a schema declares itself, by the names of JSON Schema.
-    pub(crate) fn declared(schema: &Map<String, Value>) -> Self {
+    pub(crate) fn declared(members: &Map<String, Value>) -> Self {
+        Self::of_members(members.iter().map(|(name, value)| (name.as_str(), value.as_number())))
+    }
+
+    fn of_schema(schema: &Members<'_>) -> Self {
+        Self::of_members(schema.iter().map(|(name, value)| (name, value.as_number())))
+    }
+
+    fn of_members<'a>(members: impl Iterator<Item = (&'a str, Option<&'a Number>)>) -> Self {
         let mut declared = Constraints::default();
         // Looking at each member is less work than looking up each name: a program does this a hundred times at its
         // start.
-        for (key, value) in schema {
-            match key.as_str() {
-                "minimum" => declared.minimum = value.as_f64(),
-                "maximum" => declared.maximum = value.as_f64(),
-                "exclusiveMinimum" => declared.exclusive_minimum = value.as_f64(),
-                "exclusiveMaximum" => declared.exclusive_maximum = value.as_f64(),
-                "multipleOf" => declared.multiple_of = value.as_f64(),
-                "minItems" => declared.min_items = value.as_u64(),
-                "maxItems" => declared.max_items = value.as_u64(),
-                "minLength" => declared.min_length = value.as_u64(),
-                "maxLength" => declared.max_length = value.as_u64(),
+        for (name, number) in members {
+            match name {
+                "minimum" => declared.minimum = number.and_then(Number::as_f64),
+                "maximum" => declared.maximum = number.and_then(Number::as_f64),
+                "exclusiveMinimum" => declared.exclusive_minimum = number.and_then(Number::as_f64),
+                "exclusiveMaximum" => declared.exclusive_maximum = number.and_then(Number::as_f64),
+                "multipleOf" => declared.multiple_of = number.and_then(Number::as_f64),
+                "minItems" => declared.min_items = number.and_then(Number::as_u64),
+                "maxItems" => declared.max_items = number.and_then(Number::as_u64),
+                "minLength" => declared.min_length = number.and_then(Number::as_u64),
+                "maxLength" => declared.max_length = number.and_then(Number::as_u64),
                 _ => {}
             }
         }
@@ -148,8 +157,8 @@ impl Constraints {
     }
 }
 
-fn holds_list(schema: &Map<String, Value>) -> bool {
-    schema.get("type").is_some_and(|kind| kind == "array")
+fn holds_list(schema: &Members<'_>) -> bool {
+    schema.get("type").is_some_and(|kind| *kind == *"array")
         || non_null_branches(schema).unwrap_or_default().iter().any(|branch| holds_list(branch))
 }
 

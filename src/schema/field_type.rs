@@ -1,6 +1,7 @@
 //! Field types and how they are read from a property's schema (`features/nodes/util/schema/parseFieldType.ts`).
 
-use serde_json::{Map, Value, json};
+use crate::json::borrowed::{Json, Members};
+use serde_json::{Value, json};
 use std::fmt;
 
 /// Type of a field: InvokeAI's type name and how many values it holds.
@@ -95,7 +96,7 @@ impl FieldType {
     }
 
     /// Reads the type of a property; the error says what cannot be read.
-    pub(super) fn from_schema(schema: &Map<String, Value>) -> Result<Self, String> {
+    pub(super) fn from_schema(schema: &Members<'_>) -> Result<Self, String> {
         if schema.contains_key("$ref") {
             return single(ref_name(schema)?);
         }
@@ -110,7 +111,7 @@ impl FieldType {
         }
         match kind.as_str() {
             Some("array") => {
-                let items = schema.get("items").and_then(Value::as_object).ok_or("an array without items")?;
+                let items = schema.get("items").and_then(Json::as_object).ok_or("an array without items")?;
                 let name = if items.contains_key("$ref") {
                     ref_name(items)?
                 } else {
@@ -123,9 +124,9 @@ impl FieldType {
     }
 
     /// `allOf` (how older servers write a reference with siblings) and `anyOf` (nullable, or one and many).
-    fn from_combination(schema: &Map<String, Value>) -> Result<Self, String> {
-        if let Some(all) = schema.get("allOf").and_then(Value::as_array) {
-            return match all.first().and_then(Value::as_object) {
+    fn from_combination(schema: &Members<'_>) -> Result<Self, String> {
+        if let Some(all) = schema.get("allOf").and_then(Json::as_array) {
+            return match all.first().and_then(Json::as_object) {
                 Some(first) if first.contains_key("$ref") => single(ref_name(first)?),
                 _ => Err("`allOf` that does not start with a reference".into()),
             };
@@ -134,7 +135,7 @@ impl FieldType {
             Some([only]) => Self::from_schema(only),
             Some([a, b]) => {
                 let (array, other) = if is_array(a) { (a, b) } else { (b, a) };
-                let item = array.get("items").and_then(Value::as_object);
+                let item = array.get("items").and_then(Json::as_object);
                 let name = item.filter(|_| is_array(array) && !is_array(other)).and_then(|item| same_type(item, other));
                 name.map(|name| FieldType::new(name, Cardinality::SingleOrCollection))
                     .ok_or_else(|| "a union of two different types".into())
@@ -157,18 +158,18 @@ impl fmt::Display for FieldType {
 }
 
 /// The members of `anyOf` that are objects and not `{"type": "null"}`.
-pub(super) fn non_null_branches(schema: &Map<String, Value>) -> Option<Vec<&Map<String, Value>>> {
+pub(super) fn non_null_branches<'s, 'a>(schema: &'s Members<'a>) -> Option<Vec<&'s Members<'a>>> {
     let branches = schema.get("anyOf")?.as_array()?;
-    let is_null = |branch: &Map<String, Value>| branch.get("type").is_some_and(|kind| kind == "null");
-    Some(branches.iter().filter_map(Value::as_object).filter(|branch| !is_null(branch)).collect())
+    let is_null = |branch: &Members<'_>| branch.get("type").is_some_and(|kind| *kind == *"null");
+    Some(branches.iter().filter_map(Json::as_object).filter(|branch| !is_null(branch)).collect())
 }
 
 /// JavaScript's truth, which the editor applies to `const`.
-pub(super) fn is_truthy(value: &Value) -> bool {
+pub(super) fn is_truthy(value: &Json<'_>) -> bool {
     match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
+        Json::Null | Json::Bool(false) => false,
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::String(text) => !text.is_empty(),
         _ => true,
     }
 }
@@ -177,32 +178,32 @@ fn single(name: &str) -> Result<FieldType, String> {
     Ok(FieldType::new(name, Cardinality::Single))
 }
 
-fn is_array(schema: &Map<String, Value>) -> bool {
-    schema.get("type").is_some_and(|kind| kind == "array")
+fn is_array(schema: &Members<'_>) -> bool {
+    schema.get("type").is_some_and(|kind| *kind == *"array")
 }
 
 /// Last segment of `#/components/schemas/ImageField`.
-pub(super) fn ref_name(schema: &Map<String, Value>) -> Result<&str, String> {
-    let name = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+pub(super) fn ref_name<'s>(schema: &'s Members<'_>) -> Result<&'s str, String> {
+    let name = schema.get("$ref").and_then(Json::as_str).and_then(|path| path.rsplit('/').next());
     name.filter(|name| !name.is_empty()).ok_or_else(|| "a reference without a schema name".into())
 }
 
-fn primitive(kind: Option<&Value>, what: &str) -> Result<&'static str, String> {
-    match kind.and_then(Value::as_str) {
+fn primitive(kind: Option<&Json<'_>>, what: &str) -> Result<&'static str, String> {
+    match kind.and_then(Json::as_str) {
         Some("integer") => Ok("IntegerField"),
         Some("number") => Ok("FloatField"),
         Some("string") => Ok("StringField"),
         Some("boolean") => Ok("BooleanField"),
-        _ => Err(format!("{what} {}", kind.unwrap_or(&Value::Null))),
+        _ => Err(format!("{what} {}", kind.map_or(Value::Null, Json::to_value))),
     }
 }
 
 /// Name of the type that both schemas have, by reference or by primitive type.
-fn same_type<'a>(a: &'a Map<String, Value>, b: &Map<String, Value>) -> Option<&'a str> {
+fn same_type<'a>(a: &'a Members<'_>, b: &Members<'_>) -> Option<&'a str> {
     if a.contains_key("$ref") || b.contains_key("$ref") {
         let name = ref_name(a).ok()?;
         return (ref_name(b).ok()? == name).then_some(name);
     }
     let kind = a.get("type")?;
-    (b.get("type")? == kind).then(|| primitive(Some(kind), "type").ok().or(kind.as_str()))?
+    (b.get("type")?.as_str() == kind.as_str()).then(|| primitive(Some(kind), "type").ok().or(kind.as_str()))?
 }

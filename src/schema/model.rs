@@ -1,5 +1,6 @@
 //! Model records of a server and the filters that fields put on them.
 
+use crate::json::borrowed::{Json, Members};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -56,10 +57,10 @@ impl ModelFilter {
     }
 
     /// Reads the `ui_model_*` members, or the `ui_type` of older servers.
-    pub(super) fn from_schema(schema: &Map<String, Value>) -> Self {
+    pub(super) fn from_schema(schema: &Members<'_>) -> Self {
         let list = |key: &str| match schema.get(key) {
-            Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Json::String(one)) => vec![one.clone().into_owned()],
+            Some(Json::Array(many)) => many.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
         let filter = ModelFilter {
@@ -69,7 +70,7 @@ impl ModelFilter {
             format: list("ui_model_format"),
             provider_id: list("ui_model_provider_id"),
         };
-        match schema.get("ui_type").and_then(Value::as_str).and_then(legacy_kind) {
+        match schema.get("ui_type").and_then(Json::as_str).and_then(legacy_kind) {
             Some(legacy) if filter.is_empty() => legacy,
             _ => filter,
         }
@@ -267,7 +268,10 @@ mod tests {
 
     #[test]
     fn old_servers_name_kinds_by_ui_type() {
-        let read = |schema: Value| ModelFilter::from_schema(schema.as_object().expect("an object"));
+        let read = |schema: Value| {
+            let schema = Json::deserialize(&schema).expect("JSON");
+            ModelFilter::from_schema(schema.as_object().expect("an object"))
+        };
         assert_eq!(read(json!({"ui_type": "FluxVAEModelField"})), filter(&["flux", "flux2"], &["vae"]));
         assert_eq!(read(json!({"ui_type": "DEPRECATED_MainModelField"})), filter(&["sd-1", "sd-2"], &["main"]));
         assert_eq!(read(json!({"ui_type": "Imagen4ModelField"})), ModelFilter::default());

@@ -3,7 +3,8 @@
 //! The document has 1.8 MB. Making a tree of it takes ten times as long as finding its schemas, and a program uses a
 //! dozen nodes out of hundreds.
 
-use super::{NodeTemplate, Nodes, UnreadableSchema};
+use super::{NodeTemplate, Nodes};
+use crate::json::borrowed::Json;
 use crate::json::member::member;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
@@ -71,17 +72,12 @@ impl Described {
     }
 
     fn read(&self, name: &str, nodes: &mut Nodes) {
-        match self.schema(name) {
-            Some(Ok(schema)) => nodes.read_schema(name, &schema, |output| Some(Cow::Owned(self.schema(output)?.ok()?))),
-            Some(Err(error)) => {
-                let reason = format!("not JSON that can be read: {error}");
-                nodes.unreadable.push(UnreadableSchema { schema: name.to_owned(), field: None, reason });
-            }
-            None => {}
+        if let Some(schema) = self.schema(name) {
+            nodes.read_schema(name, schema, |output| self.schema(output)?.ok());
         }
     }
 
-    fn schema(&self, name: &str) -> Option<serde_json::Result<Value>> {
+    fn schema(&self, name: &str) -> Option<serde_json::Result<Json<'_>>> {
         self.schemas.get(name).map(|schema| serde_json::from_str(schema.get()))
     }
 }

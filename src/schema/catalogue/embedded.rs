@@ -4,47 +4,61 @@
 //! before it sends a request.
 
 use super::Nodes;
-use crate::schema::NodeTemplate;
+use crate::{json::borrowed::Json, schema::NodeTemplate};
 use foldhash::fast::RandomState;
 use std::{
     collections::HashMap,
     sync::{LazyLock, OnceLock},
 };
 
-/// Type and description of each node, in the order of the document. The description is the JSON text of a document of
-/// this node alone; the build script makes it.
-const DESCRIPTIONS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+/// What the build script cuts from the document (`build/catalogue.rs`).
+struct Document {
+    /// Of each node, in the order of the document: its type, the name of its schema and the JSON text of it.
+    nodes: &'static [(&'static str, &'static str, &'static str)],
+    /// Name and JSON text of each schema of an output, by name.
+    outputs: &'static [(&'static str, &'static str)],
+}
+
+static DOCUMENT: Document = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 struct Node {
-    description: &'static str,
-    template: OnceLock<Option<NodeTemplate>>,
+    name: &'static str,
+    schema: &'static str,
+    template: OnceLock<Option<Box<NodeTemplate>>>,
 }
 
 /// The node with this type.
 pub(super) fn node(node_type: &str) -> Option<&'static NodeTemplate> {
     static NODES: LazyLock<HashMap<&str, Node, RandomState>> = LazyLock::new(|| {
-        let node = |description| Node { description, template: OnceLock::new() };
-        DESCRIPTIONS.iter().map(|(node_type, description)| (*node_type, node(description))).collect()
+        let node = |name, schema| Node { name, schema, template: OnceLock::new() };
+        DOCUMENT.nodes.iter().map(|(node_type, name, schema)| (*node_type, node(*name, *schema))).collect()
     });
     let node = NODES.get(node_type)?;
-    let read = || read([node.description]).templates.swap_remove(node_type);
-    node.template.get_or_init(read).as_ref()
+    let read = || {
+        let mut nodes = Nodes::default();
+        read(&mut nodes, node.name, node.schema);
+        nodes.templates.swap_remove(node_type).map(Box::new)
+    };
+    node.template.get_or_init(read).as_deref()
 }
 
 /// All nodes.
 pub(super) fn all() -> &'static Nodes {
-    static ALL: LazyLock<Nodes> = LazyLock::new(|| read(DESCRIPTIONS.iter().map(|(_, description)| *description)));
+    static ALL: LazyLock<Nodes> = LazyLock::new(|| {
+        let mut nodes = Nodes::default();
+        DOCUMENT.nodes.iter().for_each(|(_, name, schema)| read(&mut nodes, name, schema));
+        nodes
+    });
     &ALL
 }
 
-fn read(descriptions: impl IntoIterator<Item = &'static str>) -> Nodes {
-    let mut nodes = Nodes::default();
-    for description in descriptions {
-        // The texts are made by the build script and compared with their document by a test of this crate, so neither
-        // step fails; if one ever did, the node would be reported as unknown.
-        if let Ok(document) = serde_json::from_str(description) {
-            _ = nodes.read(&document);
-        }
-    }
-    nodes
+/// Adds a node. The texts are JSON that the build script writes, and a test of this crate compares them with their
+/// document, so this does not fail; if it ever did, the node would be listed as unreadable.
+fn read(nodes: &mut Nodes, name: &str, schema: &str) {
+    nodes.read_schema(name, serde_json::from_str(schema), output);
+}
+
+fn output(name: &str) -> Option<Json<'static>> {
+    let place = DOCUMENT.outputs.binary_search_by_key(&name, |(name, _)| name).ok()?;
+    serde_json::from_str(DOCUMENT.outputs[place].1).ok()
 }

@@ -6,11 +6,12 @@ mod embedded;
 use super::NodeTemplate;
 use super::read::read_node;
 use crate::base::debug::Short;
+use crate::json::borrowed::{Json, Members};
 use crate::json::weight::{self, Meter};
 use described::Described;
 use indexmap::IndexMap;
+use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -190,8 +191,8 @@ impl Nodes {
     pub(super) fn read(&mut self, document: &Value) -> Result<(), CatalogueError> {
         let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
         let schemas = schemas.ok_or(CatalogueError::NotOpenApi)?;
-        for (name, schema) in schemas {
-            self.read_schema(name, schema, |output| schemas.get(output).map(Cow::Borrowed));
+        for (name, schema) in schemas.iter().filter(|(_, schema)| schema["class"] == "invocation") {
+            self.read_schema(name, Json::deserialize(schema), |output| Json::deserialize(schemas.get(output)?).ok());
         }
         Ok(())
     }
@@ -200,17 +201,21 @@ impl Nodes {
     pub(super) fn read_schema<'a>(
         &mut self,
         name: &str,
-        schema: &Value,
-        other: impl FnOnce(&str) -> Option<Cow<'a, Value>>,
+        schema: serde_json::Result<Json<'_>>,
+        other: impl FnOnce(&str) -> Option<Json<'a>>,
     ) {
-        let Some(schema) = schema.as_object().filter(|s| s.get("class").is_some_and(|class| class == "invocation"))
-        else {
-            return;
-        };
         let unreadable = &mut self.unreadable;
         let mut report = |field: Option<&str>, reason| {
             let field = field.map(str::to_owned);
             unreadable.push(UnreadableSchema { schema: name.to_owned(), field, reason });
+        };
+        let schema = match schema {
+            Ok(schema) => schema,
+            Err(error) => return report(None, format!("not JSON that can be read: {error}")),
+        };
+        let class = |schema: &&Members<'_>| schema.get("class").is_some_and(|class| *class == *"invocation");
+        let Some(schema) = schema.as_object().filter(class) else {
+            return;
         };
         match read_node(schema, other, &mut |field, reason| report(Some(field), reason)) {
             Ok(Some(node)) => _ = self.templates.insert(node.node_type.clone(), node),
