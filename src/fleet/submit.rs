@@ -62,7 +62,30 @@ crate::base::debug::short_debug! { FleetSubmission { id, jobs } }
 impl Fleet {
     /// Makes jobs of a workflow, or of a generated struct: one, or one for each item of a sweep.
     ///
-    /// A struct is checked with the nodes of this crate; servers look its models up when they get the jobs.
+    /// A struct is checked with the nodes of this crate; servers look its models up when they get the jobs. The struct of its
+    /// outputs takes what the jobs gave:
+    ///
+    /// ```
+    /// # use invokeai_client::{Result, Sweep, fleet::Fleet, outputs::{OutputFile, Outputs}};
+    /// # use invokeai_client::typed::{TypedInput, TypedWorkflow};
+    /// # async fn example<W: TypedWorkflow, FluxOutputs: for<'a> From<&'a Outputs>>(fleet: Fleet, flux: W,
+    /// # prompt: TypedInput<W, String>, images: fn(&FluxOutputs) -> &[OutputFile]) -> Result<()> {
+    /// // `flux` is a `Flux` with its inputs set, `prompt` is `Flux::PROMPT`, and `images` takes a member of its outputs.
+    /// let sweep = Sweep::over(prompt, ["a lighthouse", "a windmill"])?;
+    /// let submission = fleet.submit(&flux).sweep(sweep).await?;
+    /// for job in fleet.jobs().submission(&submission.id).wait().await? {
+    ///     let Some(result) = fleet.result(&job.id).await? else { continue };
+    ///     let outputs = FluxOutputs::from(&fleet.outputs(&result).await?);
+    ///     for image in images(&outputs) {
+    ///         // What the server called it, and its content, which the server has no more.
+    ///         if let Some(file) = result.file(image) {
+    ///             println!("{}: {} bytes", image.name, fleet.file(file).await?.len());
+    ///         }
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors (when awaited)
     /// [`Error::NotReady`] if the workflow has problems, or names images or videos of a server: other servers do not have

@@ -9,6 +9,9 @@ use std::{
 
 use crate::skip::skipped;
 
+/// The password of its user, where it asks for one.
+pub(crate) const PASSWORD: &str = "correct-horse";
+
 pub(crate) struct Postgres {
     binaries: PathBuf,
     folder: tempfile::TempDir,
@@ -39,6 +42,25 @@ fn as_its_user(program: &Path) -> Command {
 
 impl Postgres {
     pub(crate) fn start(test: &str) -> Option<Self> {
+        let postgres = Self::made(test, &["-A", "trust"])?;
+        postgres.is_ready();
+        Some(postgres)
+    }
+
+    /// One that asks for [`PASSWORD`].
+    pub(crate) fn start_asking(test: &str) -> Option<Self> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), PASSWORD).unwrap();
+        if is_root() {
+            assert!(Command::new("chown").arg("postgres").arg(file.path()).status().unwrap().success());
+        }
+        let file = file.path().display().to_string();
+        let postgres = Self::made(test, &["-A", "scram-sha-256", "--pwfile", &file])?;
+        postgres.is_ready();
+        Some(postgres)
+    }
+
+    fn made(test: &str, access: &[&str]) -> Option<Self> {
         let Some(binaries) = binaries() else {
             skipped(format_args!("{test}: there is no Postgres in /usr/lib/postgresql"));
             return None;
@@ -50,16 +72,19 @@ impl Postgres {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = folder.path().join("data");
         let mut init = as_its_user(&binaries.join("initdb"));
-        let made = init.args(["-A", "trust", "-U", "fleet", "-D"]).arg(&data).output().unwrap();
+        let made = init.args(access).args(["-U", "fleet", "-D"]).arg(&data).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let server = run(&binaries, folder.path(), port);
-        let postgres = Self { binaries, folder, port, server };
-        postgres.is_ready();
-        Some(postgres)
+        Some(Self { binaries, folder, port, server })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("postgres://fleet@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Its address for a user who gives this password.
+    pub(crate) fn url_with(&self, password: &str) -> String {
+        format!("postgres://fleet:{password}@127.0.0.1:{}/postgres", self.port)
     }
 
     fn is_ready(&self) {

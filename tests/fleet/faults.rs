@@ -14,7 +14,7 @@ use crate::{
     mounted::Mounted,
     postgres::Postgres,
     skip::skipped,
-    stage::{Process, RESIZE, Stage, batches, servers},
+    stage::{Process, RESIZE, Stage, batches, number, servers},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,8 +69,7 @@ async fn futures_of(stage: &Stage, jobs: &[String]) -> Vec<invokeai_client::flee
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_are_killed_at_random_lose_and_double_nothing() {
-    let rounds: u64 = std::env::var("INVOKEAI_FLEET_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let jobs: i64 = std::env::var("INVOKEAI_FLEET_JOBS").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    let (rounds, jobs) = (number("INVOKEAI_FLEET_ROUNDS", 1), number("INVOKEAI_FLEET_JOBS", 24));
     for _ in 0..rounds {
         let servers = servers(2, 20);
         let stage = Stage::new(&servers).await;
@@ -224,7 +223,7 @@ async fn uploads_of_a_job_that_went_to_another_server_are_deleted() {
     drop((first, second));
 }
 
-async fn picture_workflow(stage: &Stage) -> Workflow {
+pub(crate) async fn picture_workflow(stage: &Stage) -> Workflow {
     let client = Client::new(&stage.urls[0]).unwrap();
     let mut workflow = client.workflow(WorkflowDefinition::from_path(RESIZE).unwrap()).await.unwrap();
     let picture = stage.folder.path().join("picture.png");

@@ -2,9 +2,14 @@
 
 mod disk;
 mod faults;
+mod files;
+mod memory;
 mod s3;
+mod signals;
 mod soak;
 mod stage;
+mod stores;
+mod typed;
 mod work;
 
 #[path = "../common/mounted.rs"]

@@ -1,4 +1,4 @@
-//! Files in what speaks like S3: `moto_server` (from PyPI), if it is on this machine, or the bucket of `INVOKEAI_FLEET_S3`.
+//! Files in what speaks like S3: `moto_server` (from PyPI), if it is on this machine; `MOTO_SERVER` says where.
 
 use std::{
     net::TcpListener,

@@ -1,4 +1,5 @@
-//! Everything at once: workers, servers and the database are killed at random while jobs run, and clocks are an hour apart.
+//! Everything at once: workers, servers and the database are killed at random while jobs run, workers are stopped past their
+//! lease and woken, and clocks are an hour apart.
 //!
 //! `INVOKEAI_FLEET_ROUNDS` and `INVOKEAI_FLEET_JOBS` (in each round) make it longer.
 
@@ -14,7 +15,7 @@ use rand::RngExt as _;
 use crate::{
     postgres::Postgres,
     skip::skipped,
-    stage::{Process, Stage, faketime},
+    stage::{Process, Stage, faketime, number, seeds, workflow},
 };
 
 const SERVERS: usize = 3;
@@ -23,14 +24,10 @@ const WORKERS: usize = 3;
 /// Pictures that a server of `demo` has of its own.
 const OWN: usize = 1;
 
-fn number(name: &str, otherwise: i64) -> i64 {
-    std::env::var(name).map_or(otherwise, |given| given.parse().unwrap_or_else(|_| panic!("{name}={given}")))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_each_job_has_its_result_once_and_nothing_is_left() {
     let name = "whatever_is_killed_each_job_has_its_result_once_and_nothing_is_left";
-    let (rounds, jobs) = (number("INVOKEAI_FLEET_ROUNDS", 1), number("INVOKEAI_FLEET_JOBS", 15));
+    let (rounds, jobs) = (number("INVOKEAI_FLEET_ROUNDS", 1), number("INVOKEAI_FLEET_JOBS", 40));
     if faketime().is_none() {
         skipped(format_args!("{name}: clocks are the same: there is no libfaketime"));
     }
@@ -45,6 +42,8 @@ async fn whatever_is_killed_each_job_has_its_result_once_and_nothing_is_left() {
 #[derive(Debug, Default)]
 struct Kills {
     workers: usize,
+    /// Past their lease, and woken.
+    stopped: usize,
     servers: usize,
     databases: usize,
 }
@@ -59,7 +58,12 @@ async fn one_round(mut postgres: Postgres, jobs: i64) -> Kills {
         is_up(url).await;
     }
     let stage = Stage::with(tempfile::tempdir().unwrap(), postgres.url(), urls).await;
-    let submission = stage.submit(jobs, 100_000).await;
+    // Short items: many of them, and kills at every moment of one.
+    let mut short = workflow(&Client::new(&stage.urls[0]).unwrap()).await;
+    for (name, value) in [("Steps", 3), ("Width", 64), ("Height", 64)] {
+        short.set_named_field(name, value).unwrap();
+    }
+    let submission = stage.fleet.submit(&short).sweep(seeds(&short, jobs)).attempts(100_000).await.unwrap();
     // An hour back, right, and an hour ahead.
     let worker = |at: usize| {
         let hours = i32::try_from(at % 3).unwrap() - 1;
@@ -76,7 +80,15 @@ async fn one_round(mut postgres: Postgres, jobs: i64) -> Kills {
             Err(error) => panic!("the database runs: {error}"),
         }
         match rand::rng().random_range(0..10) {
-            0..6 => {
+            0 => {
+                let at = rand::rng().random_range(0..WORKERS);
+                workers[at].signal("STOP");
+                // Past the lease.
+                tokio::time::sleep(Duration::from_millis(rand::rng().random_range(3500..5000))).await;
+                workers[at].signal("CONT");
+                kills.stopped += 1;
+            }
+            1..6 => {
                 let at = rand::rng().random_range(0..WORKERS);
                 std::mem::replace(&mut workers[at], worker(at)).kill();
                 kills.workers += 1;

@@ -59,6 +59,13 @@ impl Process {
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
     }
 
+    /// How much memory it has that is not swapped out, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let pages = std::fs::read_to_string(format!("/proc/{}/statm", self.0.id())).unwrap();
+        // Linux on all that this is tested on has pages of 4 KiB.
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
         assert!(sent.unwrap().success(), "{name}");
@@ -95,6 +102,11 @@ impl Drop for Process {
     }
 }
 
+/// A number from the environment, to make a test longer.
+pub(crate) fn number(name: &str, otherwise: i64) -> i64 {
+    std::env::var(name).map_or(otherwise, |given| given.parse().unwrap_or_else(|_| panic!("{name}={given}")))
+}
+
 /// The library that gives a process another clock, where Debian has it.
 pub(crate) fn faketime() -> Option<PathBuf> {
     let mut folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
@@ -128,6 +140,11 @@ impl Stage {
             arguments.extend(["--server", url]);
         }
         arguments
+    }
+
+    /// Where the store of files has the file of a hash.
+    pub(crate) fn file(&self, hash: &str) -> PathBuf {
+        self.folder.path().join("files").join(&hash[..2]).join(hash)
     }
 
     pub(crate) async fn submit(&self, jobs: i64, attempts: u32) -> FleetSubmission {

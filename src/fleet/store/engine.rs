@@ -12,7 +12,7 @@ use apalis_sqlite::{SqliteTask, queries as sqlite};
 use serde_json::Value;
 use sqlx::Acquire as _;
 
-use super::{Pool, Store, failed, on, said};
+use super::{Pool, Store, failed, in_time, on, said};
 use crate::error::Result;
 
 /// How many jobs go into one statement.
@@ -40,6 +40,11 @@ pub(in crate::fleet) struct Taken {
     pub(in crate::fleet) queue: String,
 }
 
+/// The id of a task, as the engine wants it.
+fn ids(task: &PgTask) -> [String; 1] {
+    [task.task_id().map(ToString::to_string).unwrap_or_default()]
+}
+
 /// The engine knows a worker by one queue.
 fn worker_of(worker: &str, queue: &str) -> WorkerContext {
     WorkerContext::new(&format!("{worker}/{queue}"))
@@ -48,9 +53,12 @@ fn worker_of(worker: &str, queue: &str) -> WorkerContext {
 impl Store {
     /// Puts jobs into a queue, all or none of each thousand.
     pub(in crate::fleet) async fn push(&self, queue: &str, jobs: Vec<New>) -> Result<()> {
-        let doing = "put jobs into the store";
-        // By its own clock: that of a submitter who is ahead would make workers wait.
-        let now = u64::try_from(self.now().await?).unwrap_or_default();
+        // By the store's own clock: that of a submitter who is ahead would make workers wait.
+        let now = match &self.pool {
+            Pool::Sqlite(_) => u64::try_from(self.now().await?).unwrap_or_default(),
+            // Set below. The engine tells its listeners only of what is due when it is put in.
+            Pool::Postgres(_) => 0,
+        };
         let mut tasks: Vec<SqliteTask> = jobs
             .into_iter()
             .map(|job| {
@@ -65,49 +73,39 @@ impl Store {
             .collect();
         while !tasks.is_empty() {
             let some: Vec<PgTask> = tasks.drain(..tasks.len().min(AT_ONCE)).collect();
-            match &self.pool {
-                Pool::Sqlite(pool) => {
-                    let mut transaction = pool.begin().await.map_err(|error| failed(doing, &error))?;
-                    let pushed = sqlite::push_tasks(&mut *transaction, queue, &some).await;
-                    pushed.map_err(|error| said(doing, &error))?;
-                    transaction.commit().await.map_err(|error| failed(doing, &error))?;
-                }
-                Pool::Postgres(pool) => {
-                    let ids: Vec<String> = some.iter().filter_map(|task| Some(task.task_id()?.to_string())).collect();
-                    let mut connection = self.connection(pool, doing).await?;
-                    let mut transaction = connection.begin().await.map_err(|error| failed(doing, &error))?;
-                    let pushed = postgres::push_tasks(&mut *transaction, queue, some).await;
-                    pushed.map_err(|error| said(doing, &error))?;
-                    // The engine tells seconds only, and hands out jobs of the same second in any order.
-                    let ordered = "UPDATE apalis.jobs j SET run_at = now() + o.place * interval '1 microsecond' FROM \
-                                   unnest($1::text[]) WITH ORDINALITY o(id, place) WHERE j.id = o.id";
-                    let ordered = sqlx::query(ordered).bind(ids).execute(&mut *transaction).await;
-                    ordered.map_err(|error| failed(doing, &error))?;
-                    transaction.commit().await.map_err(|error| failed(doing, &error))?;
-                }
-            }
+            let doing = "put jobs into the store";
+            in_time(doing, self.push_some(doing, queue, some)).await?;
         }
         Ok(())
     }
 
-    /// Makes a worker known for a queue, or says that it lives.
-    pub(in crate::fleet) async fn keep_alive(&self, worker: &str, queue: &str) -> Result<()> {
-        let doing = "tell the store that the worker lives";
-        let context = worker_of(worker, queue);
-        let known = match &self.pool {
+    async fn push_some(&self, doing: &'static str, queue: &str, some: Vec<PgTask>) -> Result<()> {
+        let failed = |error| failed(doing, &error);
+        match &self.pool {
             Pool::Sqlite(pool) => {
-                let config = apalis_sqlite::Config::default().queue(queue);
-                sqlite::keep_alive(pool, &config, &context).await.map_err(|error| failed(doing, &error)).is_ok()
+                let mut transaction = pool.begin().await.map_err(failed)?;
+                let pushed = sqlite::push_tasks(&mut *transaction, queue, &some).await;
+                pushed.map_err(|error| said(doing, &error))?;
+                transaction.commit().await.map_err(failed)
             }
             Pool::Postgres(pool) => {
+                let ids: Vec<String> = some.iter().filter_map(|task| Some(task.task_id()?.to_string())).collect();
                 let mut connection = self.connection(pool, doing).await?;
-                postgres::keep_alive(&mut *connection, queue, &context).await.is_ok()
+                let mut transaction = connection.begin().await.map_err(failed)?;
+                let pushed = postgres::push_tasks(&mut *transaction, queue, some).await;
+                pushed.map_err(|error| said(doing, &error))?;
+                // The engine knows seconds only, and hands out jobs of the same second in any order.
+                let ordered = "UPDATE apalis.jobs j SET run_at = now() + o.place * interval '1 microsecond' FROM \
+                               unnest($1::text[]) WITH ORDINALITY o(id, place) WHERE j.id = o.id";
+                sqlx::query(ordered).bind(ids).execute(&mut *transaction).await.map_err(failed)?;
+                transaction.commit().await.map_err(failed)
             }
-        };
-        if known {
-            return Ok(());
         }
-        // The engine's own way to register in Postgres wants a type that it does not make public.
+    }
+
+    /// Makes a worker known for a queue. The engine's own way to do that in Postgres wants a type that it does not make
+    /// public.
+    pub(in crate::fleet) async fn register(&self, worker: &str, queue: &str) -> Result<()> {
         let sql = match self.pool {
             Pool::Sqlite(_) => {
                 "INSERT INTO Workers (id, worker_type, storage_name, layers, last_seen, started_at) VALUES ($1, $2, \
@@ -119,50 +117,60 @@ impl Store {
                  'invokeai-client', '', now()) ON CONFLICT (id) DO UPDATE SET last_seen = excluded.last_seen"
             }
         };
-        let name = context.name().to_owned();
+        let name = worker_of(worker, queue).name().to_owned();
         on!(self, pool => sqlx::query(sql).bind(name).bind(queue).execute(pool).await.map(|_| ()))
-            .map_err(|error| failed(doing, &error))
+            .map_err(|error| failed("make the worker known to the store", &error))
+    }
+
+    /// Says that a worker lives, for a queue.
+    pub(in crate::fleet) async fn keep_alive(&self, worker: &str, queue: &str) -> Result<()> {
+        let doing = "tell the store that the worker lives";
+        let context = worker_of(worker, queue);
+        let known = in_time(doing, async {
+            Ok(match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let config = apalis_sqlite::Config::default().queue(queue);
+                    sqlite::keep_alive(pool, &config, &context).await.is_ok()
+                }
+                Pool::Postgres(pool) => {
+                    let mut connection = self.connection(pool, doing).await?;
+                    postgres::keep_alive(&mut *connection, queue, &context).await.is_ok()
+                }
+            })
+        });
+        // Somebody may have tidied up in the store. If that is not the reason, this fails for the same.
+        if known.await? { Ok(()) } else { self.register(worker, queue).await }
     }
 
     /// Gives back what workers of a queue had that did not say for so long that they live. Answers how many jobs.
     pub(in crate::fleet) async fn give_back_of_dead(&self, worker: &str, queue: &str, lease: Duration) -> Result<u64> {
         let doing = "give back the jobs of dead workers";
         let seconds = lease.as_secs().max(1);
-        match &self.pool {
-            Pool::Sqlite(pool) => {
-                let others = WorkerFilter::AllExcept(worker_of(worker, queue).name().to_owned());
-                let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-                let given = sqlite::reenqueue_orphaned(pool, seconds, queue, &others).await;
-                given.map_err(|error| failed(doing, &error))
+        in_time(doing, async {
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let others = WorkerFilter::AllExcept(worker_of(worker, queue).name().to_owned());
+                    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+                    let given = sqlite::reenqueue_orphaned(pool, seconds, queue, &others).await;
+                    given.map_err(|error| failed(doing, &error))
+                }
+                Pool::Postgres(pool) => {
+                    let mut connection = self.connection(pool, doing).await?;
+                    let given = postgres::reenqueue_orphaned(&mut *connection, queue, seconds).await;
+                    given.map_err(|error| said(doing, &error))
+                }
             }
-            Pool::Postgres(pool) => {
-                let mut connection = self.connection(pool, doing).await?;
-                let given = postgres::reenqueue_orphaned(&mut *connection, queue, seconds).await;
-                given.map_err(|error| said(doing, &error))
-            }
-        }
+        })
+        .await
     }
 
-    /// Takes the next job of a queue, if there is one. [`keep_alive`](Self::keep_alive) comes first.
+    /// Takes the next job of a queue, if there is one. [`register`](Self::register) comes first.
     pub(in crate::fleet) async fn take(&self, worker: &str, queue: &str) -> Result<Option<Taken>> {
         let doing = "take a job";
-        let context = worker_of(worker, queue);
-        let mut tasks = match &self.pool {
-            Pool::Sqlite(pool) => {
-                let config = apalis_sqlite::Config::default().queue(queue).batch_size(1);
-                sqlite::fetch_next(pool, &config, &context).await.map_err(|error| said(doing, &error))?
-            }
-            Pool::Postgres(pool) => {
-                let config = apalis_postgres::Config::default().queue(queue).batch_size(1);
-                let mut connection = self.connection(pool, doing).await?;
-                postgres::fetch_next(&mut *connection, &config, &context).await.map_err(|error| said(doing, &error))?
-            }
-        };
-        let Some(task) = tasks.pop() else { return Ok(None) };
-        let Some(id) = task.task_id().cloned() else { return Ok(None) };
-        if !self.lock(&context, id.to_string()).await? {
+        let Some(task) = in_time(doing, self.next_task(doing, &worker_of(worker, queue), queue)).await? else {
             return Ok(None);
-        }
+        };
+        let Some(id) = task.task_id().cloned() else { return Ok(None) };
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(Some(Taken {
             id: id.to_string(),
@@ -173,17 +181,31 @@ impl Store {
         }))
     }
 
-    /// Whoever has the job now is named in its row; another took it between two statements if this changes none.
-    async fn lock(&self, context: &WorkerContext, id: String) -> Result<bool> {
-        let (doing, ids) = ("take a job", [id]);
-        let locked = match &self.pool {
-            Pool::Sqlite(pool) => sqlite::lock_tasks(pool, &ids, context.name()).await,
+    async fn next_task(&self, doing: &'static str, context: &WorkerContext, queue: &str) -> Result<Option<PgTask>> {
+        let failed = |error| failed(doing, &error);
+        let (task, locked) = match &self.pool {
+            Pool::Sqlite(pool) => {
+                let config = apalis_sqlite::Config::default().queue(queue).batch_size(1);
+                let tasks = sqlite::fetch_next(pool, &config, context).await;
+                let Some(task) = tasks.map_err(|error| said(doing, &error))?.pop() else { return Ok(None) };
+                let locked = sqlite::lock_tasks(pool, &ids(&task), context.name()).await.map_err(failed)?;
+                (task, locked)
+            }
             Pool::Postgres(pool) => {
+                let config = apalis_postgres::Config::default().queue(queue).batch_size(1);
                 let mut connection = self.connection(pool, doing).await?;
-                postgres::lock_tasks(&mut *connection, &ids, context.name()).await
+                // Two statements of the engine, and one wait for the disk.
+                let mut transaction = connection.begin().await.map_err(failed)?;
+                let tasks = postgres::fetch_next(&mut *transaction, &config, context).await;
+                let Some(task) = tasks.map_err(|error| said(doing, &error))?.pop() else { return Ok(None) };
+                let locked = postgres::lock_tasks(&mut *transaction, &ids(&task), context.name()).await;
+                let locked = locked.map_err(failed)?;
+                transaction.commit().await.map_err(failed)?;
+                (task, locked)
             }
         };
-        Ok(locked.map_err(|error| failed(doing, &error))? == 1)
+        // Whoever has the job now is named in its row; another took it between two statements if this changed none.
+        Ok((locked == 1).then_some(task))
     }
 
     /// Records how an attempt ended. Returns whether the job was still this worker's; if not, nothing is changed.
@@ -195,18 +217,20 @@ impl Store {
             Ended::GivenUp(problem) => (Status::Killed, job.attempt, Err(problem.to_owned())),
         };
         let result = TaskResult { task_id: TaskId::from_string(&job.id), attempt: attempt as usize, status, result };
-        let changed = match &self.pool {
-            Pool::Sqlite(pool) => {
-                let acked = sqlite::ack_tasks(pool, &[&result], context.name()).await;
-                acked.map_err(|error| failed(doing, &error))?
+        let changed = in_time(doing, async {
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let acked = sqlite::ack_tasks(pool, &[&result], context.name()).await;
+                    acked.map_err(|error| failed(doing, &error))
+                }
+                Pool::Postgres(pool) => {
+                    let mut connection = self.connection(pool, doing).await?;
+                    let acked = postgres::handle_results(&mut *connection, &[&result], context.name()).await;
+                    acked.map_err(|error| said(doing, &error))
+                }
             }
-            Pool::Postgres(pool) => {
-                let mut connection = self.connection(pool, doing).await?;
-                let acked = postgres::handle_results(&mut *connection, &[&result], context.name()).await;
-                acked.map_err(|error| said(doing, &error))?
-            }
-        };
-        Ok(changed == 1)
+        });
+        Ok(changed.await? == 1)
     }
 }
 
@@ -280,4 +304,60 @@ pub(in crate::fleet) enum Standing {
     Canceled,
     /// Its lease ran out.
     Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, time::Instant};
+
+    use ulid::Ulid;
+
+    use super::{Ended, New, Store};
+
+    /// Takes and ends jobs until there are none, and answers which.
+    async fn drain(store: Store, worker: String, queue: String) -> Vec<String> {
+        store.register(&worker, &queue).await.unwrap();
+        let mut taken = Vec::new();
+        while let Some(job) = store.take(&worker, &queue).await.unwrap() {
+            assert!(store.end(&worker, &job, Ended::Done(1)).await.unwrap(), "{job:?}");
+            taken.push(job.id);
+        }
+        taken
+    }
+
+    /// `INVOKEAI_FLEET_STORE` names another store than a SQLite file, `INVOKEAI_FLEET_STORE_JOBS` how many jobs are put in;
+    /// how fast it is is printed.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_job_is_handed_out_once_whoever_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = || format!("sqlite:{}", folder.path().join("fleet.sqlite").display());
+        let store = Store::open(&std::env::var("INVOKEAI_FLEET_STORE").unwrap_or_else(|_| file())).await.unwrap();
+        let jobs = std::env::var("INVOKEAI_FLEET_STORE_JOBS").map_or(40, |jobs| jobs.parse().unwrap());
+        for workers in [1, 4] {
+            let queue = format!("invokeai-fleet:{}", Ulid::generate());
+            let ids: Vec<String> = (0..jobs).map(|_| Ulid::generate().to_string()).collect();
+            let new = |id: &String| New {
+                id: id.clone(),
+                key: id.clone(),
+                payload: b"{}".to_vec(),
+                priority: 0,
+                attempts: 3,
+            };
+            let began = Instant::now();
+            store.push(&queue, ids.iter().map(new).collect()).await.unwrap();
+            let put = began.elapsed();
+            let began = Instant::now();
+            let working: Vec<_> = (0..workers)
+                .map(|worker| tokio::spawn(drain(store.clone(), format!("{queue}-{worker}"), queue.clone())))
+                .collect();
+            let mut taken = Vec::new();
+            for working in working {
+                taken.extend(working.await.unwrap());
+            }
+            let rate = f64::from(jobs) / began.elapsed().as_secs_f64();
+            println!("{jobs} jobs put in in {put:.0?}; {workers} workers take and end {rate:.0} per second");
+            assert_eq!(taken.len(), ids.len());
+            assert_eq!(taken.into_iter().collect::<HashSet<_>>(), ids.into_iter().collect());
+        }
+    }
 }

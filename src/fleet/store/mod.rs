@@ -2,7 +2,8 @@
 //!
 //! Who may have a job, for how long, and what becomes of it when its worker dies, is the engine's: its statements hand out
 //! jobs, hold them, keep workers alive, and give back what dead ones had. Beside its tables there are four of this crate: the
-//! attempts and where they run, the results by job, what workers say of their servers, and where files are.
+//! attempts and where they run, the results by job, what workers say of their servers, and settings: where files are, and in
+//! which form all this is.
 
 mod attempts;
 mod engine;
@@ -11,12 +12,13 @@ mod results;
 mod servers;
 mod watch;
 
-use std::{str::FromStr as _, time::Duration};
+use std::{future::Future, str::FromStr as _, time::Duration};
 
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool, SqlitePool,
+    migrate::MigrateError,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -24,7 +26,7 @@ use sqlx::{
 
 pub(super) use attempts::Attempt;
 pub(super) use engine::{Ended, New, Standing, Taken};
-pub(super) use jobs::Entry;
+pub(super) use jobs::{Entry, Waiting};
 
 use crate::error::{Error, Result};
 
@@ -33,6 +35,9 @@ const BUSY: Duration = Duration::from_secs(20);
 
 /// How long a connection to Postgres may take.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the answer to anything may take. Where the network is cut, no connection breaks for a quarter of an hour.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// How often the set-up is tried: two programs that make the same store at the same time disturb each other.
 const SETUPS: usize = 5;
@@ -53,6 +58,10 @@ const TABLES: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS invokeai_fleet_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 ];
 
+/// Under which name the settings keep the form of the tables, and which form is meant here. Whoever changes the tables so that
+/// older programs would do harm counts it up.
+const FORM: (&str, u32) = ("form", 1);
+
 /// A store of jobs.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
@@ -69,9 +78,11 @@ enum Pool {
 macro_rules! on {
     ($store:expr, $pool:ident => $what:expr) => {
         $store
-            .explained(match &$store.pool {
-                $crate::fleet::store::Pool::Sqlite($pool) => $what,
-                $crate::fleet::store::Pool::Postgres($pool) => $what,
+            .explained(async {
+                match &$store.pool {
+                    $crate::fleet::store::Pool::Sqlite($pool) => $what,
+                    $crate::fleet::store::Pool::Postgres($pool) => $what,
+                }
             })
             .await
     };
@@ -115,17 +126,19 @@ impl Store {
         for table in TABLES {
             on!(self, pool => sqlx::query(table).execute(pool).await.map(|_| ())).map_err(failed)?;
         }
-        Ok(())
+        let (name, known) = FORM;
+        let found = self.setting(name, Some(&known.to_string())).await?.unwrap_or_default();
+        if found.parse::<u32>().is_ok_and(|found| found <= known) { Ok(()) } else { Err(newer(&format!("form {found}"))) }
     }
 
     /// A connection for statements of the engine.
     async fn connection(&self, pool: &PgPool, doing: &'static str) -> Result<PoolConnection<sqlx::Postgres>> {
-        self.explained(pool.acquire().await).await.map_err(|error| failed(doing, &error))
+        self.explained(pool.acquire()).await.map_err(|error| failed(doing, &error))
     }
 
-    /// The reason in place of an error that only says that there was no connection in time.
-    async fn explained<T>(&self, result: sqlx::Result<T>) -> sqlx::Result<T> {
-        match (&self.pool, result) {
+    /// Waits only so long, and gives the reason in place of an error that only says that there was no connection in time.
+    async fn explained<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        match (&self.pool, answered(work).await) {
             (Pool::Postgres(pool), Err(sqlx::Error::PoolTimedOut)) => Err(why_not(&pool.connect_options()).await),
             (_, result) => result,
         }
@@ -135,7 +148,10 @@ impl Store {
     fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
         let (jobs, now, due) = match self.pool {
             Pool::Sqlite(_) => ("Jobs", "CAST(strftime('%s', 'now') AS BIGINT)", "run_at <= strftime('%s', 'now')"),
-            Pool::Postgres(_) => ("apalis.jobs", "CAST(extract(epoch FROM now()) AS BIGINT)", "run_at < now()"),
+            // A cast alone rounds: half of all times would be in the future.
+            Pool::Postgres(_) => {
+                ("apalis.jobs", "CAST(floor(extract(epoch FROM now())) AS BIGINT)", "run_at < now()")
+            }
         };
         // Made of words of this crate only; values are bound.
         AssertSqlSafe(statement.replace("{jobs}", jobs).replace("{now}", now).replace("{due}", due))
@@ -181,6 +197,19 @@ async fn postgres(url: &str) -> Result<PgPool> {
     }
 }
 
+/// Ends the wait for a database that says nothing. It may have done it: whoever tries again must not do it twice.
+async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| {
+        let problem = format!("the database did not answer within {} s", ANSWER.as_secs());
+        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, problem)))
+    })
+}
+
+/// The same for statements of the engine.
+async fn in_time<T>(doing: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    answered(async { Ok(work.await) }).await.map_err(|error| failed(doing, &error))?
+}
+
 /// Why there is no connection to Postgres, with its address.
 async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
     let why = match tokio::time::timeout(CONNECT / 2, PgConnection::connect_with(options)).await {
@@ -194,8 +223,19 @@ async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::other(format!("Postgres at {host}:{port}: {why}")))
 }
 
+/// The store is of a version that is not known here.
+fn newer(what: &str) -> Error {
+    let problem = format!("a newer version of this program made it ({what}); use that version");
+    Error::Fleet { doing: "open the store", problem, passes: false }
+}
+
 /// What the database said. Only its own words: they name neither password nor address.
 fn failed(doing: &'static str, error: &sqlx::Error) -> Error {
+    if let sqlx::Error::Migrate(error) = error
+        && let MigrateError::VersionMissing(version) = &**error
+    {
+        return newer(&format!("migration {version} of its engine"));
+    }
     let passes = match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -233,7 +273,7 @@ fn said(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Error
 
 #[cfg(test)]
 mod tests {
-    use super::{failed, passes};
+    use super::{answered, failed, passes};
     use crate::error::Error;
 
     #[test]
@@ -244,6 +284,14 @@ mod tests {
         for code in ["1", "11", "19", "2067", "42601", "23505", "28P01"] {
             assert!(!passes(code), "{code}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_says_nothing_is_not_waited_for_without_end() {
+        let silent = answered(std::future::pending::<sqlx::Result<()>>()).await.unwrap_err();
+        let told = failed("take a job", &silent);
+        assert!(matches!(told, Error::Fleet { passes: true, .. }), "{told:?}");
+        assert_eq!(told.to_string(), "cannot take a job: the database did not answer within 60 s");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{pool::PoolConnection, postgres::PgListener};
 use tokio::time::{sleep, timeout};
 
-use super::{Pool, Store, failed};
+use super::{Pool, Store, answered, failed};
 use crate::error::Result;
 
 /// How often a counter of SQLite is read that costs microseconds.
@@ -26,17 +26,17 @@ pub(in crate::fleet) enum Watch {
 
 impl Store {
     pub(in crate::fleet) async fn watch(&self) -> Result<Watch> {
-        let doing = "listen for jobs";
-        Ok(match &self.pool {
-            Pool::Sqlite(pool) => {
-                Watch::Sqlite(Box::new(pool.acquire().await.map_err(|error| failed(doing, &error))?), -1)
-            }
-            Pool::Postgres(pool) => {
-                let mut listener = PgListener::connect_with(pool).await.map_err(|error| failed(doing, &error))?;
-                listener.listen(CHANNEL).await.map_err(|error| failed(doing, &error))?;
-                Watch::Postgres(Box::new(listener))
-            }
-        })
+        let watch = answered(async {
+            Ok(match &self.pool {
+                Pool::Sqlite(pool) => Watch::Sqlite(Box::new(pool.acquire().await?), -1),
+                Pool::Postgres(pool) => {
+                    let mut listener = PgListener::connect_with(pool).await?;
+                    listener.listen(CHANNEL).await?;
+                    Watch::Postgres(Box::new(listener))
+                }
+            })
+        });
+        watch.await.map_err(|error| failed("listen for jobs", &error))
     }
 }
 

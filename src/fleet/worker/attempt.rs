@@ -38,6 +38,8 @@ enum Outcome {
     IsThere,
     /// It failed on the server: that is an attempt.
     Failed(String),
+    /// It failed before a server had anything to do with it: one of its files cannot be read, for example. An attempt, too.
+    Spoiled(String),
     /// The server failed, before it had the job or while it did.
     Away { why: String, was_sent: bool },
     /// Others are to do it.
@@ -59,7 +61,7 @@ pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job
             return;
         }
     };
-    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.to_string()));
+    let outcome = outcome.unwrap_or_else(|error| Outcome::Spoiled(error.to_string()));
     if let Err(error) = end(crew, host, job, outcome).await {
         tracing::error!(job = job.id, %error, "how the job ended cannot be recorded; it is tried again after the lease");
     }
@@ -103,6 +105,10 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
         Outcome::Failed(problem) => {
             tracing::warn!(job = job.id, attempt = job.attempt, server = host.address(), problem, "the attempt failed");
             host.has_failed(&problem);
+            count_failure(crew, host, job, &problem, AFTER_FAILURE).await?;
+        }
+        Outcome::Spoiled(problem) => {
+            tracing::warn!(job = job.id, attempt = job.attempt, problem, "the attempt failed");
             count_failure(crew, host, job, &problem, AFTER_FAILURE).await?;
         }
         Outcome::Away { why, was_sent } => {

@@ -47,7 +47,12 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
 
 async fn once(crew: &Crew, host: &Host) -> Result<()> {
     for (attempt, ago) in crew.fleet.store.left_on(host.address()).await? {
-        clean(crew, &host.client, attempt, ago).await?;
+        match clean(crew, &host.client, attempt, ago).await {
+            Ok(()) => {}
+            // The server or the store is away.
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => tracing::debug!(%error, server = host.address(), "one attempt cannot be cleaned up"),
+        }
     }
     Ok(())
 }

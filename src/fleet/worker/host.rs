@@ -19,7 +19,7 @@ use crate::{
         job::{self, Needs},
         matching::Abilities,
         status::ServerState,
-        store::Taken,
+        store::{Taken, Waiting},
     },
 };
 
@@ -43,6 +43,9 @@ const LOOKING: Duration = Duration::from_secs(5);
 
 /// How long jobs are left to a server that has their models in memory.
 const WARM: Duration = Duration::from_secs(1);
+
+/// How many queues to know before those are forgotten that nothing waits in.
+const KNOWN: usize = 500;
 
 pub(super) struct Host {
     pub(super) client: Client,
@@ -75,6 +78,22 @@ struct Inner {
     left_warm: HashMap<String, Instant>,
     /// How often a job was left to another server.
     left: HashMap<String, u32>,
+}
+
+impl Inner {
+    /// Forgets what is known of queues that nothing waits in: a fleet may have one for every job.
+    fn forget_all_but(&mut self, waiting: &[Waiting]) {
+        let is_long = self.models.len().max(self.verdicts.len()) > KNOWN;
+        if self.left_warm.is_empty() && !is_long {
+            return;
+        }
+        let waiting: HashSet<&str> = waiting.iter().map(|waiting| waiting.queue.as_str()).collect();
+        self.left_warm.retain(|queue, _| waiting.contains(queue.as_str()));
+        if is_long {
+            self.verdicts.retain(|queue, _| waiting.contains(queue.as_str()));
+            self.models.retain(|queue, _| waiting.contains(queue.as_str()));
+        }
+    }
 }
 
 impl Host {
@@ -271,12 +290,18 @@ impl Host {
     /// The next job for it. The highest priority comes first; of the same, that of which most models are in memory.
     pub(super) async fn next(&self, crew: &Crew, hosts: &[Arc<Self>]) -> Result<Option<Taken>> {
         let mut waiting = crew.fleet.store.waiting().await?;
-        self.inner().left_warm.retain(|left, _| waiting.iter().any(|waiting| waiting.queue == *left));
+        self.inner().forget_all_but(&waiting);
         waiting.sort_by_cached_key(|queue| (-queue.priority, std::cmp::Reverse(self.warmth(&queue.queue))));
         for queue in waiting {
             match self.can(crew, &queue.queue).await {
                 Ok(true) => {}
                 Ok(false) => continue,
+                // One kind of job that lacks its workflow is not to hold up all others.
+                Err(error @ crate::Error::Fleet { passes: false, .. }) => {
+                    tracing::warn!(%error, queue = queue.queue, "nobody can do these jobs");
+                    self.inner().verdicts.insert(queue.queue, (Instant::now(), vec![error.to_string()]));
+                    continue;
+                }
                 Err(error @ crate::Error::Fleet { .. }) => return Err(error),
                 Err(error) => {
                     self.is_away(&error.to_string());

@@ -1,6 +1,6 @@
 //! Saying that a worker lives, and giving back what dead ones had: when is here, how is the engine's.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -31,7 +31,9 @@ async fn beat(crew: &Crew, hosts: &[Arc<Host>], was_heard: bool) -> Result<()> {
         store.keep_alive(&crew.name, &queue).await?;
     }
     if was_heard {
-        for queue in store.busy().await? {
+        let busy: HashSet<String> = store.busy().await?.into_iter().collect();
+        crew.leave_all_but(&busy);
+        for queue in busy {
             let given = store.give_back_of_dead(&crew.name, &queue, crew.lease).await?;
             if given > 0 {
                 metrics::given_back(given);

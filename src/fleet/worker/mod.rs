@@ -8,14 +8,14 @@ mod metrics;
 mod slot;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use host::Host;
 
@@ -151,8 +151,8 @@ struct Crew {
     fleet: Fleet,
     name: String,
     lease: Duration,
-    /// Queues for which the engine knows the worker.
-    queues: Mutex<BTreeSet<String>>,
+    /// Queues for which the engine hears that the worker lives, and when it last asked them for a job.
+    queues: Mutex<BTreeMap<String, Instant>>,
     /// Workflows by hash.
     workflows: Mutex<HashMap<String, Bytes>>,
     report: Mutex<WorkerReport>,
@@ -178,16 +178,27 @@ impl Crew {
 
     /// Makes the worker known for a queue, before it takes a job from it.
     async fn join(&self, queue: &str) -> Result<()> {
-        if self.queues.lock().unwrap_or_else(PoisonError::into_inner).contains(queue) {
+        if let Some(asked) = self.joined().get_mut(queue) {
+            *asked = Instant::now();
             return Ok(());
         }
-        self.fleet.store.keep_alive(&self.name, queue).await?;
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.to_owned());
+        self.fleet.store.register(&self.name, queue).await?;
+        self.joined().insert(queue.to_owned(), Instant::now());
         Ok(())
     }
 
+    /// Forgets queues of which it wants nothing any more: those that nobody has jobs of, and that it asked for none in a
+    /// whole lease. A fleet may have a queue for every job, and a beat has to be short.
+    fn leave_all_but(&self, busy: &HashSet<String>) {
+        self.joined().retain(|queue, asked| busy.contains(queue) || asked.elapsed() < self.lease);
+    }
+
+    fn joined(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queues(&self) -> Vec<String> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.joined().keys().cloned().collect()
     }
 
     /// A workflow by its hash.

@@ -9,10 +9,17 @@ mod submit;
 mod wait;
 mod worker;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use invokeai_client::fleet::Fleet;
+use tokio::time::{Instant, sleep};
 
-use crate::{exit::Exit, failure::Failure, server::ServerArgs, session, table::Output};
+use crate::{exit::Exit, failure::Failure, print::note, server::ServerArgs, session, stop::Stop, table::Output};
+
+/// How long a worker waits for its store to come up, and how long between two tries.
+const COMES_UP: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FleetCommand {
@@ -72,13 +79,27 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
-    async fn open(&self) -> Result<Fleet, Failure> {
+    async fn open(&self) -> Result<Fleet, invokeai_client::Error> {
         let open = Fleet::open(&self.store);
         let open = match &self.files {
             Some(place) => open.files(place),
             None => open,
         };
-        Ok(open.await?)
+        open.await
+    }
+
+    /// The same for what starts together with the store: it may be first.
+    async fn open_patiently(&self, stop: &Stop) -> Result<Fleet, Failure> {
+        let end = Instant::now() + COMES_UP;
+        loop {
+            match stop.or(self.open()).await.map_err(Failure::Stopped)? {
+                Err(error @ invokeai_client::Error::Fleet { passes: true, .. }) if Instant::now() < end => {
+                    note(format!("waiting for the store: {error}"));
+                    stop.or(sleep(PAUSE)).await.map_err(Failure::Stopped)?;
+                }
+                opened => return Ok(opened?),
+            }
+        }
     }
 }
 
