@@ -54,7 +54,8 @@ impl Abilities {
         Ok(workflow)
     }
 
-    /// Why the server cannot do jobs with these needs, which is nothing if it can; and keys of the models that they use there.
+    /// Why the server cannot do jobs with these needs, which is nothing if it can; and the models that they use there, as
+    /// [`called`] calls them.
     pub(super) async fn reasons(
         &self,
         client: &Client,
@@ -85,7 +86,36 @@ impl Abilities {
         let mut reasons: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
         reasons.dedup();
         reasons.truncate(REASONS);
-        let models = workflow.model_uses().into_iter().filter_map(|usage| usage.wanted?.key).collect();
+        let keys: HashSet<String> = workflow.model_uses().into_iter().filter_map(|usage| usage.wanted?.key).collect();
+        let models = self.models.iter().filter(|model| keys.contains(&model.key)).map(called).collect();
         Ok((reasons, models))
+    }
+}
+
+/// What a model is called where a server says which it has in memory: there are no keys (InvokeAI's `load_default.py`).
+fn called(model: &ModelRecord) -> String {
+    format!("{}:{}:{}", model.base, model.model_type, model.name)
+}
+
+/// The models whose parts these are.
+pub(super) fn models_of_parts<'a>(parts: impl Iterator<Item = &'a str>) -> HashSet<String> {
+    parts.map(|part| part.rsplit_once(':').map_or(part, |(model, _)| model).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{called, models_of_parts};
+    use crate::schema::ModelRecord;
+
+    #[test]
+    fn models_in_memory_are_found_by_what_a_server_calls_them() {
+        // What InvokeAI 6.14.2 says, and a name with a colon.
+        let said = ["sd-1:main:tiny-sd1:text_encoder", "sd-1:main:tiny-sd1:unet", "any:clip_embed:a: b:"];
+        let found = models_of_parts(said.into_iter());
+        for model in [("sd-1", "main", "tiny-sd1"), ("any", "clip_embed", "a: b")] {
+            let record = ModelRecord::new("key", model.2, model.0, model.1);
+            assert!(found.contains(&called(&record)), "{model:?} in {found:?}");
+        }
+        assert_eq!(found.len(), 2);
     }
 }

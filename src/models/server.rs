@@ -106,7 +106,8 @@ pub struct ModelCacheStats {
     /// Bytes that may be used.
     #[serde(default)]
     pub cache_size: u64,
-    /// Bytes of each model that was loaded.
+    /// Bytes of each part of a model that the last item with models loaded, by `BASE:TYPE:NAME:PART`; parts have been
+    /// removed since to make room, perhaps.
     #[serde(default)]
     pub loaded_model_sizes: IndexMap<String, u64>,
 }

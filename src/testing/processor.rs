@@ -27,7 +27,7 @@ pub(crate) fn run(world: &World) {
     // Names outlive a run in the invocation cache.
     let mut tensors = Tensors::default();
     while let Some((item, epoch)) = take(world) {
-        Run { world, item, epoch, tensors: &mut tensors, graph: None }.run();
+        Run { world, item, epoch, tensors: &mut tensors, graph: None, has_models: false }.run();
     }
 }
 
@@ -59,6 +59,8 @@ struct Run<'a> {
     tensors: &'a mut Tensors,
     /// The graph as text, for the files of images.
     graph: Option<String>,
+    /// Whether it has loaded a model.
+    has_models: bool,
 }
 
 /// The node that failed, and how.
@@ -239,6 +241,17 @@ impl Context for NodeContext<'_, '_> {
     }
 
     fn model_loaded(&mut self, record: &Value, submodel_type: Option<&str>) {
+        // As `load_default.py` does it.
+        let text = |member: &str| record[member].as_str().unwrap_or_default();
+        let name = [text("base"), text("type"), text("name"), submodel_type.unwrap_or_default()].join(":");
+        let is_first = !std::mem::replace(&mut self.run.has_models, true);
+        let mut store = self.run.world.store();
+        let loaded = store.loaded_models.get_or_insert_default();
+        if is_first {
+            loaded.clear();
+        }
+        loaded.insert(name, 0);
+        drop(store);
         for name in ["model_load_started", "model_load_complete"] {
             self.run.world.announce_model_load(name, record, submodel_type, &self.run.item.user_id);
         }

@@ -75,6 +75,7 @@ impl World {
             item.set_status("canceled");
         }
         store.cache = Default::default();
+        store.loaded_models = None;
         store.installs.clear();
         store.downloads.clear();
         drop(store);

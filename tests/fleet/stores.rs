@@ -32,8 +32,7 @@ async fn a_wrong_password_is_said_and_no_password_is_shown() {
         command.arg("fleet").args(arguments).env("INVOKEAI_FLEET", store).env("RUST_LOG", "trace");
         command.env("XDG_CONFIG_HOME", "/nonexistent").stdin(Stdio::null());
         let output = command.output().unwrap();
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!said.contains("horse"), "{said}");
         (output.status.code(), said)
     };

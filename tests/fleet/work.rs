@@ -163,6 +163,26 @@ async fn jobs_go_to_the_server_that_has_their_models_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_others_have_warmed_gets_the_first_job() {
+    let servers = servers(3, 1);
+    let stage = Stage::new(&servers).await;
+    let warm = servers[1].client().unwrap();
+    let ran = warm.submit(&workflow(&warm).await).await.unwrap();
+    ran.wait_all().await.unwrap();
+    ran.cleanup().everything().await.unwrap();
+    let parts = warm.models().cache_stats().await.unwrap().unwrap().loaded_model_sizes;
+    assert!(parts.keys().any(|part| part == "sd-1:main:tiny-sd1:unet"), "as InvokeAI calls them: {parts:?}");
+    let worker = stage.worker();
+    // It has to look first.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let submission = stage.submit(1, 3).await;
+    stage.ended(60).await;
+    let result = stage.fleet.result(&submission.jobs[0]).await.unwrap().expect("a result");
+    assert_eq!(result.server, warm.base_url().to_string());
+    worker.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn results_are_named_after_inputs_as_those_of_a_run_are() {
     let servers = servers(1, 1);
     let stage = Stage::new(&servers).await;

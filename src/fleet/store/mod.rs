@@ -128,7 +128,11 @@ impl Store {
         }
         let (name, known) = FORM;
         let found = self.setting(name, Some(&known.to_string())).await?.unwrap_or_default();
-        if found.parse::<u32>().is_ok_and(|found| found <= known) { Ok(()) } else { Err(newer(&format!("form {found}"))) }
+        if found.parse::<u32>().is_ok_and(|found| found <= known) {
+            Ok(())
+        } else {
+            Err(newer(&format!("form {found}")))
+        }
     }
 
     /// A connection for statements of the engine.
@@ -149,9 +153,7 @@ impl Store {
         let (jobs, now, due) = match self.pool {
             Pool::Sqlite(_) => ("Jobs", "CAST(strftime('%s', 'now') AS BIGINT)", "run_at <= strftime('%s', 'now')"),
             // A cast alone rounds: half of all times would be in the future.
-            Pool::Postgres(_) => {
-                ("apalis.jobs", "CAST(floor(extract(epoch FROM now())) AS BIGINT)", "run_at < now()")
-            }
+            Pool::Postgres(_) => ("apalis.jobs", "CAST(floor(extract(epoch FROM now())) AS BIGINT)", "run_at < now()"),
         };
         // Made of words of this crate only; values are bound.
         AssertSqlSafe(statement.replace("{jobs}", jobs).replace("{now}", now).replace("{due}", due))

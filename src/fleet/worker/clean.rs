@@ -36,7 +36,7 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
             return;
         }
         if host.is_idle() && !is_last {
-            host.look_into_memory().await;
+            host.look().await;
         }
         tokio::select! {
             () = tokio::time::sleep(if is_last { PAUSE / 20 } else { PAUSE }) => {}

@@ -17,7 +17,7 @@ use crate::{
     error::Result,
     fleet::{
         job::{self, Needs},
-        matching::Abilities,
+        matching::{Abilities, models_of_parts},
         status::ServerState,
         store::{Taken, Waiting},
     },
@@ -69,10 +69,10 @@ struct Inner {
     failures: u32,
     running: BTreeSet<String>,
     done: u64,
-    /// From which queue the last job came, and keys of the models that are in its memory.
+    /// From which queue the last job came, and the models that are in its memory.
     last: Option<String>,
     loaded: HashSet<String>,
-    /// Keys of the models that jobs of a queue use on this server.
+    /// The models that jobs of a queue use on this server.
     models: HashMap<String, HashSet<String>>,
     /// Since when jobs of a queue are left to another server of this worker that has their models in memory.
     left_warm: HashMap<String, Instant>,
@@ -130,9 +130,14 @@ impl Host {
 
     /// Whether it would take a job of a queue, by what is known.
     pub(super) fn takes(&self, queue: &str) -> bool {
+        !self.refuses(queue) && self.inner().abilities.is_some()
+    }
+
+    /// Whether it is known that it takes no job of a queue now.
+    fn refuses(&self, queue: &str) -> bool {
         let inner = self.inner();
         let rests = inner.rest.as_ref().is_some_and(|(_, until)| *until > Instant::now());
-        !rests && inner.abilities.is_some() && inner.verdicts.get(queue).is_none_or(|(_, why)| why.is_empty())
+        rests || inner.verdicts.get(queue).is_some_and(|(_, why)| !why.is_empty())
     }
 
     /// Leaves it alone for a while: it cannot be reached.
@@ -240,32 +245,36 @@ impl Host {
         Ok(can)
     }
 
-    /// Asks which models its memory has had of late: others use it, too, and it may have been started again.
-    pub(super) async fn look_into_memory(&self) {
+    /// Asks what it has, before there is a job for it; and which models its memory has had of late: others use it, too, and
+    /// it may have been started again.
+    pub(super) async fn look(&self) {
+        if self.rests_until().is_some() {
+            return;
+        }
+        if let Err(error) = self.abilities().await {
+            return self.is_away(&error.to_string());
+        }
         let stats = match timeout(LOOKING, self.client.models().cache_stats()).await {
             Ok(Ok(stats)) => stats,
             // It is a matter of speed only; what is wrong with it is found out by its jobs.
             _ => return,
         };
         let sizes = stats.map(|stats| stats.loaded_model_sizes).unwrap_or_default();
-        // Parts of a model are there by its key, a colon, and the name of the part.
-        let keys = sizes.keys().map(|key| key.split(':').next().unwrap_or_default().to_owned());
-        let keys = keys.collect();
-        self.inner().loaded = keys;
+        self.inner().loaded = models_of_parts(sizes.keys().map(String::as_str));
     }
 
-    /// Whether the models of a queue's jobs are in memory, by what is known; which part of them is, in percent.
-    fn warmth(&self, queue: &str) -> usize {
+    /// The models that jobs of a queue use here, by what is known.
+    fn models_of(&self, queue: &str) -> HashSet<String> {
+        self.inner().models.get(queue).cloned().unwrap_or_default()
+    }
+
+    /// Which part of these models of a queue's jobs is in memory, by what is known, in percent; more if it ran them last.
+    fn warmth(&self, queue: &str, models: &HashSet<String>) -> usize {
         let inner = self.inner();
         if inner.last.as_deref() == Some(queue) {
             return 101;
         }
-        match inner.models.get(queue) {
-            Some(models) if !models.is_empty() => {
-                100 * models.iter().filter(|key| inner.loaded.contains(*key)).count() / models.len()
-            }
-            _ => 0,
-        }
+        100 * models.intersection(&inner.loaded).count() / models.len().max(1)
     }
 
     /// Whether it has left jobs to a server that has their models in memory, and has to look soon whether that took them.
@@ -276,8 +285,11 @@ impl Host {
     /// Whether jobs of a queue are better left to another server of this worker: one that has nothing to do, and more of their
     /// models in memory. Not for long: it may have reasons of its own not to take them.
     fn leaves_to_warmer(&self, hosts: &[Arc<Self>], queue: &str) -> bool {
-        let own = self.warmth(queue);
-        let is_better = |other: &&Arc<Self>| other.is_idle() && other.takes(queue) && other.warmth(queue) > own;
+        // On most servers they are called the same, and the other may not have looked at this queue yet.
+        let models = self.models_of(queue);
+        let own = self.warmth(queue, &models);
+        let is_better =
+            |other: &&Arc<Self>| other.is_idle() && !other.refuses(queue) && other.warmth(queue, &models) > own;
         let is_left = hosts.iter().any(|other| other.address != self.address && is_better(&other));
         let mut inner = self.inner();
         if !is_left {
@@ -291,7 +303,10 @@ impl Host {
     pub(super) async fn next(&self, crew: &Crew, hosts: &[Arc<Self>]) -> Result<Option<Taken>> {
         let mut waiting = crew.fleet.store.waiting().await?;
         self.inner().forget_all_but(&waiting);
-        waiting.sort_by_cached_key(|queue| (-queue.priority, std::cmp::Reverse(self.warmth(&queue.queue))));
+        waiting.sort_by_cached_key(|queue| {
+            let warmth = self.warmth(&queue.queue, &self.models_of(&queue.queue));
+            (-queue.priority, std::cmp::Reverse(warmth))
+        });
         for queue in waiting {
             match self.can(crew, &queue.queue).await {
                 Ok(true) => {}

@@ -22,6 +22,8 @@ pub(crate) struct Store {
     pub(crate) workflows: IndexMap<String, SavedWorkflow>,
     /// Model records, by key.
     pub(crate) models: IndexMap<String, Value>,
+    /// Which models the last item with any loaded, as `GET /api/v2/models/stats` names them.
+    pub(crate) loaded_models: Option<IndexMap<String, u64>>,
     /// Pictures of models, as WebP.
     pub(crate) model_images: HashMap<String, bytes::Bytes>,
     pub(crate) installs: Vec<InstallJob>,
