@@ -65,6 +65,25 @@ async fn a_worker_waits_for_a_store_that_comes_up_after_it() {
     assert_eq!(worker.stop(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_of_postgres_hear_of_every_job_whenever_it_is_put_in() {
+    let Some(postgres) = Postgres::start("workers_of_postgres_hear_of_every_job_whenever_it_is_put_in") else { return };
+    let servers = servers(1, 1);
+    let urls = vec![servers[0].url().to_owned()];
+    let stage = Stage::with(tempfile::tempdir().unwrap(), postgres.url(), urls).await;
+    let mut listener = sqlx::postgres::PgListener::connect(&postgres.url()).await.unwrap();
+    // What the engine calls it.
+    listener.listen("apalis::job::insert").await.unwrap();
+    // At moments all over a second: the engine counts whole ones.
+    for moment in 0..8 {
+        let submission = stage.submit(1, 1).await;
+        let heard = tokio::time::timeout(Duration::from_secs(5), listener.recv()).await;
+        let heard = heard.unwrap_or_else(|_| panic!("nobody hears of job {moment}")).unwrap();
+        assert!(heard.payload().contains(&submission.jobs[0]), "{heard:?}");
+        tokio::time::sleep(Duration::from_millis(130)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_a_newer_version_made_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
