@@ -131,7 +131,7 @@ async fn a_server_that_fails_everything_and_recovers_is_used_again() {
     let worker = stage.worker();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let status = stage.fleet.status().await.unwrap();
-    assert_eq!(status.jobs.waiting, 3, "a job is no attempt where nothing can be sent: {status:?}");
+    assert_eq!(status.jobs.waiting, 3, "no attempt is used up where nothing can be sent: {status:?}");
     assert!(status.waiting[0].reasons[0].contains("500"), "{status:?}");
     let asked = broken.answered.load(Ordering::Relaxed);
     assert!((1..60).contains(&asked), "it is asked, with pauses: {asked}");
