@@ -22,7 +22,7 @@ mod values;
 mod mounted;
 #[cfg(feature = "fleet")]
 #[path = "../common/postgres.rs"]
-#[expect(dead_code, reason = "that a database is restarted is the matter of fleets")]
+#[expect(dead_code, reason = "restarts and passwords of databases are the matter of fleets")]
 mod postgres;
 #[path = "../common/skip.rs"]
 #[expect(dead_code, reason = "the service does not depend on the document")]
