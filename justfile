@@ -39,11 +39,11 @@ lint:
 doc *OPTIONS:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features {{ OPTIONS }}
 
-# Write where the links of README and guide lead; `docs/links` alone checks them
+# Write the targets of the links in the README and the guide; `docs/links` alone checks them
 links: doc
     docs/links --update
 
-# Measure; the report is printed
+# Run the benchmarks and print a report
 bench *OPTIONS:
     cargo bench --all-features --bench report -- {{ OPTIONS }}
 
@@ -56,6 +56,6 @@ fuzz TARGET SECONDS="60":
 ci *SECTION:
     .ci/run {{ SECTION }}
 
-# Renew the listings that tests compare: the public API, operations, answers
+# Update the listings that tests compare: public API, operations, lowering rules, requests of the examples
 listings:
-    UPDATE_LISTINGS=1 cargo test --all-features --test offline
+    UPDATE_LISTINGS=1 cargo test --all-features --test offline -- public_api:: operations:: lowering:: as_recorded
