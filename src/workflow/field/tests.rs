@@ -23,7 +23,11 @@ fn field_of(property: Value) -> InkField {
         "B": {"class": "output", "properties": {"type": {"default": "b"}}},
     }}});
     let catalogue = NodeCatalogue::from_openapi(&document).expect("a catalogue");
-    InkField::new("n.x", &catalogue.get("a").expect("the node").inputs["x"])
+    let field = InkField::new("n.x", &catalogue.get("a").expect("the node").inputs["x"]);
+    // Whatever takes only edges ignores its value.
+    let field_type = &field.template().field_type;
+    assert!(field_type.is_stateful() || matches!(field, InkField::Opaque(_)), "{field_type} is not in STATEFUL");
+    field
 }
 
 #[track_caller]
