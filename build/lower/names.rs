@@ -71,11 +71,11 @@ fn enum_name(path: &str) -> String {
     path.split('/')
         .filter(|part| !SILENT.contains(part) && part.parse::<usize>().is_err())
         .flat_map(|part| part.split('_'))
-        .map(capitalise)
+        .map(capitalize)
         .collect()
 }
 
-fn capitalise(word: &str) -> String {
+fn capitalize(word: &str) -> String {
     let mut letters = word.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),

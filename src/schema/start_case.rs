@@ -15,7 +15,7 @@ pub(super) fn start_case(name: &str) -> String {
         if !title.is_empty() {
             title.push(' ');
         }
-        capitalise(word, &mut title);
+        capitalize(word, &mut title);
     }
     title
 }
@@ -49,7 +49,7 @@ fn next_word(chars: &[char]) -> Option<usize> {
 }
 
 /// An all-capital word stays; otherwise the first letter is raised and the others are lowered.
-fn capitalise(word: &[char], title: &mut String) {
+fn capitalize(word: &[char], title: &mut String) {
     if !word.iter().any(|c| c.is_lowercase()) {
         title.extend(word);
     } else if let Some((first, others)) = word.split_first() {

@@ -37,14 +37,14 @@ const ESCAPE: char = '\u{1b}';
 
 #[test]
 fn colors_are_for_terminals_and_those_who_ask() {
-    let coloured = |arguments: &[&str], environment: &[(&str, &str)]| {
+    let colored = |arguments: &[&str], environment: &[(&str, &str)]| {
         stdout(&run(&[&["inspect", WORKFLOW], arguments].concat(), environment)).contains(ESCAPE)
     };
-    assert!(!coloured(&[], &[]), "no terminal, no colors");
-    assert!(coloured(&["--color", "always"], &[]));
-    assert!(coloured(&[], &[("CLICOLOR_FORCE", "1")]));
-    assert!(!coloured(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
-    assert!(!coloured(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!colored(&[], &[]), "no terminal, no colors");
+    assert!(colored(&["--color", "always"], &[]));
+    assert!(colored(&[], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!colored(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!colored(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
 }
 
 #[test]

@@ -346,12 +346,12 @@ async fn serve(stream: TcpStream, world: Arc<Mutex<World>>, frames: broadcast::S
 }
 
 async fn socket(mut stream: TcpStream, world: &Mutex<World>, frames: &broadcast::Sender<Frame>) -> std::io::Result<()> {
-    let behaviour = {
+    let behavior = {
         let mut world = world.lock().unwrap();
         world.sockets += 1;
         world.on_socket.clone()
     };
-    match behaviour {
+    match behavior {
         OnSocket::Welcome => {}
         OnSocket::Refuse(answer) => {
             request(&mut stream).await?;
@@ -383,13 +383,13 @@ async fn socket(mut stream: TcpStream, world: &Mutex<World>, frames: &broadcast:
 async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()> {
     if let Some((method, path, body)) = request(&mut stream).await? {
         let (status, answer) = if path.ends_with("/enqueue_batch") {
-            let behaviour = {
+            let behavior = {
                 let mut world = world.lock().unwrap();
                 world.enqueues += 1;
                 world.on_enqueue.pop_front().unwrap_or(OnEnqueue::Answer)
             };
             let accept = || world.lock().unwrap().accept(&body);
-            match behaviour {
+            match behavior {
                 OnEnqueue::Answer => {
                     let (mut ids, requested) = accept();
                     ids.reverse();
@@ -446,14 +446,14 @@ async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()
             }
         } else {
             let line = format!("{method} {path}");
-            let behaviour = {
+            let behavior = {
                 let mut world = world.lock().unwrap();
                 let found = world.on_path.iter().find(|(part, _)| line.contains(part));
-                let behaviour = found.map(|(_, behaviour)| behaviour.clone());
+                let behavior = found.map(|(_, behavior)| behavior.clone());
                 world.requests.push(line);
-                behaviour
+                behavior
             };
-            match behaviour {
+            match behavior {
                 None => world.lock().unwrap().answer(&method, &path, &body),
                 Some(OnPath::Refuse(status)) => (status, json!({"detail": "refused"})),
                 Some(OnPath::Silence) => return std::future::pending().await,

@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test]
 async fn an_enqueue_whose_answer_is_lost_is_found_and_not_sent_again() {
-    for behaviour in [
+    for behavior in [
         OnEnqueue::AcceptUnheard(Duration::ZERO),
         OnEnqueue::AcceptUnheard(Duration::from_millis(700)),
         OnEnqueue::AcceptBehindGateway("502 Bad Gateway"),
@@ -29,11 +29,11 @@ async fn an_enqueue_whose_answer_is_lost_is_found_and_not_sent_again() {
         let server = FakeInvokeAi::start().await;
         // Another batch, which must not be mistaken for it.
         submit(&server).await.unwrap();
-        server.world().on_enqueue.push_back(behaviour.clone());
+        server.world().on_enqueue.push_back(behavior.clone());
         let submission = submit(&server).await.unwrap();
-        assert_eq!((submission.item_ids(), submission.requested()), (vec![42], 1), "{behaviour:?}");
-        assert_eq!(server.world().enqueues, 2, "{behaviour:?}");
-        assert_eq!(server.world().items.len(), 2, "{behaviour:?}");
+        assert_eq!((submission.item_ids(), submission.requested()), (vec![42], 1), "{behavior:?}");
+        assert_eq!(server.world().enqueues, 2, "{behavior:?}");
+        assert_eq!(server.world().items.len(), 2, "{behavior:?}");
         server.change(42, "completed");
         wait(&submission.job().unwrap()).await.unwrap();
     }

@@ -167,8 +167,8 @@ async fn try_with(seed: u64) {
     server.world().room = room;
     for _ in 0..rng.random_range(0..3) {
         let unheard = OnEnqueue::AcceptUnheard(Duration::from_millis(rng.random_range(0..300)));
-        let behaviour = [OnEnqueue::Answer, OnEnqueue::Lose, unheard].choose(&mut rng).unwrap().clone();
-        server.world().on_enqueue.push_back(behaviour);
+        let behavior = [OnEnqueue::Answer, OnEnqueue::Lose, unheard].choose(&mut rng).unwrap().clone();
+        server.world().on_enqueue.push_back(behavior);
     }
     let client = client(&server);
     let (cancel, batch_id) = (rng.random_bool(0.5), format!("batch {seed}"));

@@ -61,7 +61,7 @@ pub(crate) async fn wait(job: &Job) -> Result<(), Error> {
 
 #[tokio::test]
 async fn without_websockets_polling_gives_the_same() {
-    for behaviour in [
+    for behavior in [
         OnSocket::Welcome,
         OnSocket::Reset,
         OnSocket::Refuse("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"),
@@ -69,7 +69,7 @@ async fn without_websockets_polling_gives_the_same() {
         OnSocket::Refuse("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<ui>"),
     ] {
         let server = FakeInvokeAi::start().await;
-        server.world().on_socket = behaviour.clone();
+        server.world().on_socket = behavior.clone();
         let job = running(&server).await;
         assert!(server.world().sockets > 0);
         server.change(job.item_id(), "completed");
@@ -77,13 +77,13 @@ async fn without_websockets_polling_gives_the_same() {
         let end =
             within("the end", job.wait().on_progress(|progress| told.push(progress.status.clone())).into_future());
         assert_eq!(end.await.unwrap().job().item_id(), job.item_id());
-        assert_eq!(told.last(), Some(&ItemStatus::Completed), "{behaviour:?}");
+        assert_eq!(told.last(), Some(&ItemStatus::Completed), "{behavior:?}");
         let progress = job.progress();
-        assert_eq!((progress.nodes_done, progress.nodes_total), (2, 2), "{behaviour:?}");
+        assert_eq!((progress.nodes_done, progress.nodes_total), (2, 2), "{behavior:?}");
 
         let failing = running(&server).await;
         server.change(failing.item_id(), "failed");
-        assert!(matches!(wait(&failing).await, Err(Error::JobFailed(_))), "{behaviour:?}");
+        assert!(matches!(wait(&failing).await, Err(Error::JobFailed(_))), "{behavior:?}");
     }
 }
 
@@ -113,7 +113,7 @@ async fn events_may_come_late_twice_out_of_order_and_spoiled() {
         server.tell_node(second, "invocation_complete", "first");
         server.tell_node(second, "invocation_started", "first");
     }
-    for spoilt in [
+    for spoiled in [
         "42[\"queue_item_status_changed\",7]",
         "42[\"queue_item_status_changed\",{\"item_id\":\"x\",\"batch_id\":[],\"status\":{}}]",
         "42[\"invocation_progress\"]",
@@ -122,7 +122,7 @@ async fn events_may_come_late_twice_out_of_order_and_spoiled() {
         "4",
         "nonsense",
     ] {
-        server.raw(spoilt);
+        server.raw(spoiled);
     }
     server.set(second, "completed");
     for _ in 0..2 {

@@ -132,11 +132,11 @@ async fn an_item_that_the_server_cannot_read_fails_alone() {
 
 #[tokio::test]
 async fn items_that_cannot_be_read_together_are_read_alone() {
-    for behaviour in [OnPath::Refuse("500 Internal Server Error"), OnPath::Refuse("501 Not Implemented")] {
+    for behavior in [OnPath::Refuse("500 Internal Server Error"), OnPath::Refuse("501 Not Implemented")] {
         let server = FakeInvokeAi::start().await;
         let submission = submit(&server, 30, WhenFull::Fail).await;
         let ids = submission.item_ids();
-        server.world().on_path.push(("item_summaries_by_ids", behaviour));
+        server.world().on_path.push(("item_summaries_by_ids", behavior));
         server.world().items.get_mut(&ids[0]).unwrap().poisoned = true;
         ids.iter().skip(1).for_each(|id| server.set(*id, "completed"));
         let client = client(&server);
@@ -188,18 +188,18 @@ async fn a_server_that_has_gone_ends_the_wait_for_all() {
 
 #[tokio::test]
 async fn a_silent_server_does_not_delay_a_deadline() {
-    let behaviours = [OnPath::Silence, OnPath::Drip, OnPath::Refuse("503 Service Unavailable")];
-    futures::future::join_all(behaviours.map(|behaviour| async move {
+    let behaviors = [OnPath::Silence, OnPath::Drip, OnPath::Refuse("503 Service Unavailable")];
+    futures::future::join_all(behaviors.map(|behavior| async move {
         let server = FakeInvokeAi::start().await;
         let submission = submit(&server, 3, WhenFull::Fail).await;
         let [failed, running, unread] = &submission.jobs()[..] else { panic!("three items") };
-        server.world().on_path.push(("", behaviour.clone()));
+        server.world().on_path.push(("", behavior.clone()));
         // That it failed is known, but the reason cannot be read.
         server.change(failed.item_id(), "failed");
-        let soon = |began: Instant, most: u64| assert!(began.elapsed() < Duration::from_secs(most), "{behaviour:?}");
+        let soon = |began: Instant, most: u64| assert!(began.elapsed() < Duration::from_secs(most), "{behavior:?}");
         let began = Instant::now();
         let error = within("the end", failed.wait().timeout(SHORT).into_future()).await.unwrap_err();
-        let Error::JobFailed(failure) = &error else { panic!("{behaviour:?}: {error:?}") };
+        let Error::JobFailed(failure) = &error else { panic!("{behavior:?}: {error:?}") };
         assert!(
             failure.message.contains("could not be read in time") || failure.message.contains("cannot be read"),
             "{failure}"

@@ -317,7 +317,7 @@ async fn models() {
 async fn presets_prompts_and_the_server_itself() {
     let Some((client, _turn)) = live::client().await else { return };
     let name = live::unique("preset");
-    let data = StylePresetData::new(&name, "{prompt}, ink", "colour");
+    let data = StylePresetData::new(&name, "{prompt}, ink", "color");
     let image = Upload::bytes("p.png", picture(50, 50, 6));
     let preset = client.style_presets().create(&data, Some(image)).await.unwrap();
     let handle = client.style_preset(&preset.id);

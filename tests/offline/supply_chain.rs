@@ -29,7 +29,7 @@ const WITHOUT_FLEETS: &str = "--features=bindings,blocking,cli,serve,testing";
 struct Package {
     name: String,
     version: String,
-    licence: String,
+    license: String,
     source: Option<String>,
     rust_version: Option<String>,
     /// Whether this crate itself asks for it.
@@ -72,8 +72,8 @@ fn packages(features: &[&str]) -> Vec<Package> {
     let package = |(name, version): (String, String)| {
         let text = |member: &str| known[&(&*name, &*version)][member].as_str().map(str::to_owned);
         Package {
-            licence: text("license")
-                .or_else(|| licence_in(&text("license_file")?, &text("manifest_path")?))
+            license: text("license")
+                .or_else(|| license_in(&text("license_file")?, &text("manifest_path")?))
                 .unwrap_or_default(),
             source: text("source"),
             rust_version: text("rust_version"),
@@ -88,7 +88,7 @@ fn packages(features: &[&str]) -> Vec<Package> {
 }
 
 /// The license of a package that has only its text.
-fn licence_in(file: &str, manifest: &str) -> Option<String> {
+fn license_in(file: &str, manifest: &str) -> Option<String> {
     let text = fs::read_to_string(Path::new(manifest).parent()?.join(file)).ok()?;
     text.trim_start().starts_with("MIT License").then(|| "MIT".to_owned())
 }
@@ -102,14 +102,14 @@ fn numbers(version: &str) -> Vec<u64> {
 #[serde(deny_unknown_fields)]
 struct Deny {
     graph: toml::Table,
-    licenses: Licences,
+    licenses: Licenses,
     bans: Bans,
     sources: toml::Table,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Licences {
+struct Licenses {
     allow: Vec<String>,
     exceptions: Vec<Exception>,
 }
@@ -178,14 +178,14 @@ fn alternatives(words: &mut Words<'_>, accepted: &[String]) -> bool {
 }
 
 fn together(words: &mut Words<'_>, accepted: &[String]) -> bool {
-    let mut met = licence(words, accepted);
+    let mut met = license(words, accepted);
     while words.next_if_eq(&"AND").is_some() {
-        met &= licence(words, accepted);
+        met &= license(words, accepted);
     }
     met
 }
 
-fn licence(words: &mut Words<'_>, accepted: &[String]) -> bool {
+fn license(words: &mut Words<'_>, accepted: &[String]) -> bool {
     match words.next() {
         Some("(") => {
             let met = alternatives(words, accepted);
@@ -203,14 +203,14 @@ fn licence(words: &mut Words<'_>, accepted: &[String]) -> bool {
 
 #[test]
 fn every_license_is_accepted() {
-    let Licences { allow: accepted, exceptions } = deny().licenses;
+    let Licenses { allow: accepted, exceptions } = deny().licenses;
     let excepted = |package: &Package| {
         let exception = exceptions.iter().find(|exception| exception.name == package.name);
-        exception.is_some_and(|exception| is_met(&package.licence, &exception.allow))
+        exception.is_some_and(|exception| is_met(&package.license, &exception.allow))
     };
     for package in packages(&["--all-features"]) {
-        let Package { name, version, licence, .. } = &package;
-        assert!(is_met(licence, &accepted) || excepted(&package), "{name} {version} is under {licence:?}");
+        let Package { name, version, license, .. } = &package;
+        assert!(is_met(license, &accepted) || excepted(&package), "{name} {version} is under {license:?}");
     }
     // The parser of expressions itself.
     let two = ["MIT".to_owned(), "ISC".to_owned()];

@@ -51,16 +51,16 @@ def environment(version: str) -> Path:
     if listed := PINS["releases"].get(version):
         name = f"venv-{version}-{_digest(_base_name(), listed['packages'])}"
         return _cached(name, lambda folder: _build_layer(folder, base, package + listed["packages"].split()))
-    neighbours = _pins_of_neighbours(version)
-    name = f"venv-{version}-{_digest(_base_name(), *neighbours, UNMET)}"
-    return _cached(name, lambda folder: _build_unlisted(folder, base, package, neighbours))
+    neighbors = _pins_of_neighbors(version)
+    name = f"venv-{version}-{_digest(_base_name(), *neighbors, UNMET)}"
+    return _cached(name, lambda folder: _build_unlisted(folder, base, package, neighbors))
 
 
 def ordinal(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def _pins_of_neighbours(version: str) -> list[str]:
+def _pins_of_neighbors(version: str) -> list[str]:
     """Pins of the nearest older release, of the nearest newer one, and none at all (the newest release's)."""
     if not re.fullmatch(r"\d+(\.\w+)+", version):
         raise Failed(f"{version!r} is not an InvokeAI version such as {NEWEST}")
@@ -137,19 +137,19 @@ def _build_layer(folder: Path, base: Path, packages: list[str]) -> None:
     (site_packages(folder) / "zz_base.pth").write_text(f"{site_packages(base)}\n")
 
 
-def _build_unlisted(folder: Path, base: Path, package: list[str], neighbours: list[str]) -> None:
+def _build_unlisted(folder: Path, base: Path, package: list[str], neighbors: list[str]) -> None:
     """A release that nobody has tried: it gets packages close to those of one of its neighbors."""
-    for neighbour in neighbours:
+    for neighbor in neighbors:
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            return _fill(folder, base, package, neighbour.split())
+            return _fill(folder, base, package, neighbor.split())
         except Failed as error:
             trouble = error
     raise Failed(f"no set of packages found for {package[0]}: {trouble}")
 
 
-def _fill(folder: Path, base: Path, package: list[str], neighbour: list[str]) -> None:
-    _build_layer(folder, base, package + neighbour)
+def _fill(folder: Path, base: Path, package: list[str], neighbor: list[str]) -> None:
+    _build_layer(folder, base, package + neighbor)
     for _ in range(4):
         unmet = _run([folder / "bin" / "python", "-c", UNMET, site_packages(folder)])
         if unmet.returncode:
@@ -157,7 +157,7 @@ def _fill(folder: Path, base: Path, package: list[str], neighbour: list[str]) ->
         wishes = unmet.stdout.split()
         if not wishes:
             return
-        say(f"no list for {package[0]}; beside its neighbour's packages it wants {', '.join(wishes)}")
+        say(f"no list for {package[0]}; beside its neighbor's packages it wants {', '.join(wishes)}")
         _pip(base, folder, wishes)
     raise Failed(f"still unmet: {', '.join(wishes)}")
 

@@ -9,7 +9,7 @@ import pipelines as p
 import torch
 from parts import write_json
 
-# File or folder, its maker, and what InvokeAI must recognise it as (base, type).
+# File or folder, its maker, and what InvokeAI must recognize it as (base, type).
 MODELS = [
     ("tiny-sd1", p.sd1, "sd-1", "main"),
     ("tiny-sdxl", p.sdxl, "sdxl", "main"),

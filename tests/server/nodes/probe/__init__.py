@@ -29,7 +29,7 @@ class ProbePalette(BaseModel):
     """A field type of this pack: colors with a name."""
 
     name: str = Field(description="What the palette is called")
-    colors: list[ColorField] = Field(description="Its colours, from dark to light")
+    colors: list[ColorField] = Field(description="Its colors, from dark to light")
 
 
 class ProbeVerdict(str, Enum):
@@ -43,7 +43,7 @@ class ProbeVerdict(str, Enum):
 @invocation_output("probe_palette_output")
 class ProbePaletteOutput(BaseInvocationOutput):
     palette: ProbePalette = OutputField(description="The palette")
-    size: int = OutputField(description="The number of its colours")
+    size: int = OutputField(description="The number of its colors")
 
 
 @invocation_output("probe_measure_output")
@@ -61,9 +61,9 @@ class ProbePaletteInvocation(BaseInvocation):
     tint: Literal["warm", "cold", "grey"] = InputField(
         default="grey", description="The tint", ui_choice_labels={"warm": "Warm", "cold": "Cold", "grey": "Plain grey"}
     )
-    count: int = InputField(default=4, ge=2, le=8, description="2 to 8 colours")
+    count: int = InputField(default=4, ge=2, le=8, description="2 to 8 colors")
     strength: float = InputField(default=0.5, gt=0, lt=1, description="Strength of the tint, between 0 and 1")
-    start: Optional[ColorField] = InputField(default=None, description="The first colour in the place of black")
+    start: Optional[ColorField] = InputField(default=None, description="The first color, in place of black")
 
     def invoke(self, context: InvocationContext) -> ProbePaletteOutput:
         low = self.start or ColorField(r=0, g=0, b=0, a=255)
