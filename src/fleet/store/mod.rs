@@ -293,7 +293,7 @@ mod tests {
         let silent = answered(std::future::pending::<sqlx::Result<()>>()).await.unwrap_err();
         let told = failed("take a job", &silent);
         assert!(matches!(told, Error::Fleet { passes: true, .. }), "{told:?}");
-        assert_eq!(told.to_string(), "cannot take a job: the database did not answer within 60 s");
+        assert!(told.to_string().ends_with("the database did not answer within 60 s"), "{told}");
     }
 
     #[tokio::test]
