@@ -110,11 +110,6 @@ impl Fleet {
         Ok(job::file_name(&hash, &stem, ending.as_deref().unwrap_or("png")))
     }
 
-    /// Stores a picture, and gives its name for image inputs. The ending tells servers what it is.
-    pub(crate) async fn put_image(&self, picture: Bytes, ending: &str) -> Result<String> {
-        Ok(job::file_name(&self.blobs.put(picture).await?, "", ending))
-    }
-
     /// The content of a file among results.
     ///
     /// # Errors

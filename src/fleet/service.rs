@@ -32,6 +32,11 @@ impl Fleet {
         Ok(!self.servers().await?.is_empty())
     }
 
+    /// Stores a picture, and gives its name for image inputs. The ending tells servers what it is.
+    pub(crate) async fn put_image(&self, picture: Bytes, ending: &str) -> Result<String> {
+        Ok(job::file_name(&self.blobs.put(picture).await?, "", ending))
+    }
+
     /// The content of a file that a name for image inputs stands for; `None` if it is not such a name.
     pub(crate) async fn file_named(&self, name: &str) -> Result<Option<Bytes>> {
         // Nothing but a hash: it becomes a path in the store of files.
