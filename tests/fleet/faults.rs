@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use invokeai_client::{
     Client,
-    fleet::{Fleet, JobState},
+    fleet::{Fleet, JobState, ServerState},
     testing::Fault,
     workflow::{Workflow, WorkflowDefinition},
 };
@@ -24,10 +24,10 @@ async fn what_a_killed_worker_sent_is_found_and_not_sent_again() {
     let submission = stage.submit(6, 5).await;
     let worker = stage.worker();
     stage.until(JobState::Running, 4).await;
-    // Long enough for the enqueue, and shorter than an item.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let sent = batches(&servers);
-    assert!(sent >= 3, "{sent}");
+    // Before the first item ends.
+    while batches(&servers) < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     worker.kill();
     let second = stage.worker();
     stage.ended(60).await;
@@ -134,10 +134,8 @@ async fn a_job_that_fails_everywhere_keeps_its_error_and_a_bad_server_is_benched
         assert_eq!((job.state, job.attempts), (JobState::Failed, 2), "{job:?}");
         assert!(job.problem.as_deref().unwrap().contains("422"), "{job:?}");
     }
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let status = stage.fleet.status().await.unwrap();
-    let problem = status.servers[0].problem.clone().unwrap_or_default();
-    assert!(problem.contains("benched"), "{status:?}");
+    let is_benched = |server: &ServerState| server.problem.as_deref().is_some_and(|why| why.contains("benched"));
+    stage.until_status(|status| status.servers.iter().any(is_benched)).await;
     servers[0].faults().clear();
     assert_eq!(stage.fleet.jobs().retry().await.unwrap(), 2);
     let jobs = stage.ended(60).await;
@@ -162,14 +160,18 @@ async fn a_job_that_kills_its_workers_is_given_up() {
     let servers = servers(1, 2000);
     let stage = Stage::new(&servers).await;
     stage.submit(1, 2).await;
-    for _ in 0..2 {
+    for round in 1..=2 {
         let worker = stage.worker();
         stage.until(JobState::Running, 1).await;
         tokio::time::sleep(Duration::from_millis(1500)).await;
         worker.kill();
         // Until the next one has given it back.
         let second = stage.worker();
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        let end = Instant::now() + Duration::from_secs(60);
+        while stage.fleet.jobs().await.unwrap()[0].attempts < round {
+            assert!(Instant::now() < end, "it is not given back");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         second.kill();
     }
     let worker = stage.worker();

@@ -49,10 +49,8 @@ async fn jobs_whose_workflow_has_vanished_wait_until_it_is_back_and_hold_up_no_o
     let worker = stage.worker();
     let jobs = stage.fleet.jobs().submission(&second.id).wait().timeout(Duration::from_secs(60)).await.unwrap();
     assert!(jobs.iter().all(|job| job.state == JobState::Done), "{jobs:?}");
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let status = stage.fleet.status().await.unwrap();
+    let status = stage.until_waiting_for("cannot read a file").await;
     assert_eq!(status.jobs.waiting, 1, "{status:?}");
-    assert!(status.waiting[0].reasons[0].contains("cannot read a file"), "{status:?}");
     for folder in std::fs::read_dir(&aside).unwrap().flatten() {
         let to = files.join(folder.file_name());
         std::fs::create_dir_all(&to).unwrap();

@@ -129,10 +129,14 @@ async fn a_server_that_fails_everything_and_recovers_is_used_again() {
     let workflow = workflow(&Client::new(model[0].url()).unwrap()).await;
     let submission = stage.fleet.submit(&workflow).sweep(seeds(&workflow, 3)).attempts(1).await.unwrap();
     let worker = stage.worker();
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let status = stage.fleet.status().await.unwrap();
-    assert_eq!(status.jobs.waiting, 3, "no attempt is used up where nothing can be sent: {status:?}");
-    assert!(status.waiting[0].reasons[0].contains("500"), "{status:?}");
+    stage.until_waiting_for("500").await;
+    // The reason is still told while it is asked again, and no attempt is used up where nothing can be sent.
+    for _ in 0..40 {
+        let status = stage.fleet.status().await.unwrap();
+        assert_eq!((status.jobs.waiting, status.waiting.len()), (3, 1), "{status:?}");
+        assert!(status.waiting[0].reasons[0].contains("500"), "{status:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let asked = broken.answered.load(Ordering::Relaxed);
     assert!((1..60).contains(&asked), "it is asked, with pauses: {asked}");
     drop(broken);

@@ -8,7 +8,7 @@ use std::{
 
 use invokeai_client::{
     Client, Sweep,
-    fleet::{Fleet, FleetJob, FleetSubmission, JobState},
+    fleet::{Fleet, FleetJob, FleetStatus, FleetSubmission, JobState, WaitingJobs},
     testing::TestServer,
     workflow::{Workflow, WorkflowDefinition, field::InkField},
 };
@@ -164,6 +164,25 @@ impl Stage {
             assert!(Instant::now() < end, "{jobs} jobs are not {state}: {:?}", self.fleet.jobs().await.unwrap());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits until the fleet is said to be so, and answers how.
+    pub(crate) async fn until_status(&self, is_so: impl Fn(&FleetStatus) -> bool) -> FleetStatus {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = self.fleet.status().await.unwrap();
+            if is_so(&status) {
+                return status;
+            }
+            assert!(Instant::now() < end, "{status:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until jobs wait for a reason that has this in it, and answers how the fleet is.
+    pub(crate) async fn until_waiting_for(&self, reason: &str) -> FleetStatus {
+        let has = |waiting: &WaitingJobs| waiting.reasons.iter().any(|why| why.contains(reason));
+        self.until_status(|status| status.waiting.iter().any(has)).await
     }
 
     pub(crate) async fn ended(&self, within: u64) -> Vec<FleetJob> {

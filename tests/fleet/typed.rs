@@ -1,7 +1,5 @@
 //! Generated structs as jobs of a fleet, and structs of their outputs.
 
-use std::time::{Duration, Instant};
-
 use invokeai_client::{
     Client, Sweep, bindings,
     fleet::JobState,
@@ -62,14 +60,6 @@ async fn a_struct_whose_model_no_server_has_waits_and_says_why() {
     let picture = TextToImage::new(Required { model: MainModel::named("no such model") }).unwrap();
     stage.fleet.submit(&picture).await.unwrap();
     let worker = stage.worker();
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        let status = stage.fleet.status().await.unwrap();
-        match status.waiting.first() {
-            Some(waiting) if waiting.reasons[0].contains("no such model") => break,
-            _ => assert!(Instant::now() < end, "{status:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    stage.until_waiting_for("no such model").await;
     worker.kill();
 }

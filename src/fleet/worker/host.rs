@@ -32,6 +32,9 @@ const LONGEST_BENCH: Duration = Duration::from_secs(600);
 const AWAY: Duration = Duration::from_secs(1);
 const LONGEST_AWAY: Duration = Duration::from_secs(30);
 
+/// Why a server takes nothing that was not asked yet.
+const NEW: &str = "it has not said yet what it has";
+
 /// How long to believe that a server cannot do something: models are installed meanwhile.
 const BELIEVED: Duration = Duration::from_secs(30);
 
@@ -62,7 +65,7 @@ struct Inner {
     abilities: Option<Arc<Abilities>>,
     /// Verdicts by queue: when, and why not.
     verdicts: HashMap<String, (Instant, Vec<String>)>,
-    /// Why it takes nothing, until when, and for how long the next time.
+    /// Why it takes nothing, and until when. The reason stands until it has answered.
     rest: Option<(String, Instant)>,
     away: Option<Duration>,
     bench: Option<Duration>,
@@ -81,6 +84,14 @@ struct Inner {
 }
 
 impl Inner {
+    /// Why it takes nothing now. While it is asked again, what it said last is still the reason.
+    fn problem(&self) -> Option<String> {
+        match &self.rest {
+            Some((why, until)) if self.abilities.is_none() || *until > Instant::now() => Some(why.clone()),
+            _ => None,
+        }
+    }
+
     /// Forgets what is known of queues that nothing waits in: a fleet may have one for every job.
     fn forget_all_but(&mut self, waiting: &[Waiting]) {
         let is_long = self.models.len().max(self.verdicts.len()) > KNOWN;
@@ -99,7 +110,8 @@ impl Inner {
 impl Host {
     pub(super) fn new(client: Client) -> Self {
         let address = client.base_url().to_string();
-        Self { client, address, inner: Mutex::default(), ended: Notify::new(), asking: tokio::sync::Mutex::default() }
+        let inner = Inner { rest: Some((NEW.to_owned(), Instant::now())), ..Inner::default() };
+        Self { client, address, inner: Mutex::new(inner), ended: Notify::new(), asking: tokio::sync::Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -116,7 +128,7 @@ impl Host {
         let cannot = inner.verdicts.iter().filter(|(_, (_, why))| !why.is_empty());
         ServerState::new(
             inner.abilities.as_ref().map(|abilities| abilities.version.clone()),
-            inner.rest.as_ref().filter(|(_, until)| *until > Instant::now()).map(|(why, _)| why.clone()),
+            inner.problem(),
             inner.running.iter().cloned().collect(),
             inner.done,
             cannot.map(|(queue, (_, why))| (queue.clone(), why.clone())).collect(),
@@ -217,6 +229,8 @@ impl Host {
         inner.abilities = Some(Arc::clone(&abilities));
         inner.verdicts.clear();
         inner.away = None;
+        // A bench goes on.
+        inner.rest.take_if(|(_, until)| *until <= Instant::now());
         Ok(abilities)
     }
 
