@@ -5,8 +5,8 @@ extern crate prettyplease_of_build as prettyplease;
 #[cfg(feature = "client")]
 extern crate syn_of_build as syn;
 
-#[path = "build/catalogue.rs"]
-mod catalogue;
+#[path = "build/catalog.rs"]
+mod catalog;
 #[cfg(feature = "client")]
 #[path = "build/enums.rs"]
 mod enums;
@@ -69,7 +69,7 @@ fn build(path: &Path, own: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     required::check(&document)?;
     // For the embedded server, which serves it.
     fs::write(out.join("openapi.json"), text)?;
-    fs::write(out.join("catalogue.rs"), catalogue::nodes(&document))?;
+    fs::write(out.join("catalog.rs"), catalog::nodes(&document))?;
     client(&mut document, path != own, own, out)
 }
 

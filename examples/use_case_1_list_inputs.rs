@@ -7,7 +7,7 @@
 //! (`InkMainModelField`). User names are the labels of the form's inputs, so a second `prompt` on a node outside the
 //! form does not collide.
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{Workflow, WorkflowDefinition};
 use std::error::Error;
 
@@ -16,8 +16,8 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/f
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).unwrap_or_else(|| EXAMPLE.to_owned());
     let definition = WorkflowDefinition::from_path(path)?;
-    // The nodes of InvokeAI 6.14.2. With a server at hand, its own catalogue knows its custom nodes too.
-    let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    // The nodes of InvokeAI 6.14.2. With a server at hand, its own catalog knows its custom nodes too.
+    let workflow = Workflow::new(definition, NodeCatalog::embedded());
 
     let definition = workflow.definition();
     println!("Workflow: {}", definition.name());

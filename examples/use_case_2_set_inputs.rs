@@ -5,7 +5,7 @@
 //! An error about a refused value names the field, the value and what would be accepted. Models carry their `hash`,
 //! which the server demands.
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 use serde_json::json;
 use std::error::Error;
@@ -14,7 +14,7 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/f
 
 fn main() -> Result<(), Box<dyn Error>> {
     let definition = WorkflowDefinition::from_path(EXAMPLE)?;
-    let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    let mut workflow = Workflow::new(definition, NodeCatalog::embedded());
 
     // Models as JSON: what a server lists (`GET /api/v2/models/`) can be used as it is.
     workflow.set_inputs([

@@ -19,7 +19,7 @@ use crate::{
     models::{ModelHandle, ModelRecord, ModelSource, Models},
     outputs::{NodeOutput, Outputs},
     queue::{Queue, QueueItem},
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{
         Input, InputError, InputKey, ProblemSource, Workflow, WorkflowDefinition,
         field::{

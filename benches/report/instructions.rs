@@ -4,7 +4,7 @@
 use std::{env, fs, hint::black_box, process::Command};
 
 use invokeai_client::{
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{EnqueueOptions, Workflow, WorkflowDefinition},
 };
 
@@ -33,8 +33,8 @@ pub(crate) fn report(page: &mut Page) -> Result {
     page.heading("Instructions");
     let document = fs::read_to_string(DOCUMENT)?;
     // By time: a tree costs more in memory than in instructions.
-    let tree = seconds(|| NodeCatalogue::from_openapi(&serde_json::from_str(&document).expect("JSON")).expect("nodes"));
-    let text = seconds(|| NodeCatalogue::from_openapi_text(&document).expect("nodes"));
+    let tree = seconds(|| NodeCatalog::from_openapi(&serde_json::from_str(&document).expect("JSON")).expect("nodes"));
+    let text = seconds(|| NodeCatalog::from_openapi_text(&document).expect("nodes"));
     let measured = format!("{:.3} ({} of {})", text / tree, time(text), time(tree));
     page.promise(
         "nodes from the text of a server's document",
@@ -80,16 +80,16 @@ pub(crate) fn step(name: &str, times: u32) -> Result {
     let text = fs::read_to_string(FLUX)?;
     let document = fs::read_to_string(DOCUMENT)?;
     let definition: std::sync::Arc<WorkflowDefinition> = std::sync::Arc::new(text.parse()?);
-    let workflow = Workflow::new(definition.clone(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition.clone(), NodeCatalog::embedded());
     for _ in 0..times {
         match name {
             "read" => drop(black_box(text.parse::<WorkflowDefinition>()?)),
-            "open" => drop(black_box(Workflow::new(definition.clone(), NodeCatalogue::embedded()))),
+            "open" => drop(black_box(Workflow::new(definition.clone(), NodeCatalog::embedded()))),
             "list inputs" => drop(black_box(workflow.inputs().to_vec())),
             "check" => drop(black_box(workflow.problems())),
             "request as bytes" => drop(black_box(workflow.enqueue_bytes(&EnqueueOptions::default())?)),
-            name if name == WAYS[0] => drop(black_box(NodeCatalogue::from_openapi(&serde_json::from_str(&document)?)?)),
-            name if name == WAYS[1] => drop(black_box(NodeCatalogue::from_openapi_text(&document)?)),
+            name if name == WAYS[0] => drop(black_box(NodeCatalog::from_openapi(&serde_json::from_str(&document)?)?)),
+            name if name == WAYS[1] => drop(black_box(NodeCatalog::from_openapi_text(&document)?)),
             _ => return Err(format!("no step {name}").into()),
         }
     }

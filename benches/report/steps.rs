@@ -9,7 +9,7 @@ use invokeai_client::{
         codec::{Packet, SocketBody, SocketPacket},
     },
     progress::ProgressTracker,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{EnqueueOptions, Workflow, WorkflowDefinition},
 };
 use plotters::prelude::*;
@@ -29,7 +29,7 @@ const SIZES: [usize; 5] = [5, 50, 500, 5_000, 50_000];
 
 /// Reads a workflow from a file and lists its inputs: how many there are.
 pub(crate) fn load_and_list(file: &Path) -> Result<usize> {
-    Ok(Workflow::new(WorkflowDefinition::from_path(file)?, NodeCatalogue::embedded()).inputs().len())
+    Ok(Workflow::new(WorkflowDefinition::from_path(file)?, NodeCatalog::embedded()).inputs().len())
 }
 
 pub(crate) fn report(page: &mut Page, folder: &Path) -> Result {
@@ -69,22 +69,22 @@ fn medians(home: &Path) -> Result<BTreeMap<String, [f64; 3]>> {
     let parsed: Value = serde_json::from_str(&document)?;
     let text = fs::read_to_string(FLUX)?;
     let definition: Arc<WorkflowDefinition> = Arc::new(text.parse()?);
-    let workflow = Workflow::new(definition.clone(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition.clone(), NodeCatalog::embedded());
     let packets: Vec<Packet> = FRAMES.lines().map(Packet::parse).collect::<Result<_, _>>()?;
     let events: Vec<Event> = FRAMES.lines().filter_map(event).collect();
     let item = events.iter().find_map(Event::item_id).ok_or("no item in the recording")?;
 
-    criterion.bench_function("catalogue: JSON text of the document", |b| {
+    criterion.bench_function("catalog: JSON text of the document", |b| {
         b.iter(|| serde_json::from_str::<Value>(&document).expect("JSON"));
     });
-    criterion.bench_function("catalogue: from the document", |b| {
-        b.iter(|| NodeCatalogue::from_openapi(&parsed).expect("a catalogue"));
+    criterion.bench_function("catalog: from the document", |b| {
+        b.iter(|| NodeCatalog::from_openapi(&parsed).expect("a catalog"));
     });
     criterion.bench_function("workflow: read the definition", |b| {
         b.iter(|| text.parse::<WorkflowDefinition>().expect("a workflow"));
     });
     criterion.bench_function("workflow: open and list inputs", |b| {
-        b.iter(|| Workflow::new(definition.clone(), NodeCatalogue::embedded()).inputs().to_vec());
+        b.iter(|| Workflow::new(definition.clone(), NodeCatalog::embedded()).inputs().to_vec());
     });
     criterion.bench_function("workflow: graph", |b| b.iter(|| workflow.graph(&EnqueueOptions::default())));
     let mut group = criterion.benchmark_group("recorded frames, all");
@@ -153,14 +153,14 @@ fn growth(page: &mut Page, folder: &Path) -> Result {
     for nodes in SIZES {
         let text = chain(nodes);
         let definition: Arc<WorkflowDefinition> = Arc::new(text.parse()?);
-        let workflow = Workflow::new(definition.clone(), NodeCatalogue::embedded());
+        let workflow = Workflow::new(definition.clone(), NodeCatalog::embedded());
         let made = workflow.enqueue_body(&EnqueueOptions::default())?;
         let count = made.pointer("/batch/graph/nodes").and_then(Value::as_object).map(serde_json::Map::len);
         if count != Some(nodes) || !workflow.problems().is_empty() {
             return Err(format!("the chain of {nodes} nodes made a graph of {count:?}").into());
         }
         let read = seconds(|| text.parse::<WorkflowDefinition>().map(drop));
-        let open = seconds(|| Workflow::new(definition.clone(), NodeCatalogue::embedded()).inputs().len());
+        let open = seconds(|| Workflow::new(definition.clone(), NodeCatalog::embedded()).inputs().len());
         let check = seconds(|| workflow.problems().len());
         let body = seconds(|| workflow.enqueue_body(&EnqueueOptions::default()).map(drop));
         page.row(&[nodes.to_string(), time(read), time(open), time(check), time(body), time(body / nodes as f64)]);
@@ -193,7 +193,7 @@ fn growth(page: &mut Page, folder: &Path) -> Result {
 
 /// Builds the body of a chain this many times.
 pub(crate) fn build_bodies(nodes: usize, times: usize) -> Result {
-    let workflow = Workflow::new(chain(nodes).parse::<WorkflowDefinition>()?, NodeCatalogue::embedded());
+    let workflow = Workflow::new(chain(nodes).parse::<WorkflowDefinition>()?, NodeCatalog::embedded());
     for _ in 0..times {
         std::hint::black_box(workflow.enqueue_body(&EnqueueOptions::default())?);
     }

@@ -24,7 +24,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "unreachable_schemas",
-        why: "what neither a call nor an event mentions needs no type (nodes are data: see the catalogue)",
+        why: "what neither a call nor an event mentions needs no type (nodes are data: see the catalog)",
         apply: unreachable_schemas,
     },
     Rule { name: "node_hints", why: "keywords of InvokeAI's editor, not of JSON Schema", apply: node_hints },

@@ -19,7 +19,7 @@ use invokeai_client::{
     },
     fuzzing,
     progress::ProgressTracker,
-    schema::{ModelRecord, NodeCatalogue},
+    schema::{ModelRecord, NodeCatalog},
     workflow::{EnqueueOptions, Workflow, WorkflowDefinition, field::InkField},
 };
 use reqwest::{Method, Url, header::HeaderValue};
@@ -32,7 +32,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
 pub const TARGETS: [Target; 13] = [
-    ("catalogue", catalogue),
+    ("catalog", catalog),
     ("definition", definition),
     ("error_body", error_body),
     ("event", event),
@@ -50,7 +50,7 @@ pub const TARGETS: [Target; 13] = [
 const FLUX: &str = include_str!("../../examples/workflows/flux-image-to-image.json");
 const RESIZE: &str = include_str!("../../examples/workflows/resize-and-blur.json");
 const VARIETY: &str = include_str!("../corpus/definition/variety.json");
-const CATALOGUE: &str = include_str!("../corpus/catalogue/document.json");
+const CATALOG: &str = include_str!("../corpus/catalog/document.json");
 
 /// JSON from this package, which is well formed.
 fn base(text: &str) -> Value {
@@ -70,7 +70,7 @@ pub fn definition(data: &[u8]) {
             if let Ok(read) = &read {
                 assert_eq!(serde_json::to_value(read).ok(), Some(value), "reading keeps everything");
             }
-            _ = WorkflowDefinition::from_graph(&value_of(&read), NodeCatalogue::embedded());
+            _ = WorkflowDefinition::from_graph(&value_of(&read), NodeCatalog::embedded());
             read
         }
         _ => WorkflowDefinition::from_reader(data),
@@ -84,14 +84,14 @@ pub fn definition(data: &[u8]) {
 fn value_of(read: &Result<WorkflowDefinition, impl std::error::Error>) -> Value {
     match read {
         // A graph made from a workflow can be made into a workflow again.
-        Ok(read) => Workflow::new(read.clone(), NodeCatalogue::embedded()).graph(&EnqueueOptions::default()),
+        Ok(read) => Workflow::new(read.clone(), NodeCatalog::embedded()).graph(&EnqueueOptions::default()),
         Err(_) => Value::Null,
     }
 }
 
 /// Everything that can be asked of a workflow.
 fn use_all(definition: WorkflowDefinition) {
-    let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    let mut workflow = Workflow::new(definition, NodeCatalog::embedded());
     let options = EnqueueOptions::default().auto_add_board("board");
     _ = (workflow.enqueue_body(&options), workflow.problems(), workflow.output_nodes(&options));
     _ = (workflow.server_requests(), workflow.references(), workflow.model_uses(), workflow.validate_inputs());
@@ -100,7 +100,7 @@ fn use_all(definition: WorkflowDefinition) {
     // removes what its kind of value does not have. From then on nothing changes any more.
     let load = |embedded: Value| {
         let again = WorkflowDefinition::from_value(embedded).expect("what is embedded loads");
-        Workflow::new(again, NodeCatalogue::embedded()).to_embedded()
+        Workflow::new(again, NodeCatalog::embedded()).to_embedded()
     };
     let again = load(workflow.to_embedded());
     assert_eq!(load(again.clone()), again, "what is embedded stays as it is");
@@ -113,11 +113,11 @@ fn use_all(definition: WorkflowDefinition) {
     _ = workflow.enqueue_body(&options);
 }
 
-/// A field of any node type of the catalogue, and a value for it: it is refused, or the field holds what was set, and
+/// A field of any node type of the catalog, and a value for it: it is refused, or the field holds what was set, and
 /// it is sent.
 pub fn set_input(data: &[u8]) {
     static NODES: LazyLock<Vec<(Workflow, Vec<String>)>> =
-        LazyLock::new(|| NodeCatalogue::embedded().iter().map(|node| alone(&node.node_type, &node.version)).collect());
+        LazyLock::new(|| NodeCatalog::embedded().iter().map(|node| alone(&node.node_type, &node.version)).collect());
     let mut bytes = Bytes::new(data);
     let (node, field) = (bytes.next() << 8 | bytes.next(), bytes.next());
     let (workflow, fields) = &NODES[node % NODES.len()];
@@ -140,13 +140,13 @@ pub fn set_input(data: &[u8]) {
             }
             _ = (workflow.problems(), workflow.enqueue_body(&EnqueueOptions::default()));
             let saved = workflow.to_definition();
-            let reopened = Workflow::new(saved, NodeCatalogue::embedded());
+            let reopened = Workflow::new(saved, NodeCatalog::embedded());
             let mut kept = reopened.node_field("node", field).expect("the field is there").value().cloned();
             let mut expected = set;
             // Metadata may be any objects. The editor opens them by their shape, and an object with the member of an
             // image, say, keeps that member alone; what it once kept stays.
             if workflow.node_field("node", field).is_ok_and(|field| matches!(field, InkField::Metadata(_))) {
-                let reopened = Workflow::new(reopened.to_definition(), NodeCatalogue::embedded());
+                let reopened = Workflow::new(reopened.to_definition(), NodeCatalog::embedded());
                 expected = kept;
                 kept = reopened.node_field("node", field).expect("the field is there").value().cloned();
             }
@@ -163,15 +163,15 @@ fn alone(node_type: &str, version: &str) -> (Workflow, Vec<String>) {
     let value = json!({"name": "", "author": "", "description": "", "version": "", "contact": "", "tags": "",
         "notes": "", "nodes": [node], "edges": [], "exposedFields": [], "meta": {"version": "4.0.0"}});
     let definition = WorkflowDefinition::from_value(value).expect("a workflow of one node loads");
-    let workflow = Workflow::new(definition, NodeCatalogue::embedded());
-    let template = NodeCatalogue::embedded().get(node_type).expect("it comes from the catalogue");
+    let workflow = Workflow::new(definition, NodeCatalog::embedded());
+    let template = NodeCatalog::embedded().get(node_type).expect("it comes from the catalog");
     let fields = template.inputs.keys().filter(|name| workflow.node_field("node", name).is_ok());
     (workflow.clone(), fields.map(str::to_owned).collect())
 }
 
 /// An OpenAPI document, or changes to one. Every node that is read can be put into a workflow.
-pub fn catalogue(data: &[u8]) {
-    static BASE: LazyLock<Value> = LazyLock::new(|| base(CATALOGUE));
+pub fn catalog(data: &[u8]) {
+    static BASE: LazyLock<Value> = LazyLock::new(|| base(CATALOG));
     let document = match serde_json::from_slice(data) {
         Ok(document) => document,
         Err(_) => {
@@ -180,9 +180,9 @@ pub fn catalogue(data: &[u8]) {
             document
         }
     };
-    let Ok(catalogue) = NodeCatalogue::from_openapi(&document) else { return };
-    assert_eq!(catalogue.iter().len(), catalogue.len());
-    let nodes: Vec<Value> = catalogue
+    let Ok(catalog) = NodeCatalog::from_openapi(&document) else { return };
+    assert_eq!(catalog.iter().len(), catalog.len());
+    let nodes: Vec<Value> = catalog
         .iter()
         .enumerate()
         .map(|(i, node)| {
@@ -195,7 +195,7 @@ pub fn catalogue(data: &[u8]) {
         "notes": "", "nodes": nodes, "edges": [], "exposedFields": [], "meta": {"version": "4.0.0"}});
     // A node type may be the empty text, which no workflow may name.
     let Ok(definition) = WorkflowDefinition::from_value(value) else { return };
-    let workflow = Workflow::new(definition, catalogue);
+    let workflow = Workflow::new(definition, catalog);
     _ = (workflow.problems(), workflow.enqueue_body(&EnqueueOptions::default()), workflow.to_embedded());
 }
 
@@ -260,7 +260,7 @@ pub fn error_body(data: &[u8]) {
 pub fn sweep(data: &[u8]) {
     static WORKFLOW: LazyLock<Workflow> = LazyLock::new(|| {
         let definition = RESIZE.parse::<WorkflowDefinition>().expect("an example loads");
-        Workflow::new(definition, NodeCatalogue::embedded())
+        Workflow::new(definition, NodeCatalog::embedded())
     });
     for sweep in [Sweep::new().csv(&WORKFLOW, data), Sweep::new().json_lines(&WORKFLOW, data)] {
         match sweep {

@@ -2,8 +2,8 @@
 
 use super::code::{self, Code};
 use super::error::BindingsError;
-use crate::schema::NodeCatalogue;
-use crate::workflow::{SharedCatalogue, Workflow, WorkflowDefinition};
+use crate::schema::NodeCatalog;
+use crate::workflow::{SharedCatalog, Workflow, WorkflowDefinition};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use std::{env, fs};
 pub struct Builder {
     workflows: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
-    catalogue: SharedCatalogue,
+    catalog: SharedCatalog,
     outputs: bool,
 }
 
-crate::base::debug::short_debug! { Builder { workflows, out_dir, catalogue, outputs } }
+crate::base::debug::short_debug! { Builder { workflows, out_dir, catalog, outputs } }
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { workflows: Vec::new(), out_dir: None, catalogue: NodeCatalogue::embedded().into(), outputs: true }
+        Builder { workflows: Vec::new(), out_dir: None, catalog: NodeCatalog::embedded().into(), outputs: true }
     }
 }
 
@@ -47,8 +47,8 @@ impl Builder {
     }
 
     /// Uses these nodes instead of those of InvokeAI 6.14.2: those of a server's `openapi.json`, with custom nodes.
-    pub fn catalogue(mut self, catalogue: impl Into<SharedCatalogue>) -> Self {
-        self.catalogue = catalogue.into();
+    pub fn catalog(mut self, catalog: impl Into<SharedCatalog>) -> Self {
+        self.catalog = catalog.into();
         self
     }
 
@@ -72,7 +72,7 @@ impl Builder {
         for path in self.workflows {
             println!("cargo::rerun-if-changed={}", path.display());
             let read = |reason| BindingsError::Read { path: path.clone(), reason };
-            let workflow = Workflow::new(WorkflowDefinition::from_path(&path).map_err(read)?, &self.catalogue);
+            let workflow = Workflow::new(WorkflowDefinition::from_path(&path).map_err(read)?, &self.catalog);
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let code = code::generate(&workflow, &name, self.outputs)?;
             if let Some(first) = names.insert(code.module.clone(), path.clone()) {

@@ -22,7 +22,7 @@ pub struct Code {
     pub text: String,
     /// Accessors that are not simply named after the label of their input.
     pub renamed: Vec<Renamed>,
-    /// System names of inputs that have no accessor, because only an edge can give them a value or the node catalogue
+    /// System names of inputs that have no accessor, because only an edge can give them a value or the node catalog
     /// does not know them.
     pub left_out: Vec<String>,
 }

@@ -47,11 +47,11 @@ use crate::workflow::Workflow;
 /// Generates the code for a workflow. `name` becomes the name of the struct.
 ///
 /// ```
-/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::schema::NodeCatalog;
 /// use invokeai_client::workflow::{Workflow, WorkflowDefinition};
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 ///
-/// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalogue::embedded());
+/// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalog::embedded());
 /// let code = invokeai_client::bindings::generate(&workflow, "flux")?;
 /// assert!(code.text.contains("pub struct Flux {"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -22,7 +22,7 @@ use crate::{
     client,
     compatibility::Compatibility,
     error::Result,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     typed::TypedWorkflow,
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
@@ -64,7 +64,7 @@ mirror! {
     /// [`server_version`](Self::server_version).
     call fn compatibility(&self) -> Result<Compatibility>;
     /// The nodes of this server, its custom ones included. Asked for once, then remembered (`GET /openapi.json`).
-    call fn catalogue(&self) -> Result<Arc<NodeCatalogue>>;
+    call fn catalog(&self) -> Result<Arc<NodeCatalog>>;
     /// Creates a workflow from a definition, with the nodes of this server, and the saved workflows that it calls.
     call fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow>;
     /// Like [`workflow`](Self::workflow), with options. Called workflows that the options do not have are fetched.

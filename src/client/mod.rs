@@ -23,7 +23,7 @@ use crate::{
     },
     compatibility::{Compatibility, OLDEST_RUNNING},
     error::{Error, Result},
-    schema::{CatalogueError, NodeCatalogue},
+    schema::{CatalogError, NodeCatalog},
     transport::{ExtraHeaders, Transport, TransportOptions, base_url, bearer, http_builders},
     workflow::{Workflow, WorkflowDefinition, WorkflowOptions},
 };
@@ -66,7 +66,7 @@ struct Inner {
     assets: Arc<AssetLog>,
     #[cfg(feature = "events")]
     events: EventHub,
-    catalogue: OnceLock<Arc<NodeCatalogue>>,
+    catalog: OnceLock<Arc<NodeCatalog>>,
 }
 
 #[derive(Deserialize)]
@@ -175,17 +175,17 @@ impl Client {
     /// # Errors
     /// Any error of a call; [`Error::Decode`] if the document describes no nodes; [`Error::Body`] if it would take far
     /// more memory than its length.
-    pub async fn catalogue(&self) -> Result<Arc<NodeCatalogue>> {
-        if let Some(catalogue) = self.inner.catalogue.get() {
-            return Ok(Arc::clone(catalogue));
+    pub async fn catalog(&self) -> Result<Arc<NodeCatalog>> {
+        if let Some(catalog) = self.inner.catalog.get() {
+            return Ok(Arc::clone(catalog));
         }
         let document = runtime::openapi(self.api()).await?;
-        let catalogue = NodeCatalogue::from_openapi_text(&document).map_err(|error| match error {
-            CatalogueError::TooCostly { .. } => runtime::costly_document(&error),
+        let catalog = NodeCatalog::from_openapi_text(&document).map_err(|error| match error {
+            CatalogError::TooCostly { .. } => runtime::costly_document(&error),
             error => runtime::not_a_document(&error, document.as_bytes()),
         })?;
         _ = self.note_version().await;
-        Ok(Arc::clone(self.inner.catalogue.get_or_init(|| Arc::new(catalogue))))
+        Ok(Arc::clone(self.inner.catalog.get_or_init(|| Arc::new(catalog))))
     }
 
     /// Creates a workflow from a definition, with the nodes of this server, and the saved workflows that it calls.
@@ -222,17 +222,17 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Workflow::with_options(definition, self.catalogue().await?, &options))
+        Ok(Workflow::with_options(definition, self.catalog().await?, &options))
     }
 
     /// The nodes of this server, if a workflow may have been read with others. `None` if it was not, and also if it was
     /// read with the nodes of this crate while the server's are not known yet: those are not another server's.
-    pub(crate) async fn other_nodes(&self, workflow: &Workflow) -> Result<Option<Arc<NodeCatalogue>>> {
-        let own = workflow.catalogue();
-        match self.inner.catalogue.get() {
+    pub(crate) async fn other_nodes(&self, workflow: &Workflow) -> Result<Option<Arc<NodeCatalog>>> {
+        let own = workflow.catalog();
+        match self.inner.catalog.get() {
             Some(known) if own.is(known) => Ok(None),
             None if own.is_embedded() => Ok(None),
-            _ => self.catalogue().await.map(Some),
+            _ => self.catalog().await.map(Some),
         }
     }
 
@@ -418,7 +418,7 @@ impl ClientBuilder {
                 assets,
                 #[cfg(feature = "events")]
                 events,
-                catalogue: OnceLock::new(),
+                catalog: OnceLock::new(),
             }),
         })
     }

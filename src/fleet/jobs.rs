@@ -18,7 +18,7 @@ use super::{
 use crate::{
     base::deadline,
     error::{Error, Result},
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{Workflow, WorkflowDefinition},
 };
 
@@ -152,7 +152,7 @@ impl Fleet {
     /// [`Error::Fleet`].
     pub async fn workflow(&self, job: &FleetJob) -> Result<Workflow> {
         let definition = job::from_bytes(&self.blobs.get(&job.workflow).await?)?;
-        let mut workflow = Workflow::new(WorkflowDefinition::from_value(definition)?, NodeCatalogue::embedded());
+        let mut workflow = Workflow::new(WorkflowDefinition::from_value(definition)?, NodeCatalog::embedded());
         for InputOf { node, field, value } in &job.inputs {
             workflow.place(&format!("{node}.{field}"), Some(value.clone()));
         }

@@ -13,7 +13,7 @@ use crate::{
     Client,
     error::Result,
     schema::ModelRecord,
-    workflow::{ProblemKind, Reference, SharedCatalogue, Workflow, WorkflowDefinition},
+    workflow::{ProblemKind, Reference, SharedCatalog, Workflow, WorkflowDefinition},
 };
 
 /// How many reasons are kept for a kind of job.
@@ -22,7 +22,7 @@ const REASONS: usize = 5;
 /// What a server has.
 #[derive(Clone)]
 pub(super) struct Abilities {
-    catalogue: SharedCatalogue,
+    catalog: SharedCatalog,
     models: Arc<Vec<ModelRecord>>,
     /// Why it can do nothing at all.
     refusal: Option<String>,
@@ -35,9 +35,9 @@ impl Abilities {
     pub(super) async fn of(client: &Client) -> Result<Self> {
         let compatibility = client.compatibility().await?;
         let refusal = (!compatibility.can_run()).then(|| compatibility.to_string());
-        let catalogue = SharedCatalogue::from(client.catalogue().await?);
+        let catalog = SharedCatalog::from(client.catalog().await?);
         let models = Arc::new(client.models().records().await?);
-        Ok(Self { catalogue, models, refusal, version: client.server_version().await? })
+        Ok(Self { catalog, models, refusal, version: client.server_version().await? })
     }
 
     /// The workflow of a job as it is on this server, with the server's models.
@@ -47,7 +47,7 @@ impl Abilities {
         definition: serde_json::Value,
         inputs: &[job::InputOf],
     ) -> Result<Workflow> {
-        let definition = WorkflowDefinition::from_value_with(definition, &self.catalogue)?;
+        let definition = WorkflowDefinition::from_value_with(definition, &self.catalog)?;
         let mut workflow = client.workflow(definition).await?;
         job::apply(&mut workflow, inputs)?;
         workflow.use_models(&self.models);

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     media::scan,
     queue::QueueItem,
-    schema::{NodeCatalogue, node_ref::NodeRef},
+    schema::{NodeCatalog, node_ref::NodeRef},
     workflow::{Workflow, WorkflowDefinition, labels_of},
 };
 
@@ -72,11 +72,11 @@ impl GetOutputs {
                 items.push(queue.item(id).await?);
             }
         }
-        let catalogue = client.catalogue().await?;
+        let catalog = client.catalog().await?;
         let listed = if include_children { &items[..] } else { &items[..1] };
         let mut gathered = Vec::new();
         for item in listed {
-            gathered.extend(nodes_of(item, &catalogue)?);
+            gathered.extend(nodes_of(item, &catalog)?);
         }
         let files = files_of(&client, &items, listed, &gathered).await?;
         let field_values = items.swap_remove(0).field_values.unwrap_or_default();
@@ -110,15 +110,15 @@ fn session_of(item: &QueueItem) -> Result<Session<'_>> {
 }
 
 /// The outputs of the nodes of an item, in order.
-fn nodes_of(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -> Result<Vec<NodeOutput>> {
+fn nodes_of(item: &QueueItem, catalog: &std::sync::Arc<NodeCatalog>) -> Result<Vec<NodeOutput>> {
     let session = session_of(item)?;
     let labels: HashMap<String, Option<String>> =
         item.workflow.as_ref().map(labels_of).unwrap_or_default().into_iter().collect();
-    let exposed = exposed_boards(item, catalogue);
+    let exposed = exposed_boards(item, catalog);
     let node = |Execution { prepared_id, node_id, result }: Execution<'_>| {
         let node_type = session.node_type(node_id).unwrap_or_default();
         let title = labels.get(node_id).cloned().flatten();
-        let title = title.or_else(|| Some(catalogue.get(node_type)?.title.clone()));
+        let title = title.or_else(|| Some(catalog.get(node_type)?.title.clone()));
         NodeOutput {
             node: NodeRef::new(node_id, node_type, title).prepared(prepared_id),
             iteration: session.iteration(prepared_id),
@@ -135,11 +135,11 @@ fn nodes_of(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -> Resu
 }
 
 /// Nodes whose board the form shows, in the order of the form.
-fn exposed_boards(item: &QueueItem, catalogue: &std::sync::Arc<NodeCatalogue>) -> Vec<String> {
+fn exposed_boards(item: &QueueItem, catalog: &std::sync::Arc<NodeCatalog>) -> Vec<String> {
     let Some(document) = item.workflow.clone() else { return Vec::new() };
     match WorkflowDefinition::from_value(document) {
         Ok(definition) => {
-            let workflow = Workflow::new(definition, catalogue.clone());
+            let workflow = Workflow::new(definition, catalog.clone());
             let boards = workflow.inputs().iter();
             let boards = boards.filter(|input| input.field_type().is_some_and(|kind| kind.name == "BoardField"));
             boards.map(|input| input.node_id.clone()).collect()

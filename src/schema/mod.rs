@@ -1,23 +1,23 @@
-//! The node catalogue: the inputs and outputs of every invocation type.
+//! The node catalog: the inputs and outputs of every invocation type.
 //!
 //! InvokeAI describes its nodes in its own OpenAPI document. This module reads that description into [`NodeTemplate`]s,
 //! the way the web editor does (`features/nodes/util/schema/parseSchema.ts`), from the document embedded at compile
-//! time ([`NodeCatalogue::embedded`]) or from a live server's `/openapi.json` ([`NodeCatalogue::from_openapi_text`]),
+//! time ([`NodeCatalog::embedded`]) or from a live server's `/openapi.json` ([`NodeCatalog::from_openapi_text`]),
 //! which also has its custom nodes.
 //!
 //! Types and rules always come from the document, never from the name of a field.
 //!
 //! ```
-//! use invokeai_client::schema::NodeCatalogue;
+//! use invokeai_client::schema::NodeCatalog;
 //!
-//! let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("a node of InvokeAI itself");
+//! let denoise = NodeCatalog::embedded().get("flux_denoise").expect("a node of InvokeAI itself");
 //! for (name, input) in &denoise.inputs {
 //!     println!("{name}: {} ({})", input.field_type.name, input.description);
 //! }
 //! assert_eq!(denoise.inputs["num_steps"].field_type.name, "IntegerField");
 //! ```
 
-mod catalogue;
+mod catalog;
 mod constraints;
 mod field_type;
 mod fields;
@@ -27,7 +27,7 @@ mod read;
 mod start_case;
 mod template;
 
-pub use catalogue::{CatalogueError, NodeCatalogue, UnreadableSchema};
+pub use catalog::{CatalogError, NodeCatalog, UnreadableSchema};
 pub use constraints::Constraints;
 pub(crate) use constraints::json_number;
 pub use field_type::{Cardinality, FieldType};

@@ -37,10 +37,10 @@ impl ModelFilter {
     /// format alone filter nothing.
     ///
     /// ```
-    /// use invokeai_client::schema::{ModelRecord, NodeCatalogue};
+    /// use invokeai_client::schema::{ModelRecord, NodeCatalog};
     ///
     /// let vae = ModelRecord::new("key", "flux vae", "flux", "vae");
-    /// let inputs = &NodeCatalogue::embedded().get("flux_model_loader").expect("known").inputs;
+    /// let inputs = &NodeCatalog::embedded().get("flux_model_loader").expect("known").inputs;
     /// assert!(inputs["vae_model"].model_filter.matches(&vae));
     /// assert!(!inputs["model"].model_filter.matches(&vae));
     /// ```

@@ -7,9 +7,9 @@ use std::fmt;
 /// The inputs and outputs of one invocation type.
 ///
 /// ```
-/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::schema::NodeCatalog;
 ///
-/// let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("a node of InvokeAI itself");
+/// let denoise = NodeCatalog::embedded().get("flux_denoise").expect("a node of InvokeAI itself");
 /// assert_eq!(denoise.title, "FLUX Denoise");
 /// assert_eq!(denoise.inputs["num_steps"].field_type.name, "IntegerField");
 /// assert_eq!(denoise.outputs["latents"].field_type.name, "LatentsField");

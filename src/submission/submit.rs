@@ -379,7 +379,7 @@ async fn fits_nodes_of(client: &Client, workflow: &Workflow) -> Result<()> {
     let Some(nodes) = client.other_nodes(workflow).await? else { return Ok(()) };
     let differences = workflow.differences(&nodes);
     let matters = |difference: &Difference| difference.is_breaking() || difference.kind == DifferenceKind::Version;
-    if !workflow.catalogue().is_embedded() && differences.iter().any(matters) {
+    if !workflow.catalog().is_embedded() && differences.iter().any(matters) {
         return Err(Error::NodesDiffer(differences));
     }
     for difference in differences {

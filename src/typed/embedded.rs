@@ -1,6 +1,6 @@
 //! The workflow inside generated code.
 
-use crate::schema::{InputTemplate, NodeCatalogue};
+use crate::schema::{InputTemplate, NodeCatalog};
 use crate::workflow::{Interface, Workflow, WorkflowDefinition};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Embedded {
         // The texts are part of a program, not input of it.
         let (definition, interface) =
             read().unwrap_or_else(|error| panic!("generated code was changed, or is of another version: {error}"));
-        let workflow = Workflow::new(definition.clone(), NodeCatalogue::embedded());
+        let workflow = Workflow::new(definition.clone(), NodeCatalog::embedded());
         let templates =
             workflow.node_types().filter_map(|(id, node_type)| Some((id, interface.node_inputs(node_type)?)));
         let templates = templates

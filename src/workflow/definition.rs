@@ -9,7 +9,7 @@ use super::wrapped::{self, Found};
 use super::{json, migrate, png_text, read};
 use crate::base::debug::Short;
 use crate::base::local_file;
-use crate::schema::NodeCatalogue;
+use crate::schema::NodeCatalog;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
@@ -106,8 +106,8 @@ impl WorkflowDefinition {
     ///
     /// # Errors
     /// Same as `from_path`.
-    pub fn from_path_with(path: impl AsRef<Path>, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
-        Self::from_reader_with(local_file::open_or_inherited(path.as_ref())?, catalogue)
+    pub fn from_path_with(path: impl AsRef<Path>, catalog: &NodeCatalog) -> Result<Self, DefinitionError> {
+        Self::from_reader_with(local_file::open_or_inherited(path.as_ref())?, catalog)
     }
 
     /// Like [`from_reader`](Self::from_reader), but turns a graph into a workflow where there is no workflow, as the
@@ -115,41 +115,41 @@ impl WorkflowDefinition {
     ///
     /// # Errors
     /// Same as `from_reader`.
-    pub fn from_reader_with(reader: impl Read, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
-        Self::read(reader, Some(catalogue))
+    pub fn from_reader_with(reader: impl Read, catalog: &NodeCatalog) -> Result<Self, DefinitionError> {
+        Self::read(reader, Some(catalog))
     }
 
-    fn read(reader: impl Read, catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+    fn read(reader: impl Read, catalog: Option<&NodeCatalog>) -> Result<Self, DefinitionError> {
         let mut bytes = Vec::new();
         reader.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_FILE {
             return Err(DefinitionError::TooLarge { limit: MAX_FILE });
         }
         if png_text::is_png(&bytes) {
-            return Self::from_png_with(&bytes, catalogue);
+            return Self::from_png_with(&bytes, catalog);
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| DefinitionError::Json { message: error.to_string() })?;
         // Some programs put a byte order mark before UTF-8.
-        Self::from_text(text.strip_prefix('\u{feff}').unwrap_or(text), catalogue)
+        Self::from_text(text.strip_prefix('\u{feff}').unwrap_or(text), catalog)
     }
 
-    fn from_text(text: &str, catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+    fn from_text(text: &str, catalog: Option<&NodeCatalog>) -> Result<Self, DefinitionError> {
         json::check_length(text)?;
         let source = Source::new(text);
         if let Some((document, version)) = read::read(&source) {
             let original = Original::Text(source, OnceLock::new());
             return Ok(WorkflowDefinition { original, meta_version: Text::fixed(version), document });
         }
-        Self::from_json(json::read(text)?, catalogue)
+        Self::from_json(json::read(text)?, catalog)
     }
 
-    fn from_json(value: Value, catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+    fn from_json(value: Value, catalog: Option<&NodeCatalog>) -> Result<Self, DefinitionError> {
         if is_deeper_than(&value, MAX_DEPTH) {
             return Err(DefinitionError::TooDeep { limit: MAX_DEPTH });
         }
-        match (wrapped::unwrap(value)?, catalogue) {
+        match (wrapped::unwrap(value)?, catalog) {
             (Found::Workflow(workflow), _) => Self::from_workflow(workflow),
-            (Found::Graph(graph), Some(catalogue)) => Self::from_graph(&graph, catalogue),
+            (Found::Graph(graph), Some(catalog)) => Self::from_graph(&graph, catalog),
             (Found::Graph(_), None) => Err(DefinitionError::OnlyGraph),
         }
     }
@@ -167,8 +167,8 @@ impl WorkflowDefinition {
     ///
     /// # Errors
     /// Same as `from_value`.
-    pub fn from_value_with(value: Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
-        Self::from_json(value, Some(catalogue))
+    pub fn from_value_with(value: Value, catalog: &NodeCatalog) -> Result<Self, DefinitionError> {
+        Self::from_json(value, Some(catalog))
     }
 
     fn from_workflow(value: Value) -> Result<Self, DefinitionError> {
@@ -177,7 +177,7 @@ impl WorkflowDefinition {
         let document = match meta_version.as_str() {
             "1.0.0" => {
                 let mut document = Document::parse(&At::root(&migrate::from_v1(&at)?), CURRENT_VERSION)?;
-                // That version had no node packs; only the catalogue has them.
+                // That version had no node packs; only the catalog has them.
                 for node in &mut document.nodes {
                     if let NodeData::Invocation(invocation) = &mut Arc::make_mut(node).data {
                         invocation.node_pack = None;
@@ -201,14 +201,14 @@ impl WorkflowDefinition {
         Self::from_png_with(bytes, None)
     }
 
-    fn from_png_with(bytes: &[u8], catalogue: Option<&NodeCatalogue>) -> Result<Self, DefinitionError> {
+    fn from_png_with(bytes: &[u8], catalog: Option<&NodeCatalog>) -> Result<Self, DefinitionError> {
         let missing = |message: &str| DefinitionError::NoWorkflowInImage { message: message.to_owned() };
         let text = |keyword| png_text::find(bytes, keyword).map_err(|message| missing(&message));
         if let Some(workflow) = text("invokeai_workflow")? {
-            return Self::from_text(&workflow, catalogue);
+            return Self::from_text(&workflow, catalog);
         }
         if let Some(graph) = text("invokeai_graph")? {
-            return Self::from_text(&graph, catalogue);
+            return Self::from_text(&graph, catalog);
         }
         for (keyword, program) in wrapped::FOREIGN_TEXTS {
             if text(keyword)?.is_some() {

@@ -45,8 +45,8 @@ pub enum DefinitionError {
         /// What is wrong there.
         message: String,
     },
-    /// The file holds a graph but no workflow, and there is no node catalogue to turn it into one.
-    #[error("there is a graph but no workflow: a node catalogue is needed to turn it into a workflow")]
+    /// The file holds a graph but no workflow, and there is no node catalog to turn it into one.
+    #[error("there is a graph but no workflow: a node catalog is needed to turn it into a workflow")]
     OnlyGraph,
     /// The file is from another program.
     #[error("this file is from {program}; it is not an InvokeAI workflow")]

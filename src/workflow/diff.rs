@@ -15,10 +15,10 @@ use super::{
 /// count.
 ///
 /// ```
-/// use invokeai_client::{schema::NodeCatalogue, workflow::{Workflow, WorkflowDefinition, WorkflowDiff}};
+/// use invokeai_client::{schema::NodeCatalog, workflow::{Workflow, WorkflowDefinition, WorkflowDiff}};
 ///
 /// let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
-/// let before = Workflow::new(WorkflowDefinition::from_path(file)?, NodeCatalogue::embedded());
+/// let before = Workflow::new(WorkflowDefinition::from_path(file)?, NodeCatalog::embedded());
 /// let after = before.clone().with_input("Width", 64)?;
 /// let diff = WorkflowDiff::between(&before, &after);
 /// assert_eq!(diff.changes.len(), 1, "{diff}");
@@ -45,7 +45,7 @@ pub enum WorkflowChange {
         input: String,
         /// The name that users see.
         name: String,
-        /// Its type; `None` if the catalogue does not know it.
+        /// Its type; `None` if the catalog does not know it.
         #[serde(rename = "type")]
         kind: Option<String>,
         /// Whether a run needs a value for it, and none is set.
@@ -253,7 +253,7 @@ fn kind(input: &Input) -> Option<String> {
     input.field_type().map(ToString::to_string)
 }
 
-/// Types and versions are those in the files: a loaded workflow has been updated to the catalogue's.
+/// Types and versions are those in the files: a loaded workflow has been updated to the catalog's.
 fn nodes(before: &Workflow, after: &Workflow, changes: &mut Vec<WorkflowChange>) {
     let (mut old, new) =
         (invocations(&before.definition().document().nodes), invocations(&after.definition().document().nodes));

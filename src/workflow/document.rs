@@ -74,7 +74,7 @@ pub(super) enum NodeData {
 pub(super) struct Invocation {
     pub(super) node_type: Text,
     pub(super) version: Text,
-    /// `None` in files of version 1.0.0, which do not have it; the catalogue does.
+    /// `None` in files of version 1.0.0, which do not have it; the catalog does.
     pub(super) node_pack: Option<Text>,
     pub(super) label: Text,
     pub(super) notes: Text,

@@ -6,7 +6,7 @@ use super::json::{At, Fit, Misfit};
 use super::table::{Map as Table, Ordered, Set};
 use super::text::Text;
 use crate::schema::{
-    Cardinality, Constraints, EnumOption, FieldType, InputKind, InputTemplate, ModelFilter, NodeCatalogue, UiHints,
+    Cardinality, Constraints, EnumOption, FieldType, InputKind, InputTemplate, ModelFilter, NodeCatalog, UiHints,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -142,8 +142,8 @@ struct CalleeInput {
 }
 
 /// Replaces the node's dynamic inputs with those of the callee. Values of inputs whose type stayed the same are kept.
-pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &NodeCatalogue) {
-    let inputs = callee_inputs(callee, catalogue);
+pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalog: &NodeCatalog) {
+    let inputs = callee_inputs(callee, catalog);
     let names: Set<&str> = inputs.iter().map(|input| &*input.name).collect();
     let stale = |name: &str| name.starts_with(PREFIX) && !names.contains(name);
     node.inputs.retain(|name, _| !stale(name));
@@ -167,7 +167,7 @@ pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalogue: &Node
 }
 
 /// The callee's form fields in order, then exposed fields that are not in the form; only types with direct values.
-fn callee_inputs(callee: &Document, catalogue: &NodeCatalogue) -> Vec<CalleeInput> {
+fn callee_inputs(callee: &Document, catalog: &NodeCatalog) -> Vec<CalleeInput> {
     let form_fields = callee.form.fields(MAX_CALLEE_FIELDS).unwrap_or_default();
     let in_form: Vec<&FieldIdentifier> = form_fields.into_iter().map(|field| &field.field).collect();
     let listed: Set<&FieldIdentifier> = in_form.iter().copied().collect();
@@ -180,7 +180,7 @@ fn callee_inputs(callee: &Document, catalogue: &NodeCatalogue) -> Vec<CalleeInpu
     for identifier in in_form.iter().copied().chain(exposed) {
         let node = nodes.get(&*identifier.node_id).and_then(|node| node.invocation());
         let Some(node) = node else { continue };
-        let template = catalogue.get(&node.node_type).and_then(|t| t.inputs.get(&identifier.field_name));
+        let template = catalog.get(&node.node_type).and_then(|t| t.inputs.get(&identifier.field_name));
         let (Some(field), Some(template)) = (node.inputs.get(&*identifier.field_name), template) else { continue };
         if !template.field_type.is_stateful() {
             continue;

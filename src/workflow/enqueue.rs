@@ -191,8 +191,7 @@ impl Workflow {
     pub fn graph(&self, options: &EnqueueOptions) -> Value {
         let wiring = self.wiring();
         // Texts, numbers and JSON always serialize.
-        serde_json::to_value(Graph::new(&wiring, self.catalogue(), options.auto_add_board.as_deref()))
-            .unwrap_or_default()
+        serde_json::to_value(Graph::new(&wiring, self.catalog(), options.auto_add_board.as_deref())).unwrap_or_default()
     }
 
     /// The requests that generators of this workflow need a server to answer, by id of the generator node. Put the
@@ -246,7 +245,7 @@ impl Workflow {
         let batches = batch::batches(&wiring, &options.generated);
         for batch in &batches {
             if let Err(fault) = &batch.items {
-                let title = batch.invocation.title(self.catalogue().get(&batch.invocation.node_type));
+                let title = batch.invocation.title(self.catalog().get(&batch.invocation.node_type));
                 return Err(EnqueueError::of(fault, batch, title));
             }
         }
@@ -259,7 +258,7 @@ impl Workflow {
             data.push(datums.collect());
         }
         let batch = RequestedBatch {
-            graph: Graph::new(&wiring, self.catalogue(), options.auto_add_board.as_deref()),
+            graph: Graph::new(&wiring, self.catalog(), options.auto_add_board.as_deref()),
             workflow: supplied.document(),
             runs: options.runs,
             origin: options.origin.as_deref(),

@@ -26,9 +26,9 @@ impl Workflow {
     /// is the id of a node, or its label, title or type if only one node with such a field has it.
     ///
     /// ```
-    /// # use invokeai_client::{schema::NodeCatalogue, workflow::{Workflow, WorkflowDefinition}};
+    /// # use invokeai_client::{schema::NodeCatalog, workflow::{Workflow, WorkflowDefinition}};
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
-    /// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalogue::embedded());
+    /// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalog::embedded());
     /// let field = workflow.named_field("flux_denoise.seed")?;
     /// assert_eq!(field.node_id, "9c773392-5647-4f2b-958e-9da1707b6e6a");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,7 +119,7 @@ impl Workflow {
         let nodes = || self.document().nodes.iter().filter_map(|node| Some((node.id.as_str(), node.invocation()?)));
         let wanted = name.to_lowercase();
         let is = |text: &str| text.to_lowercase() == wanted;
-        let title = |node: &Invocation| self.catalogue().get(&node.node_type).map(|template| template.title.clone());
+        let title = |node: &Invocation| self.catalog().get(&node.node_type).map(|template| template.title.clone());
         type Names<'a> = &'a dyn Fn(&str, &Invocation) -> bool;
         let tiers: [Names<'_>; 3] =
             [&|id, _| id == name, &|_, node| !node.label.is_empty() && is(&node.label), &|_, node| {

@@ -7,39 +7,39 @@ use super::form::Form;
 use super::table::Ordered;
 use super::text::Text;
 use super::value::accepts_extra_inputs;
-use crate::schema::NodeCatalogue;
+use crate::schema::NodeCatalog;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 impl WorkflowDefinition {
     /// Reads the answer to `GET /api/v1/images/i/{name}/workflow`: `{workflow, graph}`, each a JSON text or `null`. The
-    /// workflow is preferred; without one the graph is turned into a workflow, which needs the catalogue.
+    /// workflow is preferred; without one the graph is turned into a workflow, which needs the catalog.
     ///
     /// # Errors
     /// If the answer has neither, or what it has cannot be read.
-    pub fn from_image_answer(answer: &Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+    pub fn from_image_answer(answer: &Value, catalog: &NodeCatalog) -> Result<Self, DefinitionError> {
         if let Some(workflow) = answer.get("workflow").filter(|part| !part.is_null()) {
             return Self::from_value(embedded_json(workflow)?);
         }
         match answer.get("graph").filter(|part| !part.is_null()) {
-            Some(graph) => Self::from_graph(&embedded_json(graph)?, catalogue),
+            Some(graph) => Self::from_graph(&embedded_json(graph)?, catalog),
             None => Err(DefinitionError::NoWorkflowInImage { message: "it carries neither workflow nor graph".into() }),
         }
     }
 
     /// Turns a graph into a workflow, as the editor does (`features/nodes/util/workflow/graphToWorkflow.ts`): one node
-    /// for each node whose type is in the catalogue, with the inputs that it has, all in a row, and no form. `null`
+    /// for each node whose type is in the catalog, with the inputs that it has, all in a row, and no form. `null`
     /// means unset.
     ///
     /// # Errors
     /// If the JSON is not a graph.
-    pub fn from_graph(graph: &Value, catalogue: &NodeCatalogue) -> Result<Self, DefinitionError> {
+    pub fn from_graph(graph: &Value, catalog: &NodeCatalog) -> Result<Self, DefinitionError> {
         let invalid =
             |path: &str, message: &str| DefinitionError::Invalid { path: path.into(), message: message.into() };
         let nodes =
             graph.get("nodes").and_then(Value::as_object).ok_or_else(|| invalid("nodes", "must be an object"))?;
         let edges = graph.get("edges").and_then(Value::as_array).ok_or_else(|| invalid("edges", "must be a list"))?;
-        let mut converted: Vec<Node> = nodes.values().filter_map(|node| convert_node(node, catalogue)).collect();
+        let mut converted: Vec<Node> = nodes.values().filter_map(|node| convert_node(node, catalog)).collect();
         for (place, node) in converted.iter_mut().enumerate() {
             // Fifty apart, so that none hides another.
             node.position = Position { x: (place * 50).into(), y: (place * 50).into() };
@@ -65,10 +65,10 @@ fn embedded_json(part: &Value) -> Result<Value, DefinitionError> {
     }
 }
 
-fn convert_node(node: &Value, catalogue: &NodeCatalogue) -> Option<Node> {
+fn convert_node(node: &Value, catalog: &NodeCatalog) -> Option<Node> {
     let members: &Map<String, Value> = node.as_object()?;
     let id = members.get("id")?.as_str()?;
-    let template = catalogue.get(members.get("type")?.as_str()?)?;
+    let template = catalog.get(members.get("type")?.as_str()?)?;
     let flag = |name: &str, otherwise| members.get(name).and_then(Value::as_bool).unwrap_or(otherwise);
     let mut inputs = Ordered::default();
     for (name, value) in members {

@@ -7,7 +7,7 @@ use super::dynamic_inputs;
 use super::table::{Ordered, Set};
 use super::value::accepts_extra_inputs;
 use super::wiring::{Link, Wiring};
-use crate::schema::{NodeCatalogue, NodeTemplate};
+use crate::schema::{NodeCatalog, NodeTemplate};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
@@ -43,8 +43,8 @@ struct Running<'a> {
 type Connection<'a> = (usize, &'a str, usize, &'a str);
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(wiring: &'a Wiring<'a>, catalogue: &'a NodeCatalogue, auto_add_board: Option<&'a str>) -> Self {
-        let nodes = running(wiring, catalogue);
+    pub(super) fn new(wiring: &'a Wiring<'a>, catalog: &'a NodeCatalog, auto_add_board: Option<&'a str>) -> Self {
+        let nodes = running(wiring, catalog);
         let mut runs = vec![false; wiring.nodes.len()];
         for node in &nodes {
             if let Some(runs) = runs.get_mut(node.place) {
@@ -74,10 +74,10 @@ impl<'a> Graph<'a> {
 
 /// The nodes that run, in the order of the file. Of several nodes with the same id, the last runs, in the place of the
 /// first.
-fn running<'a>(wiring: &Wiring<'a>, catalogue: &'a NodeCatalogue) -> Vec<Running<'a>> {
+fn running<'a>(wiring: &Wiring<'a>, catalog: &'a NodeCatalog) -> Vec<Running<'a>> {
     let runs = wiring.nodes.iter().enumerate().filter_map(|(place, node)| {
         let invocation = node.invocation().filter(|node| is_executable(node))?;
-        let template = catalogue.get(&invocation.node_type)?;
+        let template = catalog.get(&invocation.node_type)?;
         Some(Running { node, invocation, template, place })
     });
     if !wiring.has_twins() {

@@ -30,9 +30,9 @@ pub struct Input {
     pub field_name: String,
     /// The node's label, or the title of its type if it has none.
     pub node_title: String,
-    /// Title of the field in the node catalogue; the field's name if the catalogue does not have it.
+    /// Title of the field in the node catalog; the field's name if the catalog does not have it.
     pub field_title: String,
-    /// The author's description, or the catalogue's if there is none.
+    /// The author's description, or the catalog's if there is none.
     pub description: String,
     /// Whether the form shows the description.
     pub shows_description: bool,
@@ -42,21 +42,21 @@ pub struct Input {
     pub connected: bool,
     /// How the form shows the field, as stored: component, and for numbers the ends of a slider. Never enforced.
     pub settings: Option<Value>,
-    /// Whether the server's node catalogue has the field. An unknown field takes no value and blocks a run.
+    /// Whether the server's node catalog has the field. An unknown field takes no value and blocks a run.
     pub known: bool,
-    /// The value, typed by the catalogue.
+    /// The value, typed by the catalog.
     pub field: InkField,
 }
 
 crate::base::debug::short_debug! { Input { system_name, user_name, required, connected, field; .. } }
 
 impl Input {
-    /// Type of the field; `None` if the catalogue does not have it.
+    /// Type of the field; `None` if the catalog does not have it.
     pub fn field_type(&self) -> Option<&FieldType> {
         self.known.then(|| &self.field.template().field_type)
     }
 
-    /// Whether the value may be given directly, by an edge, or both; `None` if the catalogue does not have the field.
+    /// Whether the value may be given directly, by an edge, or both; `None` if the catalog does not have the field.
     pub fn input_kind(&self) -> Option<InputKind> {
         self.known.then(|| self.field.template().input)
     }
@@ -132,7 +132,7 @@ fn build(
     }
 }
 
-/// A stand-in for a field that the catalogue does not have.
+/// A stand-in for a field that the catalog does not have.
 fn unknown_template(name: &str) -> InputTemplate {
     InputTemplate {
         name: name.to_owned(),

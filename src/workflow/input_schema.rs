@@ -15,11 +15,11 @@ impl Workflow {
     /// similar things have a `format` (`invokeai-image-name`, `invokeai-model`, …) by which a form can choose a picker.
     ///
     /// ```
-    /// use invokeai_client::schema::NodeCatalogue;
+    /// use invokeai_client::schema::NodeCatalog;
     /// use invokeai_client::workflow::{Workflow, WorkflowDefinition};
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
     ///
-    /// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalogue::embedded());
+    /// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalog::embedded());
     /// let schema = workflow.input_schema();
     /// let steps = &schema["properties"]["9c773392-5647-4f2b-958e-9da1707b6e6a.num_steps"];
     /// assert_eq!((&steps["type"], &steps["exclusiveMinimum"]), (&"integer".into(), &0.into()));

@@ -10,7 +10,7 @@ use super::options::WorkflowOptions;
 use super::text::Text;
 use super::value::{self, Loaded, accepts_extra_inputs};
 use super::{dynamic_inputs, json, renamed, update};
-use crate::schema::{NodeCatalogue, NodeTemplate};
+use crate::schema::{NodeCatalog, NodeTemplate};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -79,16 +79,16 @@ impl Warning {
 /// A document as the editor has it after loading, its inputs, and the warnings.
 pub(super) fn load(
     definition: &WorkflowDefinition,
-    catalogue: &NodeCatalogue,
+    catalog: &NodeCatalog,
     options: &WorkflowOptions,
 ) -> (Document, Vec<Input>, Vec<Warning>) {
     let mut document = definition.document().clone();
     let mut warnings = Vec::new();
-    let template = |node: &Arc<Node>| catalogue.get(&node.invocation()?.node_type);
+    let template = |node: &Arc<Node>| catalog.get(&node.invocation()?.node_type);
     let templates: Vec<Option<&NodeTemplate>> = document.nodes.iter().map(template).collect();
     renamed::rename(&mut document, &templates);
     load_values(&mut document.nodes, &templates, &mut warnings);
-    load_dynamic_inputs(&mut document.nodes, catalogue, &options.saved_workflows, &mut warnings);
+    load_dynamic_inputs(&mut document.nodes, catalog, &options.saved_workflows, &mut warnings);
     drop_bad_edges(&mut document, &templates, &mut warnings);
     update_nodes(&mut document, &templates, options.update_nodes, &mut warnings);
     let Document { nodes, edges, exposed_fields, form, .. } = &mut document;
@@ -143,7 +143,7 @@ fn load_values(nodes: &mut [Arc<Node>], templates: &[Option<&NodeTemplate>], war
 
 fn load_dynamic_inputs(
     nodes: &mut [Arc<Node>],
-    catalogue: &NodeCatalogue,
+    catalog: &NodeCatalog,
     saved_workflows: &HashMap<String, WorkflowDefinition>,
     warnings: &mut Vec<Warning>,
 ) {
@@ -156,7 +156,7 @@ fn load_dynamic_inputs(
         match saved_workflows.get(called) {
             Some(callee) => {
                 if let Some(invocation) = Arc::make_mut(node).invocation_mut() {
-                    dynamic_inputs::refresh(invocation, callee.document(), catalogue);
+                    dynamic_inputs::refresh(invocation, callee.document(), catalog);
                 }
             }
             None => {

@@ -1,14 +1,14 @@
 //! Older versions, brought to the current one as the editor does (`features/nodes/util/workflow/migrations.ts`).
 //!
 //! 1.0.0 and 2.0.0 stored the type of every field beside its value. Their schemas judge a value by that type; the
-//! types are dropped afterwards, because the catalogue knows better.
+//! types are dropped afterwards, because the catalog knows better.
 
 use super::document::{NodeData, Position};
 use super::json::{At, Fit, is_version};
 use super::legacy_values::{v1_value, v2_value};
 use serde_json::{Map, Value, json};
 
-/// A workflow of version 1.0.0 as 4.0.0. Node packs are left open, the catalogue fills them in.
+/// A workflow of version 1.0.0 as 4.0.0. Node packs are left open, the catalog fills them in.
 pub(super) fn from_v1(at: &At<'_>) -> Fit<Value> {
     let mut workflow = Map::new();
     for name in ["name", "author", "description", "version", "contact", "tags", "notes"] {

@@ -1,6 +1,6 @@
 //! Workflows of the InvokeAI web editor: reading them, filling in their inputs, and building the request that runs them.
 //!
-//! A [`WorkflowDefinition`] is the exported JSON, kept whole. With a node catalogue it becomes a [`Workflow`], whose
+//! A [`WorkflowDefinition`] is the exported JSON, kept whole. With a node catalog it becomes a [`Workflow`], whose
 //! [`Input`]s can be listed, set and checked. [`Workflow::enqueue_body`] builds what the editor itself would send.
 //!
 //! Data flows one way: definition -> inputs -> graph. Nothing here talks to a server; [`Client::submit`] does.
@@ -86,4 +86,4 @@ pub use outputs::OutputNode;
 pub(crate) use outputs::PlainOutput;
 pub use problem::{Problem, ProblemKind, ProblemSource};
 pub use references::Reference;
-pub use working_copy::{InputMut, SharedCatalogue, Workflow};
+pub use working_copy::{InputMut, SharedCatalog, Workflow};

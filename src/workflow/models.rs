@@ -170,7 +170,7 @@ impl Workflow {
         let mut uses = Vec::new();
         for (place, node) in self.document().nodes.iter().enumerate() {
             let Some(invocation) = node.invocation() else { continue };
-            let Some(template) = self.catalogue().get(&invocation.node_type) else { continue };
+            let Some(template) = self.catalog().get(&invocation.node_type) else { continue };
             for (name, field) in &invocation.inputs {
                 let Some(input) = invocation.template_of(template, name).filter(|input| holds_models(input)) else {
                     continue;

@@ -3,7 +3,7 @@
 use super::definition::WorkflowDefinition;
 use std::collections::HashMap;
 
-/// What loading a workflow may need besides the definition and the catalogue.
+/// What loading a workflow may need besides the definition and the catalog.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct WorkflowOptions {

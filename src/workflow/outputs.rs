@@ -66,7 +66,7 @@ impl Workflow {
         let mut found = Vec::new();
         for node in &self.document().nodes {
             let Some(invocation) = node.invocation().filter(|node| is_executable(node)) else { continue };
-            let Some(template) = self.catalogue().get(&invocation.node_type) else { continue };
+            let Some(template) = self.catalog().get(&invocation.node_type) else { continue };
             if invocation.node_type == "iterate" {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Workflow {
         let shown: HashSet<&str> = self.inputs().iter().map(|input| input.system_name.as_str()).collect();
         let nodes = self.document().nodes.iter().filter_map(|node| {
             let invocation = node.invocation().filter(|node| is_executable(node))?;
-            let template = self.catalogue().get(&invocation.node_type)?;
+            let template = self.catalog().get(&invocation.node_type)?;
             let saved = template
                 .outputs
                 .values()

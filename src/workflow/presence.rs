@@ -16,7 +16,7 @@ impl Workflow {
         let mut problems = Vec::new();
         let wiring = self.wiring();
         let mut push = |kind, node_id: &str, field: String, message| {
-            let node = Some(wiring.node_ref(node_id, self.catalogue()));
+            let node = Some(wiring.node_ref(node_id, self.catalog()));
             problems.push(Problem { kind, source: ProblemSource::Client, node, field: Some(field), message });
         };
         for missing in self.resolve_models(installed).missing {
@@ -58,7 +58,7 @@ impl Workflow {
     /// `{node} -> {field}`, with labels where there are any.
     fn title_of(&self, node_id: &str, field: &str) -> String {
         let node = self.document().nodes.iter().find(|node| node.id == node_id).and_then(|node| node.invocation());
-        let template = node.and_then(|node| self.catalogue().get(&node.node_type));
+        let template = node.and_then(|node| self.catalog().get(&node.node_type));
         let input = node.and_then(|node| node.template_of(template?, field));
         let stored = node.and_then(|node| node.inputs.get(field));
         match (node, stored, input) {

@@ -12,7 +12,7 @@ use super::table::Set;
 use super::value::accepts_extra_inputs;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
-use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalogue, NodeTemplate};
+use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalog, NodeTemplate};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::fmt;
@@ -33,7 +33,7 @@ impl Workflow {
         let batches = batch::batches(&wiring, &options.generated);
         let dropped = self.warnings().iter().filter(|warning| warning.kind == WarningKind::ObjectDropped);
         let dropped = dropped.filter_map(|warning| Some((warning.node_id.as_deref()?, warning.field.as_deref()?)));
-        Check { catalogue: self.catalogue(), wiring: &wiring, dropped: dropped.collect(), problems: Vec::new() }
+        Check { catalog: self.catalog(), wiring: &wiring, dropped: dropped.collect(), problems: Vec::new() }
             .run(&batches)
     }
 
@@ -61,7 +61,7 @@ impl Workflow {
 }
 
 struct Check<'a> {
-    catalogue: &'a NodeCatalogue,
+    catalog: &'a NodeCatalog,
     wiring: &'a Wiring<'a>,
     /// Fields that loading has unset and that have a value in the editor, though a wrong one: node and field.
     dropped: Set<(&'a str, &'a str)>,
@@ -130,12 +130,12 @@ impl<'a> Check<'a> {
         field: Option<&str>,
         message: String,
     ) {
-        let node = node.map(|id| self.wiring.node_ref(id, self.catalogue));
+        let node = node.map(|id| self.wiring.node_ref(id, self.catalog));
         self.problems.push(Problem { kind, source, node, field: field.map(str::to_owned), message });
     }
 
     fn title(&self, node: &'a Invocation) -> &'a str {
-        node.title(self.catalogue.get(&node.node_type))
+        node.title(self.catalog.get(&node.node_type))
     }
 
     fn check_batches(&mut self, batches: &[Batch<'a>]) {
@@ -167,7 +167,7 @@ impl<'a> Check<'a> {
     }
 
     fn check_node(&mut self, place: usize, node: &'a Node, invocation: &'a Invocation) {
-        let Some(template) = self.catalogue.get(&invocation.node_type) else {
+        let Some(template) = self.catalog.get(&invocation.node_type) else {
             let message = format!("{}: the server has no node type {}", self.title(invocation), invocation.node_type);
             return self.editor(ProblemKind::MissingNodeTemplate, Some(&node.id), None, message);
         };
@@ -268,7 +268,7 @@ impl<'a> Check<'a> {
         for (node_id, name) in &batch.targets {
             let Some(node) = self.wiring.place(node_id).and_then(|place| self.wiring.node(place)) else { continue };
             let Some(invocation) = node.invocation() else { continue };
-            let Some(template) = self.catalogue.get(&invocation.node_type) else { continue };
+            let Some(template) = self.catalog.get(&invocation.node_type) else { continue };
             let Some(input) = invocation.template_of(template, name) else { continue };
             if !input.field_type.is_stateful() {
                 continue;

@@ -59,7 +59,7 @@ impl Workflow {
         let mut found = Vec::new();
         for node in &self.document().nodes {
             let Some(invocation) = node.invocation() else { continue };
-            let Some(template) = self.catalogue().get(&invocation.node_type) else { continue };
+            let Some(template) = self.catalog().get(&invocation.node_type) else { continue };
             for (name, field) in &invocation.inputs {
                 let (Some(input), Some(value)) = (invocation.template_of(template, name), &field.value) else {
                     continue;

@@ -2,7 +2,7 @@
 
 use super::document::{Edge, Node};
 use super::table::{Map, Set};
-use crate::schema::{NodeCatalogue, node_ref::NodeRef};
+use crate::schema::{NodeCatalog, node_ref::NodeRef};
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -98,10 +98,10 @@ impl<'a> Wiring<'a> {
     }
 
     /// How to name a node: by its label, or the title of its type.
-    pub(super) fn node_ref(&self, id: &str, catalogue: &NodeCatalogue) -> NodeRef {
+    pub(super) fn node_ref(&self, id: &str, catalog: &NodeCatalog) -> NodeRef {
         match self.place(id).and_then(|place| self.node(place)?.invocation()) {
             Some(node) => {
-                let title = node.title(catalogue.get(&node.node_type)).to_owned();
+                let title = node.title(catalog.get(&node.node_type)).to_owned();
                 NodeRef::new(id, node.node_type.as_str(), Some(title))
             }
             None => NodeRef::new(id, "", None),

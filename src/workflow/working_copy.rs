@@ -1,4 +1,4 @@
-//! A workflow being worked on: a definition read with a node catalogue, whose inputs can be set.
+//! A workflow being worked on: a definition read with a node catalog, whose inputs can be set.
 
 use super::definition::WorkflowDefinition;
 use super::document::{Document, FieldInstance, Invocation};
@@ -7,27 +7,27 @@ use super::input::{self, Input, InputError, InputKey};
 use super::load::{self, Warning};
 use super::options::WorkflowOptions;
 use super::text::Text;
-use crate::schema::NodeCatalogue;
+use crate::schema::NodeCatalog;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A node catalogue that a workflow keeps: the embedded one, or a shared one from a server.
+/// A node catalog that a workflow keeps: the embedded one, or a shared one from a server.
 #[derive(Clone)]
-pub struct SharedCatalogue(Held);
+pub struct SharedCatalog(Held);
 
-crate::base::debug::short_debug! { SharedCatalogue(value) }
+crate::base::debug::short_debug! { SharedCatalog(value) }
 
 #[derive(Debug, Clone)]
 enum Held {
-    Static(&'static NodeCatalogue),
-    Shared(Arc<NodeCatalogue>),
+    Static(&'static NodeCatalog),
+    Shared(Arc<NodeCatalog>),
 }
 
-impl SharedCatalogue {
-    /// Whether it is this same catalogue.
-    pub(crate) fn is(&self, other: &Arc<NodeCatalogue>) -> bool {
+impl SharedCatalog {
+    /// Whether it is this same catalog.
+    pub(crate) fn is(&self, other: &Arc<NodeCatalog>) -> bool {
         matches!(&self.0, Held::Shared(own) if Arc::ptr_eq(own, other))
     }
 
@@ -37,38 +37,38 @@ impl SharedCatalogue {
     }
 }
 
-impl Deref for SharedCatalogue {
-    type Target = NodeCatalogue;
+impl Deref for SharedCatalog {
+    type Target = NodeCatalog;
 
-    fn deref(&self) -> &NodeCatalogue {
+    fn deref(&self) -> &NodeCatalog {
         match &self.0 {
-            Held::Static(catalogue) => catalogue,
-            Held::Shared(catalogue) => catalogue,
+            Held::Static(catalog) => catalog,
+            Held::Shared(catalog) => catalog,
         }
     }
 }
 
-impl From<&'static NodeCatalogue> for SharedCatalogue {
-    fn from(catalogue: &'static NodeCatalogue) -> Self {
-        SharedCatalogue(Held::Static(catalogue))
+impl From<&'static NodeCatalog> for SharedCatalog {
+    fn from(catalog: &'static NodeCatalog) -> Self {
+        SharedCatalog(Held::Static(catalog))
     }
 }
 
-impl From<Arc<NodeCatalogue>> for SharedCatalogue {
-    fn from(catalogue: Arc<NodeCatalogue>) -> Self {
-        SharedCatalogue(Held::Shared(catalogue))
+impl From<Arc<NodeCatalog>> for SharedCatalog {
+    fn from(catalog: Arc<NodeCatalog>) -> Self {
+        SharedCatalog(Held::Shared(catalog))
     }
 }
 
-impl From<NodeCatalogue> for SharedCatalogue {
-    fn from(catalogue: NodeCatalogue) -> Self {
-        SharedCatalogue(Held::Shared(Arc::new(catalogue)))
+impl From<NodeCatalog> for SharedCatalog {
+    fn from(catalog: NodeCatalog) -> Self {
+        SharedCatalog(Held::Shared(Arc::new(catalog)))
     }
 }
 
-impl From<&SharedCatalogue> for SharedCatalogue {
-    fn from(catalogue: &SharedCatalogue) -> Self {
-        catalogue.clone()
+impl From<&SharedCatalog> for SharedCatalog {
+    fn from(catalog: &SharedCatalog) -> Self {
+        catalog.clone()
     }
 }
 
@@ -76,16 +76,16 @@ crate::base::debug::short_debug! { Workflow { definition, inputs, warnings; .. }
 
 /// A workflow with its inputs, ready to be filled in and run.
 ///
-/// It is made from a definition and the node catalogue of a server. Setting inputs changes only this copy, never the
+/// It is made from a definition and the node catalog of a server. Setting inputs changes only this copy, never the
 /// definition.
 ///
 /// ```
-/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::schema::NodeCatalog;
 /// use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 ///
 /// let definition = WorkflowDefinition::from_path(path)?;
-/// let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
+/// let mut workflow = Workflow::new(definition, NodeCatalog::embedded());
 /// for input in workflow.inputs() {
 ///     println!("{} ({})", input.user_name, input.field.ink_type());
 /// }
@@ -106,28 +106,28 @@ crate::base::debug::short_debug! { Workflow { definition, inputs, warnings; .. }
 #[derive(Clone)]
 pub struct Workflow {
     definition: Arc<WorkflowDefinition>,
-    catalogue: SharedCatalogue,
+    catalog: SharedCatalog,
     document: Document,
     inputs: Vec<Input>,
     warnings: Vec<Warning>,
 }
 
 impl Workflow {
-    /// Reads a definition with a catalogue: removes bad edges, updates nodes to the server's versions, and puts the
+    /// Reads a definition with a catalog: removes bad edges, updates nodes to the server's versions, and puts the
     /// form in order. [`warnings`](Self::warnings) has what was changed.
-    pub fn new(definition: impl Into<Arc<WorkflowDefinition>>, catalogue: impl Into<SharedCatalogue>) -> Self {
-        Self::with_options(definition, catalogue, &WorkflowOptions::default())
+    pub fn new(definition: impl Into<Arc<WorkflowDefinition>>, catalog: impl Into<SharedCatalog>) -> Self {
+        Self::with_options(definition, catalog, &WorkflowOptions::default())
     }
 
     /// Like [`new`](Self::new), with options, such as the definitions of called workflows.
     pub fn with_options(
         definition: impl Into<Arc<WorkflowDefinition>>,
-        catalogue: impl Into<SharedCatalogue>,
+        catalog: impl Into<SharedCatalog>,
         options: &WorkflowOptions,
     ) -> Self {
-        let (definition, catalogue) = (definition.into(), catalogue.into());
-        let (document, inputs, warnings) = load::load(&definition, &catalogue, options);
-        Workflow { definition, catalogue, document, inputs, warnings }
+        let (definition, catalog) = (definition.into(), catalog.into());
+        let (document, inputs, warnings) = load::load(&definition, &catalog, options);
+        Workflow { definition, catalog, document, inputs, warnings }
     }
 
     /// The definition that this was made from, unchanged.
@@ -135,9 +135,9 @@ impl Workflow {
         &self.definition
     }
 
-    /// The node catalogue that it was read with.
-    pub fn catalogue(&self) -> &SharedCatalogue {
-        &self.catalogue
+    /// The node catalog that it was read with.
+    pub fn catalog(&self) -> &SharedCatalog {
+        &self.catalog
     }
 
     /// What was changed or could not be done on loading.
@@ -334,10 +334,10 @@ impl Workflow {
     /// A field of any node, in the form or not.
     ///
     /// # Errors
-    /// If the node or the field does not exist, or the catalogue does not have it.
+    /// If the node or the field does not exist, or the catalog does not have it.
     pub fn node_field(&self, node_id: &str, field: &str) -> Result<InkField, InputError> {
         let found = self.invocation(node_id).and_then(|node| {
-            let template = node.template_of(self.catalogue.get(&node.node_type)?, field)?;
+            let template = node.template_of(self.catalog.get(&node.node_type)?, field)?;
             let stored = node.inputs.get(field).and_then(|field| field.value.clone());
             Some(InkField::shared(format!("{node_id}.{field}"), template.clone(), stored))
         });

@@ -70,7 +70,7 @@ fn errors_say_what_to_do_next() {
     for (arguments, error, next) in [
         (&["images", "list", "--server", NOWHERE][..], "cannot connect", "invokeai-client demo"),
         (&["queue", "--server", "ftp://nonsense"], "usable server address", "http://127.0.0.1:9090"),
-        (&["inspect", WORKFLOW, "--set", "Colour=red"], "no input", "lists the inputs"),
+        (&["inspect", WORKFLOW, "--set", "Shade=red"], "no input", "lists the inputs"),
         (&["inspect", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "not JSON", "PNG image"),
     ] {
         let output = run(arguments, &[]);

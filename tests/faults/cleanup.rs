@@ -12,7 +12,7 @@ use invokeai_client::{
     Client, Submission, TransportOptions, Upload, WhenFull,
     assets::Asset,
     cleanup::{CleanupReport, KeptBecause, UndeterminedBecause},
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::json;
@@ -49,7 +49,7 @@ fn showing(name: &str) -> Workflow {
     node["data"]["inputs"] =
         json!({"image": {"name": "image", "label": "", "description": "", "value": {"image_name": name}}});
     document["nodes"] = json!([node]);
-    Workflow::new(WorkflowDefinition::from_value(document).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_value(document).unwrap(), NodeCatalog::embedded())
 }
 
 fn image(name: &str) -> Asset {

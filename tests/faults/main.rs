@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use invokeai_client::{
     Client, ClientBuilder, TransportOptions,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{Workflow, WorkflowDefinition},
 };
 
@@ -65,5 +65,5 @@ fn builder(url: &str) -> ClientBuilder {
 }
 
 fn workflow() -> Workflow {
-    Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalog::embedded())
 }

@@ -122,7 +122,7 @@ async fn an_answer_takes_at_most_four_times_its_length() {
     let names = within("names", 4.0, length, async || client.images().list().names().await).await;
     refused("names", names.unwrap_err());
     let client = shape("{\"paths\": {\"/\": [", "[],", "0]}}").serve();
-    let document = within("a document", 4.0, length, async || client.catalogue().await).await;
+    let document = within("a document", 4.0, length, async || client.catalog().await).await;
     refused("a document", document.unwrap_err());
 }
 

@@ -3,7 +3,7 @@
 use invokeai_client::{
     Client, Sweep, bindings,
     fleet::JobState,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     typed::MainModel,
     workflow::{Workflow, WorkflowDefinition},
 };
@@ -19,7 +19,7 @@ mod text_to_image {
 
 #[test]
 fn the_generated_struct_is_that_of_the_workflow() {
-    let workflow = Workflow::new(WorkflowDefinition::from_path(TEXT).unwrap(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(WorkflowDefinition::from_path(TEXT).unwrap(), NodeCatalog::embedded());
     let code = bindings::generate(&workflow, "text_to_image").unwrap();
     let differences = code.differences(include_str!("text_to_image.rs"));
     assert!(code.is_same(include_str!("text_to_image.rs")), "generate it again: {differences:?}");

@@ -18,7 +18,7 @@ use crate::{
 
 /// Nodes of the pack `probe` that save images without naming them in a result. `None` if the server lacks the pack.
 async fn hoard(client: &Client, seconds: f64, fails: bool) -> Option<Workflow> {
-    if client.catalogue().await.unwrap().get("probe_hoard").is_none() {
+    if client.catalog().await.unwrap().get("probe_hoard").is_none() {
         skip::skipped(format_args!(
             "custom nodes: the server lacks the pack (start it with `--nodes tests/server/nodes`)"
         ));

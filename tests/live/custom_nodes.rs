@@ -6,7 +6,7 @@ use std::time::Duration;
 use invokeai_client::{
     Client, Error,
     outputs::{FileKind, OutputValue},
-    schema::{Cardinality, FieldType, InputKind, NodeCatalogue},
+    schema::{Cardinality, FieldType, InputKind, NodeCatalog},
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const COLLAGE: &str = "probe/collage:näht+1";
 /// The server, if it has the pack.
 async fn server() -> Option<(Client, live::Turn)> {
     let (client, turn) = live::client().await?;
-    if client.catalogue().await.unwrap().get("probe_palette").is_none() {
+    if client.catalog().await.unwrap().get("probe_palette").is_none() {
         skip::skipped(format_args!(
             "custom nodes: the server lacks the pack (start it with `--nodes tests/server/nodes`)"
         ));
@@ -54,7 +54,7 @@ fn document() -> Value {
             exposed("collage", "layout"), exposed("collage", "gap"), exposed("collage", "model")],
         "nodes": [
             node("palette", "probe_palette", "1.2.0",
-                json!({ "name": "shades", "tint": "grey", "count": 4, "strength": 0.5, "start": null })),
+                json!({ "name": "shades", "tint": "gray", "count": 4, "strength": 0.5, "start": null })),
             node("swatch", "probe_swatch", "1.0.0", json!({ "palette": null, "width": 64, "height": 32 })),
             node("measure", "probe_measure", "0.9.1", json!({ "image": null, "weights": [1, 1, 1], "expected": null })),
             node("again", "probe_measure", "0.9.1", json!({ "image": null, "weights": [1, 1, 1], "expected": null })),
@@ -74,16 +74,16 @@ async fn workflow(client: &Client) -> Workflow {
 #[tokio::test]
 async fn the_pack_is_described() {
     let Some((client, _turn)) = server().await else { return };
-    let catalogue = client.catalogue().await.unwrap();
+    let catalog = client.catalog().await.unwrap();
     let ours = |one: &&invokeai_client::schema::UnreadableSchema| one.schema.starts_with("Probe");
-    assert_eq!(catalogue.unreadable().iter().filter(ours).count(), 0, "{:?}", catalogue.unreadable());
-    assert!(NodeCatalogue::embedded().get("probe_palette").is_none(), "no release has it");
+    assert_eq!(catalog.unreadable().iter().filter(ours).count(), 0, "{:?}", catalog.unreadable());
+    assert!(NodeCatalog::embedded().get("probe_palette").is_none(), "no release has it");
 
-    let palette = catalogue.get("probe_palette").unwrap();
+    let palette = catalog.get("probe_palette").unwrap();
     assert_eq!((&*palette.title, &*palette.version, &*palette.node_pack), ("Probe Palette", "1.2.0", "probe"));
     let tint = &palette.inputs["tint"];
     let labels: Vec<_> = tint.options.iter().map(|option| option.label.as_deref().unwrap()).collect();
-    assert_eq!((labels, &tint.default), (vec!["Warm", "Cold", "Plain grey"], &Some(json!("grey"))));
+    assert_eq!((labels, &tint.default), (vec!["Warm", "Cold", "Plain gray"], &Some(json!("gray"))));
     let (count, strength) = (&palette.inputs["count"].constraints, &palette.inputs["strength"].constraints);
     assert_eq!((count.minimum, count.maximum), (Some(2.0), Some(8.0)));
     assert_eq!((strength.exclusive_minimum, strength.exclusive_maximum), (Some(0.0), Some(1.0)));
@@ -91,15 +91,15 @@ async fn the_pack_is_described() {
     assert_eq!(palette.outputs["palette"].field_type, FieldType::new("ProbePalette", Cardinality::Single));
 
     // A field type that the editor has no field for can only be connected.
-    let swatch = catalogue.get("probe_swatch").unwrap();
+    let swatch = catalog.get("probe_swatch").unwrap();
     assert_eq!(swatch.inputs["palette"].input, InputKind::Connection);
     assert_eq!(swatch.inputs["width"].constraints.multiple_of, Some(8.0));
 
     // An enum with a schema of its own is, for the editor, a type that it does not know.
-    let expected = &catalogue.get("probe_measure").unwrap().inputs["expected"];
+    let expected = &catalog.get("probe_measure").unwrap().inputs["expected"];
     assert_eq!((&*expected.field_type.name, expected.input), ("ProbeVerdict", InputKind::Connection));
 
-    let collage = catalogue.get(COLLAGE).unwrap();
+    let collage = catalog.get(COLLAGE).unwrap();
     assert_eq!(collage.output_type, "probe_collage_output");
     assert_eq!(collage.inputs["images"].field_type, FieldType::new("ImageField", Cardinality::Collection));
     assert_eq!(collage.inputs["captions"].field_type.cardinality, Cardinality::Collection);

@@ -332,7 +332,7 @@ fn callee(name: &str) -> Value {
 #[tokio::test]
 async fn outputs_of_called_workflows_are_reported_on_request() {
     on_stage(async |stage, client| {
-        if client.catalogue().await.unwrap().get("call_saved_workflow").is_none() {
+        if client.catalog().await.unwrap().get("call_saved_workflow").is_none() {
             return skip::skipped(format_args!("called workflows: the server is older than 6.14"));
         }
         let definition = WorkflowDefinition::from_value(callee(&live::unique("callee"))).unwrap();

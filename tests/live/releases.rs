@@ -62,10 +62,10 @@ async fn the_server_is_known() {
     }
     eprintln!("{}", client.compatibility().await.unwrap());
     // The nodes are the server's own, whatever this crate was built from.
-    let catalogue = client.catalogue().await.unwrap();
-    let unreadable: Vec<_> = catalogue.unreadable().iter().map(|u| (&*u.schema, u.field.as_deref())).collect();
-    eprintln!("{} node types, not readable: {unreadable:?}", catalogue.len());
-    assert!(catalogue.len() > 150);
+    let catalog = client.catalog().await.unwrap();
+    let unreadable: Vec<_> = catalog.unreadable().iter().map(|u| (&*u.schema, u.field.as_deref())).collect();
+    eprintln!("{} node types, not readable: {unreadable:?}", catalog.len());
+    assert!(catalog.len() > 150);
     // A free-form object since 6.14, a hidden list of anything before 6.10: the editor leaves both out, too.
     let left_out = ["CallSavedWorkflowInvocation", "CollectInvocation"];
     assert!(unreadable.iter().all(|(schema, _)| left_out.contains(schema)), "{unreadable:?}");
@@ -75,8 +75,8 @@ async fn the_server_is_known() {
 #[tokio::test]
 async fn inputs_for_models_say_which() {
     let Some((client, _turn)) = live::client().await else { return };
-    let catalogue = client.catalogue().await.unwrap();
-    let filter = |node: &str, input: &str| catalogue.get(node).unwrap().inputs[input].model_filter.clone();
+    let catalog = client.catalog().await.unwrap();
+    let filter = |node: &str, input: &str| catalog.get(node).unwrap().inputs[input].model_filter.clone();
     for (node, input, base, model_type) in [
         ("main_model_loader", "model", Some("sd-1"), "main"),
         ("sdxl_model_loader", "model", Some("sdxl"), "main"),
@@ -119,7 +119,7 @@ async fn a_workflow_without_models_from_upload_to_clean_up() {
 
         let definition = WorkflowDefinition::from_path(RESIZE).unwrap();
         let mut workflow = client.workflow(definition).await.unwrap();
-        assert_eq!(**workflow.catalogue(), *client.catalogue().await.unwrap(), "the server's own nodes");
+        assert_eq!(**workflow.catalog(), *client.catalog().await.unwrap(), "the server's own nodes");
         let upload = client.images().upload(Upload::bytes("in.png", picture(60, 40))).await.unwrap();
         assert_eq!((upload.width, upload.height), (60, 40));
         workflow.set_input("Picture", upload.image_name.as_str()).unwrap();

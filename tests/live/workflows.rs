@@ -12,7 +12,7 @@ use futures::TryStreamExt as _;
 use invokeai_client::{
     Client, bindings,
     library::WorkflowCategory,
-    schema::{ModelFilter, ModelRecord, NodeCatalogue},
+    schema::{ModelFilter, ModelRecord, NodeCatalog},
     workflow::{MissingModel, Problem, ProblemKind, Workflow, WorkflowDefinition, field::InkField},
 };
 use serde_json::Value;
@@ -126,7 +126,7 @@ impl Shipped {
     async fn new(client: &Client, definition: WorkflowDefinition) -> Self {
         let mut workflow = client.workflow(definition.clone()).await.unwrap();
         let inputs = workflow.inputs().len();
-        if let Some(modern) = without_retired_nodes(definition.as_value(), workflow.catalogue()) {
+        if let Some(modern) = without_retired_nodes(definition.as_value(), workflow.catalog()) {
             workflow = client.workflow(WorkflowDefinition::from_value(modern).unwrap()).await.unwrap();
         }
         Self { workflow, inputs }
@@ -151,7 +151,7 @@ impl Shipped {
                 *filled = value;
             }
         }
-        Workflow::new(WorkflowDefinition::from_value(document).unwrap(), self.workflow.catalogue().clone())
+        Workflow::new(WorkflowDefinition::from_value(document).unwrap(), self.workflow.catalog().clone())
     }
 }
 
@@ -208,13 +208,13 @@ async fn delete(client: &Client, images: Vec<String>, videos: Vec<String>) {
 }
 
 /// The document with successors in place of retired nodes; `None` if it has no nodes that this server lacks.
-fn without_retired_nodes(document: &Value, catalogue: &NodeCatalogue) -> Option<Value> {
+fn without_retired_nodes(document: &Value, catalog: &NodeCatalog) -> Option<Value> {
     let mut document = document.clone();
-    let successor = catalogue.get(SUCCESSOR)?;
+    let successor = catalog.get(SUCCESSOR)?;
     let mut replaced = BTreeSet::new();
     for node in document["nodes"].as_array_mut()? {
         let node_type = node["data"]["type"].as_str().unwrap_or_default();
-        if RETIRED.contains(&node_type) && catalogue.get(node_type).is_none() {
+        if RETIRED.contains(&node_type) && catalog.get(node_type).is_none() {
             node["data"]["type"] = SUCCESSOR.into();
             node["data"]["version"] = successor.version.as_str().into();
             let inputs = node["data"]["inputs"].as_object_mut()?;

@@ -10,7 +10,7 @@ use std::{
 
 use invokeai_client::{
     bindings::{self, Builder},
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const STRICT: &str = "#![forbid(unsafe_code)]\n#![deny(warnings, missing_docs, clippy::all, rustdoc::all)]\n";
 
 fn workflow(definition: Value) -> Workflow {
-    Workflow::new(WorkflowDefinition::from_value(definition).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_value(definition).unwrap(), NodeCatalog::embedded())
 }
 
 fn json_files(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -54,7 +54,7 @@ fn files() -> Vec<PathBuf> {
 
 /// What the compiled program does with every struct: it checks that its request is that of the workflow.
 const PROGRAM: &str = r##"
-use invokeai_client::schema::{ModelRecord, NodeCatalogue};
+use invokeai_client::schema::{ModelRecord, NodeCatalog};
 use invokeai_client::typed::{DeserializeOwned, Serialize, TypedWorkflow, Value};
 use invokeai_client::workflow::{EnqueueOptions, Input, Workflow, WorkflowDefinition, field::InputValue};
 
@@ -98,7 +98,7 @@ where
     for<'a> Workflow: From<&'a W>,
 {
     let definition = WorkflowDefinition::from_path(path).unwrap();
-    let mut untyped = Workflow::new(definition, NodeCatalogue::embedded());
+    let mut untyped = Workflow::new(definition, NodeCatalog::embedded());
     if let Some(input) = untyped.inputs().iter().find(|input| input.field.check().is_err()) {
         // The struct has no place for a value that the input would not accept.
         println!("{path}: only compiled, because it has a value that {} refuses", input.system_name);
@@ -147,7 +147,7 @@ fn every_workflow_becomes_code_that_sends_what_the_workflow_would_send() {
     for (number, path) in files().iter().enumerate() {
         // Some cases exist to be refused.
         let Ok(definition) = WorkflowDefinition::from_path(path) else { continue };
-        let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+        let workflow = Workflow::new(definition, NodeCatalog::embedded());
         let name = format!("case {number}");
         let code = bindings::generate(&workflow, &name).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(bindings::generate(&workflow, &name).unwrap(), code, "{}", path.display());
@@ -303,7 +303,7 @@ fn ten_thousand_inputs_make_code_that_compiles() {
 /// The FLUX example, as a program uses it.
 fn used(body: &str) -> String {
     let path = Path::new(ROOT).join("examples/workflows/flux-image-to-image.json");
-    let workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalog::embedded());
     let code = bindings::generate(&workflow, "flux").unwrap();
     let body = format!("fn used() -> Result<(), Box<dyn std::error::Error>> {{\n{body}\nOk(())\n}}\n");
     format!("#![allow(dead_code, unused)]\n{}use invokeai_client::typed;\n{body}", module(&code))
@@ -340,7 +340,7 @@ fn what_is_right_compiles_and_what_is_wrong_does_not_and_the_compiler_names_the_
 #[test]
 fn a_choice_that_does_not_exist_does_not_compile() {
     let path = Path::new(ROOT).join("examples/workflows/resize-and-blur.json");
-    let workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalog::embedded());
     let with_choices = workflow.inputs().iter().find(|input| !input.field.template().options.is_empty());
     let input = with_choices.expect("the example has an input with choices");
     let code = bindings::generate(&workflow, "resize").unwrap();
@@ -389,7 +389,7 @@ fn a_build_script_writes_each_workflow_once_and_leaves_files_that_are_up_to_date
 fn a_file_is_compared_by_what_it_says_and_differences_of_nodes_are_reported() {
     let path = Path::new(ROOT).join("examples/workflows/flux-image-to-image.json");
     let definition = WorkflowDefinition::from_path(path).unwrap();
-    let code = bindings::generate(&Workflow::new(definition, NodeCatalogue::embedded()), "flux").unwrap();
+    let code = bindings::generate(&Workflow::new(definition, NodeCatalog::embedded()), "flux").unwrap();
     assert!(code.is_same(&code.text) && code.is_same(&code.text.replace("\n\n", "\n")));
     let older = code.text.replace("\"num_steps\":{\"type\":\"IntegerField\"", "\"num_steps\":{\"type\":\"FloatField\"");
     assert_ne!(older, code.text, "the nodes are carried as text");

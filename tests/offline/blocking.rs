@@ -21,7 +21,7 @@ use invokeai_client::{
     blocking::{Client, Job},
     events::EventItem,
     queue::ItemStatus,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::json;
@@ -287,7 +287,7 @@ fn begun() -> (FakeInvokeAi, Job) {
 }
 
 fn workflow() -> Workflow {
-    Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_value(workflows::additions()).unwrap(), NodeCatalog::embedded())
 }
 
 #[test]

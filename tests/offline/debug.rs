@@ -405,9 +405,9 @@ fn what_is_given_to_the_crate_is_shown_briefly() {
     };
 
     let long = || "ä\"\n".repeat(100_000);
-    let catalogue = invokeai_client::schema::NodeCatalogue::embedded();
-    short(catalogue, "the catalogue of all nodes");
-    for node in catalogue.iter().take(50) {
+    let catalog = invokeai_client::schema::NodeCatalog::embedded();
+    short(catalog, "the catalog of all nodes");
+    for node in catalog.iter().take(50) {
         short(node, "a node");
         short(&node.inputs, "inputs of a node");
         short(&node.inputs.iter(), "inputs of a node, one by one");
@@ -421,7 +421,7 @@ fn what_is_given_to_the_crate_is_shown_briefly() {
     }
     let definition = WorkflowDefinition::from_value(large).unwrap();
     short(&definition, "a large workflow");
-    let workflow = Workflow::new(definition, catalogue);
+    let workflow = Workflow::new(definition, catalog);
     short(&workflow, "a large workflow to fill in");
     short(&workflow.to_definition(), "a large workflow as it is saved");
     let sweep = Sweep::new().product(&workflow, "first.a", 0..10_000).unwrap();

@@ -126,7 +126,7 @@ const TABLE: &[Row] = &[
         "Keeps what is already there.",
     ),
     row(
-        "behaviour*|colour*|favour*|honour*|neighbour*|centre*|fibre|grey*|licence*|defence|artefact*|programme|\
+        "behaviour*|catalogue*|colour*|favour*|honour*|neighbour*|centre*|fibre|grey*|licence*|defence|artefact*|programme|\
          programmes|spoilt|learnt|whilst|amongst|queueing|labelled|unlabelled|modelled|modelling|signalled|\
          signalling|travelled|cancelled|cancelling|analyse|analysed|analyser|authoris*|capitalis*|categoris*|\
          uncategoris*|customis*|deserialis*|finalise*|generalis*|initialis*|minimis*|normalis*|optimise*|\

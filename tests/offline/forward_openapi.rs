@@ -1,8 +1,8 @@
-//! The OpenAPI document of a newer server: the catalogue of nodes, and what the build makes of it.
+//! The OpenAPI document of a newer server: the catalog of nodes, and what the build makes of it.
 
 use std::{fs, path::Path};
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use mutation::{NEW, NEWS};
 use serde_json::{Map, Value, json};
 
@@ -26,18 +26,18 @@ fn members(schema: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> 
     schema["properties"].as_object_mut().unwrap().values_mut().map(|member| member.as_object_mut().unwrap())
 }
 
-fn catalogue(document: &Value) -> NodeCatalogue {
-    NodeCatalogue::from_openapi(document).unwrap()
+fn catalog(document: &Value) -> NodeCatalog {
+    NodeCatalog::from_openapi(document).unwrap()
 }
 
-fn types(catalogue: &NodeCatalogue) -> Vec<(String, Vec<String>)> {
+fn types(catalog: &NodeCatalog) -> Vec<(String, Vec<String>)> {
     let inputs = |node: &invokeai_client::schema::NodeTemplate| node.inputs.keys().map(str::to_owned).collect();
-    catalogue.iter().map(|node| (node.node_type.clone(), inputs(node))).collect()
+    catalog.iter().map(|node| (node.node_type.clone(), inputs(node))).collect()
 }
 
 #[test]
-fn a_catalogue_with_unknown_keywords_is_the_same() {
-    let before = catalogue(&document());
+fn a_catalog_with_unknown_keywords_is_the_same() {
+    let before = catalog(&document());
     let mut newer = document();
     newer[NEW] = json!(NEWS);
     newer["components"][NEW] = json!({ NEW: NEWS });
@@ -47,7 +47,7 @@ fn a_catalogue_with_unknown_keywords_is_the_same() {
             member.insert(NEW.into(), json!([NEWS]));
         }
     }
-    let after = catalogue(&newer);
+    let after = catalog(&newer);
     assert_eq!(before, after);
 
     // Hints for the editor are kept as they are, known or not.
@@ -56,7 +56,7 @@ fn a_catalogue_with_unknown_keywords_is_the_same() {
             member.insert("ui_brand_new".into(), json!({ "a": 1 }));
         }
     }
-    let after = catalogue(&newer);
+    let after = catalog(&newer);
     assert_eq!(types(&before), types(&after));
     let hints = |node: &invokeai_client::schema::NodeTemplate| {
         node.inputs.values().all(|input| input.ui.members.contains_key("ui_brand_new"))
@@ -65,8 +65,8 @@ fn a_catalogue_with_unknown_keywords_is_the_same() {
 }
 
 #[test]
-fn a_catalogue_with_unknown_kinds_has_every_node() {
-    let before = types(&catalogue(&document()));
+fn a_catalog_with_unknown_kinds_has_every_node() {
+    let before = types(&catalog(&document()));
     for (key, value) in [
         ("field_kind", json!(NEWS)),
         ("input", json!(NEWS)),
@@ -92,7 +92,7 @@ fn a_catalogue_with_unknown_kinds_has_every_node() {
                 }
             }
         }
-        let after = catalogue(&newer);
+        let after = catalog(&newer);
         assert_eq!(
             types(&after).len(),
             before.len(),
@@ -108,13 +108,13 @@ fn a_catalogue_with_unknown_kinds_has_every_node() {
     {
         let mut newer = document();
         nodes(&mut newer).for_each(|node| node[key] = value.clone());
-        assert_eq!(types(&catalogue(&newer)), before, "{key}");
+        assert_eq!(types(&catalog(&newer)), before, "{key}");
     }
 }
 
 #[test]
 fn one_strange_node_is_reported_and_the_others_are_there() {
-    let before = types(&catalogue(&document()));
+    let before = types(&catalog(&document()));
     for strange in [
         json!({ "class": "invocation" }),
         json!({ "class": "invocation", "properties": 7 }),
@@ -123,7 +123,7 @@ fn one_strange_node_is_reported_and_the_others_are_there() {
     ] {
         let mut newer = document();
         schemas(&mut newer).insert("StrangeInvocation".into(), strange.clone());
-        let after = catalogue(&newer);
+        let after = catalog(&newer);
         assert_eq!(types(&after), before);
         assert!(after.unreadable().iter().any(|one| one.schema == "StrangeInvocation"), "{strange}");
     }
@@ -131,7 +131,7 @@ fn one_strange_node_is_reported_and_the_others_are_there() {
     let mut newer = document();
     let field = json!({ "field_kind": "input", "not": { "type": "string" } });
     schemas(&mut newer)["AddInvocation"]["properties"][NEW] = field;
-    let after = catalogue(&newer);
+    let after = catalog(&newer);
     assert!(after.get("add").unwrap().inputs.contains_key("a"));
     assert!(after.unreadable().iter().any(|one| one.field.as_deref() == Some(NEW)));
 }
@@ -144,7 +144,7 @@ fn any_position_of_the_nodes_may_be_anything() {
         ["AddInvocation", "DenoiseLatentsInvocation", "ImageResizeInvocation", "IntegerOutput", "StringBatchInvocation"]
     {
         let schema = document["components"]["schemas"][name].clone();
-        let nodes = NodeCatalogue::from_openapi(&document).unwrap().len();
+        let nodes = NodeCatalog::from_openapi(&document).unwrap().len();
         let mut small = json!({ "components": { "schemas": {} } });
         for needed in ["SubtractInvocation", "IntegerOutput", "ImageOutput", "LatentsOutput", "StringOutput"] {
             schemas(&mut small).insert(needed.into(), document["components"]["schemas"][needed].clone());
@@ -159,9 +159,9 @@ fn any_position_of_the_nodes_may_be_anything() {
                 mutation::with(&schema, &at, Value::Null),
             ] {
                 schemas(&mut small).insert(name.into(), changed);
-                match NodeCatalogue::from_openapi(&small) {
-                    Ok(catalogue) => {
-                        let names: Vec<_> = catalogue.iter().map(|node| node.node_type.as_str()).collect();
+                match NodeCatalog::from_openapi(&small) {
+                    Ok(catalog) => {
+                        let names: Vec<_> = catalog.iter().map(|node| node.node_type.as_str()).collect();
                         assert!(name == "IntegerOutput" || names.contains(&"sub"), "{name}{at}: {names:?}");
                     }
                     Err(error) => assert_eq!(name, "IntegerOutput", "{at}: {error}"),

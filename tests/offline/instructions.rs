@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 use serde_json::Value;
 
@@ -21,18 +21,18 @@ const INDEX: &str = "index the document of a server";
 /// Does a step this many times.
 fn step(name: &str, times: usize) {
     let definition: WorkflowDefinition = FLUX.parse().unwrap();
-    let workflow = Workflow::new(definition.clone(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition.clone(), NodeCatalog::embedded());
     let options = EnqueueOptions::default();
     for _ in 0..times {
         match name {
             "read" => drop(black_box(FLUX.parse::<WorkflowDefinition>().unwrap())),
-            "open" => drop(black_box(Workflow::new(definition.clone(), NodeCatalogue::embedded()))),
+            "open" => drop(black_box(Workflow::new(definition.clone(), NodeCatalog::embedded()))),
             "list" => drop(black_box(workflow.inputs().to_vec())),
             "check" => drop(black_box(workflow.problems())),
             "request" => drop(black_box(workflow.enqueue_bytes(&options).unwrap())),
             INDEX => {
                 let text = std::fs::read_to_string(DOCUMENT).unwrap();
-                drop(black_box(NodeCatalogue::from_openapi_text(&text).unwrap()));
+                drop(black_box(NodeCatalog::from_openapi_text(&text).unwrap()));
             }
             _ => panic!("no step {name}"),
         }
@@ -45,7 +45,7 @@ fn the_steps_give_what_they_should() {
     if let Some(words) = wanted() {
         return step(&words[0], words[1].parse().unwrap());
     }
-    let workflow = Workflow::new(FLUX.parse::<WorkflowDefinition>().unwrap(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(FLUX.parse::<WorkflowDefinition>().unwrap(), NodeCatalog::embedded());
     let bytes = workflow.enqueue_bytes(&EnqueueOptions::default()).unwrap();
     let body: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!((workflow.inputs().len(), body["batch"]["graph"]["nodes"].as_object().unwrap().len()), (8, 7));

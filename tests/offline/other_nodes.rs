@@ -2,7 +2,7 @@
 
 use invokeai_client::{
     Client, Error,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{Workflow, WorkflowDefinition},
 };
 use serde_json::{Value, json};
@@ -110,13 +110,13 @@ async fn the_nodes_of_the_crate_belong_to_no_server() {
     let mut newer = document();
     newer["components"]["schemas"]["AddInvocation"]["version"] = json!("2.0.0");
     let (server, client) = server(&newer).await;
-    let workflow = Workflow::new(definition(), NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition(), NodeCatalog::embedded());
     for asked in [0, 1] {
         let error = client.submit(&workflow).subscribe_events(false).await.unwrap_err();
         assert!(matches!(error, Error::Forbidden(_)), "{error}");
         let requests = server.received_requests().await.unwrap();
         assert_eq!(requests.iter().filter(|request| request.url.path() == "/openapi.json").count(), asked);
-        client.catalogue().await.unwrap();
+        client.catalog().await.unwrap();
     }
-    assert_eq!(workflow.differences(&client.catalogue().await.unwrap()).len(), 1);
+    assert_eq!(workflow.differences(&client.catalog().await.unwrap()).len(), 1);
 }

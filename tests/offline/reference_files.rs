@@ -1,8 +1,8 @@
-//! The node catalogue against documents of other releases, and generators against what the web editor makes of stored ones.
+//! The node catalog against documents of other releases, and generators against what the web editor makes of stored ones.
 //!
 //! Neither is part of the package: see [`crate::reference`].
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::generator::{Generated, Generator, GeneratorKind};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ fn old_and_new_servers_say_the_same_about_models() {
     let read = |version: &str| {
         let path = reference::documents("comparing two releases")?.join(format!("invokeai-{version}.json"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Some(NodeCatalogue::from_openapi(&serde_json::from_str(&text).expect("JSON")).expect("a catalogue"))
+        Some(NodeCatalog::from_openapi(&serde_json::from_str(&text).expect("JSON")).expect("a catalog"))
     };
     let (Some(old), Some(new)) = (read("6.3.0"), read("6.9.0")) else { return };
     let mut models = 0;

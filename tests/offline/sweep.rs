@@ -2,14 +2,14 @@
 
 use invokeai_client::{
     Error, Sweep,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{InputError, Workflow, WorkflowDefinition},
 };
 
 use crate::common::workflows::additions;
 
 fn workflow() -> Workflow {
-    Workflow::new(WorkflowDefinition::from_value(additions()).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_value(additions()).unwrap(), NodeCatalog::embedded())
 }
 
 fn refused<T>(outcome: Result<T, Error>) -> String {

@@ -1,6 +1,6 @@
 //! Workflows: reading, inputs, checks, graph, models and outputs. No server.
 
-use invokeai_client::schema::{ModelRecord, NodeCatalogue};
+use invokeai_client::schema::{ModelRecord, NodeCatalog};
 use invokeai_client::workflow::{
     BatchDatum, DefinitionError, EnqueueError, EnqueueOptions, InputError, MatchedBy, ProblemKind, ProblemSource,
     Reference, WarningKind, Workflow, WorkflowDefinition, WorkflowOptions,
@@ -12,12 +12,12 @@ const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux
 const DENOISE: &str = "9c773392-5647-4f2b-958e-9da1707b6e6a";
 
 fn flux() -> Workflow {
-    Workflow::new(WorkflowDefinition::from_path(FLUX).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_path(FLUX).unwrap(), NodeCatalog::embedded())
 }
 
 /// A node with the defaults of its type, except for the given values; `null` unsets.
 fn node(id: &str, node_type: &str, values: Value) -> Value {
-    let template = NodeCatalogue::embedded().get(node_type).unwrap();
+    let template = NodeCatalog::embedded().get(node_type).unwrap();
     let mut inputs = Map::new();
     for (name, input) in &template.inputs {
         let mut field = json!({"name": name, "label": "", "description": ""});
@@ -50,7 +50,7 @@ fn workflow_json(nodes: Value, edges: Value, exposed: &[(&str, &str)]) -> Value 
 
 fn load(nodes: Value, edges: Value, exposed: &[(&str, &str)]) -> Workflow {
     let definition = WorkflowDefinition::from_value(workflow_json(nodes, edges, exposed)).unwrap();
-    Workflow::new(definition, NodeCatalogue::embedded())
+    Workflow::new(definition, NodeCatalog::embedded())
 }
 
 fn graph(workflow: &Workflow) -> Value {
@@ -93,9 +93,9 @@ fn definitions_come_from_library_records_and_images() {
     assert!(matches!(bare, DefinitionError::NoWorkflowInImage { .. }), "{bare}");
 
     let answer = json!({"workflow": workflow.to_string(), "graph": null});
-    let catalogue = NodeCatalogue::embedded();
-    assert_eq!(WorkflowDefinition::from_image_answer(&answer, catalogue).unwrap().as_value(), &workflow);
-    assert!(WorkflowDefinition::from_image_answer(&json!({"workflow": null, "graph": null}), catalogue).is_err());
+    let catalog = NodeCatalog::embedded();
+    assert_eq!(WorkflowDefinition::from_image_answer(&answer, catalog).unwrap().as_value(), &workflow);
+    assert!(WorkflowDefinition::from_image_answer(&json!({"workflow": null, "graph": null}), catalog).is_err());
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn a_graph_becomes_a_workflow_that_gives_the_same_graph() {
     // As the server keeps it: fields without a value are null.
     sent["nodes"]["a"]["a"] = json!(null);
     let answer = json!({"workflow": null, "graph": sent.to_string()});
-    let definition = WorkflowDefinition::from_image_answer(&answer, NodeCatalogue::embedded()).unwrap();
-    let after = Workflow::new(definition, NodeCatalogue::embedded());
+    let definition = WorkflowDefinition::from_image_answer(&answer, NodeCatalog::embedded()).unwrap();
+    let after = Workflow::new(definition, NodeCatalog::embedded());
     let (before, after) = (graph(&before), graph(&after));
     assert_eq!((&before["nodes"], &before["edges"]), (&after["nodes"], &after["edges"]));
 }
@@ -425,12 +425,12 @@ fn called_workflows_lend_their_inputs() {
     assert_eq!(definition.called_workflow_ids(), ["w"]);
 
     let mut options = WorkflowOptions::default();
-    let unsupplied = Workflow::with_options(definition.clone(), NodeCatalogue::embedded(), &options);
+    let unsupplied = Workflow::with_options(definition.clone(), NodeCatalog::embedded(), &options);
     assert!(unsupplied.warnings().iter().any(|warning| warning.kind == WarningKind::CalledWorkflowUnknown));
     assert_eq!(graph(&unsupplied)["nodes"]["call"]["workflow_inputs"], json!({}));
 
     options.saved_workflows.insert("w".into(), callee);
-    let mut workflow = Workflow::with_options(definition, NodeCatalogue::embedded(), &options);
+    let mut workflow = Workflow::with_options(definition, NodeCatalog::embedded(), &options);
     assert!(workflow.warnings().is_empty(), "{:?}", workflow.warnings());
     let sent = graph(&workflow);
     assert_eq!(sent["nodes"]["call"]["workflow_inputs"], json!({}), "an edge feeds it");
@@ -438,7 +438,7 @@ fn called_workflows_lend_their_inputs() {
     workflow.set_node_field("call", name, 8).unwrap();
     assert!(workflow.set_node_field("call", name, "eight").is_err());
     let again = WorkflowDefinition::from_value(workflow.to_embedded()).unwrap();
-    let again = Workflow::new(again, NodeCatalogue::embedded());
+    let again = Workflow::new(again, NodeCatalog::embedded());
     assert_eq!(again.node_field("call", name).unwrap().get::<i64>(), Some(8), "templates are stored with the node");
 }
 
@@ -522,8 +522,8 @@ fn what_is_large_is_shown_briefly() {
     let item = json!({"item_id": 1, "status": "failed", "batch_id": "b", "error_message": "x".repeat(5000),
         "session": {"results": vec![json!({"type": "x"}); 1000]}});
     let item: QueueItem = serde_json::from_value(item).unwrap();
-    short("catalogue", format!("{:?}", NodeCatalogue::embedded()));
-    short("template", format!("{:?}", NodeCatalogue::embedded().get("flux_denoise").unwrap()));
+    short("catalog", format!("{:?}", NodeCatalog::embedded()));
+    short("template", format!("{:?}", NodeCatalog::embedded().get("flux_denoise").unwrap()));
     short("definition", format!("{:?}", workflow.definition()));
     short("input", format!("{:?}", workflow.inputs()[0]));
     short("report", format!("{report:?}"));

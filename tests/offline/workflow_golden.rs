@@ -3,7 +3,7 @@
 //! Those of the editor are too many for the package: see [`reference::golden`]. The package's own, in
 //! `tests/fixtures/golden`, are records of what this crate makes of the example workflows.
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{EnqueueOptions, Input, ProblemSource, Workflow, WorkflowDefinition};
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -75,7 +75,7 @@ fn the_example_workflows_are_as_recorded() {
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
         let definition = WorkflowDefinition::from_path(&file).unwrap();
-        let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+        let workflow = Workflow::new(definition, NodeCatalog::embedded());
         let mut body = workflow.enqueue_body(&EnqueueOptions::default()).unwrap();
         body["batch"]["graph"]["id"] = "<random>".into();
         let problems = workflow.problems().into_iter().map(|problem| problem.to_string());
@@ -115,7 +115,7 @@ fn check(file: &Path, mut golden: Value, bug: Option<Bug>) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     assert_eq!(definition.as_value(), &serde_json::from_str::<Value>(&text).unwrap(), "the definition is kept whole");
 
-    let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition, NodeCatalog::embedded());
     let body = workflow.enqueue_body(&EnqueueOptions::default()).ok();
     if let Some(bug) = bug {
         correct(&mut golden, bug, &workflow, body.as_ref());

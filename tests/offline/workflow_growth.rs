@@ -3,7 +3,7 @@
 //! Compares the instructions for a workflow and for one of four times its size, which are the same on every run.
 //! They are about four times as many if the work is linear, sixteen times if it is quadratic.
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ struct Shape {
 impl Shape {
     fn node(&mut self, id: impl ToString, kind: &str, inputs: &[&str]) {
         let id = id.to_string();
-        let version = &NodeCatalogue::embedded().get(kind).unwrap().version;
+        let version = &NodeCatalog::embedded().get(kind).unwrap().version;
         let field = |name: &&str| ((*name).to_owned(), json!({"name": name, "label": "", "description": ""}));
         let inputs: Map<String, Value> = inputs.iter().map(field).collect();
         self.nodes.push(json!({"id": id, "type": "invocation", "data": {
@@ -66,7 +66,7 @@ impl Shape {
 /// Reads, opens, checks and builds a workflow.
 fn work(text: &str) {
     let definition: WorkflowDefinition = text.parse().unwrap();
-    let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition, NodeCatalog::embedded());
     let options = EnqueueOptions::default();
     std::hint::black_box((workflow.problems(), workflow.enqueue_body(&options).unwrap()));
     std::hint::black_box((workflow.model_uses(), workflow.output_nodes(&options), workflow.references()));

@@ -1,7 +1,7 @@
 //! Properties of reading and building workflows: no input panics, nothing is lost, what is set is sent, and the work
 //! grows linearly with the workflow.
 
-use invokeai_client::schema::{ModelRecord, NodeCatalogue};
+use invokeai_client::schema::{ModelRecord, NodeCatalog};
 use invokeai_client::workflow::{EnqueueOptions, WarningKind, Workflow, WorkflowDefinition};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -62,7 +62,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Everything that can be asked of a workflow.
 fn use_all(definition: WorkflowDefinition) -> Workflow {
-    let mut workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    let mut workflow = Workflow::new(definition, NodeCatalog::embedded());
     let options = EnqueueOptions::default().auto_add_board("board");
     let _ = workflow.enqueue_body(&options);
     let _ = (workflow.problems(), workflow.output_nodes(&options), workflow.server_requests());
@@ -114,8 +114,8 @@ proptest! {
         if let Ok(definition) = WorkflowDefinition::from_value(value.clone()) {
             use_all(definition);
         }
-        let _ = WorkflowDefinition::from_graph(&value, NodeCatalogue::embedded());
-        let _ = WorkflowDefinition::from_image_answer(&value, NodeCatalogue::embedded());
+        let _ = WorkflowDefinition::from_graph(&value, NodeCatalog::embedded());
+        let _ = WorkflowDefinition::from_image_answer(&value, NodeCatalog::embedded());
     }
 
     #[test]
@@ -131,7 +131,7 @@ proptest! {
         if let Ok(definition) = WorkflowDefinition::from_value(value) {
             let embedded = use_all(definition).to_embedded();
             let again = WorkflowDefinition::from_value(embedded.clone()).expect("what is embedded loads");
-            let again = Workflow::new(again, NodeCatalogue::embedded());
+            let again = Workflow::new(again, NodeCatalog::embedded());
             prop_assert_eq!(again.to_embedded(), embedded);
         }
     }
@@ -148,7 +148,7 @@ proptest! {
 
     #[test]
     fn what_is_set_is_got_and_sent(input in 0..8usize, value in any_json(), steps in 1..=10_000i64, start in 0.0..=1.0f64) {
-        let mut workflow = Workflow::new(WorkflowDefinition::from_value(flux()).unwrap(), NodeCatalogue::embedded());
+        let mut workflow = Workflow::new(WorkflowDefinition::from_value(flux()).unwrap(), NodeCatalog::embedded());
         let before = workflow.values();
         let (system_name, node, field) = {
             let input = &workflow.inputs()[input];
@@ -210,7 +210,7 @@ fn naive<'a>(nodes: usize, edges: &[(usize, usize, &'a str)]) -> Vec<(usize, usi
 
 /// `add` nodes named by number, with these edges, all of them in the form.
 fn chain(nodes: usize, edges: &[(usize, usize, &str)]) -> Workflow {
-    Workflow::new(WorkflowDefinition::from_value(chain_json(nodes, edges)).unwrap(), NodeCatalogue::embedded())
+    Workflow::new(WorkflowDefinition::from_value(chain_json(nodes, edges)).unwrap(), NodeCatalog::embedded())
 }
 
 fn chain_json(nodes: usize, edges: &[(usize, usize, &str)]) -> Value {
@@ -240,7 +240,7 @@ fn time(nodes: usize, edges: &[(usize, usize, &str)]) -> Duration {
     let text = chain_json(nodes, edges).to_string();
     let start = Instant::now();
     let definition: WorkflowDefinition = text.parse().unwrap();
-    let workflow = Workflow::new(definition, NodeCatalogue::embedded());
+    let workflow = Workflow::new(definition, NodeCatalog::embedded());
     assert_eq!(workflow.inputs().len(), nodes);
     assert!(workflow.problems().is_empty(), "{:?}", workflow.problems().first());
     let body = workflow.enqueue_body(&EnqueueOptions::default()).unwrap();
@@ -250,7 +250,7 @@ fn time(nodes: usize, edges: &[(usize, usize, &str)]) -> Duration {
 
 #[test]
 fn ten_thousand_nodes_take_ten_times_as_long_as_one_thousand() {
-    NodeCatalogue::embedded();
+    NodeCatalog::embedded();
     for backwards in [false, true] {
         let edges = |nodes: usize| {
             let mut edges: Vec<(usize, usize, &str)> = (1..nodes).map(|to| (to - 1, to, "a")).collect();

@@ -1,7 +1,7 @@
 //! Workflows are read straight from their text, and odd ones through a tree of JSON. Both ways give the same, for files
 //! as they are and for files in which anything was changed.
 
-use invokeai_client::schema::NodeCatalogue;
+use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 use serde_json::Value;
 use std::fs;
@@ -163,7 +163,7 @@ fn without_id(mut body: Value) -> String {
 /// Opens both definitions and compares all that can be asked of them. Without random values nothing may differ.
 fn compare(what: &str, definitions: [WorkflowDefinition; 2]) {
     let options = EnqueueOptions::default().auto_add_board("board");
-    let [one, other] = definitions.map(|definition| Workflow::new(definition, NodeCatalogue::embedded()));
+    let [one, other] = definitions.map(|definition| Workflow::new(definition, NodeCatalog::embedded()));
     assert_eq!(one.warnings(), other.warnings(), "{what}");
     assert_eq!(one.inputs(), other.inputs(), "{what}");
     assert_eq!(one.problems(), other.problems(), "{what}");

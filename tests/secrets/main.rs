@@ -76,7 +76,7 @@ fn definition() -> WorkflowDefinition {
 }
 
 fn workflow() -> Workflow {
-    Workflow::new(definition(), invokeai_client::schema::NodeCatalogue::embedded())
+    Workflow::new(definition(), invokeai_client::schema::NodeCatalog::embedded())
 }
 
 /// One of everything that a client returns without asking the server.
@@ -300,7 +300,7 @@ async fn calls(client: &Client) -> Vec<(&'static str, Result<String, Error>)> {
     }
     vec![
         ("version", client.server_version().await.map(text)),
-        ("catalogue", client.catalogue().await.map(text)),
+        ("catalog", client.catalog().await.map(text)),
         ("login", auth.login("a@example.org", &word, false).await.map(text)),
         ("set_up", auth.set_up("a@example.org", &word, None).await.map(text)),
         ("me", auth.me().await.map(text)),

@@ -94,7 +94,7 @@ async fn a_refusal_names_the_field_the_value_and_what_is_accepted() {
     for (inputs, field, value, accepted) in [
         (json!({}), "picture", Value::Null, "a value is required; it accepts"),
         (json!({ "picture": picture, "width": "wide" }), "width", json!("\"wide\""), "whole number"),
-        (json!({ "picture": picture, "colour": 1 }), "colour", Value::Null, "width"),
+        (json!({ "picture": picture, "shade": 1 }), "shade", Value::Null, "width"),
         (json!({ "picture": picture, "width": 1, "Width": 2 }), "Width", Value::Null, "twice"),
         (json!({ "picture": "http://127.0.0.1:1/x.png" }), "picture", json!("an address"), "not fetched"),
         (json!({ "picture": { "url": "file:///etc/passwd" } }), "picture", json!("an address"), "not fetched"),

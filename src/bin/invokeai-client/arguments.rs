@@ -3,7 +3,7 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::{
-    api, bindings, boards, catalogue_source::CatalogueSource, cleanup, completion, demo, diff, exit, graph, images,
+    api, bindings, boards, catalog_source::CatalogSource, cleanup, completion, demo, diff, exit, graph, images,
     inspect, login, man, models, nodes, profile, queue, run, server::ServerArgs, style, watch, workflows,
 };
 
@@ -63,7 +63,7 @@ Examples:
         #[command(flatten)]
         args: inspect::InspectArgs,
         #[command(flatten)]
-        source: CatalogueSource,
+        source: CatalogSource,
     },
     /// Run a workflow on a server; exit code 2 if it is not ready, 3 if it failed, 4 if it was canceled
     #[command(after_help = "\
@@ -185,7 +185,7 @@ Examples:
         #[command(flatten)]
         args: graph::GraphArgs,
         #[command(flatten)]
-        source: CatalogueSource,
+        source: CatalogSource,
     },
     /// Compare two workflows; exit code 1 if they differ, 5 if one cannot be read
     #[command(after_help = "\
@@ -196,7 +196,7 @@ Examples:
         #[command(flatten)]
         args: diff::DiffArgs,
         #[command(flatten)]
-        source: CatalogueSource,
+        source: CatalogSource,
     },
     /// Delete what a program left on a server
     #[command(after_help = "\
@@ -229,7 +229,7 @@ Examples:
         #[command(flatten)]
         args: nodes::NodesArgs,
         #[command(flatten)]
-        source: CatalogueSource,
+        source: CatalogSource,
     },
     /// Print the JSON schema of a workflow's inputs
     #[command(after_help = "\
@@ -240,7 +240,7 @@ Examples:
         #[command(flatten)]
         args: bindings::SchemaArgs,
         #[command(flatten)]
-        source: CatalogueSource,
+        source: CatalogSource,
     },
     /// Print a Rust struct for a workflow
     #[command(after_help = "\
@@ -251,7 +251,7 @@ Examples:
         #[command(flatten)]
         args: bindings::BindingsArgs,
         #[command(flatten)]
-        source: CatalogueSource,
+        source: CatalogSource,
     },
     /// Offer workflows as an HTTP API, a web page, and tools for agents
     #[cfg(feature = "serve")]

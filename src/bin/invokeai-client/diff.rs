@@ -4,7 +4,7 @@ use clap::Args;
 use invokeai_client::workflow::WorkflowDiff;
 
 use crate::{
-    catalogue_source::CatalogueSource,
+    catalog_source::CatalogSource,
     completion,
     exit::Exit,
     failure::Failure,
@@ -23,11 +23,11 @@ pub(crate) struct DiffArgs {
 
 pub(crate) fn run(
     args: &DiffArgs,
-    catalogue: &CatalogueSource,
+    catalog: &CatalogSource,
     server: &ServerArgs,
     output: &mut Output<'_>,
 ) -> Result<Exit, Failure> {
-    let diff = catalogue.read_with(&[&args.before, &args.after], server, async |reader| {
+    let diff = catalog.read_with(&[&args.before, &args.after], server, async |reader| {
         let before = reader.workflow(&args.before).await?;
         Ok(WorkflowDiff::between(&before, &reader.workflow(&args.after).await?))
     })?;

@@ -8,7 +8,7 @@ use invokeai_client::workflow::{EnqueueOptions, Input, OutputNode, Problem, Work
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalogue_source::{CatalogueSource, Reader},
+    catalog_source::{CatalogSource, Reader},
     completion,
     exit::Exit,
     failure::Failure,
@@ -53,11 +53,11 @@ struct Inspected {
 
 pub(crate) fn run(
     args: &InspectArgs,
-    catalogue: &CatalogueSource,
+    catalog: &CatalogSource,
     server: &ServerArgs,
     out: &mut Out<'_>,
 ) -> Result<Exit, Failure> {
-    let inspected = catalogue.read_with(&[&args.workflow], server, async |reader| look(args, reader).await)?;
+    let inspected = catalog.read_with(&[&args.workflow], server, async |reader| look(args, reader).await)?;
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
     let outputs = inspected.workflow.output_nodes(&options);
@@ -78,7 +78,7 @@ async fn look(args: &InspectArgs, reader: &Reader) -> Result<Inspected, Failure>
         return Ok(Inspected { workflow, problems, models: Some(ready.models) });
     }
     let definition = reader.definition(&args.workflow).await?;
-    let workflow = Workflow::with_options(definition, &reader.catalogue, &args.inputs.options());
+    let workflow = Workflow::with_options(definition, &reader.catalog, &args.inputs.options());
     let filled = given::fill(&args.inputs, many, &mut Texts::default(), workflow, &[], &HashMap::new())?;
     let problems = filled.workflow.problems();
     Ok(Inspected { workflow: filled.workflow, problems, models: None })

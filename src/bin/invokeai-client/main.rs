@@ -4,7 +4,7 @@ mod api;
 mod arguments;
 mod bindings;
 mod boards;
-mod catalogue_source;
+mod catalog_source;
 mod cleanup;
 mod completion;
 mod confirm;
@@ -136,7 +136,7 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
         #[cfg(feature = "fleet")]
         Command::Fleet { command } => fleet::run(command, &server, &mut Output { out, json }),
         Command::Nodes { args, source } => {
-            source.read_with(&[], &server, async |reader| nodes::print(&reader.catalogue, &args, &mut out))
+            source.read_with(&[], &server, async |reader| nodes::print(&reader.catalog, &args, &mut out))
         }
         Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
         #[cfg(feature = "serve")]

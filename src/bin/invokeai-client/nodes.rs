@@ -1,7 +1,7 @@
-//! `invokeai-client nodes`: prints the node catalogue.
+//! `invokeai-client nodes`: prints the node catalog.
 
 use clap::Args;
-use invokeai_client::schema::{Constraints, InputTemplate, NodeCatalogue, NodeTemplate, OutputTemplate};
+use invokeai_client::schema::{Constraints, InputTemplate, NodeCatalog, NodeTemplate, OutputTemplate};
 use serde_json::{Map, Value, json};
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::{
     print::{Out, visible},
 };
 
-/// Which part of the catalogue to print, and how.
+/// Which part of the catalog to print, and how.
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// Only this node type, for example `flux_denoise`
@@ -22,11 +22,11 @@ pub(crate) struct NodesArgs {
     json: bool,
 }
 
-/// Prints the catalogue, or one node of it.
-pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut Out<'_>) -> Result<Exit, Failure> {
+/// Prints the catalog, or one node of it.
+pub(crate) fn print(catalog: &NodeCatalog, args: &NodesArgs, out: &mut Out<'_>) -> Result<Exit, Failure> {
     let nodes: Vec<&NodeTemplate> = match &args.node_type {
-        None => catalogue.iter().collect(),
-        Some(name) => vec![catalogue.get(name).ok_or_else(|| unknown_type(catalogue, name))?],
+        None => catalog.iter().collect(),
+        Some(name) => vec![catalog.get(name).ok_or_else(|| unknown_type(catalog, name))?],
     };
     match nodes.as_slice() {
         nodes if args.json => {
@@ -36,20 +36,20 @@ pub(crate) fn print(catalogue: &NodeCatalogue, args: &NodesArgs, out: &mut Out<'
         [node] => print_node(node, out)?,
         nodes => {
             print_list(nodes, out)?;
-            print_unreadable(catalogue, out)?;
+            print_unreadable(catalog, out)?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn unknown_type(catalogue: &NodeCatalogue, name: &str) -> Failure {
-    let similar: Vec<_> = catalogue.iter().map(|node| node.node_type.as_str()).filter(|t| t.contains(name)).collect();
+fn unknown_type(catalog: &NodeCatalog, name: &str) -> Failure {
+    let similar: Vec<_> = catalog.iter().map(|node| node.node_type.as_str()).filter(|t| t.contains(name)).collect();
     let hint = match similar.as_slice() {
         [] => String::new(),
         similar if similar.len() > 12 => format!("; {} types contain it", similar.len()),
         similar => format!("; types that contain it: {}", similar.join(", ")),
     };
-    Failure::other(format!("no node type `{name}` in the catalogue{hint}"))
+    Failure::other(format!("no node type `{name}` in the catalog{hint}"))
 }
 
 fn node_json(node: &NodeTemplate) -> Value {
@@ -116,9 +116,9 @@ fn print_list(nodes: &[&NodeTemplate], out: &mut Out<'_>) -> io::Result<()> {
     out.line(format!("{} node types", nodes.len()))
 }
 
-/// What the catalogue had to leave out, to explain a missing field of a custom node.
-fn print_unreadable(catalogue: &NodeCatalogue, out: &mut Out<'_>) -> io::Result<()> {
-    for unreadable in catalogue.unreadable() {
+/// What the catalog had to leave out, to explain a missing field of a custom node.
+fn print_unreadable(catalog: &NodeCatalog, out: &mut Out<'_>) -> io::Result<()> {
+    for unreadable in catalog.unreadable() {
         let field = unreadable.field.as_ref().map(|field| format!(".{field}")).unwrap_or_default();
         out.line(format!("left out: {}{field} ({})", unreadable.schema, unreadable.reason))?;
     }
@@ -193,7 +193,7 @@ mod tests {
     fn printed(node_type: Option<&str>, json: bool) -> Result<String, Failure> {
         let args = NodesArgs { node_type: node_type.map(str::to_owned), json };
         let mut out = Vec::new();
-        print(NodeCatalogue::embedded(), &args, &mut Out::memory(&mut out))?;
+        print(NodeCatalog::embedded(), &args, &mut Out::memory(&mut out))?;
         Ok(String::from_utf8(out).expect("UTF-8"))
     }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_catalogue() {
+    fn the_whole_catalog() {
         let nodes: Value = serde_json::from_str(&printed(None, true).expect("it prints")).expect("JSON");
         assert_eq!(nodes.as_array().map(Vec::len), Some(309));
         let table = printed(None, false).expect("it prints");

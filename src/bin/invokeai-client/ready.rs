@@ -9,7 +9,7 @@ use invokeai_client::{
 };
 
 use crate::{
-    catalogue_source::Reader,
+    catalog_source::Reader,
     failure::Failure,
     given::{self, Filled, InputArgs, ManyArgs, Texts},
     session::apart,

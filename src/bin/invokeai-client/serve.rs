@@ -11,7 +11,7 @@ use invokeai_client::fleet::Fleet;
 use invokeai_client::{
     Client, Error,
     serve::{Limits, Server, ServerBuilder},
-    workflow::{SharedCatalogue, Workflow},
+    workflow::{SharedCatalog, Workflow},
 };
 use serde_json::json;
 
@@ -256,7 +256,7 @@ pub(crate) async fn run(args: ServeArgs, client: &Client, out: &mut Output<'_>, 
 
 /// Every workflow, with the name that it is to have.
 async fn open(arguments: &[String], client: &Client) -> Result<Vec<(String, Workflow)>, Failure> {
-    let catalogue = SharedCatalogue::from(client.catalogue().await?);
+    let catalog = SharedCatalog::from(client.catalog().await?);
     let mut opened = Vec::new();
     for argument in arguments {
         // `saved:a=b` has no name of its own before the `=`.
@@ -264,7 +264,7 @@ async fn open(arguments: &[String], client: &Client) -> Result<Vec<(String, Work
         let (name, source) = named.map_or((None, argument.as_str()), |(name, source)| (Some(name), source));
         let source: Source =
             source.parse().map_err(|problem: String| Failure::other(format!("{argument}: {problem}")))?;
-        let definition = source.load(client, &catalogue).await?;
+        let definition = source.load(client, &catalog).await?;
         let name = match (name, &source) {
             (Some(name), _) => name.to_owned(),
             (None, Source::Saved(_)) if !definition.name().is_empty() => definition.name().to_owned(),

@@ -10,7 +10,7 @@ use std::{
 use invokeai_client::{
     Client,
     queue::DEFAULT_QUEUE,
-    workflow::{DefinitionError, SharedCatalogue, WorkflowDefinition},
+    workflow::{DefinitionError, SharedCatalog, WorkflowDefinition},
 };
 use serde_json::json;
 
@@ -87,10 +87,10 @@ impl Source {
     }
 
     /// Reads it without a server.
-    pub(crate) fn read(&self, catalogue: &SharedCatalogue) -> Result<WorkflowDefinition, Failure> {
+    pub(crate) fn read(&self, catalog: &SharedCatalog) -> Result<WorkflowDefinition, Failure> {
         let read = match self {
-            Self::Input => WorkflowDefinition::from_reader_with(io::stdin().lock(), catalogue),
-            Self::File(path) => WorkflowDefinition::from_path_with(path, catalogue),
+            Self::Input => WorkflowDefinition::from_reader_with(io::stdin().lock(), catalog),
+            Self::File(path) => WorkflowDefinition::from_path_with(path, catalog),
             _ => {
                 return Err(Failure::other(format!(
                     "{self} is on a server, and is read with that server's nodes: leave out --openapi"
@@ -101,11 +101,7 @@ impl Source {
     }
 
     /// Reads it, from the server if need be.
-    pub(crate) async fn load(
-        &self,
-        client: &Client,
-        catalogue: &SharedCatalogue,
-    ) -> Result<WorkflowDefinition, Failure> {
+    pub(crate) async fn load(&self, client: &Client, catalog: &SharedCatalog) -> Result<WorkflowDefinition, Failure> {
         let wrapped = match self {
             Self::Saved(name) => {
                 let saved = client.library().find(name).await?;
@@ -126,15 +122,15 @@ impl Source {
                 }
                 json!({ "workflow": embedded.workflow, "graph": embedded.graph })
             }
-            Self::Item(id) => return of_item(client, DEFAULT_QUEUE, *id, catalogue).await,
-            Self::Input | Self::File(_) => return self.load_here(client, catalogue).await,
+            Self::Item(id) => return of_item(client, DEFAULT_QUEUE, *id, catalog).await,
+            Self::Input | Self::File(_) => return self.load_here(client, catalog).await,
         };
-        WorkflowDefinition::from_value_with(wrapped, catalogue).map_err(|source| self.unreadable(source))
+        WorkflowDefinition::from_value_with(wrapped, catalog).map_err(|source| self.unreadable(source))
     }
 
-    async fn load_here(&self, client: &Client, catalogue: &SharedCatalogue) -> Result<WorkflowDefinition, Failure> {
-        let (this, catalogue) = (self.clone(), catalogue.clone());
-        let read = apart(move || this.read(&catalogue)).await;
+    async fn load_here(&self, client: &Client, catalog: &SharedCatalog) -> Result<WorkflowDefinition, Failure> {
+        let (this, catalog) = (self.clone(), catalog.clone());
+        let read = apart(move || this.read(&catalog)).await;
         let (Self::File(path), Err(failure)) = (self, &read) else { return read };
         let name = path.to_string_lossy();
         // If several have this name, the hint is just as useful.
@@ -162,12 +158,12 @@ pub(crate) async fn of_item(
     client: &Client,
     queue: &str,
     id: i64,
-    catalogue: &SharedCatalogue,
+    catalog: &SharedCatalog,
 ) -> Result<WorkflowDefinition, Failure> {
     let source = Source::Item(id);
     let item = client.queue(queue).item(id).await.map_err(|error| source.not_there(error))?;
     let wrapped = json!({ "workflow": item.workflow, "session": item.session });
-    WorkflowDefinition::from_value_with(wrapped, catalogue).map_err(|error| source.unreadable(error))
+    WorkflowDefinition::from_value_with(wrapped, catalog).map_err(|error| source.unreadable(error))
 }
 
 fn is_missing(failure: &Failure) -> bool {

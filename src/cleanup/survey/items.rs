@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     media::names_in,
     queue::{ItemStatus, QueueItem},
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
 };
 
 /// How many items are read at the same time.
@@ -222,7 +222,7 @@ fn may_have_left_more(item: &QueueItem) -> bool {
 
 fn has_only_known_nodes(session: &Value) -> bool {
     let Some(nodes) = session.get("graph").and_then(|graph| graph.get("nodes")?.as_object()) else { return false };
-    let known = NodeCatalogue::embedded();
+    let known = NodeCatalog::embedded();
     !nodes.is_empty()
         && nodes.values().all(|node| {
             let node_type = node.get("type").and_then(Value::as_str).unwrap_or_default();

@@ -9,10 +9,10 @@
 //! greater than 0, unless it is optional and 0 by default, as in metadata.
 //!
 //! ```
-//! use invokeai_client::schema::NodeCatalogue;
+//! use invokeai_client::schema::NodeCatalog;
 //! use invokeai_client::workflow::field::InkField;
 //!
-//! let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("known");
+//! let denoise = NodeCatalog::embedded().get("flux_denoise").expect("known");
 //! let mut steps = InkField::new("denoise.num_steps", &denoise.inputs["num_steps"]);
 //! assert_eq!(steps.ink_type(), "InkIntegerField");
 //! steps.set("30")?;
@@ -349,10 +349,10 @@ impl InkField {
     /// accepts only the second as a whole number.
     ///
     /// ```
-    /// use invokeai_client::schema::NodeCatalogue;
+    /// use invokeai_client::schema::NodeCatalog;
     /// use invokeai_client::workflow::field::InkField;
     ///
-    /// let denoise = NodeCatalogue::embedded().get("flux_denoise").expect("known");
+    /// let denoise = NodeCatalog::embedded().get("flux_denoise").expect("known");
     /// let steps = InkField::new("denoise.num_steps", &denoise.inputs["num_steps"]);
     /// assert_eq!(steps.json_schema()["exclusiveMinimum"], 0);
     /// ```

@@ -1,14 +1,14 @@
 //! What fields accept, convert and refuse.
 
 use super::*;
-use crate::schema::{ModelRecord, NodeCatalogue};
+use crate::schema::{ModelRecord, NodeCatalog};
 use crate::workflow::generator::{Generator, GeneratorKind};
 use proptest::prelude::*;
 use serde_json::json;
 
 /// An unset field of one of InvokeAI's own nodes.
 fn field(node_type: &str, name: &str) -> InkField {
-    let node = NodeCatalogue::embedded().get(node_type).unwrap_or_else(|| panic!("no node {node_type}"));
+    let node = NodeCatalog::embedded().get(node_type).unwrap_or_else(|| panic!("no node {node_type}"));
     let template = node.inputs.get(name).unwrap_or_else(|| panic!("no input {name}"));
     InkField::new(format!("n.{name}"), template)
 }
@@ -22,8 +22,8 @@ fn field_of(property: Value) -> InkField {
             "properties": {"type": {"default": "a"}, "x": property}},
         "B": {"class": "output", "properties": {"type": {"default": "b"}}},
     }}});
-    let catalogue = NodeCatalogue::from_openapi(&document).expect("a catalogue");
-    let field = InkField::new("n.x", &catalogue.get("a").expect("the node").inputs["x"]);
+    let catalog = NodeCatalog::from_openapi(&document).expect("a catalog");
+    let field = InkField::new("n.x", &catalog.get("a").expect("the node").inputs["x"]);
     // Whatever takes only edges ignores its value.
     let field_type = &field.template().field_type;
     assert!(field_type.is_stateful() || matches!(field, InkField::Opaque(_)), "{field_type} is not in STATEFUL");
@@ -378,7 +378,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn any_template() -> impl Strategy<Value = &'static InputTemplate> {
-    let templates: Vec<_> = NodeCatalogue::embedded().iter().flat_map(|node| node.inputs.values()).collect();
+    let templates: Vec<_> = NodeCatalog::embedded().iter().flat_map(|node| node.inputs.values()).collect();
     prop::sample::select(templates)
 }
 

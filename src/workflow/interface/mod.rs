@@ -6,7 +6,7 @@ mod text;
 pub use difference::{Difference, DifferenceKind};
 
 use super::working_copy::Workflow;
-use crate::schema::{InputTemplate, NodeCatalogue, NodeTemplate};
+use crate::schema::{InputTemplate, NodeCatalog, NodeTemplate};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::fmt;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 /// It can be kept as JSON beside a workflow, and compared with the interface of the same workflow on another server.
 ///
 /// ```
-/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::schema::NodeCatalog;
 /// use invokeai_client::workflow::{Interface, Workflow, WorkflowDefinition};
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 ///
-/// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalogue::embedded());
+/// let workflow = Workflow::new(WorkflowDefinition::from_path(path)?, NodeCatalog::embedded());
 /// let kept = workflow.interface().to_json();
 /// let before = Interface::from_json(&kept).ok_or("it was written a line above")?;
 /// assert!(before.differences(&workflow.interface()).is_empty());
@@ -42,28 +42,28 @@ struct NodeInterface {
 }
 
 impl Workflow {
-    /// What the nodes of this workflow take, by the catalogue that it was read with. Types that the catalogue does not
+    /// What the nodes of this workflow take, by the catalog that it was read with. Types that the catalog does not
     /// have are left out.
     pub fn interface(&self) -> Interface {
-        self.interface_by(self.catalogue())
+        self.interface_by(self.catalog())
     }
 
-    /// How the nodes of another catalogue differ from those that this workflow was read with: nodes that it lacks, has
+    /// How the nodes of another catalog differ from those that this workflow was read with: nodes that it lacks, has
     /// in another version, or has with other inputs. Nodes that both lack are a [problem](Self::problems) of the
     /// workflow.
     ///
-    /// Reading a workflow brings it to the nodes of one catalogue. A server with other nodes may refuse it, or take its
+    /// Reading a workflow brings it to the nodes of one catalog. A server with other nodes may refuse it, or take its
     /// values for something else. So [`Client::submit`](crate::Client::submit) checks this if the workflow was read
     /// with the nodes of another server.
-    pub fn differences(&self, catalogue: &NodeCatalogue) -> Vec<Difference> {
-        self.interface().differences(&self.interface_by(catalogue))
+    pub fn differences(&self, catalog: &NodeCatalog) -> Vec<Difference> {
+        self.interface().differences(&self.interface_by(catalog))
     }
 
-    fn interface_by(&self, catalogue: &NodeCatalogue) -> Interface {
+    fn interface_by(&self, catalog: &NodeCatalog) -> Interface {
         let mut interface = Interface::default();
         let invocations = self.document().nodes.iter().filter_map(|node| node.invocation());
         for invocation in invocations {
-            let Some(template) = catalogue.get(&invocation.node_type) else { continue };
+            let Some(template) = catalog.get(&invocation.node_type) else { continue };
             let node = interface.nodes.entry(invocation.node_type.to_string());
             let node = node.or_insert_with(|| NodeInterface::of(template));
             // Inputs of a called workflow belong to one node; their names show which.

@@ -107,13 +107,13 @@ fn read_input(name: &str, value: &Value) -> Option<InputTemplate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::NodeCatalogue;
+    use crate::schema::NodeCatalog;
     use crate::workflow::field::InkField;
 
     #[test]
     fn every_input_of_every_node_is_checked_by_the_same_rules_after_it_was_written_and_read() {
         for (node, input) in
-            NodeCatalogue::embedded().iter().flat_map(|node| node.inputs.values().map(move |i| (node, i)))
+            NodeCatalog::embedded().iter().flat_map(|node| node.inputs.values().map(move |i| (node, i)))
         {
             let written = write_input(input);
             let read = read_input(&input.name, &written).unwrap_or_else(|| panic!("{}: {written}", node.node_type));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use invokeai_client::{
-    schema::{InputTemplate, NodeCatalogue},
+    schema::{InputTemplate, NodeCatalog},
     workflow::{Workflow, WorkflowDefinition, field::InkField},
 };
 use jsonschema::Validator;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// Every input of every node of InvokeAI that has a schema of its own.
 static TEMPLATES: LazyLock<Vec<(InputTemplate, Validator)>> = LazyLock::new(|| {
-    let inputs = NodeCatalogue::embedded().iter().flat_map(|node| node.inputs.values());
+    let inputs = NodeCatalog::embedded().iter().flat_map(|node| node.inputs.values());
     let mut by_schema = BTreeMap::new();
     for template in inputs {
         let schema = InkField::new("node.field", template).json_schema();
@@ -270,7 +270,7 @@ proptest! {
 #[test]
 fn the_schema_of_a_workflow_takes_its_own_values_once_what_is_missing_is_there() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/workflows/flux-image-to-image.json");
-    let mut workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalogue::embedded());
+    let mut workflow = Workflow::new(WorkflowDefinition::from_path(path).unwrap(), NodeCatalog::embedded());
     let schema = workflow.input_schema();
     jsonschema::draft202012::meta::validate(&schema).unwrap();
     let missing: Vec<String> = workflow.missing_required_inputs().into_iter().map(str::to_owned).collect();

@@ -148,8 +148,8 @@ def _wait(process: subprocess.Popen, log: Path) -> str:
 
 
 def _selection(models: Path, wanted: Wanted) -> list[dict]:
-    catalogue = json.loads((models / "catalog.json").read_text())
-    known = [entry for entry in catalogue if install.ordinal(entry["since"]) <= install.ordinal(wanted.version)]
+    catalog = json.loads((models / "catalog.json").read_text())
+    known = [entry for entry in catalog if install.ordinal(entry["since"]) <= install.ordinal(wanted.version)]
     return known if wanted.models == "all" else [entry for entry in known if entry["basic"]]
 
 

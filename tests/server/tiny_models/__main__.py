@@ -48,15 +48,15 @@ SINCE = {"wan": "6.14.0", "cogview4": "5.15.0"}
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True)
-    catalogue = []
+    catalog = []
     for file, make, base, kind in MODELS:
         torch.manual_seed(zlib.crc32(file.encode()))
         make(folder / file)
         name = NAMES.get(file, file.removesuffix(".safetensors"))
         entry = {"file": file, "name": name, "base": base, "type": kind}
-        catalogue.append(entry | {"basic": file in BASIC, "since": SINCE.get(base, "0")})
+        catalog.append(entry | {"basic": file in BASIC, "since": SINCE.get(base, "0")})
     c.real_esrgan(folder / "downloads")
-    write_json(folder / "catalog.json", catalogue)
+    write_json(folder / "catalog.json", catalog)
 
 
 main(Path(sys.argv[1]))

@@ -19,7 +19,7 @@ use clap_complete::{
 use futures::TryStreamExt as _;
 use invokeai_client::{
     Client,
-    schema::NodeCatalogue,
+    schema::NodeCatalog,
     workflow::{NamedField, Workflow, field::InkField},
 };
 use tokio::time::timeout;
@@ -136,14 +136,14 @@ fn values(NamedField { field, .. }: &NamedField) -> Vec<String> {
 /// The workflow on the line. A file is read with the nodes of this program, because the names do not depend on them.
 fn workflow() -> Option<Workflow> {
     let source = typed()?.try_get_one::<Source>("workflow").ok()??.clone();
-    let catalogue = NodeCatalogue::embedded().into();
+    let catalog = NodeCatalog::embedded().into();
     let definition = match &source {
         // The keys come from there.
         Source::Input => return None,
-        Source::File(_) => source.read(&catalogue).ok()?,
-        _ => ask(async |client| source.load(client, &catalogue).await)?,
+        Source::File(_) => source.read(&catalog).ok()?,
+        _ => ask(async |client| source.load(client, &catalog).await)?,
     };
-    Some(Workflow::new(definition, &catalogue))
+    Some(Workflow::new(definition, &catalog))
 }
 
 /// What was typed so far, as far as it can be parsed.

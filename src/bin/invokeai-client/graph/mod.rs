@@ -93,7 +93,7 @@ impl Drawing {
                 (Some("notes"), _) => continue,
                 (_, false) => label,
                 (Some("invocation"), true) => {
-                    workflow.catalogue().get(&kind).map_or_else(|| kind.clone(), |template| template.title.clone())
+                    workflow.catalog().get(&kind).map_or_else(|| kind.clone(), |template| template.title.clone())
                 }
                 (_, true) => kind.clone(),
             };
@@ -125,7 +125,7 @@ impl Drawing {
         let place = |id: &str| self.nodes.iter().position(|node| node.id == id);
         let (Some(from), Some(to)) = (place(source), place(target)) else { return };
         let title = |node: usize, field: &str, is_input: bool| {
-            let template = self.nodes.get(node).and_then(|node| workflow.catalogue().get(&node.kind));
+            let template = self.nodes.get(node).and_then(|node| workflow.catalog().get(&node.kind));
             let title = template.and_then(|template| match is_input {
                 true => template.inputs.get(field).map(|input| input.title.clone()),
                 false => template.outputs.get(field).map(|output| output.title.clone()),

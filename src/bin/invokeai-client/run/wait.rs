@@ -12,7 +12,7 @@ use super::{
     uploads::Uploads,
 };
 use crate::{
-    catalogue_source::Reader, exit::Exit, failure::Failure, folder, local_file, print::note, session, source, stop::Why,
+    catalog_source::Reader, exit::Exit, failure::Failure, folder, local_file, print::note, session, source, stop::Why,
 };
 
 #[derive(Debug, Args)]
@@ -50,8 +50,8 @@ async fn wait(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
     let Some(first) = ticket.item_ids.first() else { return Ok(Exit::Done) };
     // The workflow as it was sent: the names of files and values come from its inputs.
     let reader = Reader::of(client).await?;
-    let definition = source::of_item(client, &ticket.queue_id, *first, &reader.catalogue).await?;
-    let workflow = &Workflow::new(definition, &reader.catalogue);
+    let definition = source::of_item(client, &ticket.queue_id, *first, &reader.catalog).await?;
+    let workflow = &Workflow::new(definition, &reader.catalog);
     if let Some(template) = &args.results.name {
         check::check_name(template, workflow)?;
     }

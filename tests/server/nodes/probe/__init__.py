@@ -58,8 +58,8 @@ class ProbePaletteInvocation(BaseInvocation):
     """Makes a palette of evenly spaced shades."""
 
     name: str = InputField(default="shades", min_length=1, max_length=16, description="1 to 16 characters")
-    tint: Literal["warm", "cold", "grey"] = InputField(
-        default="grey", description="The tint", ui_choice_labels={"warm": "Warm", "cold": "Cold", "grey": "Plain grey"}
+    tint: Literal["warm", "cold", "gray"] = InputField(
+        default="gray", description="The tint", ui_choice_labels={"warm": "Warm", "cold": "Cold", "gray": "Plain gray"}
     )
     count: int = InputField(default=4, ge=2, le=8, description="2 to 8 colors")
     strength: float = InputField(default=0.5, gt=0, lt=1, description="Strength of the tint, between 0 and 1")
@@ -67,7 +67,7 @@ class ProbePaletteInvocation(BaseInvocation):
 
     def invoke(self, context: InvocationContext) -> ProbePaletteOutput:
         low = self.start or ColorField(r=0, g=0, b=0, a=255)
-        factor = {"warm": (1, 1, 1 - self.strength), "cold": (1 - self.strength, 1, 1), "grey": (1, 1, 1)}[self.tint]
+        factor = {"warm": (1, 1, 1 - self.strength), "cold": (1 - self.strength, 1, 1), "gray": (1, 1, 1)}[self.tint]
         colors = []
         for step in range(self.count):
             part = step / (self.count - 1)

@@ -1,10 +1,10 @@
-//! Cuts InvokeAI's OpenAPI document down to what the node catalogue reads (`src/schema/`).
+//! Cuts InvokeAI's OpenAPI document down to what the node catalog reads (`src/schema/`).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Members of the schema of an invocation that the catalogue reads.
+/// Members of the schema of an invocation that the catalog reads.
 const INVOCATION: [&str; 10] = [
     "class",
     "title",
@@ -17,13 +17,13 @@ const INVOCATION: [&str; 10] = [
     "output",
     "properties",
 ];
-/// Members of the schema of an output that the catalogue reads.
+/// Members of the schema of an output that the catalog reads.
 const OUTPUT: [&str; 2] = ["class", "properties"];
-/// Members of a field that the catalogue does not read.
+/// Members of a field that the catalog does not read.
 const FIELD_NOISE: [&str; 4] = ["orig_default", "additionalProperties", "examples", "propertyNames"];
 
-/// The `Document` of `src/schema/catalogue/embedded.rs`, as Rust: the schemas of the nodes and of their outputs, as
-/// JSON text, reduced to what the catalogue reads. Reading all nodes, in this order, gives the same catalogue as reading
+/// The `Document` of `src/schema/catalog/embedded.rs`, as Rust: the schemas of the nodes and of their outputs, as
+/// JSON text, reduced to what the catalog reads. Reading all nodes, in this order, gives the same catalog as reading
 /// the whole document. A schema that names no type gets an empty one.
 pub(crate) fn nodes(document: &Value) -> String {
     let no_schemas = Map::new();
@@ -62,7 +62,7 @@ fn compact(schema: &Map<String, Value>, members: &[&str]) -> Map<String, Value> 
             let Some(field) = property.as_object_mut() else {
                 continue;
             };
-            // Of these, the catalogue reads only the default.
+            // Of these, the catalog reads only the default.
             let attribute = name == "type" || name == "use_cache";
             field.retain(|key, _| if attribute { key == "default" } else { !FIELD_NOISE.contains(&key.as_str()) });
         }

@@ -1,20 +1,20 @@
-//! The embedded catalogue, the document it was cut from and small hand-made documents.
+//! The embedded catalog, the document it was cut from and small hand-made documents.
 
 use super::*;
 use crate::schema::{Cardinality, Constraints, FieldType, InputKind, InputTemplate};
 use serde_json::json;
 
 #[test]
-fn the_embedded_catalogue_is_that_of_the_whole_document() {
+fn the_embedded_catalog_is_that_of_the_whole_document() {
     let text = std::fs::read_to_string(env!("INVOKEAI_DOCUMENT")).expect("the document of the build");
     let document = serde_json::from_str(&text).expect("JSON");
-    let whole = NodeCatalogue::from_openapi(&document).expect("a catalogue");
-    assert_eq!(&whole, NodeCatalogue::embedded());
+    let whole = NodeCatalog::from_openapi(&document).expect("a catalog");
+    assert_eq!(&whole, NodeCatalog::embedded());
     for node in whole.iter() {
-        assert_eq!(NodeCatalogue::embedded().get(&node.node_type), Some(node), "read alone");
+        assert_eq!(NodeCatalog::embedded().get(&node.node_type), Some(node), "read alone");
     }
     for none in ["graph", "no_such_node", ""] {
-        assert_eq!(NodeCatalogue::embedded().get(none), None);
+        assert_eq!(NodeCatalog::embedded().get(none), None);
     }
     assert_same(&text, "the document");
 }
@@ -22,19 +22,19 @@ fn the_embedded_catalogue_is_that_of_the_whole_document() {
 /// Compares what a document gives as text with what it gives as a tree.
 fn assert_same(text: &str, what: &str) {
     let document = serde_json::from_str(text).expect("JSON");
-    match (NodeCatalogue::from_openapi_text(text), NodeCatalogue::from_openapi(&document)) {
-        (Ok(catalogue), Ok(whole)) => {
+    match (NodeCatalog::from_openapi_text(text), NodeCatalog::from_openapi(&document)) {
+        (Ok(catalog), Ok(whole)) => {
             for node in whole.iter() {
-                assert_eq!(catalogue.get(&node.node_type), Some(node), "{what}, node by node");
+                assert_eq!(catalog.get(&node.node_type), Some(node), "{what}, node by node");
             }
             for none in ["graph", "no_such_node", ""].into_iter().filter(|none| whole.get(none).is_none()) {
-                assert_eq!(catalogue.get(none), None, "{what}");
+                assert_eq!(catalog.get(none), None, "{what}");
             }
-            assert_eq!(catalogue, whole, "{what}");
-            assert!(catalogue.iter().eq(whole.iter()), "{what}: in the same order");
+            assert_eq!(catalog, whole, "{what}");
+            assert!(catalog.iter().eq(whole.iter()), "{what}: in the same order");
         }
-        (catalogue, whole) => {
-            assert_eq!(catalogue.err().map(|e| e.to_string()), whole.err().map(|e| e.to_string()), "{what}");
+        (catalog, whole) => {
+            assert_eq!(catalog.err().map(|e| e.to_string()), whole.err().map(|e| e.to_string()), "{what}");
         }
     }
 }
@@ -108,27 +108,27 @@ fn documents_give_the_same_as_text_and_as_trees() {
 #[test]
 fn text_that_is_not_json_is_an_error_and_a_broken_schema_is_reported() {
     for text in ["", "{", "{} {}", &"[".repeat(100_000)] {
-        let error = NodeCatalogue::from_openapi_text(text).expect_err("no JSON");
-        assert!(matches!(error, CatalogueError::NotJson(_)), "{error}");
+        let error = NodeCatalog::from_openapi_text(text).expect_err("no JSON");
+        assert!(matches!(error, CatalogError::NotJson(_)), "{error}");
     }
     let text = one_node(json!({"x": {"type": "integer", "field_kind": "input"}})).to_string();
     // More than a tree can hold, in a place that only the reading of that node comes across.
     let text = text.replacen("\"schemas\":{", "\"schemas\":{\"C\":{\"class\":\"invocation\",\"x\":1e999},", 1);
-    let catalogue = NodeCatalogue::from_openapi_text(&text).expect("the other node can be read");
-    assert_eq!((catalogue.len(), catalogue.get("a").is_some()), (1, true));
-    assert_eq!(catalogue.unreadable()[0].schema, "C");
+    let catalog = NodeCatalog::from_openapi_text(&text).expect("the other node can be read");
+    assert_eq!((catalog.len(), catalog.get("a").is_some()), (1, true));
+    assert_eq!(catalog.unreadable()[0].schema, "C");
 }
 
 #[test]
 fn only_the_free_form_object_of_saved_workflows_is_unreadable() {
-    let unreadable = NodeCatalogue::embedded().unreadable();
+    let unreadable = NodeCatalog::embedded().unreadable();
     let names: Vec<_> = unreadable.iter().map(|u| (u.schema.as_str(), u.field.as_deref())).collect();
     assert_eq!(names, [("CallSavedWorkflowInvocation", Some("workflow_inputs"))]);
 }
 
 #[test]
 fn known_fields_are_as_the_editor_has_them() {
-    let input = |node: &str, name: &str| NodeCatalogue::embedded().get(node).expect("a node").inputs[name].clone();
+    let input = |node: &str, name: &str| NodeCatalog::embedded().get(node).expect("a node").inputs[name].clone();
 
     let images = input("image_batch", "images");
     assert_eq!(images.field_type.to_json(), json!({"name": "ImageField", "cardinality": "COLLECTION", "batch": true}));
@@ -158,7 +158,7 @@ fn known_fields_are_as_the_editor_has_them() {
     assert_eq!(input("l2i", "latents").input, InputKind::Connection);
     assert_eq!(input("denoise_latents", "denoise_mask").title, "Denoise Mask", "the schema has no title");
 
-    let gemini = NodeCatalogue::embedded().get("gemini_image_generation").expect("a node");
+    let gemini = NodeCatalog::embedded().get("gemini_image_generation").expect("a node");
     assert!(gemini.inputs.contains_key("mask_image"));
     assert!(gemini.editor_inputs().iter().all(|input| input.name != "mask_image"), "it is hidden");
 }
@@ -172,8 +172,8 @@ fn the_editor_draws_unordered_inputs_first() {
         "c": {"type": "integer", "field_kind": "input"},
         "n": {"type": "integer"},
     }));
-    let catalogue = NodeCatalogue::from_openapi(&document).expect("a catalogue");
-    let node = catalogue.get("a").expect("the node");
+    let catalog = NodeCatalog::from_openapi(&document).expect("a catalog");
+    let node = catalog.get("a").expect("the node");
     let names: Vec<_> = node.editor_inputs().iter().map(|input| input.name.as_str()).collect();
     assert_eq!(names, ["c", "a", "b"]);
     assert_eq!(node.inputs.keys().collect::<Vec<_>>(), ["b", "a", "h", "c"]);
@@ -191,9 +191,9 @@ fn one_node(mut properties: Value) -> Value {
 /// The input that this property becomes, or why it becomes none.
 fn input_of(mut property: Value) -> Result<InputTemplate, String> {
     property["field_kind"] = json!("input");
-    let catalogue = NodeCatalogue::from_openapi(&one_node(json!({"x": property}))).expect("a catalogue");
-    let input = catalogue.get("a").expect("the node").inputs.get("x").cloned();
-    input.ok_or_else(|| catalogue.unreadable()[0].reason.clone())
+    let catalog = NodeCatalog::from_openapi(&one_node(json!({"x": property}))).expect("a catalog");
+    let input = catalog.get("a").expect("the node").inputs.get("x").cloned();
+    input.ok_or_else(|| catalog.unreadable()[0].reason.clone())
 }
 
 #[test]
@@ -244,11 +244,11 @@ fn types_are_read_by_the_editors_rules() {
 #[test]
 fn broken_documents_are_errors_and_broken_nodes_are_reported() {
     for document in [json!(null), json!({}), json!({"components": {"schemas": []}})] {
-        assert!(matches!(NodeCatalogue::from_openapi(&document), Err(CatalogueError::NotOpenApi)), "{document}");
+        assert!(matches!(NodeCatalog::from_openapi(&document), Err(CatalogError::NotOpenApi)), "{document}");
     }
     let mut document = one_node(json!({}));
     document["components"]["schemas"]["A"]["class"] = json!("other");
-    assert!(matches!(NodeCatalogue::from_openapi(&document), Err(CatalogueError::NoNodes)));
+    assert!(matches!(NodeCatalog::from_openapi(&document), Err(CatalogError::NoNodes)));
 
     let mut document = one_node(json!({"x": {"type": "integer", "field_kind": "input"}}));
     let schemas = &mut document["components"]["schemas"];
@@ -258,8 +258,8 @@ fn broken_documents_are_errors_and_broken_nodes_are_reported() {
     schemas["NoType"] = json!({"class": "invocation", "properties": {"type": 7}});
     schemas["Graph"] = json!({"class": "invocation", "properties": {"type": {"default": "graph"}}});
     schemas["Odd"] = json!(7);
-    let catalogue = NodeCatalogue::from_openapi(&document).expect("one node can be read");
-    assert_eq!(catalogue.iter().map(|node| node.node_type.as_str()).collect::<Vec<_>>(), ["a"]);
-    let names: Vec<_> = catalogue.unreadable().iter().map(|u| u.schema.as_str()).collect();
+    let catalog = NodeCatalog::from_openapi(&document).expect("one node can be read");
+    assert_eq!(catalog.iter().map(|node| node.node_type.as_str()).collect::<Vec<_>>(), ["a"]);
+    let names: Vec<_> = catalog.unreadable().iter().map(|u| u.schema.as_str()).collect();
     assert_eq!(names, ["NoOutput", "LostOutput", "NoType"]);
 }

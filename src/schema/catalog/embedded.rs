@@ -11,7 +11,7 @@ use std::{
     sync::{LazyLock, OnceLock},
 };
 
-/// What the build script cuts from the document (`build/catalogue.rs`).
+/// What the build script cuts from the document (`build/catalog.rs`).
 struct Document {
     /// Of each node, in the order of the document: its type, the name of its schema and the JSON text of it.
     nodes: &'static [(&'static str, &'static str, &'static str)],
@@ -19,7 +19,7 @@ struct Document {
     outputs: &'static [(&'static str, &'static str)],
 }
 
-static DOCUMENT: Document = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+static DOCUMENT: Document = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 struct Node {
     name: &'static str,

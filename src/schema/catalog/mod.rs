@@ -1,4 +1,4 @@
-//! The catalogue itself.
+//! The catalog itself.
 
 mod described;
 mod embedded;
@@ -18,15 +18,15 @@ use std::sync::Arc;
 /// Every node type that a server offers, by invocation type, in the order of the document.
 ///
 /// ```
-/// use invokeai_client::schema::NodeCatalogue;
+/// use invokeai_client::schema::NodeCatalog;
 ///
-/// let catalogue = NodeCatalogue::embedded();
-/// let noise = catalogue.get("noise").expect("a node of InvokeAI itself");
+/// let catalog = NodeCatalog::embedded();
+/// let noise = catalog.get("noise").expect("a node of InvokeAI itself");
 /// assert_eq!(noise.inputs["width"].constraints.multiple_of, Some(8.0));
-/// assert!(catalogue.get("no_such_node").is_none());
+/// assert!(catalog.get("no_such_node").is_none());
 /// ```
 #[derive(Clone)]
-pub struct NodeCatalogue(Source);
+pub struct NodeCatalog(Source);
 
 #[derive(Clone)]
 enum Source {
@@ -44,7 +44,7 @@ pub(super) struct Nodes {
     pub(super) unreadable: Vec<UnreadableSchema>,
 }
 
-/// A node or field of the document that could not be read and is therefore not in the catalogue. The editor leaves
+/// A node or field of the document that could not be read and is therefore not in the catalog. The editor leaves
 /// the same ones out.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -59,10 +59,10 @@ pub struct UnreadableSchema {
 
 crate::base::debug::short_debug! { UnreadableSchema { schema, field, reason } }
 
-/// Why a catalogue cannot be read from a document.
+/// Why a catalog cannot be read from a document.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum CatalogueError {
+pub enum CatalogError {
     /// The document is not JSON.
     #[error("not JSON that can be read: {0}")]
     NotJson(String),
@@ -81,45 +81,45 @@ pub enum CatalogueError {
     NoNodes,
 }
 
-crate::base::debug::short_debug! { enum CatalogueError { NotJson(value), TooCostly { limit }, NotOpenApi, NoNodes } }
+crate::base::debug::short_debug! { enum CatalogError { NotJson(value), TooCostly { limit }, NotOpenApi, NoNodes } }
 
-impl NodeCatalogue {
-    /// Reads the catalogue from an OpenAPI document, as `GET /openapi.json` of an InvokeAI server returns it.
+impl NodeCatalog {
+    /// Reads the catalog from an OpenAPI document, as `GET /openapi.json` of an InvokeAI server returns it.
     ///
     /// # Errors
     /// If the document is not an OpenAPI document or describes no node. A single node or field that cannot be read is
     /// left out instead and listed by [`unreadable`](Self::unreadable).
-    pub fn from_openapi(document: &Value) -> Result<Self, CatalogueError> {
+    pub fn from_openapi(document: &Value) -> Result<Self, CatalogError> {
         let mut nodes = Nodes::default();
         nodes.read(document)?;
-        if nodes.templates.is_empty() { Err(CatalogueError::NoNodes) } else { Ok(NodeCatalogue(Source::Read(nodes))) }
+        if nodes.templates.is_empty() { Err(CatalogError::NoNodes) } else { Ok(NodeCatalog(Source::Read(nodes))) }
     }
 
-    /// Reads the catalogue from the text of the document: many times faster, because a node is read when it is first
+    /// Reads the catalog from the text of the document: many times faster, because a node is read when it is first
     /// asked for. [`iter`](Self::iter), [`len`](Self::len), [`unreadable`](Self::unreadable) and comparisons read all.
     ///
     /// # Errors
     /// Same as [`from_openapi`](Self::from_openapi), and if the text is not JSON.
-    pub fn from_openapi_text(text: &str) -> Result<Self, CatalogueError> {
+    pub fn from_openapi_text(text: &str) -> Result<Self, CatalogError> {
         if let Some(described) = Described::index(text) {
-            return Ok(NodeCatalogue(Source::Described(Arc::new(described))));
+            return Ok(NodeCatalog(Source::Described(Arc::new(described))));
         }
-        let not_json = |error: serde_json::Error| CatalogueError::NotJson(error.to_string());
+        let not_json = |error: serde_json::Error| CatalogError::NotJson(error.to_string());
         let meter = Meter::of(text.len(), weight::ALWAYS);
         weight::weigh(text, &meter).map_err(|error| match meter.is_exceeded() {
-            true => CatalogueError::TooCostly { limit: meter.limit() },
+            true => CatalogError::TooCostly { limit: meter.limit() },
             false => not_json(error),
         })?;
         Self::from_openapi(&serde_json::from_str(text).map_err(not_json)?)
     }
 
-    /// The catalogue of a bare InvokeAI 6.14.2, or of the document that `INVOKEAI_OPENAPI` named when the crate was
+    /// The catalog of a bare InvokeAI 6.14.2, or of the document that `INVOKEAI_OPENAPI` named when the crate was
     /// built.
     ///
     /// A node is read when it is first asked for, and kept for the life of the program. [`iter`](Self::iter),
     /// [`len`](Self::len), [`unreadable`](Self::unreadable) and comparisons read all.
     pub fn embedded() -> &'static Self {
-        const { &NodeCatalogue(Source::Embedded) }
+        const { &NodeCatalog(Source::Embedded) }
     }
 
     fn all(&self) -> &Nodes {
@@ -160,25 +160,25 @@ impl NodeCatalogue {
     }
 }
 
-/// A catalogue without nodes.
-impl Default for NodeCatalogue {
+/// A catalog without nodes.
+impl Default for NodeCatalog {
     fn default() -> Self {
-        NodeCatalogue(Source::Read(Nodes::default()))
+        NodeCatalog(Source::Read(Nodes::default()))
     }
 }
 
-impl PartialEq for NodeCatalogue {
+impl PartialEq for NodeCatalog {
     fn eq(&self, other: &Self) -> bool {
         matches!((&self.0, &other.0), (Source::Embedded, Source::Embedded)) || self.all() == other.all()
     }
 }
 
 /// Shows the number of nodes, of which a server has hundreds.
-impl fmt::Debug for NodeCatalogue {
+impl fmt::Debug for NodeCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::base::debug::whole(f, |f| {
             let Nodes { templates, unreadable } = self.all();
-            f.debug_struct("NodeCatalogue")
+            f.debug_struct("NodeCatalog")
                 .field("nodes", &templates.len())
                 .field("unreadable", &Short(unreadable))
                 .finish()
@@ -188,9 +188,9 @@ impl fmt::Debug for NodeCatalogue {
 
 impl Nodes {
     /// Adds the nodes of a document.
-    pub(super) fn read(&mut self, document: &Value) -> Result<(), CatalogueError> {
+    pub(super) fn read(&mut self, document: &Value) -> Result<(), CatalogError> {
         let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
-        let schemas = schemas.ok_or(CatalogueError::NotOpenApi)?;
+        let schemas = schemas.ok_or(CatalogError::NotOpenApi)?;
         for (name, schema) in schemas.iter().filter(|(_, schema)| schema["class"] == "invocation") {
             self.read_schema(name, Json::deserialize(schema), |output| Json::deserialize(schemas.get(output)?).ok());
         }
