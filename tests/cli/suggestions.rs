@@ -52,6 +52,22 @@ impl Drop for Demo {
 }
 
 #[test]
+fn a_quiet_demo_prints_its_address_only() {
+    for (how, address) in [("--quiet", "http://127.0.0.1:"), ("--json", r#"{"url":"http://127.0.0.1:"#)] {
+        let child = command(&["demo", "--port", "0", how]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut demo = Demo(child.unwrap());
+        let mut printed = BufReader::new(demo.0.stdout.take().unwrap());
+        let mut line = String::new();
+        printed.read_line(&mut line).unwrap();
+        assert!(line.starts_with(address), "{how}: {line}");
+        let stopped = Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status().unwrap();
+        assert!(stopped.success());
+        assert_eq!(printed.lines().count(), 0, "{how}: nothing more");
+        assert_eq!(demo.0.wait().unwrap().code(), Some(0), "{how}");
+    }
+}
+
+#[test]
 fn all_that_the_demo_suggests_works() {
     let folder = tempfile::tempdir().unwrap();
     let child = command(&["demo", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

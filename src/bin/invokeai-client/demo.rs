@@ -3,7 +3,7 @@
 use clap::Args;
 
 #[cfg(not(feature = "testing"))]
-use crate::{exit::Exit, failure::Failure, print::Out, stop::Stop};
+use crate::{exit::Exit, failure::Failure, stop::Stop, table::Output};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -17,7 +17,7 @@ pub(crate) struct DemoArgs {
 
 /// The embedded server is a separate feature, so that people who install the command need not compile a web server.
 #[cfg(not(feature = "testing"))]
-pub(crate) async fn run(args: DemoArgs, _out: &mut Out<'_>, _stop: &Stop) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: DemoArgs, _out: &mut Output<'_>, _stop: &Stop) -> Result<Exit, Failure> {
     let problem = format!(
         "no server for port {}: this command was built without the embedded server; `cargo install invokeai-client \
          --features cli,testing` adds it",
@@ -35,14 +35,16 @@ mod with_server {
 
     use image::{ImageFormat, Rgb, RgbImage};
     use invokeai_client::{Client, Upload, testing::TestServer, workflow::WorkflowDefinition};
+    use serde_json::json;
 
     use super::DemoArgs;
     use crate::{
         exit::Exit,
         failure::Failure,
-        print::{Out, Text, paint},
+        print::{Text, is_quiet, paint},
         stop::Stop,
         style, suggest,
+        table::Output,
     };
 
     const FLUX: &str = include_str!("../../../examples/workflows/flux-image-to-image.json");
@@ -56,7 +58,7 @@ mod with_server {
         ("vae_model", "tiny-FLUX.1-schnell_ae"),
     ];
 
-    pub(crate) async fn run(args: DemoArgs, out: &mut Out<'_>, stop: &Stop) -> Result<Exit, Failure> {
+    pub(crate) async fn run(args: DemoArgs, output: &mut Output<'_>, stop: &Stop) -> Result<Exit, Failure> {
         // Slow enough to see the progress and the previews.
         let server = TestServer::builder().port(args.port).step_time(Duration::from_millis(150));
         let server = server.start().map_err(|error| {
@@ -68,6 +70,20 @@ mod with_server {
             // That is how a user ends it.
             Err(_) => return Ok(Exit::Done),
         }
+        if output.json {
+            output.out.json(&json!({ "url": url }))?;
+        } else if is_quiet() {
+            output.out.line(url)?;
+        } else {
+            introduce(url, output)?;
+        }
+        stop.asked().await;
+        server.stop();
+        Ok(Exit::Done)
+    }
+
+    /// Says what is there and what to do with it.
+    fn introduce(url: &str, Output { out, .. }: &mut Output<'_>) -> Result<(), Failure> {
         out.line(Text::from("An InvokeAI-compatible server is running at ").then(paint(style::GOOD, url)))?;
         out.line("It has two workflows, an image and tiny models.")?;
         out.line("")?;
@@ -84,9 +100,7 @@ mod with_server {
         }
         out.line("")?;
         out.line("Ctrl-C stops it.")?;
-        stop.asked().await;
-        server.stop();
-        Ok(Exit::Done)
+        Ok(())
     }
 
     /// Puts what the suggestions name on the server.

@@ -138,7 +138,9 @@ fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {
         Command::Nodes { args, source } => {
             source.read_with(&[], &server, async |reader| nodes::print(&reader.catalog, &args, &mut out))
         }
-        Command::Demo { args } => session::run_local(async |stop| demo::run(args, &mut out, stop).await),
+        Command::Demo { args } => {
+            session::run_local(async |stop| demo::run(args, &mut Output { out, json }, stop).await)
+        }
         #[cfg(feature = "serve")]
         Command::Serve { args } => {
             let client = server.client()?;

@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     local_file,
-    print::{Text, paint},
+    print::{Text, is_quiet, paint},
     session::apart,
     source::{self, Source},
     stop::Stop,
@@ -240,6 +240,8 @@ pub(crate) async fn run(args: ServeArgs, client: &Client, out: &mut Output<'_>, 
     let url = server.url();
     if out.json {
         out.out.json(&json!({ "url": url, "workflows": names, "runs": folder }))?;
+    } else if is_quiet() {
+        out.out.line(url.as_str())?;
     } else {
         out.out.line(Text::from("Serving ").then(names.join(", ")).then(" at ").then(paint(style::GOOD, &url)))?;
         out.out.line(format!("for programs: {url}/openapi.json"))?;
