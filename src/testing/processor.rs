@@ -28,6 +28,11 @@ pub(crate) fn run(world: &World) {
     let mut tensors = Tensors::default();
     while let Some((item, epoch)) = take(world) {
         Run { world, item, epoch, tensors: &mut tensors, graph: None, has_models: false }.run();
+        // Between items nobody uses any.
+        let gone = tensors.prune();
+        if !gone.is_empty() {
+            world.store().cache.forget_tensors(&gone);
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 use invokeai_client::{
     Client, Upload,
     testing::{Fault, TestServer},
-    workflow::{Workflow, WorkflowDefinition},
+    workflow::{Workflow, WorkflowDefinition, field::InkField},
 };
+
+const TEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/text-to-image.json");
 
 const RESIZE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
 
@@ -92,4 +94,40 @@ async fn what_it_does_not_do_is_said() {
     let answer = reqwest::get(format!("{}/api/v2/custom_nodes/", server.url())).await.unwrap();
     assert_eq!(answer.status(), 501);
     assert!(answer.text().await.unwrap().contains("list_custom_node_packs"));
+}
+
+/// Runs a job of this seed, and gives its picture.
+async fn picture_of(client: &Client, workflow: &Workflow, seed: i64) -> Vec<u8> {
+    let mut seeds = workflow.fields_called("seed");
+    seeds.retain(|field| !field.connected && matches!(field.field, InkField::Integer(_)));
+    let mut workflow = workflow.clone();
+    let (node, field) = (seeds[0].node_id.clone(), seeds[0].field_name.clone());
+    workflow.set_node_field(&node, &field, seed).unwrap();
+    let job = client.submit(&workflow).await.unwrap().job().unwrap();
+    let finished = job.wait().timeout(Duration::from_secs(60)).await.unwrap();
+    let outputs = finished.outputs().await.unwrap();
+    client.image(&outputs.final_images()[0].name).download().bytes().await.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn what_nodes_passed_on_long_ago_is_made_again() {
+    let server = TestServer::builder().step_time(Duration::ZERO).start().unwrap();
+    let client = server.client().unwrap();
+    let mut workflow = client.workflow(WorkflowDefinition::from_path(TEXT).unwrap()).await.unwrap();
+    let models = client.models().records().await.unwrap();
+    workflow.set_named_field("Model", models.iter().find(|model| model.name == "tiny-sd1").unwrap()).unwrap();
+    workflow.set_named_field("Prompt", "a lighthouse").unwrap();
+    workflow.set_named_field("Steps", 1).unwrap();
+    let first = picture_of(&client, &workflow, 1).await;
+    // More than it keeps: a picture of 512 x 512 pixels is 0.75 MiB.
+    for seed in 2..50 {
+        assert_ne!(picture_of(&client, &workflow, seed).await, first);
+    }
+    let hits = || async { client.api().get_invocation_cache_status().send().await.unwrap().hits };
+    let before = hits().await;
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8();
+    assert_eq!(pixels(&picture_of(&client, &workflow, 1).await), pixels(&first));
+    let then = hits().await;
+    picture_of(&client, &workflow, 1).await;
+    assert!(hits().await - then > then - before, "the first time, it was made again; now it is there");
 }

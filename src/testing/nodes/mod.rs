@@ -28,6 +28,7 @@ use super::session::Prepared;
 use super::session::class::class;
 use call::Call;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// Runs a node and returns its output object, `type` and `output_meta` included.
 ///
@@ -86,6 +87,16 @@ pub(crate) fn cache_key(prepared: &Prepared) -> Option<String> {
     let mut node = prepared.node.clone();
     node.remove("id");
     (node.get("use_cache") == Some(&Value::Bool(true))).then(|| Value::Object(node).to_string())
+}
+
+/// Whether one of these texts is a value somewhere in an output.
+pub(crate) fn has_text(output: &Value, texts: &HashSet<String>) -> bool {
+    match output {
+        Value::String(text) => texts.contains(text),
+        Value::Object(members) => members.values().any(|value| has_text(value, texts)),
+        Value::Array(items) => items.iter().any(|value| has_text(value, texts)),
+        _ => false,
+    }
 }
 
 /// All images that an output names.

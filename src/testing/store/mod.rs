@@ -11,7 +11,7 @@ use self::{boards::Board, images::Image, models::InstallJob, queue::Queues, user
 use super::nodes;
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Everything. Maps keep the order of creation.
 #[derive(Default)]
@@ -82,6 +82,11 @@ impl Cache {
     /// Removes outputs that name a deleted image.
     pub(crate) fn forget(&mut self, name: &str) {
         self.outputs.retain(|_, output| !nodes::image_names(output).contains(&name));
+    }
+
+    /// Removes outputs that name one of these tensors.
+    pub(crate) fn forget_tensors(&mut self, names: &HashSet<String>) {
+        self.outputs.retain(|_, output| !nodes::has_text(output, names));
     }
 }
 
