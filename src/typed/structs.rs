@@ -33,7 +33,7 @@ pub fn to_workflow<W: TypedWorkflow>(typed: &W) -> Workflow {
     workflow
 }
 
-/// The struct with the values of a workflow.
+/// The struct with the values of a workflow. A model that the workflow only names is in the struct as it was given there.
 ///
 /// # Errors
 /// If the workflow lacks an input, or a value is not of the input's type.
@@ -43,7 +43,12 @@ pub fn try_from_workflow<W: TypedWorkflow>(workflow: &Workflow) -> Result<W, Typ
     for info in W::INPUTS {
         let (input, system_name) = (info.name(), info.system_name());
         let found = inputs.get(system_name).ok_or(TypedError::NotInWorkflow { input, system_name })?;
-        values.extend(found.value().map(|value| (*info, value)));
+        // A workflow that was read from a definition holds no model that is not whole.
+        let named = || {
+            let value = workflow.defined_value(&found.node_id, &found.field_name)?;
+            (info.normal(value).is_some() && !info.is_complete(value)).then_some(value)
+        };
+        values.extend(found.value().or_else(named).map(|value| (*info, value)));
     }
     W::from_inputs(&InputSource::new(values))
 }

@@ -188,6 +188,12 @@ impl Workflow {
         uses
     }
 
+    /// What the definition has in a field, which the field itself may not hold: a model that is only named, for example.
+    pub(crate) fn defined_value(&self, node_id: &str, field: &str) -> Option<&serde_json::Value> {
+        let node = self.definition().document().nodes.iter().find(|node| node.id == node_id)?;
+        node.invocation()?.inputs.get(field)?.value.as_ref()
+    }
+
     /// Looks up the workflow's models among those of a server (`GET /api/v2/models/`). Changes nothing.
     pub fn resolve_models(&self, installed: &[ModelRecord]) -> ModelReport {
         let known = Known::new(installed);

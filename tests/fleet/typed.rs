@@ -41,6 +41,9 @@ async fn generated_structs_are_jobs_and_what_they_give_are_structs() {
         assert_eq!(job.state, JobState::Done, "{job:?}");
         let made = stage.fleet.workflow(job).await.unwrap();
         assert_eq!(made.named_field("Prompt").unwrap().field.value(), Some(&prompt.into()), "its own value");
+        let mut own = picture.clone();
+        own.set_prompt(prompt).unwrap();
+        assert_eq!(TextToImage::try_from(&made).unwrap(), own, "the struct of the job, with its model by name");
         let result = stage.fleet.result(&job.id).await.unwrap().expect("a result");
         let outputs = Outputs::from(&stage.fleet.outputs(&result).await.unwrap());
         let image = &outputs.latents_to_image_sd1_5_sdxl[0];
@@ -51,6 +54,23 @@ async fn generated_structs_are_jobs_and_what_they_give_are_structs() {
     assert_eq!(submission.jobs.len(), 3);
     stage.is_clean().await;
     working.abort();
+}
+
+#[test]
+fn a_model_by_name_or_key_comes_back_from_a_file() {
+    for model in [MainModel::named("tiny-sd1"), MainModel::key("b2f0")] {
+        let picture = TextToImage::new(Required { model: model.clone() }).unwrap();
+        let file = Workflow::from(&picture).to_definition();
+        let loaded = Workflow::new(file, NodeCatalog::embedded());
+        assert_eq!(TextToImage::try_from(&loaded).unwrap(), picture);
+        // What was set since counts, and not what the file has.
+        let mut other = loaded.clone();
+        let whole = MainModel::identifier("k", "h", "other", "sd-1", "main");
+        other.set_named_field("Model", whole.clone()).unwrap();
+        assert_eq!(TextToImage::try_from(&other).unwrap().model(), &whole);
+    }
+    let empty = Workflow::new(WorkflowDefinition::from_path(TEXT).unwrap(), NodeCatalog::embedded());
+    assert!(TextToImage::try_from(&empty).is_err(), "a model that nobody named is missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
