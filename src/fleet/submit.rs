@@ -190,7 +190,7 @@ impl FleetSubmit<'_> {
             next = next.increment().unwrap_or_else(|_| Ulid::generate());
         }
         for (queue, jobs) in queues {
-            fleet.store.push(&queue, jobs).await?;
+            fleet.store.push(&queue, jobs).await.map_err(|error| with_id(error, id))?;
         }
         Ok(FleetSubmission { id: id.clone(), jobs })
     }
@@ -218,6 +218,17 @@ impl FleetSubmit<'_> {
             rows.extend(once.iter().cloned());
         }
         Ok(rows)
+    }
+}
+
+/// Names the submission in an error of the store, as some of its jobs may be there.
+fn with_id(error: Error, id: &str) -> Error {
+    match error {
+        Error::Fleet { doing, problem, passes } => {
+            let problem = format!("{problem}; some of submission {id} may be there");
+            Error::Fleet { doing, problem, passes }
+        }
+        other => other,
     }
 }
 

@@ -3,7 +3,9 @@
 mod disk;
 mod faults;
 mod files;
+mod lost;
 mod memory;
+mod proxy;
 mod s3;
 mod signals;
 mod soak;

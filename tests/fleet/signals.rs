@@ -130,7 +130,7 @@ async fn a_server_that_fails_everything_and_recovers_is_used_again() {
     let submission = stage.fleet.submit(&workflow).sweep(seeds(&workflow, 3)).attempts(1).await.unwrap();
     let worker = stage.worker();
     stage.until_waiting_for("500").await;
-    // The reason is still told while it is asked again, and no attempt is used up where nothing can be sent.
+    // The reason is still given while it is asked again, and no attempt is used up where nothing can be sent.
     for _ in 0..40 {
         let status = stage.fleet.status().await.unwrap();
         assert_eq!((status.jobs.waiting, status.waiting.len()), (3, 1), "{status:?}");

@@ -1,7 +1,7 @@
 //! Which attempts there were, and where they run: written before anything is sent, so that whoever comes after a worker that
 //! died finds what that one left.
 
-use super::{Store, failed, on};
+use super::{Store, engine::storable, failed, on};
 use crate::error::Result;
 
 /// An attempt at a job.
@@ -104,7 +104,7 @@ impl Store {
     /// Keeps why an attempt failed, or was given back before its batch was sent: there is nothing to look for then.
     pub(in crate::fleet) async fn note_failure(&self, job: &str, attempt: u32, problem: &str) -> Result<()> {
         let sql = self.sql("UPDATE invokeai_fleet_attempts SET error = $3 WHERE job = $1 AND attempt = $2");
-        let number = i64::from(attempt);
+        let (number, problem) = (i64::from(attempt), storable(problem));
         let done =
             on!(self, pool => sqlx::query(sql).bind(job).bind(number).bind(problem).execute(pool).await.map(|_| ()));
         done.map_err(|error| failed("record why an attempt failed", &error))

@@ -39,6 +39,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long the answer to anything may take. Where the network is cut, no connection breaks for a quarter of an hour.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// How long a connection to Postgres that is asked whether it is one may take. A statement may take longer.
+const PING: Duration = Duration::from_secs(5);
+
 /// How often the set-up is tried: two programs that make the same store at the same time disturb each other.
 const SETUPS: usize = 5;
 
@@ -150,13 +153,24 @@ impl Store {
 
     /// The statement as this database reads it.
     fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
-        let (jobs, now, due) = match self.pool {
-            Pool::Sqlite(_) => ("Jobs", "CAST(strftime('%s', 'now') AS BIGINT)", "run_at <= strftime('%s', 'now')"),
-            // A cast alone rounds: half of all times would be in the future.
-            Pool::Postgres(_) => ("apalis.jobs", "CAST(floor(extract(epoch FROM now())) AS BIGINT)", "run_at < now()"),
+        let words = match self.pool {
+            Pool::Sqlite(_) => [
+                ("{jobs}", "Jobs"),
+                ("{now}", "CAST(strftime('%s', 'now') AS BIGINT)"),
+                ("{due}", "run_at <= strftime('%s', 'now')"),
+                ("{names}", "SELECT value FROM json_each($1)"),
+            ],
+            Pool::Postgres(_) => [
+                ("{jobs}", "apalis.jobs"),
+                // A cast alone rounds: half of all times would be in the future.
+                ("{now}", "CAST(floor(extract(epoch FROM now())) AS BIGINT)"),
+                ("{due}", "run_at < now()"),
+                ("{names}", "SELECT jsonb_array_elements_text(CAST($1 AS JSONB))"),
+            ],
         };
         // Made of words of this crate only; values are bound.
-        AssertSqlSafe(statement.replace("{jobs}", jobs).replace("{now}", now).replace("{due}", due))
+        let statement = words.into_iter().fold(statement.to_owned(), |made, (word, here)| made.replace(word, here));
+        AssertSqlSafe(statement)
     }
 
     /// Seconds since 1970 by the store's clock: those of submitters and workers may differ.
@@ -192,11 +206,25 @@ async fn sqlite(url: &str) -> Result<SqlitePool> {
 
 async fn postgres(url: &str) -> Result<PgPool> {
     let options = PgConnectOptions::from_str(url).map_err(|error| Error::invalid("store", error.to_string()))?;
-    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(CONNECT).connect_with(options.clone()).await;
-    match pool {
+    // Before and after each use, as by itself, but not without end: where the network was cut, a connection that is only
+    // waited for would be in use for a quarter of an hour, and no other in its place.
+    let pool = PgPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(CONNECT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(lives(connection)))
+        .after_release(|connection, _| Box::pin(lives(connection)));
+    match pool.connect_with(options.clone()).await {
         Err(sqlx::Error::PoolTimedOut) => Err(failed("open the store", &why_not(&options).await)),
         pool => pool.map_err(|error| failed("open the store", &error)),
     }
+}
+
+/// Fails if a connection does not answer.
+async fn lives(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let silent = |_| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the connection is silent"));
+    tokio::time::timeout(PING, connection.ping()).await.map_err(silent)??;
+    Ok(true)
 }
 
 /// Ends the wait for a database that says nothing. It may have done it: whoever tries again must not do it twice.

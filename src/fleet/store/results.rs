@@ -12,7 +12,8 @@ pub(in crate::fleet) struct StoredResult {
 }
 
 impl Store {
-    /// Stores the result of a job. Answers whether it is the first.
+    /// Stores the result of a job. Answers whether it is the one that counts: the first, or the same again, because the answer
+    /// to storing it was lost.
     pub(in crate::fleet) async fn store_result(
         &self,
         job: &str,
@@ -22,7 +23,9 @@ impl Store {
     ) -> Result<bool> {
         let sql = self.sql(
             "INSERT INTO invokeai_fleet_results (job, attempt, server, manifest, stored) VALUES ($1, $2, $3, $4, {now}) \
-             ON CONFLICT (job) DO NOTHING",
+             ON CONFLICT (job) DO UPDATE SET manifest = excluded.manifest WHERE invokeai_fleet_results.manifest = \
+             excluded.manifest AND invokeai_fleet_results.attempt = excluded.attempt AND invokeai_fleet_results.server = \
+             excluded.server",
         );
         let number = i64::from(attempt);
         let changed = on!(self, pool => {

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{pool::PoolConnection, postgres::PgListener};
-use tokio::time::{sleep, timeout};
+use sqlx::{
+    Acquire as _,
+    pool::PoolConnection,
+    postgres::{PgListener, PgPoolOptions},
+};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Pool, Store, answered, failed};
+use super::{CONNECT, Pool, Store, failed, lives};
 use crate::error::Result;
 
 /// How often a counter of SQLite is read that costs microseconds.
@@ -14,6 +18,10 @@ const COUNTER: Duration = Duration::from_millis(2);
 /// How long nothing is heard before the queues are asked anyway: no news is lost for longer.
 const LONGEST: Duration = Duration::from_millis(500);
 
+/// How long nothing is heard of Postgres before it is asked whether it is there: where the network was cut, a connection that
+/// only listens never learns of it.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// The channel on which the engine notifies Postgres of a new job.
 const CHANNEL: &str = "apalis::job::insert";
 
@@ -21,18 +29,24 @@ const CHANNEL: &str = "apalis::job::insert";
 pub(in crate::fleet) enum Watch {
     /// The counter of one connection counts the commits of all others.
     Sqlite(Box<PoolConnection<sqlx::Sqlite>>, i64),
-    Postgres(Box<PgListener>),
+    /// And when it was last heard.
+    Postgres(Box<PgListener>, Instant),
 }
 
 impl Store {
     pub(in crate::fleet) async fn watch(&self) -> Result<Watch> {
-        let watch = answered(async {
+        let watch = self.explained(async {
             Ok(match &self.pool {
                 Pool::Sqlite(pool) => Watch::Sqlite(Box::new(pool.acquire().await?), -1),
                 Pool::Postgres(pool) => {
-                    let mut listener = PgListener::connect_with(pool).await?;
+                    // Of its own, or one that was cut off would be missing among those for statements.
+                    let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+                    let own = own.acquire_timeout(CONNECT).connect_lazy_with((*pool.connect_options()).clone());
+                    let mut listener = PgListener::connect_with(&own).await?;
+                    // Whoever watches makes a new one: making it again here would be broken off twice a second.
+                    listener.eager_reconnect(false);
                     listener.listen(CHANNEL).await?;
-                    Watch::Postgres(Box::new(listener))
+                    Watch::Postgres(Box::new(listener), Instant::now())
                 }
             })
         });
@@ -59,10 +73,21 @@ impl Watch {
                 }
                 Ok(())
             }
-            Self::Postgres(listener) => match timeout(LONGEST, listener.try_recv()).await {
-                Ok(Err(error)) => Err(failed("listen for jobs", &error)),
-                Ok(Ok(_)) | Err(_) => Ok(()),
-            },
+            Self::Postgres(listener, heard) => {
+                let failed = |error| failed("listen for jobs", &error);
+                match timeout(LONGEST, listener.try_recv()).await {
+                    Ok(Err(error)) => return Err(failed(error)),
+                    Ok(Ok(None)) => return Err(failed(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()))),
+                    Err(_) if heard.elapsed() < QUIET => return Ok(()),
+                    Ok(Ok(Some(_))) => {}
+                    Err(_) => {
+                        let connection = listener.acquire().await.map_err(failed)?;
+                        lives(connection).await.map_err(failed)?;
+                    }
+                }
+                *heard = Instant::now();
+                Ok(())
+            }
         }
     }
 }

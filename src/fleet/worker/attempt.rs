@@ -63,7 +63,14 @@ pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job
     };
     let outcome = outcome.unwrap_or_else(|error| Outcome::Spoiled(error.to_string()));
     if let Err(error) = end(crew, host, job, outcome).await {
-        tracing::error!(job = job.id, %error, "how the job ended cannot be recorded; it is tried again after the lease");
+        tracing::error!(job = job.id, %error, "how the attempt ended cannot be recorded; the job is tried again");
+        // It is an attempt, or it might go on like this for ever. If that cannot be recorded either, the place gives it back.
+        let problem = format!("how the attempt ended cannot be recorded: {error}");
+        let back = || crew.fleet.store.put_back(job, Some(&problem), AFTER_FAILURE, true);
+        if let Err(error) = crew.patiently(back).await {
+            crew.store_failed();
+            tracing::error!(job = job.id, %error, "nor can that the job is given back");
+        }
     }
     host.ended.notify_one();
 }
@@ -72,7 +79,7 @@ pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job
 async fn lost(crew: &Crew, job: &Taken) -> Standing {
     loop {
         sleep((crew.lease / 10).clamp(Duration::from_millis(500), Duration::from_secs(3))).await;
-        match crew.fleet.store.standing(&crew.name, job).await {
+        match crew.fleet.store.standing(job).await {
             Ok(Standing::Held) => {}
             Ok(standing) => return standing,
             Err(error) => tracing::debug!(%error, "cannot see whether the job is still held"),
@@ -97,10 +104,10 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
                 crew.report().late += 1;
                 metrics::late(host.address());
             }
-            crew.patiently(|| store.end(&crew.name, job, Ended::Done(counted))).await?;
+            crew.patiently(|| store.end(job, Ended::Done(counted))).await?;
         }
         Outcome::IsThere => {
-            crew.patiently(|| store.end(&crew.name, job, Ended::Done(counted))).await?;
+            crew.patiently(|| store.end(job, Ended::Done(counted))).await?;
         }
         Outcome::Failed(problem) => {
             tracing::warn!(job = job.id, attempt = job.attempt, server = host.address(), problem, "the attempt failed");
@@ -119,16 +126,16 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
             } else {
                 // Nothing is to be looked for there, and what was uploaded stays recorded.
                 crew.patiently(|| store.note_failure(&job.id, job.attempt, &why)).await?;
-                crew.patiently(|| store.put_back(&crew.name, job, Some(&why), Duration::ZERO, false)).await?;
+                crew.patiently(|| store.put_back(job, Some(&why), Duration::ZERO, false)).await?;
             }
         }
         Outcome::Left(why) => {
             tracing::debug!(job = job.id, why, "left to others");
             crew.patiently(|| store.note_failure(&job.id, job.attempt, &why)).await?;
-            crew.patiently(|| store.put_back(&crew.name, job, None, LEFT, false)).await?;
+            crew.patiently(|| store.put_back(job, None, LEFT, false)).await?;
         }
         Outcome::Hopeless(problem) => {
-            crew.patiently(|| store.end(&crew.name, job, Ended::GivenUp(&problem))).await?;
+            crew.patiently(|| store.end(job, Ended::GivenUp(&problem))).await?;
         }
     }
     Ok(())
@@ -140,7 +147,7 @@ async fn count_failure(crew: &Crew, host: &Host, job: &Taken, problem: &str, pau
     crew.report().failed += 1;
     metrics::failure(host.address());
     crew.patiently(|| store.note_failure(&job.id, job.attempt, problem)).await?;
-    crew.patiently(|| store.put_back(&crew.name, job, Some(problem), pause, true)).await?;
+    crew.patiently(|| store.put_back(job, Some(problem), pause, true)).await?;
     Ok(())
 }
 
@@ -269,7 +276,7 @@ async fn send(crew: &Crew, host: &Host, taken: &Taken, job: &Job) -> Result<Outc
         Err(error) => return Ok(trouble(&error)),
     };
     // Whoever slept past the lease sends nothing: another has the job.
-    if crew.patiently(|| store.standing(&crew.name, taken)).await? != Standing::Held {
+    if crew.patiently(|| store.standing(taken)).await? != Standing::Held {
         return std::future::pending().await;
     }
     match server.submit(&workflow).batch_id(&attempt.batch).await {

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Crew, metrics};
+use super::{Crew, metrics, place::Place};
 use crate::{
     Client,
     error::Result,
@@ -314,7 +314,7 @@ impl Host {
     }
 
     /// The next job for it. The highest priority comes first; of the same, that of which most models are in memory.
-    pub(super) async fn next(&self, crew: &Crew, hosts: &[Arc<Self>]) -> Result<Option<Taken>> {
+    pub(super) async fn next(&self, crew: &Crew, place: &Place, hosts: &[Arc<Self>]) -> Result<Option<Taken>> {
         let mut waiting = crew.fleet.store.waiting().await?;
         self.inner().forget_all_but(&waiting);
         waiting.sort_by_cached_key(|queue| {
@@ -340,8 +340,8 @@ impl Host {
             if self.leaves_to_warmer(hosts, &queue.queue) {
                 continue;
             }
-            crew.join(&queue.queue).await?;
-            if let Some(job) = crew.fleet.store.take(&crew.name, &queue.queue).await? {
+            let holder = place.join(&queue.queue).await?;
+            if let Some(job) = crew.fleet.store.take(&holder, &queue.queue).await? {
                 let mut inner = self.inner();
                 let models = inner.models.get(&queue.queue).cloned().unwrap_or_default();
                 inner.loaded.extend(models);

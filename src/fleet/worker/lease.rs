@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Crew, host::Host, metrics};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Says so three times in a lease, for as long as the worker runs.
 pub(super) async fn keep(crew: Arc<Crew>, hosts: Vec<Arc<Host>>) {
@@ -27,14 +27,20 @@ pub(super) async fn keep(crew: Arc<Crew>, hosts: Vec<Arc<Host>>) {
 /// Nobody is taken for dead in the first beat after a failed one: while the store was away, nobody was heard.
 async fn beat(crew: &Crew, hosts: &[Arc<Host>], was_heard: bool) -> Result<()> {
     let store = &crew.fleet.store;
-    for queue in crew.queues() {
-        store.keep_alive(&crew.name, &queue).await?;
+    let limit = (crew.lease / 3).max(Duration::from_secs(1));
+    // A connection that is cut off is not to cost the lease.
+    let current = crew.names().current();
+    let kept = timeout(limit, store.keep_alive(&current)).await;
+    kept.unwrap_or(Err(Error::Timeout { doing: "telling the store that the worker lives".into(), limit, sent: true }))?;
+    let former = crew.names().former();
+    if !former.is_empty() && store.give_back(&former).await? > 0 {
+        tracing::warn!("the store held jobs for this worker that nobody ran; they are given back");
     }
     if was_heard {
         let busy: HashSet<String> = store.busy().await?.into_iter().collect();
-        crew.leave_all_but(&busy);
+        crew.names().leave_all_but(&busy, crew.lease);
         for queue in busy {
-            let given = store.give_back_of_dead(&crew.name, &queue, crew.lease).await?;
+            let given = store.give_back_of_dead(&queue, crew.lease).await?;
             if given > 0 {
                 metrics::given_back(given);
                 tracing::warn!(jobs = given, queue, "jobs of a worker that says nothing any more are given to others");

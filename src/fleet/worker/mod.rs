@@ -5,19 +5,24 @@ mod clean;
 mod host;
 mod lease;
 mod metrics;
+mod place;
 mod slot;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::HashMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use host::Host;
+use place::{Names, Place};
 
 use super::Fleet;
 use crate::{
@@ -113,7 +118,8 @@ impl Worker {
             fleet: self.fleet,
             name: self.name,
             lease: self.lease,
-            queues: Mutex::default(),
+            names: Mutex::default(),
+            failures: AtomicU64::new(0),
             workflows: Mutex::default(),
             report: Mutex::default(),
             news,
@@ -125,9 +131,11 @@ impl Worker {
         beside.spawn(lease::keep(Arc::clone(&crew), hosts.clone()));
         beside.spawn(listen(Arc::clone(&crew)));
         let mut working = tokio::task::JoinSet::new();
+        let mut places = 0..;
         for host in &hosts {
-            for _ in 0..self.at_once {
-                working.spawn(slot::work(Arc::clone(&crew), Arc::clone(host), hosts.clone()));
+            for number in places.by_ref().take(self.at_once) {
+                let place = Place::new(Arc::clone(&crew), number);
+                working.spawn(slot::work(Arc::clone(&crew), place, Arc::clone(host), hosts.clone()));
             }
             working.spawn(clean::sweep(Arc::clone(&crew), Arc::clone(host)));
         }
@@ -141,7 +149,12 @@ impl Worker {
             () = &mut all => {}
         }
         beside.shutdown().await;
-        crew.fleet.store.leave(&crew.name).await?;
+        // Nothing runs any more. What cannot be said now, the lease says.
+        let store = &crew.fleet.store;
+        let former = crew.names().former();
+        if let Err(error) = store.give_back(&former).await.and(store.leave(&crew.name).await) {
+            tracing::warn!(%error, "the store does not hear that this worker ends");
+        }
         Ok(*crew.report())
     }
 }
@@ -151,8 +164,10 @@ struct Crew {
     fleet: Fleet,
     name: String,
     lease: Duration,
-    /// Queues for which the engine hears that the worker lives, and when it last asked them for a job.
-    queues: Mutex<BTreeMap<String, Instant>>,
+    /// Under which names the store knows it.
+    names: Mutex<Names>,
+    /// How many calls of the store failed.
+    failures: AtomicU64,
     /// Workflows by hash.
     workflows: Mutex<HashMap<String, Bytes>>,
     report: Mutex<WorkerReport>,
@@ -176,29 +191,18 @@ impl Crew {
         _ = self.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
-    /// Makes the worker known for a queue, before it takes a job from it.
-    async fn join(&self, queue: &str) -> Result<()> {
-        if let Some(asked) = self.joined().get_mut(queue) {
-            *asked = Instant::now();
-            return Ok(());
-        }
-        self.fleet.store.register(&self.name, queue).await?;
-        self.joined().insert(queue.to_owned(), Instant::now());
-        Ok(())
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets queues of which it wants nothing any more: those that nobody has jobs of, and that it asked for none in a
-    /// whole lease. A fleet may have a queue for every job, and a beat has to be short.
-    fn leave_all_but(&self, busy: &HashSet<String>) {
-        self.joined().retain(|queue, asked| busy.contains(queue) || asked.elapsed() < self.lease);
+    /// A call of the store failed: it is not known whether the store did what it was asked to do.
+    fn store_failed(&self) {
+        metrics::store_error();
+        self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn joined(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn queues(&self) -> Vec<String> {
-        self.joined().keys().cloned().collect()
+    fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// A workflow by its hash.
@@ -225,7 +229,7 @@ impl Crew {
         loop {
             match what().await {
                 Err(error @ Error::Fleet { passes: true, .. }) => {
-                    metrics::store_error();
+                    self.store_failed();
                     tracing::warn!(%error, "trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(10));

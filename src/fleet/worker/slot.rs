@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument as _;
 
-use super::{AFTER_FAILURE, Crew, attempt, host::Host, metrics};
+use super::{AFTER_FAILURE, Crew, attempt, host::Host, metrics, place::Place};
 
 /// How long to wait for news before looking anyway.
 const LOOK: Duration = Duration::from_secs(1);
@@ -14,9 +14,15 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Takes jobs for a server, one at a time, until no more are to be taken.
-pub(super) async fn work(crew: Arc<Crew>, host: Arc<Host>, hosts: Vec<Arc<Host>>) {
+pub(super) async fn work(crew: Arc<Crew>, mut place: Place, host: Arc<Host>, hosts: Vec<Arc<Host>>) {
+    take_turns(&crew, &mut place, &host, &hosts).await;
+    place.closes();
+}
+
+async fn take_turns(crew: &Crew, place: &mut Place, host: &Arc<Host>, hosts: &[Arc<Host>]) {
     let mut news = crew.news.subscribe();
     while !crew.is_draining() {
+        place.has_nothing();
         if let Some(until) = host.rests_until() {
             tokio::select! {
                 () = crew.drained() => return,
@@ -25,13 +31,13 @@ pub(super) async fn work(crew: Arc<Crew>, host: Arc<Host>, hosts: Vec<Arc<Host>>
             continue;
         }
         news.mark_unchanged();
-        match host.next(&crew, &hosts).await {
+        match host.next(crew, place, hosts).await {
             Ok(Some(job)) => {
                 let began = Instant::now();
                 host.begins(&job.id);
                 let span =
                     tracing::info_span!("fleet_job", job = job.id, attempt = job.attempt, server = host.address());
-                attempt::work(&crew, &host, &hosts, &job).instrument(span).await;
+                attempt::work(crew, host, hosts, &job).instrument(span).await;
                 host.ends(&job.id);
                 metrics::took(host.address(), began.elapsed());
             }
@@ -43,7 +49,7 @@ pub(super) async fn work(crew: Arc<Crew>, host: Arc<Host>, hosts: Vec<Arc<Host>>
                 }
             }
             Err(error) => {
-                metrics::store_error();
+                crew.store_failed();
                 tracing::warn!(%error, "cannot take jobs");
                 tokio::select! {
                     () = crew.drained() => return,
