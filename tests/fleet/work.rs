@@ -5,6 +5,7 @@ use std::time::Duration;
 use invokeai_client::{
     Client, Error,
     fleet::{Fleet, JobState},
+    testing::Fault,
     workflow::WorkflowDefinition,
 };
 
@@ -286,4 +287,21 @@ async fn places_of_files_that_mean_nothing_are_refused() {
     std::fs::write(folder.path().join("a.png"), b"picture").unwrap();
     fleet.image_name(folder.path().join("a.png")).await.unwrap();
     assert!(folder.path().join("files").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_ends_cleans_up_after_all_jobs() {
+    let servers = servers(1, 0);
+    let stage = Stage::new(&servers).await;
+    // More than the store names at a time; none of it can be deleted before all have ended.
+    for operation in ["delete_image", "delete_images_from_list"] {
+        servers[0].faults().add(operation, Fault::status(503), usize::MAX);
+    }
+    let submission = stage.submit(130, 1).await;
+    let worker = stage.worker();
+    stage.ended(120).await;
+    stage.is_complete(&submission).await;
+    servers[0].faults().clear();
+    assert_eq!(worker.stop(), Some(0));
+    stage.is_clean().await;
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{StreamExt as _, stream};
 use tokio::time::timeout;
 
 use super::{Crew, host::Host};
@@ -15,6 +16,9 @@ use crate::{
 /// How often to look for what attempts at jobs that have ended left on a server.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// How many attempts are cleaned up at once: items may be shorter than cleaning up after one of them.
+const AT_ONCE: usize = 4;
+
 /// How long cleaning up goes on after the last job.
 const AFTER_LAST: Duration = Duration::from_secs(60);
 
@@ -25,9 +29,9 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
     loop {
         let is_last = crew.is_draining();
         let swept = if is_last {
-            timeout(AFTER_LAST, once(&crew, &host)).await.unwrap_or(Ok(()))
+            timeout(AFTER_LAST, all(&crew, &host)).await.unwrap_or(Ok(()))
         } else {
-            once(&crew, &host).await
+            once(&crew, &host).await.map(|_| ())
         };
         if let Err(error) = swept {
             tracing::debug!(%error, server = host.address(), "cannot clean up now");
@@ -45,20 +49,32 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
     }
 }
 
-async fn once(crew: &Crew, host: &Host) -> Result<()> {
-    for (attempt, ago) in crew.fleet.store.left_on(host.address()).await? {
-        match clean(crew, &host.client, attempt, ago).await {
-            Ok(()) => {}
+/// Cleans up as long as there is something that can be: the store names some at a time.
+async fn all(crew: &Crew, host: &Host) -> Result<()> {
+    while once(crew, host).await? > 0 {}
+    Ok(())
+}
+
+/// Cleans up after some attempts, and answers how many left nothing.
+async fn once(crew: &Crew, host: &Host) -> Result<usize> {
+    let left = crew.fleet.store.left_on(host.address()).await?;
+    let cleaning = stream::iter(left).map(|(attempt, ago)| clean(crew, &host.client, attempt, ago));
+    let mut cleaning = std::pin::pin!(cleaning.buffer_unordered(AT_ONCE));
+    let mut clean = 0;
+    while let Some(cleaned) = cleaning.next().await {
+        match cleaned {
+            Ok(is_clean) => clean += usize::from(is_clean),
             // The server or the store is away.
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) => tracing::debug!(%error, server = host.address(), "one attempt cannot be cleaned up"),
         }
     }
-    Ok(())
+    Ok(clean)
 }
 
-/// Deletes what an attempt left: its items, its results, its uploads. What is not gone for certain stays recorded.
-async fn clean(crew: &Crew, client: &Client, mut attempt: Attempt, ago: i64) -> Result<()> {
+/// Deletes what an attempt left: its items, its results, its uploads. What is not gone for certain stays recorded. Answers
+/// whether nothing is left.
+async fn clean(crew: &Crew, client: &Client, mut attempt: Attempt, ago: i64) -> Result<bool> {
     let report = client.cleanup().batch(&attempt.batch).queue(&attempt.queue).uploads(false).outputs(true).await?;
     let mut is_clean = report.is_success();
     // Others of this fleet may go soon.
@@ -87,5 +103,5 @@ async fn clean(crew: &Crew, client: &Client, mut attempt: Attempt, ago: i64) -> 
     } else {
         tracing::debug!(batch = attempt.batch, ?report, "not everything is cleaned up yet");
     }
-    Ok(())
+    Ok(is_clean)
 }
