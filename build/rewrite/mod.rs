@@ -8,6 +8,7 @@ mod builders;
 mod debug;
 mod missing;
 mod optional;
+mod record;
 mod send;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,7 @@ pub(crate) fn client(mut file: File, operations: &[Operation], bodies: &BTreeSet
     }
     items.push(operation_table(operations));
     debug::shorten(&mut items);
+    record::shorten(&mut items);
     file.items = items;
     Ok(file)
 }
@@ -54,6 +56,7 @@ pub(crate) fn client(mut file: File, operations: &[Operation], bodies: &BTreeSet
 pub(crate) fn types(mut file: File) -> File {
     file.items.retain(|item| !matches!(item, Item::Mod(module) if module.ident == "error"));
     debug::shorten(&mut file.items);
+    record::shorten(&mut file.items);
     file
 }
 
