@@ -3,5 +3,6 @@
 pub(crate) mod borrowed;
 pub(crate) mod lenient;
 pub(crate) mod member;
+mod reader;
 pub(crate) mod record;
 pub(crate) mod weight;
