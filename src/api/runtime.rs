@@ -1,8 +1,7 @@
 //! What generated operations call: checks of parameters, and the reading of answers.
 
-use std::{future::Future, pin::Pin};
-
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use progenitor_client::{ByteStream, ResponseValue};
 use reqwest::{
     Request, Response, StatusCode,
@@ -45,22 +44,26 @@ pub(crate) async fn json_as<T: DeserializeOwned>(
 }
 
 /// The part of `json` that does not depend on the answer's type, compiled once instead of once per type.
-async fn json_body(
-    client: &Client,
-    operation: &Operation,
+///
+/// Boxed, because otherwise it would be part of each future that waits for it, and compiled with each.
+fn json_body<'a>(
+    client: &'a Client,
+    operation: &'a Operation,
     request: Result<Request>,
-) -> Result<(StatusCode, HeaderMap, Bytes)> {
-    let response = send(client, operation, request).await?;
-    let content_type = content_type(&response);
-    if is_web_page(&content_type) {
-        return Err(lacking(client, operation, not_the_api(operation, content_type, JSON)).await);
-    }
-    if !is_json(&content_type) {
-        return Err(not_the_api(operation, content_type, JSON));
-    }
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
-    Ok((status, headers, body))
+) -> BoxFuture<'a, Result<(StatusCode, HeaderMap, Bytes)>> {
+    Box::pin(async move {
+        let response = send(client, operation, request).await?;
+        let content_type = content_type(&response);
+        if is_web_page(&content_type) {
+            return Err(lacking(client, operation, not_the_api(operation, content_type, JSON)).await);
+        }
+        if !is_json(&content_type) {
+            return Err(not_the_api(operation, content_type, JSON));
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = body(&client.transport, operation, response, client.transport.options().json_limit).await?;
+        Ok((status, headers, body))
+    })
 }
 
 /// Sends a request whose answer has no content.
@@ -157,13 +160,15 @@ pub(crate) fn not_a_document(problem: &dyn std::error::Error, document: &[u8]) -
 }
 
 /// A read that every version has. Not by way of `json`, which comes here where an operation is missing.
-async fn fixed_body(client: &Client, operation: &Operation, request: Request) -> Result<Bytes> {
-    let response = client.transport.send(operation, request).await?;
-    let content_type = content_type(&response);
-    if !is_json(&content_type) {
-        return Err(not_the_api(operation, content_type, JSON));
-    }
-    body(&client.transport, operation, response, client.transport.options().json_limit).await
+fn fixed_body<'a>(client: &'a Client, operation: &'a Operation, request: Request) -> BoxFuture<'a, Result<Bytes>> {
+    Box::pin(async move {
+        let response = client.transport.send(operation, request).await?;
+        let content_type = content_type(&response);
+        if !is_json(&content_type) {
+            return Err(not_the_api(operation, content_type, JSON));
+        }
+        body(&client.transport, operation, response, client.transport.options().json_limit).await
+    })
 }
 
 /// Whether the thing that an operation is about may be missing. A queue never is: every name is one.
@@ -174,11 +179,7 @@ fn names_a_thing(path: &str) -> bool {
 /// Distinguishes a server that lacks an operation from an address that is not InvokeAI's: the former has a version.
 ///
 /// Boxed, because it is rarely needed and would make the future of every call larger.
-fn lacking<'a>(
-    client: &'a Client,
-    operation: &Operation,
-    otherwise: Error,
-) -> Pin<Box<dyn Future<Output = Error> + Send + 'a>> {
+fn lacking<'a>(client: &'a Client, operation: &Operation, otherwise: Error) -> BoxFuture<'a, Error> {
     let operation = *operation;
     Box::pin(async move {
         // InvokeAI's own web page is for reads of unknown paths. If a write is answered with one, it comes from

@@ -21,18 +21,41 @@ impl fmt::Debug for Short<'_> {
 
 /// Writes what `show` writes, cut where it becomes long.
 pub(crate) fn whole(f: &mut fmt::Formatter<'_>, show: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result) -> fmt::Result {
+    whole_by(f, &show)
+}
+
+/// What shows a value.
+type Show<'a> = &'a dyn Fn(&mut fmt::Formatter<'_>) -> fmt::Result;
+
+fn whole_by(f: &mut fmt::Formatter<'_>, show: Show<'_>) -> fmt::Result {
     let is_pretty = f.alternate();
     let shown = By(show);
     cut(f, WHOLE, |to| if is_pretty { write!(to, "{shown:#?}") } else { write!(to, "{shown:?}") })
 }
 
 /// Something that is shown by this function.
-struct By<F>(F);
+struct By<'a>(Show<'a>);
 
-impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Debug for By<F> {
+impl fmt::Debug for By<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (self.0)(f)
     }
+}
+
+/// Writes what [`short_debug`] shows of a struct: its members, each shortened.
+pub(crate) fn structure(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    members: &[(&str, &dyn fmt::Debug)],
+    is_all: bool,
+) -> fmt::Result {
+    whole_by(f, &|f| {
+        let mut shown = f.debug_struct(name);
+        for (name, member) in members {
+            shown.field(name, &Short(*member));
+        }
+        if is_all { shown.finish() } else { shown.finish_non_exhaustive() }
+    })
 }
 
 fn cut(f: &mut fmt::Formatter<'_>, most: usize, write: impl FnOnce(&mut Limited) -> fmt::Result) -> fmt::Result {
@@ -71,6 +94,19 @@ impl Write for Limited {
 macro_rules! short_debug {
     (@end $shown:ident) => { $shown.finish() };
     (@end $shown:ident ..) => { $shown.finish_non_exhaustive() };
+    (@is_all) => { true };
+    (@is_all ..) => { false };
+    (@struct $f:ident $name:ident { $($member:ident),* $(; $rest:tt)? }) => {
+        $crate::base::debug::structure(
+            $f,
+            stringify!($name),
+            &[$((stringify!($member), $member as &dyn ::std::fmt::Debug)),*],
+            $crate::base::debug::short_debug!(@is_all $($rest)?),
+        )
+    };
+    (@struct $f:ident $name:ident $(( $($place:ident),* ))?) => {
+        $crate::base::debug::whole($f, |f| $crate::base::debug::short_debug!(@show f $name $(( $($place),* ))?))
+    };
     (@show $f:ident $name:ident) => { $f.write_str(stringify!($name)) };
     (@show $f:ident $name:ident ( $($place:ident),* )) => {{
         let mut shown = $f.debug_tuple(stringify!($name));
@@ -102,9 +138,9 @@ macro_rules! short_debug {
             impl $(<$life>)? ::std::fmt::Debug for $of $(<$life>)? {
                 fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                     let Self $(( $($place),* ))? $({ $($member),* $(, $rest)? })? = self;
-                    $crate::base::debug::whole(f, |f| $crate::base::debug::short_debug!(
-                        @show f $of $(( $($place),* ))? $({ $($member),* $(; $rest)? })?
-                    ))
+                    $crate::base::debug::short_debug!(
+                        @struct f $of $(( $($place),* ))? $({ $($member),* $(; $rest)? })?
+                    )
                 }
             }
         )*

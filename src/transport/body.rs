@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use reqwest::Response;
 use tokio::time::timeout_at;
 
@@ -16,13 +17,15 @@ use crate::{
 const FIRST_CAPACITY: usize = 1024 * 1024;
 
 /// Reads a whole body, up to a limit.
-pub(crate) async fn body(
-    transport: &Transport,
-    operation: &Operation,
+///
+/// Boxed, because otherwise it would be part of each future that waits for it, and compiled with each.
+pub(crate) fn body<'a>(
+    transport: &'a Transport,
+    operation: &'a Operation,
     response: Response,
     limit: usize,
-) -> Result<Bytes> {
-    body_within(transport, operation, response, limit, transport.options().answer_timeout).await
+) -> BoxFuture<'a, Result<Bytes>> {
+    Box::pin(body_within(transport, operation, response, limit, transport.options().answer_timeout))
 }
 
 /// Reads a whole body, up to a limit of bytes and of time.

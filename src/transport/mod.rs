@@ -26,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use rand::RngExt as _;
 use reqwest::{
@@ -141,7 +142,9 @@ impl Transport {
     }
 
     /// Sends a request and returns its answer if the status reports success.
-    pub(crate) async fn send(&self, operation: &Operation, request: Request) -> Result<Response> {
+    ///
+    /// Boxed, because otherwise it would be part of each future that waits for it, and compiled with each.
+    pub(crate) fn send<'a>(&'a self, operation: &'a Operation, request: Request) -> BoxFuture<'a, Result<Response>> {
         let span = tracing::debug_span!(
             "invokeai",
             operation = operation.id,
@@ -152,7 +155,7 @@ impl Transport {
         );
         let started = Instant::now();
         let recorded = span.clone();
-        async move {
+        let sending = async move {
             let used = self.token();
             let answer = self.attempts(operation, request).await;
             if let Ok(response) = &answer {
@@ -165,9 +168,8 @@ impl Transport {
                 return Ok(response);
             }
             Err(self.refusal(operation, response).await.into())
-        }
-        .instrument(span)
-        .await
+        };
+        Box::pin(sending.instrument(span))
     }
 
     /// Reads may be sent again; anything else goes out once.

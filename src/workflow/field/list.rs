@@ -31,20 +31,28 @@ impl<K: FieldKind> Rules for Many<K> {
     }
 
     fn convert(value: Value, template: &InputTemplate) -> Result<Value, Refused> {
-        let bounds = in_force(template);
-        match value {
-            Value::Array(items) if admits_count(items.len(), bounds.min_items, bounds.max_items) => {
-                convert_items(items, |item| K::convert(item, template))
-            }
-            value => Err(Refused::new(value)),
+        convert_list(value, template, K::convert)
+    }
+}
+
+/// Checks and converts a value by the rules of a kind.
+pub(super) type Convert = fn(Value, &InputTemplate) -> Result<Value, Refused>;
+
+/// Checks a list, and converts every item.
+pub(super) fn convert_list(value: Value, template: &InputTemplate, convert: Convert) -> Result<Value, Refused> {
+    let bounds = in_force(template);
+    match value {
+        Value::Array(items) if admits_count(items.len(), bounds.min_items, bounds.max_items) => {
+            convert_items(items, &|item| convert(item, template))
         }
+        value => Err(Refused::new(value)),
     }
 }
 
 /// Converts every item; a refusal names the item's place.
 pub(super) fn convert_items(
     items: Vec<Value>,
-    convert: impl Fn(Value) -> Result<Value, Refused>,
+    convert: &dyn Fn(Value) -> Result<Value, Refused>,
 ) -> Result<Value, Refused> {
     let items = items.into_iter().enumerate();
     items.map(|(index, item)| convert(item).map_err(|refused| refused.at(index))).collect()

@@ -146,7 +146,7 @@ impl Rules for Loras {
         let filter = lora_filter(template);
         match value {
             Value::Array(items) if admits_count(items.len(), bounds.min_items, bounds.max_items) => {
-                convert_items(items, |item| weighted(&item, &filter).ok_or(Refused::new(item)))
+                convert_items(items, &|item| weighted(&item, &filter).ok_or(Refused::new(item)))
             }
             value => Err(Refused::new(value)),
         }
