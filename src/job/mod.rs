@@ -111,7 +111,7 @@ impl Job {
     /// # Errors
     /// [`Error::JobGone`] if the item is no longer on the server; any error of a call.
     pub async fn refresh(&self) -> Result<ItemStatus> {
-        let item = self.queue().find_item(self.item_id).await?;
+        let item = self.queue().find_item(self.item_id).await?.filter(|item| item.batch_id == self.run.batch_id());
         let status = item.ok_or(Error::JobGone { item_id: self.item_id })?.status;
         self.run.state().set_status(self.item_id, &status);
         Ok(status)
@@ -196,9 +196,11 @@ impl Job {
     /// The queue item in full.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it is no longer on the server; any error of a call.
+    /// [`Error::NotFound`] if it is no longer on the server; [`Error::JobGone`] if another batch has its number, because
+    /// the server lost its database; any error of a call.
     pub async fn item(&self) -> Result<QueueItem> {
-        self.queue().item(self.item_id).await
+        let item = self.queue().item(self.item_id).await?;
+        if item.batch_id == self.run.batch_id() { Ok(item) } else { Err(Error::JobGone { item_id: self.item_id }) }
     }
 
     /// Ids of the items that `call_saved_workflow` nodes of this item created, oldest first.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use invokeai_client::{
-    Client, Upload,
+    Client, Error, Upload,
     testing::{Fault, TestServer},
     workflow::{Workflow, WorkflowDefinition, field::InkField},
 };
@@ -130,4 +130,25 @@ async fn what_nodes_passed_on_long_ago_is_made_again() {
     let then = hits().await;
     picture_of(&client, &workflow, 1).await;
     assert!(hits().await - then > then - before, "the first time, it was made again; now it is there");
+}
+
+#[tokio::test]
+async fn an_item_whose_number_another_batch_has_by_now_is_gone() {
+    let server = TestServer::start().unwrap();
+    let client = server.client().unwrap();
+    let job = client.submit(&ready(&client).await).await.unwrap().job().unwrap();
+    let finished = job.wait().timeout(Duration::from_secs(60)).await.unwrap();
+    let port = server.url().trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap();
+    drop(server);
+    // It has lost its database, and counts from the start again.
+    let server = TestServer::builder().port(port).start().unwrap();
+    // Without connections to the one that is gone.
+    let client = server.client().unwrap();
+    let other = client.submit(&ready(&client).await).await.unwrap().job().unwrap();
+    other.wait().timeout(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(other.item_id(), job.item_id());
+    assert!(matches!(finished.outputs().await, Err(Error::JobGone { .. })));
+    assert!(matches!(finished.item().await, Err(Error::JobGone { .. })));
+    assert!(matches!(job.refresh().await, Err(Error::JobGone { .. })));
+    assert!(!other.outputs().await.unwrap().final_images().is_empty());
 }

@@ -82,7 +82,7 @@ mod with_server {
         Ok(Exit::Done)
     }
 
-    /// Says what is there and what to do with it.
+    /// Prints the address and what to do with it.
     fn introduce(url: &str, Output { out, .. }: &mut Output<'_>) -> Result<(), Failure> {
         out.line(Text::from("An InvokeAI-compatible server is running at ").then(paint(style::GOOD, url)))?;
         out.line("It has two workflows, an image and tiny models.")?;
