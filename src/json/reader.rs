@@ -3,10 +3,10 @@
 //! A type that is read by two deserializers is compiled twice. So both ways are one deserializer here, and what does
 //! not depend on the type is not generic.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use serde::{
-    Deserializer,
+    Deserialize as _, Deserializer,
     de::{
         DeserializeOwned, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess,
         Unexpected, Visitor,
@@ -21,8 +21,38 @@ use crate::json::weight::{self, Meter};
 /// Deepest nesting that is read; the same limit that `serde_json` puts on text.
 const MAX_DEPTH: usize = 128;
 
-/// By this name `serde_json` asks for the text of a value as it is.
-const RAW: &str = "$serde_json::private::RawValue";
+/// The name by which `serde_json` asks for the text of a value as it is. It is a secret of `serde_json`, so it is asked for.
+static RAW: LazyLock<&str> = LazyLock::new(|| {
+    let mut name = "";
+    // It fails, since there is nothing to read.
+    _ = <&RawValue>::deserialize(Overheard(&mut name));
+    name
+});
+
+/// Only keeps by which name a type asks for what it has within.
+struct Overheard<'a>(&'a mut &'static str);
+
+impl<'de> Deserializer<'de> for Overheard<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Error> {
+        Err(Error::custom("there is nothing to read"))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> std::result::Result<V::Value, Error> {
+        *self.0 = name;
+        self.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
 
 /// What does not fit, and where.
 #[derive(Debug)]
@@ -374,7 +404,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de, '_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        if name != RAW {
+        if name != *RAW {
             return visitor.visit_newtype_struct(self);
         }
         let json = self.raw()?.get();
@@ -569,7 +599,7 @@ impl<'de> MapAccess<'de> for Raw<'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         match self.0 {
-            Some(_) => seed.deserialize(BorrowedStrDeserializer::new(RAW)).map(Some),
+            Some(_) => seed.deserialize(BorrowedStrDeserializer::new(*RAW)).map(Some),
             None => Ok(None),
         }
     }
