@@ -33,6 +33,9 @@ use crate::error::{Error, Result};
 /// How long a statement waits for others that write to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(20);
 
+/// How many connections to a SQLite file this has.
+const CONNECTIONS: u32 = 4;
+
 /// How long a connection to Postgres may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -200,8 +203,11 @@ async fn sqlite(url: &str) -> Result<SqlitePool> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY);
-    let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(BUSY * 2).connect_with(options).await;
-    pool.map_err(|error| failed("open the store", &error))
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY * 2);
+    // SQLite ends a transaction itself when the disk is full. sqlx then cannot, takes the next one for a part of it, and
+    // never ends that: the connection would show the store as it was then for ever.
+    let pool = pool.after_release(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
+    pool.connect_with(options).await.map_err(|error| failed("open the store", &error))
 }
 
 async fn postgres(url: &str) -> Result<PgPool> {
@@ -303,7 +309,9 @@ fn said(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Error
 
 #[cfg(test)]
 mod tests {
-    use super::{answered, failed, passes};
+    use sqlx::Connection as _;
+
+    use super::{CONNECTIONS, answered, failed, passes, sqlite};
     use crate::error::Error;
 
     #[test]
@@ -322,6 +330,35 @@ mod tests {
         let told = failed("take a job", &silent);
         assert!(matches!(told, Error::Fleet { passes: true, .. }), "{told:?}");
         assert!(told.to_string().ends_with("the database did not answer within 60 s"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_every_connection_sees_what_others_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("fleet.sqlite").display());
+        let pool = sqlite(&url).await.unwrap();
+        sqlx::query("CREATE TABLE t (x BLOB)").execute(&pool).await.unwrap();
+        // Whoever tries again may be given the same connection.
+        let mut connection = pool.acquire().await.unwrap();
+        let mut full = connection.begin().await.unwrap();
+        // As many pages as there are.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *full).await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut *full).await.unwrap_err();
+        drop(full);
+        let count = "SELECT COUNT(*) FROM t";
+        let mut given_up = connection.begin().await.unwrap();
+        assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *given_up).await.unwrap(), 0);
+        drop(given_up);
+        drop(connection);
+        let other = sqlite(&url).await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (zeroblob(1))").execute(&other).await.unwrap();
+        let mut all = Vec::new();
+        for _ in 0..CONNECTIONS {
+            all.push(pool.acquire().await.unwrap());
+        }
+        for connection in &mut all {
+            assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut **connection).await.unwrap(), 1);
+        }
     }
 
     #[tokio::test]
