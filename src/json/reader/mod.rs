@@ -3,18 +3,22 @@
 //! A type that is read by two deserializers is compiled twice. So both ways are one deserializer here, and what does
 //! not depend on the type is not generic.
 
-use std::{borrow::Cow, fmt, sync::LazyLock};
+mod fault;
+
+use std::{borrow::Cow, sync::LazyLock};
 
 use serde::{
     Deserialize as _, Deserializer,
     de::{
-        DeserializeOwned, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess,
-        Unexpected, Visitor,
+        DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected,
+        Visitor,
         value::{BorrowedStrDeserializer, CowStrDeserializer},
     },
     forward_to_deserialize_any,
 };
 use serde_json::{Error, value::RawValue};
+
+use fault::{Fault, Step};
 
 use crate::json::weight::{self, Meter};
 
@@ -51,83 +55,6 @@ impl<'de> Deserializer<'de> for Overheard<'_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
         tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-/// What does not fit, and where.
-#[derive(Debug)]
-pub(super) struct Fault(Box<Place>);
-
-#[derive(Debug)]
-struct Place {
-    /// From the inside to the outside.
-    path: Vec<Step>,
-    problem: Error,
-}
-
-#[derive(Debug)]
-enum Step {
-    Member(String),
-    Element(usize),
-}
-
-impl Fault {
-    /// Path of the member; `.` is the whole.
-    pub(super) fn path(&self) -> String {
-        let mut path = String::new();
-        for step in self.0.path.iter().rev() {
-            match step {
-                Step::Member(name) if path.is_empty() => path.push_str(name),
-                Step::Member(name) => path.extend([".", name]),
-                Step::Element(index) => path.push_str(&format!("[{index}]")),
-            }
-        }
-        if path.is_empty() { ".".to_owned() } else { path }
-    }
-
-    /// What is wrong with it.
-    pub(super) fn problem(&self) -> &Error {
-        &self.0.problem
-    }
-
-    fn within(mut self, step: Step) -> Self {
-        self.0.path.push(step);
-        self
-    }
-}
-
-impl From<Error> for Fault {
-    /// The error's line and column would count from the value that was read.
-    fn from(error: Error) -> Self {
-        let text = error.to_string();
-        let problem = match text.rsplit_once(" at line ") {
-            Some((problem, _)) if error.line() > 0 => Error::custom(problem),
-            _ => error,
-        };
-        Self(Box::new(Place { path: Vec::new(), problem }))
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.problem.fmt(f)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl serde::de::Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Error::custom(message).into()
-    }
-
-    // `serde_json` says `null`, not `unit value`.
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Error::invalid_type(found, expected).into()
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Error::invalid_value(found, expected).into()
     }
 }
 
@@ -610,91 +537,4 @@ impl<'de> MapAccess<'de> for Raw<'de> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde::Deserialize;
-    use serde_json::Value;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Of<T> {
-        id: i64,
-        size: Option<u8>,
-        ratio: f64,
-        name: String,
-        parts: Vec<T>,
-        by_number: BTreeMap<i32, T>,
-        pair: (bool, T),
-        kind: Option<Kind>,
-        #[serde(default)]
-        kept: Value,
-        raw: Option<Box<Kept>>,
-    }
-
-    /// The text of a value, which can be compared.
-    #[derive(Debug, Deserialize)]
-    #[serde(transparent)]
-    struct Kept(Box<RawValue>);
-
-    impl PartialEq for Kept {
-        fn eq(&self, other: &Self) -> bool {
-            self.0.get() == other.0.get()
-        }
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(rename_all = "lowercase")]
-    enum Kind {
-        Plain,
-        Sized(u32),
-    }
-
-    const TEXT: &str = r#" {"id": -12, "size": 7, "ratio": 1.5e2, "name": "a\u00e9\"é", "parts": [{"x": 1}, null, []],
-        "by_number": {"1": 0, "-2": "b"}, "pair": [true, -0], "kind": {"sized": 3}, "kept": {"a": [1.0, {}]},
-        "unknown": [{"b": "\\"}, 1e5], "raw": [ 1 , "x" ]} "#;
-
-    /// The sample, and what becomes of it if a byte is missing or another.
-    fn texts() -> impl Iterator<Item = String> {
-        let bytes = TEXT.as_bytes();
-        let changed = (0..bytes.len()).flat_map(move |place| {
-            let with = move |by: &[u8]| [&bytes[..place], by, &bytes[place + 1..]].concat();
-            ["", "0", "1.0", "\"", "{", "}", "]", ",", ":", " ", "-", "e", "null", "\\", "\n"]
-                .map(|by| with(by.as_bytes()))
-        });
-        let cut = (0..bytes.len()).map(move |place| bytes[..place].to_vec());
-        changed.chain(cut).chain([bytes.to_vec()]).filter_map(|bytes| String::from_utf8(bytes).ok())
-    }
-
-    #[test]
-    fn without_a_meter_it_takes_and_gives_what_serde_json_does() {
-        let (mut taken, mut refused) = (0, 0);
-        for text in texts() {
-            let here = read::<Of<Value>>(&text, None).ok();
-            let there = serde_json::from_str::<Of<Value>>(&text).ok();
-            assert_eq!(here, there, "{text}");
-            if here.is_some() { taken += 1 } else { refused += 1 }
-        }
-        assert!(taken > 500 && refused > 1000, "{taken} {refused}");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named_as_serde_path_to_error_names_it() {
-        let mut named = 0;
-        for text in texts().filter(|text| serde_json::from_str::<Value>(text).is_ok()) {
-            let mut json = serde_json::Deserializer::from_str(&text);
-            let Err(there) = serde_path_to_error::deserialize::<_, Of<Option<u8>>>(&mut json) else { continue };
-            let here = read::<Of<Option<u8>>>(&text, None).unwrap_err();
-            // With the line and column that its text ends with, which are cut.
-            let problem = Fault::from(Error::custom(there.inner()));
-            // Within an enum, the place is that of the enum.
-            if !there.path().to_string().starts_with("kind") {
-                assert_eq!(here.path(), there.path().to_string(), "{text}");
-            }
-            assert_eq!(here.problem().to_string(), problem.problem().to_string(), "{text}");
-            named += 1;
-        }
-        assert!(named > 100, "{named}");
-    }
-}
+mod tests;
