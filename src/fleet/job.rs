@@ -28,6 +28,8 @@ pub(super) struct Job {
     /// Seconds since 1970, by the store's clock.
     #[serde(default)]
     pub(super) deadline: Option<i64>,
+    /// How many attempts it was submitted with: the engine knows only how many it may have by now.
+    pub(super) attempts: u32,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
 }

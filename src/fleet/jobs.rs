@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     Fleet,
@@ -104,6 +104,9 @@ pub struct FleetJob {
     pub(super) workflow: String,
     #[serde(skip)]
     pub(super) inputs: Vec<InputOf>,
+    /// How many attempts it was submitted with.
+    #[serde(skip)]
+    attempts_at_first: u32,
 }
 
 crate::base::debug::short_debug! {
@@ -128,6 +131,7 @@ impl FleetJob {
             labels: job.labels,
             workflow: job.workflow,
             inputs: job.inputs,
+            attempts_at_first: job.attempts,
         })
     }
 }
@@ -226,7 +230,7 @@ impl Jobs {
         let mut again = 0;
         for job in self.list().await? {
             if matches!(job.state, JobState::Failed | JobState::Canceled) {
-                again += u64::from(self.fleet.store.retry(&job.id, job.most_attempts.max(1)).await?);
+                again += u64::from(self.fleet.store.retry(&job.id, job.attempts_at_first.max(1)).await?);
             }
         }
         Ok(again)
@@ -234,8 +238,10 @@ impl Jobs {
 
     /// Waits until all have ended, and gives them. There is no limit without [`WaitForJobs::timeout`].
     ///
+    /// A store that is away for a while is waited for, with a warning in the log. Dropping the wait changes nothing.
+    ///
     /// # Errors (when awaited)
-    /// [`Error::WaitTimeout`]; [`Error::Fleet`].
+    /// [`Error::WaitTimeout`]; [`Error::Fleet`] if the store fails for a reason that does not pass.
     pub fn wait(self) -> WaitForJobs {
         WaitForJobs { jobs: self, timeout: None }
     }
@@ -268,26 +274,64 @@ impl WaitForJobs {
     }
 
     async fn run(self) -> Result<Vec<FleetJob>> {
+        let limit = self.timeout.unwrap_or_default();
         let end = self.timeout.map(deadline::after);
+        // Whoever does not want to wait wants to know how it stands.
+        let first = Instant::now() + POLL;
+        let mut waiting_for = "jobs of the fleet".to_owned();
+        let mut is_away = false;
         loop {
-            // Counting is cheap; a list is made when it is worth it.
-            let counts = self.jobs.fleet.store.counts(self.jobs.submission.as_deref()).await?;
-            let open: u64 = counts.iter().filter(|c| !JobState::of(&c.status).is_final()).map(|c| c.jobs).sum();
-            let is_all = self.jobs.ids.is_none() && self.jobs.labels.is_empty();
-            if open == 0 || !is_all {
-                let jobs = self.jobs.list().await?;
-                if jobs.iter().all(|job| job.state.is_final()) {
-                    return Ok(jobs);
+            let look = self.look();
+            let looked = match end {
+                Some(end) => timeout_at(end.max(first), look).await,
+                None => Ok(look.await),
+            };
+            match looked {
+                Ok(Ok(Look::Ended(jobs))) => return Ok(jobs),
+                Ok(Ok(Look::Open(open))) => {
+                    is_away = false;
+                    waiting_for = format!("{open} jobs of the fleet");
                 }
+                Ok(Err(error @ Error::Fleet { passes: true, .. })) => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(%error, "waiting for the store of the fleet");
+                    }
+                    waiting_for = format!("the store of the fleet: {error}");
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(Error::WaitTimeout { waiting_for, limit }),
             }
             if end.is_some_and(|end| end <= Instant::now()) {
-                let waiting_for = format!("{open} jobs of the fleet");
-                return Err(Error::WaitTimeout { waiting_for, limit: self.timeout.unwrap_or_default() });
+                return Err(Error::WaitTimeout { waiting_for, limit });
             }
             let next = Instant::now() + POLL;
             sleep_until(end.map_or(next, |end| end.min(next))).await;
         }
     }
+
+    /// Counting is cheap; a list is made when it is worth it.
+    async fn look(&self) -> Result<Look> {
+        let jobs = &self.jobs;
+        if jobs.ids.is_none() && jobs.labels.is_empty() {
+            let counts = jobs.fleet.store.counts(jobs.submission.as_deref()).await?;
+            let open: u64 = counts.iter().filter(|c| !JobState::of(&c.status).is_final()).map(|c| c.jobs).sum();
+            if open > 0 {
+                return Ok(Look::Open(open));
+            }
+        }
+        let jobs = jobs.list().await?;
+        Ok(match jobs.iter().filter(|job| !job.state.is_final()).count() {
+            0 => Look::Ended(jobs),
+            open => Look::Open(open as u64),
+        })
+    }
+}
+
+/// What a wait found.
+enum Look {
+    Ended(Vec<FleetJob>),
+    /// So many have not ended.
+    Open(u64),
 }
 
 impl IntoFuture for WaitForJobs {
@@ -296,5 +340,51 @@ impl IntoFuture for WaitForJobs {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{
+        super::{
+            Fleet,
+            job::{Job, Needs, to_bytes},
+            store::{New, Store},
+        },
+        FleetJob, JobState,
+    };
+
+    async fn fail(store: &Store, queue: &str) {
+        store.register("worker", queue).await.unwrap();
+        let taken = store.take("worker", queue).await.unwrap().expect("a job");
+        assert!(store.put_back(&taken, Some("no"), Duration::ZERO, true).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn every_retry_gives_as_many_attempts_as_there_were_at_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let fleet = Fleet::open(format!("sqlite:{}", folder.path().join("fleet.sqlite").display())).await.unwrap();
+        let (queue, id) = (Needs::queue("none"), ulid::Ulid::generate().to_string());
+        let job = Job {
+            submission: uuid::Uuid::new_v4().to_string(),
+            place: 0,
+            workflow: String::new(),
+            inputs: Vec::new(),
+            deadline: None,
+            attempts: 2,
+            labels: Default::default(),
+        };
+        let key = format!("{}/0", job.submission);
+        let job = New { id, key, payload: to_bytes(&job).unwrap(), priority: 0, attempts: 2 };
+        fleet.store.push(&queue, vec![job]).await.unwrap();
+        for round in 1..=4 {
+            fail(&fleet.store, &queue).await;
+            fail(&fleet.store, &queue).await;
+            let [FleetJob { state, attempts, most_attempts, .. }] = &fleet.jobs().await.unwrap()[..] else { panic!() };
+            assert_eq!((*state, *attempts, *most_attempts), (JobState::Failed, 2 * round, 2 * round));
+            assert_eq!(fleet.jobs().retry().await.unwrap(), 1);
+        }
     }
 }

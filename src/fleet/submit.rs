@@ -177,6 +177,7 @@ impl FleetSubmit<'_> {
                 workflow: definition.clone(),
                 inputs,
                 deadline,
+                attempts: self.attempts,
                 labels: self.labels.clone(),
             };
             jobs.push(next.to_string());

@@ -1,6 +1,12 @@
 //! Answers of the store that get lost after it did what it was asked to do, and networks that are cut without a word.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::IntoFuture as _,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use invokeai_client::{
     Client,
@@ -166,5 +172,49 @@ async fn a_worker_whose_connections_are_cut_without_a_word_makes_new_ones() {
     // A statement that was under way is waited for for a minute.
     stage.ended(150).await;
     stage.is_complete(&submission).await;
+    assert_eq!(worker.stop(), Some(0));
+}
+
+/// A process, once it has shown something on standard output if it is to, and the lines that it writes to standard error.
+fn said_by(arguments: &[&str], shows: bool) -> (Child, mpsc::Receiver<String>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
+    command.args(arguments).env("XDG_CONFIG_HOME", "/nonexistent").stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+    if shows {
+        shown.next().unwrap().unwrap();
+    }
+    std::thread::spawn(move || shown.for_each(drop));
+    let (said, hear) = mpsc::channel();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    std::thread::spawn(move || lines.map_while(Result::ok).all(|line| said.send(line).is_ok()));
+    (child, hear)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_jobs_outlasts_a_database_that_is_away() {
+    let Some(mut postgres) = Postgres::start("who_waits_for_jobs_outlasts_a_database_that_is_away") else { return };
+    let servers = servers(1, 1);
+    let urls = servers.iter().map(|server| server.url().to_owned()).collect();
+    let stage = Stage::with(tempfile::tempdir().unwrap(), postgres.url(), urls).await;
+    stage.submit(2, 2).await;
+    // All that goes on looking; each says so once it has seen that the database is away.
+    let looking = [
+        said_by(&["fleet", "wait", "--store", &stage.store], false),
+        said_by(&["fleet", "status", "--watch", "--store", &stage.store], true),
+    ];
+    let waiting = tokio::spawn(stage.fleet.jobs().wait().timeout(Duration::from_secs(120)).into_future());
+    postgres.kill();
+    for (_, said) in &looking {
+        let line = said.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(line.contains("waiting for the store"), "{line}");
+    }
+    postgres.start_again();
+    let worker = stage.worker();
+    let jobs = waiting.await.unwrap().unwrap();
+    assert!(jobs.iter().all(|job| job.state == JobState::Done), "{jobs:?}");
+    for (mut child, _) in looking {
+        assert!(child.wait().unwrap().success());
+    }
     assert_eq!(worker.stop(), Some(0));
 }

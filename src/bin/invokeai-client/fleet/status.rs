@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use invokeai_client::fleet::{Fleet, FleetStatus};
+use invokeai_client::{
+    Error,
+    fleet::{Fleet, FleetStatus},
+};
 
 use super::StoreArgs;
-use crate::{exit::Exit, failure::Failure, stop::Stop, table::Output};
+use crate::{exit::Exit, failure::Failure, print::note, stop::Stop, table::Output};
 
 /// How often to look.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -31,16 +34,25 @@ pub(crate) async fn run(args: &StatusArgs, stop: &Stop, output: &mut Output<'_>)
 
 async fn look(args: &StatusArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let fleet: Fleet = args.store.open().await?;
+    let mut is_first = true;
     loop {
-        let status = fleet.status().await?;
-        show(&status, output)?;
-        if !args.watch || status.jobs.waiting + status.jobs.running == 0 {
-            return Ok(Exit::Done);
+        match fleet.status().await {
+            Ok(status) => {
+                if !std::mem::replace(&mut is_first, false) && !output.json {
+                    output.out.line("")?;
+                }
+                show(&status, output)?;
+                if !args.watch || status.jobs.waiting + status.jobs.running == 0 {
+                    return Ok(Exit::Done);
+                }
+            }
+            // Whoever watches wants to see it come back.
+            Err(error @ Error::Fleet { passes: true, .. }) if args.watch => {
+                note(format!("waiting for the store: {error}"));
+            }
+            Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(PAUSE).await;
-        if !output.json {
-            output.out.line("")?;
-        }
     }
 }
 

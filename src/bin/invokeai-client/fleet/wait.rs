@@ -1,12 +1,12 @@
 //! `invokeai-client fleet wait`.
 
-use std::time::Duration;
+use std::{future::IntoFuture as _, time::Duration};
 
 use clap::Args;
 use invokeai_client::fleet::JobState;
 
 use super::{StoreArgs, choose::ChooseArgs};
-use crate::{exit::Exit, failure::Failure, print::note, table::Output};
+use crate::{exit::Exit, failure::Failure, print::note, stop::Stop, table::Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
@@ -19,13 +19,13 @@ pub(crate) struct WaitArgs {
     timeout: Option<u64>,
 }
 
-pub(crate) async fn run(args: &WaitArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let fleet = args.store.open().await?;
+pub(crate) async fn run(args: &WaitArgs, stop: &Stop, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let fleet = args.store.open_patiently(stop).await?;
     let mut wait = args.choose.of(&fleet).wait();
     if let Some(seconds) = args.timeout {
         wait = wait.timeout(Duration::from_secs(seconds));
     }
-    let jobs = wait.await?;
+    let jobs = stop.or(wait.into_future()).await.map_err(Failure::Stopped)??;
     let mut exit = Exit::Done;
     for job in &jobs {
         exit = exit.max(match job.state {
