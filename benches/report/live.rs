@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::{
-    Result,
+    Result, http,
     page::Page,
     python::Python,
     statistics::{median, median_with_bounds, quantile, usage},
@@ -70,7 +70,7 @@ async fn minimal_run(http: &reqwest::Client, base: &str, body: &Value) -> Result
 
 /// Whole runs in turns: through this crate, and by a minimal program that does the same work.
 async fn against_the_minimum(page: &mut Page, client: &Client, url: &str, workflow: &Workflow, queue: &str) -> Result {
-    let http = reqwest::Client::new();
+    let http = http::client();
     let base = format!("{}/api/v1/queue/{}", url.trim_end_matches('/'), queue.replace(' ', "%20"));
     let body = workflow.enqueue_body(&EnqueueOptions::default())?;
     let (mut ours, mut least, mut ratios) = (Vec::new(), Vec::new(), Vec::new());

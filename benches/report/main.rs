@@ -16,6 +16,8 @@ mod transfers;
 
 #[path = "../../tests/common/counts.rs"]
 mod counts;
+#[path = "../../tests/common/http.rs"]
+mod http;
 #[path = "../../tests/common/workflows.rs"]
 mod workflows;
 

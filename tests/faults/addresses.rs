@@ -5,6 +5,7 @@ use invokeai_client::{Client, Error};
 use crate::{
     builder,
     common::{
+        http,
         places::{HERE, Place, THERE, answer, json, redirect},
         socket_server::{SocketServer, within},
     },
@@ -97,7 +98,7 @@ async fn headers_go_to_the_server_and_nowhere_else() {
     assert!(heard.contains("authorization: Basic YW5uYTpTRUNSRVQtS0VZ\r\n"), "{heard}");
     assert_eq!(other.heard(), "");
     // A client of the caller may follow redirects by itself.
-    let error = builder(&server.at(HERE)).http_client(reqwest::Client::new()).header("X-Proxy-Key", KEY).build();
+    let error = builder(&server.at(HERE)).http_client(http::client()).header("X-Proxy-Key", KEY).build();
     let error = error.unwrap_err();
     assert!(said(&error).contains("http_client") && !format!("{error:?}").contains(KEY), "{error}");
 }

@@ -10,6 +10,7 @@ mod common {
     pub(crate) mod dropped;
     pub(crate) mod fake_gallery;
     pub(crate) mod fake_invokeai;
+    pub(crate) mod http;
     pub(crate) mod mounted;
     pub(crate) mod mutation;
     pub(crate) mod places;

@@ -14,6 +14,7 @@ use invokeai_client::{
 use crate::{
     builder,
     common::{
+        http,
         places::{HERE, Place, THERE, answer, json, redirect},
         socket_server::{Peer, SocketServer, within},
     },
@@ -75,7 +76,7 @@ fn leads(kind: u16, to: String) -> impl Fn(&str) -> String {
 
 /// The default client, and one with an HTTP client of the caller that follows every redirect.
 fn builders(url: &str) -> [(&'static str, ClientBuilder); 2] {
-    [("own", builder(url)), ("caller's", builder(url).http_client(reqwest::Client::new()))]
+    [("own", builder(url)), ("caller's", builder(url).http_client(http::client()))]
 }
 
 #[tokio::test]
@@ -245,7 +246,7 @@ mod tls {
     /// A client that trusts this certificate, and by its own choice follows every redirect.
     fn trusting(identity: &Identity) -> reqwest::Client {
         let certificate = reqwest::Certificate::from_pem(identity.certificate().as_bytes()).unwrap();
-        reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap()
+        http::builder().tls_certs_only([certificate]).build().unwrap()
     }
 
     #[tokio::test]

@@ -14,6 +14,8 @@ mod stores;
 mod typed;
 mod work;
 
+#[path = "../common/http.rs"]
+mod http;
 #[path = "../common/mounted.rs"]
 mod mounted;
 #[path = "../common/postgres.rs"]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    http,
     skip::skipped,
     stage::{Process, Stage, servers},
 };
@@ -39,7 +40,7 @@ impl Moto {
         let end = Instant::now() + Duration::from_secs(60);
         let bucket = format!("{}/{BUCKET}", self.url);
         loop {
-            match reqwest::Client::new().put(&bucket).send().await {
+            match http::client().put(&bucket).send().await {
                 Ok(answer) if answer.status().is_success() => return,
                 other => assert!(Instant::now() < end, "{other:?}"),
             }
@@ -90,7 +91,8 @@ async fn files_are_kept_in_s3() {
         assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"), "{picture:?}");
     }
     // All of it is below the prefix, and nothing beside the database.
-    let listed = reqwest::get(format!("{}/{BUCKET}?list-type=2", moto.url)).await.unwrap().text().await.unwrap();
+    let listed =
+        http::client().get(format!("{}/{BUCKET}?list-type=2", moto.url)).send().await.unwrap().text().await.unwrap();
     let keys: Vec<&str> = listed.split("<Key>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
     // The workflow, what it needs, and of each job the picture, the outputs and the result.
     assert_eq!(keys.len(), 2 + 3 * 4, "{keys:?}");

@@ -10,6 +10,7 @@ use invokeai_client::{
 };
 
 use crate::{
+    http,
     postgres::Postgres,
     stage::{Process, RESIZE, Stage, batches, seeds, servers, workflow},
 };
@@ -253,7 +254,7 @@ async fn prometheus_sees_what_a_worker_does() {
     let worker = Process::start(&arguments);
     stage.ended(60).await;
     let url = format!("http://{address}/metrics");
-    let scraped = reqwest::get(&url).await.unwrap().text().await.unwrap();
+    let scraped = http::client().get(&url).send().await.unwrap().text().await.unwrap();
     let server = Client::new(&stage.urls[0]).unwrap().base_url().to_string();
     for line in [
         format!("invokeai_fleet_results_total{{server=\"{server}\"}} 3"),

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::live;
+use crate::common::{http, live};
 
 /// A busy shared server may keep an item waiting.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -28,7 +28,7 @@ async fn server() -> Option<(String, live::Turn)> {
 fn hub(url: &str) -> EventHub {
     let mut options = EventsOptions::default();
     options.backoff_min = Duration::from_millis(20);
-    EventHub::new(EventEndpoint::new(reqwest::Client::new(), url).unwrap(), options)
+    EventHub::new(EventEndpoint::new(http::client(), url).unwrap(), options)
 }
 
 /// A batch whose id was chosen before it was sent, so that its events can be recognized from the first one on.
@@ -57,7 +57,7 @@ impl Batch {
         let edges: Vec<_> = (0..nodes.saturating_sub(1)).map(edge).collect();
         let nodes: serde_json::Map<_, _> = (0..nodes).map(add).collect();
         let batch = json!({"batch_id": self.id, "graph": {"nodes": nodes, "edges": edges}, "runs": 1});
-        let request = reqwest::Client::new().post(format!("{}/api/v1/queue/default/enqueue_batch", self.url));
+        let request = http::client().post(format!("{}/api/v1/queue/default/enqueue_batch", self.url));
         let answer = request.json(&json!({ "batch": batch })).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
         let answer: Value = answer.json().await.unwrap();
@@ -66,14 +66,14 @@ impl Batch {
 
     async fn status(&self) -> String {
         let url = format!("{}/api/v1/queue/default/i/{}", self.url, self.items[0]);
-        let item: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let item: Value = http::client().get(url).send().await.unwrap().json().await.unwrap();
         item["status"].as_str().unwrap().to_owned()
     }
 
     async fn remove(self) {
         for item in &self.items {
             let url = format!("{}/api/v1/queue/default/i/{item}", self.url);
-            let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+            let answer = http::client().delete(url).send().await.unwrap();
             assert!(answer.status().is_success(), "{}", answer.status());
         }
     }

@@ -11,6 +11,7 @@ mod common {
     #[cfg(all(feature = "bindings", feature = "blocking", feature = "testing"))]
     pub(crate) mod compiler;
     pub(crate) mod dropped;
+    pub(crate) mod http;
     pub(crate) mod live;
     pub(crate) mod skip;
     pub(crate) mod workflows;

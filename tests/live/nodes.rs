@@ -7,7 +7,7 @@ use invokeai_client::{Client, Upload};
 use serde_json::{Map, Value, json};
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use crate::common::live;
+use crate::common::{http, live};
 
 const PICTURES: [&str; 3] = ["photo", "glass", "mask"];
 
@@ -183,7 +183,7 @@ fn refusal(status: u16, answer: &Value) -> Value {
 #[tokio::test]
 async fn the_recording_is_what_the_real_server_does() {
     let Some((client, _turn)) = live::client().await else { return };
-    let mut server = Server { client, http: reqwest::Client::new(), names: HashMap::new() };
+    let mut server = Server { client, http: http::client(), names: HashMap::new() };
     for name in PICTURES {
         let upload = Upload::path(fixture(&format!("{name}.png")));
         let picture = server.client.images().upload(upload).await.expect("an upload");

@@ -8,6 +8,8 @@ use invokeai_client::{
     workflow::{Workflow, WorkflowDefinition, field::InkField},
 };
 
+use crate::common::http;
+
 const TEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/text-to-image.json");
 
 const RESIZE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/resize-and-blur.json");
@@ -60,7 +62,7 @@ async fn a_lost_answer_is_not_sent_twice_and_the_job_is_found() {
 #[tokio::test]
 async fn scripted_statuses_come_as_often_as_they_were_scripted() {
     let server = TestServer::start().unwrap();
-    let http = reqwest::Client::new();
+    let http = http::client();
     let version = format!("{}/api/v1/app/version", server.url());
     let fault = Fault::Status { status: 503, retry_after: Some(Duration::from_secs(2)) };
     server.faults().add("app_version", fault, 1);
@@ -84,14 +86,14 @@ async fn a_stopped_server_is_gone_and_its_port_is_free() {
     let url = server.url().to_owned();
     let port = url.rsplit(':').next().unwrap().parse().unwrap();
     server.stop();
-    assert!(reqwest::get(format!("{url}/api/v1/app/version")).await.is_err());
+    assert!(http::client().get(format!("{url}/api/v1/app/version")).send().await.is_err());
     assert_eq!(TestServer::builder().port(port).start().unwrap().url(), url);
 }
 
 #[tokio::test]
 async fn what_it_does_not_do_is_said() {
     let server = TestServer::start().unwrap();
-    let answer = reqwest::get(format!("{}/api/v2/custom_nodes/", server.url())).await.unwrap();
+    let answer = http::client().get(format!("{}/api/v2/custom_nodes/", server.url())).send().await.unwrap();
     assert_eq!(answer.status(), 501);
     assert!(answer.text().await.unwrap().contains("list_custom_node_packs"));
 }

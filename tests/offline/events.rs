@@ -14,7 +14,7 @@ use socket_server::{DEADLINE, Peer, SocketServer, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::common::socket_server;
+use crate::common::{http, socket_server};
 
 fn options() -> EventsOptions {
     let mut options = EventsOptions::default();
@@ -25,7 +25,7 @@ fn options() -> EventsOptions {
 }
 
 fn hub(server: &SocketServer, options: EventsOptions) -> EventHub {
-    EventHub::new(EventEndpoint::new(reqwest::Client::new(), &server.url()).unwrap(), options)
+    EventHub::new(EventEndpoint::new(http::client(), &server.url()).unwrap(), options)
 }
 
 fn queue() -> EventFilter {
@@ -125,7 +125,7 @@ async fn a_url_prefix_goes_in_front_and_a_token_into_the_connect_packet() {
     })
     .await;
     let asked = AtomicUsize::new(0);
-    let endpoint = EventEndpoint::new(reqwest::Client::new(), &format!("{}/some/prefix/?x=1#y", server.url())).unwrap();
+    let endpoint = EventEndpoint::new(http::client(), &format!("{}/some/prefix/?x=1#y", server.url())).unwrap();
     let endpoint = endpoint.token(move || Some(format!("secret-{}", asked.fetch_add(1, Ordering::SeqCst))));
     assert!(!format!("{endpoint:?}").contains("secret"));
     let hub = EventHub::new(endpoint, options());
@@ -181,7 +181,7 @@ async fn a_refused_token_that_was_refreshed_meanwhile_is_tried_once() {
     })
     .await;
     let asked = AtomicUsize::new(0);
-    let endpoint = EventEndpoint::new(reqwest::Client::new(), &server.url()).unwrap();
+    let endpoint = EventEndpoint::new(http::client(), &server.url()).unwrap();
     let endpoint = endpoint.token(move || {
         Some(if asked.fetch_add(1, Ordering::SeqCst) == 0 { "old".to_owned() } else { "new".to_owned() })
     });
@@ -273,7 +273,7 @@ async fn a_dead_port_is_an_error_at_once_and_recovery_is_seen() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let endpoint = EventEndpoint::new(reqwest::Client::new(), &format!("http://user:hush@{address}")).unwrap();
+    let endpoint = EventEndpoint::new(http::client(), &format!("http://user:hush@{address}")).unwrap();
     assert!(!format!("{endpoint:?}").contains("hush"));
     let mut events = EventHub::new(endpoint, options()).subscribe(queue());
     let error = within("connected", events.connected()).await.unwrap_err();
@@ -367,7 +367,7 @@ async fn time_limits_of_the_http_client_do_not_cut_the_socket() {
     })
     .await;
     let limit = Duration::from_millis(200);
-    let http = reqwest::Client::builder().timeout(limit).read_timeout(limit).pool_idle_timeout(limit).build().unwrap();
+    let http = http::builder().timeout(limit).read_timeout(limit).pool_idle_timeout(limit).build().unwrap();
     let hub = EventHub::new(EventEndpoint::new(http, &server.url()).unwrap(), options());
     assert_eq!(texts(&mut hub.subscribe(queue()), 1).await, ["queue_cleared 1"]);
     assert_eq!(server.connections(), 1);
@@ -547,7 +547,7 @@ async fn subscribers_come_and_go_on_one_connection() {
 
 #[test]
 fn without_a_runtime_the_stream_says_so() {
-    let endpoint = EventEndpoint::new(reqwest::Client::new(), "http://127.0.0.1:9").unwrap();
+    let endpoint = EventEndpoint::new(http::client(), "http://127.0.0.1:9").unwrap();
     let hub = EventHub::new(endpoint, options());
     let mut events = hub.subscribe(queue());
     let first = events.next().now_or_never().expect("at once");
@@ -564,7 +564,7 @@ fn without_a_runtime_the_stream_says_so() {
 #[test]
 fn unusable_addresses_are_refused() {
     for url in ["", "nonsense", "ftp://user:hush@host", "//host", "ws://host", "file:///x"] {
-        let error = EventEndpoint::new(reqwest::Client::new(), url).unwrap_err();
+        let error = EventEndpoint::new(http::client(), url).unwrap_err();
         assert!(matches!(error, EventError::InvalidUrl { .. }) && !error.to_string().contains("hush"), "{error}");
     }
 }
@@ -572,7 +572,7 @@ fn unusable_addresses_are_refused() {
 #[test]
 fn public_futures_and_streams_are_send() {
     fn is_send<T: Send>(_: &T) {}
-    let endpoint = EventEndpoint::new(reqwest::Client::new(), "http://127.0.0.1:9").unwrap();
+    let endpoint = EventEndpoint::new(http::client(), "http://127.0.0.1:9").unwrap();
     let hub = EventHub::new(endpoint, options());
     let events = hub.subscribe(queue());
     is_send(&hub);

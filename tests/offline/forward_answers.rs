@@ -24,7 +24,7 @@ use mutation::*;
 use serde_json::{Map, Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
 
-use crate::common::{document, mutation};
+use crate::common::{document, http, mutation};
 
 /// What a handle made of an answer: its text, and the errors that stand in for parts of it.
 type Read = Result<(String, Vec<Error>), Error>;
@@ -294,7 +294,7 @@ impl Stage {
         let server = MockServer::builder().disable_request_recording().start().await;
         let parrot = Parrot::default();
         Mock::given(any()).respond_with(parrot.clone()).mount(&server).await;
-        Self { server, parrot, http: reqwest::Client::new() }
+        Self { server, parrot, http: http::client() }
     }
 
     async fn read(&self, reader: Reader, answer: &Value) -> Read {

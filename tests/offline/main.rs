@@ -11,6 +11,7 @@ mod common {
     pub(crate) mod document;
     #[cfg(feature = "events")]
     pub(crate) mod fake_invokeai;
+    pub(crate) mod http;
     pub(crate) mod instructions;
     pub(crate) mod listing;
     pub(crate) mod lowering_cases;

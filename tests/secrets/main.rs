@@ -1,6 +1,9 @@
 //! No token, password or key in anything that a program may print: every public type that holds a client, errors with
 //! their causes, traces at the finest level, files that are kept, and the command line.
 
+#[path = "../common/http.rs"]
+#[expect(dead_code, reason = "here it goes by a proxy")]
+mod http;
 #[cfg(feature = "events")]
 mod logs;
 #[path = "../common/raw_server.rs"]
@@ -378,7 +381,7 @@ async fn errors_and_traces_show_no_secret() {
     }
     // A proxy that does not exist, with a password.
     let proxy = reqwest::Proxy::all(with_user("http://127.0.0.1:1")).unwrap();
-    let http = reqwest::Client::builder().proxy(proxy).build().unwrap();
+    let http = http::builder().proxy(proxy).build().unwrap();
     let proxied = Client::builder("http://example.invalid").http_client(http).token(secret("token")).build().unwrap();
     show_error("a proxy", &proxied.auth().me().await.unwrap_err());
     show(&mut BTreeSet::new(), &proxied);

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    http,
     skip::skipped,
     stage::{MODELS, data_url, flux, png},
 };
@@ -176,7 +177,7 @@ async fn a_typed_client_that_is_generated() {
 async fn the_description_holds_for_what_it_describes() {
     // The example of the guide, by hand: the name of an image that one run gave is the input of another.
     let place = Place::new().await;
-    let http = reqwest::Client::new();
+    let http = http::client();
     let mut inputs = json!({ "prompt": "a lighthouse", "image": data_url(&png(64, 64)), "num_steps": 2 });
     for (name, model) in MODELS {
         inputs[name] = model.into();

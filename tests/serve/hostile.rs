@@ -15,7 +15,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::stage::{Stage, answer, data_url, png};
+use crate::{
+    http,
+    stage::{Stage, answer, data_url, png},
+};
 
 async fn limited(limits: Limits) -> Stage {
     Stage::with(Duration::ZERO, |service| service.limits(limits)).await
@@ -23,7 +26,7 @@ async fn limited(limits: Limits) -> Stage {
 
 /// Whether somebody else is served.
 async fn serves(stage: &Stage) {
-    let fresh = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+    let fresh = http::builder().timeout(Duration::from_secs(20)).build().unwrap();
     let status = fresh.get(stage.url("/openapi.json")).send().await.unwrap().status();
     assert_eq!(status, StatusCode::OK);
     stage.run("resize", &json!({ "picture": data_url(&png(16, 16)), "width": 8 })).await;
@@ -253,7 +256,7 @@ async fn readers_that_do_not_read_are_not_waited_for() {
         held.push(connection);
     }
     // Until room is made, others are refused with 503.
-    let fresh = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+    let fresh = http::builder().timeout(Duration::from_secs(20)).build().unwrap();
     for _ in 0..240 {
         let answer = fresh.get(stage.url("/openapi.json")).send().await;
         if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {

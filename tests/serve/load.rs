@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     command::serve_with,
+    http,
     stage::{png, resize, text},
 };
 
@@ -60,7 +61,7 @@ async fn two_hundred_callers_lose_nothing_and_double_nothing() {
     let file = folder.path().join("resize.json");
     fs::write(&file, text("resize-and-blur")).unwrap();
     let serving = serve_with(&invokeai, folder.path(), &format!("resize={}", file.display()), &[]);
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(300)).build().unwrap();
+    let http = http::builder().timeout(Duration::from_secs(300)).build().unwrap();
     let (done, early) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let address = format!("{}/workflows/resize/runs", serving.url);
     let inputs = json!({ "picture": picture, "width": 8, "height": 8 });

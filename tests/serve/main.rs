@@ -18,6 +18,8 @@ mod runs;
 mod stage;
 mod values;
 
+#[path = "../common/http.rs"]
+mod http;
 #[path = "../common/mounted.rs"]
 mod mounted;
 #[cfg(feature = "fleet")]

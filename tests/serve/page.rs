@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     clients::Place,
+    http,
     skip::skipped,
     stage::{MODELS, Stage, png},
 };
@@ -53,7 +54,7 @@ impl Browser {
         command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
         let profile = tempfile::tempdir().unwrap();
         let driver = command.spawn().unwrap();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let http = http::builder().timeout(Duration::from_secs(60)).build().unwrap();
         let base = format!("http://127.0.0.1:{port}");
         let mut this = Self { driver, session: base.clone(), http, _profile: profile };
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -13,6 +13,8 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::http;
+
 const WORKFLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows");
 
 /// Models of the embedded server for the FLUX workflow.
@@ -40,7 +42,7 @@ impl Stage {
     pub(crate) async fn with(step: Duration, more: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let invokeai = TestServer::builder().step_time(step).start().unwrap();
         let client = invokeai.client().unwrap();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(90)).build().unwrap();
+        let http = http::builder().timeout(Duration::from_secs(90)).build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut stage = Self { invokeai, client, folder, http, service: None };
         stage.start(more).await;

@@ -111,9 +111,7 @@ pub(crate) fn run(command: FleetCommand, server: &ServerArgs, output: &mut Outpu
         }
         FleetCommand::Worker { args } => worker::run(&args, server),
         FleetCommand::Status { args } => session::run_local(async |stop| status::run(&args, stop, output).await),
-        FleetCommand::Wait { args } => {
-            session::run_local(async |stop| wait::run(&args, stop, output).await)
-        }
+        FleetCommand::Wait { args } => session::run_local(async |stop| wait::run(&args, stop, output).await),
         FleetCommand::Results { args } => {
             session::run_local(async |stop| stop.or(results::run(&args, output)).await.map_err(Failure::Stopped)?)
         }

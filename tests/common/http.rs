@@ -1,0 +1,18 @@
+//! HTTP clients of the tests' own.
+
+use std::sync::Once;
+
+/// A client to be finished. It has the cryptography that this crate has, too: reqwest's own choice is a C library, which would be
+/// built for tests alone.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Another that is there already will do as well.
+        _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder()
+}
+
+pub(crate) fn client() -> reqwest::Client {
+    builder().build().unwrap()
+}
