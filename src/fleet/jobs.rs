@@ -330,7 +330,7 @@ impl WaitForJobs {
 /// What a wait found.
 enum Look {
     Ended(Vec<FleetJob>),
-    /// So many have not ended.
+    /// How many have not ended.
     Open(u64),
 }
 

@@ -7,7 +7,7 @@ use std::sync::Once;
 pub(crate) fn builder() -> reqwest::ClientBuilder {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Another that is there already will do as well.
+        // One that somebody else installed will do as well.
         _ = rustls::crypto::ring::default_provider().install_default();
     });
     reqwest::Client::builder()
