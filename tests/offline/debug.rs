@@ -342,7 +342,7 @@ fn short(value: &(impl Debug + ?Sized), what: &str) {
 fn long_answer<T: DeserializeOwned + Debug>(mut answer: Value) {
     fn lengthen(value: &mut Value) {
         match value {
-            Value::String(text) if text.is_empty() => *text = "ä\"\n".repeat(100_000),
+            Value::String(text) if text.is_empty() => *text = "ä\"\n".repeat(20_000),
             Value::Array(all) => all.iter_mut().for_each(lengthen),
             Value::Object(all) => all.values_mut().for_each(lengthen),
             _ => {}
@@ -359,7 +359,7 @@ fn long_answer<T: DeserializeOwned + Debug>(mut answer: Value) {
 fn answers_with_long_texts_are_shown_briefly() {
     use invokeai_client::{auth::User, boards::Board, images::Image, models, queue, style_presets::StylePreset};
 
-    let values = json!({ "node_path": "", "field_name": "", "value": vec!["x"; 10_000] });
+    let values = json!({ "node_path": "", "field_name": "", "value": vec!["x"; 1_000] });
     let values = vec![values; 100];
     long_answer::<queue::QueueItem>(json!({
         "item_id": 1, "status": "", "batch_id": "", "queue_id": "", "session_id": "", "origin": "", "destination": "",
