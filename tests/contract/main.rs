@@ -7,6 +7,8 @@
 //! With `INVOKEAI_TEST_URL` (and `INVOKEAI_TEST_MULTIUSER_URL`, for a server with users, and an administrator's
 //! `INVOKEAI_TEST_TOKEN`) the real server is asked again. With `INVOKEAI_CONTRACT_RECORD=1`, too, what it does is kept.
 
+#[path = "../common/http.rs"]
+mod http;
 mod script;
 mod shape;
 #[allow(dead_code)]

@@ -15,7 +15,7 @@
 //!
 //! A line that begins with `-` is done, but not recorded.
 
-use crate::{shape::shape, socket::Socket};
+use crate::{http, shape::shape, socket::Socket};
 use reqwest::{Client, Method, Response, multipart};
 use serde_json::{Value, json};
 use std::{io::Cursor, time::Duration};
@@ -33,7 +33,7 @@ struct Player<'a> {
 
 /// Creates the first administrator of a server and returns the token.
 pub(crate) async fn administrator(url: &str) -> String {
-    let http = Client::new();
+    let http = http::client();
     let user = json!({"email": "admin@example.com", "display_name": "Admin", "password": "Contract-1234"});
     let setup = http.post(format!("{url}/api/v1/auth/setup")).json(&user).send().await.expect("an answer");
     assert_eq!(setup.status(), 200);
@@ -46,7 +46,7 @@ pub(crate) async fn administrator(url: &str) -> String {
 pub(crate) async fn play(script: &str, url: &str, token: Option<String>) -> String {
     let mut player = Player {
         url,
-        http: Client::builder().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0).build().expect("a client"),
+        http: http::builder().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0).build().expect("a client"),
         socket: Socket::connect(url, token.as_deref()).await,
         looked: 0,
         known: token.iter().map(|token| ("admin".to_owned(), token.clone())).collect(),
