@@ -10,6 +10,7 @@ mod missing;
 mod optional;
 mod record;
 mod send;
+mod setters;
 
 use std::collections::BTreeSet;
 
@@ -33,6 +34,7 @@ pub(crate) fn client(mut file: File, operations: &[Operation], bodies: &BTreeSet
             }
             Item::Mod(mut module) if module.ident == "builder" => {
                 builders::builders(&mut module, operations)?;
+                setters::shorten(&mut module);
                 items.push(Item::Mod(module));
             }
             // Construction and hooks belong to `transport`; the rest are the operations.
@@ -92,6 +94,8 @@ fn lean_types(items: Vec<Item>, bodies: &BTreeSet<String>) -> Result<Vec<Item>> 
                     Item::Impl(block) => self_name(block).is_some_and(|name| bodies.contains(&name)),
                     _ => true,
                 });
+                contents(&mut module)?.insert(0, parse_quote! { use crate::api::runtime; });
+                setters::shorten(&mut module);
                 kept.push(Item::Mod(module));
             }
             other => kept.push(other),

@@ -34,7 +34,7 @@ impl Parts {
             } else if text.starts_with("header_map") {
                 // The `api-version` header means nothing to InvokeAI.
             } else if let Some(request) = built_request(&stmt) {
-                let request: Expr = request;
+                let request: Expr = begin(request);
                 build.push(parse_quote! { let request = #request; });
             } else if text.starts_with("let info") {
                 operation = text.split('"').nth(1).map(str::to_owned);
@@ -112,6 +112,21 @@ fn built_request(stmt: &Stmt) -> Option<Expr> {
         return None;
     };
     (build.method == "build" && headers.method == "headers").then(|| (*headers.receiver).clone())
+}
+
+/// Lets the runtime begin a request that is to be answered with JSON: `client.client.get(url).header(..)`.
+fn begin(request: Expr) -> Expr {
+    let Expr::MethodCall(mut call) = request else { return request };
+    let before = &call.receiver;
+    let before = quote!(#before).to_string();
+    if before.starts_with("client . client . ") && before.ends_with(" (url)") && call.method == "header" {
+        let arguments = &call.args;
+        if quote!(#arguments).to_string().contains("from_static (\"application/json\"") {
+            return parse_quote! { runtime::begin(client, &Self::OPERATION, url) };
+        }
+    }
+    call.receiver = Box::new(begin(*call.receiver));
+    Expr::MethodCall(call)
 }
 
 /// Which function of the runtime stands for the generated reading of the answer.

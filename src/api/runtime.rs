@@ -1,10 +1,12 @@
 //! What generated operations call: checks of parameters, and the reading of answers.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use progenitor_client::{ByteStream, ResponseValue};
 use reqwest::{
-    Request, Response, StatusCode,
+    Request, RequestBuilder, Response, StatusCode,
     header::{self, HeaderMap},
 };
 use serde::de::DeserializeOwned;
@@ -22,6 +24,13 @@ const JSON: &str = "application/json";
 
 /// An error shows an excerpt of the text that could not be read, which comes from within this many bytes.
 const EXCERPTED: usize = 2048;
+
+/// Begins a request that is to be answered with JSON.
+pub(crate) fn begin(client: &Client, operation: &Operation, url: String) -> RequestBuilder {
+    let method = operation.method.parse().unwrap_or_default();
+    let http = &client.client;
+    http.request(method, url).header(header::ACCEPT, JSON)
+}
 
 /// Sends a request and reads its answer as JSON.
 pub(crate) async fn json<T: DeserializeOwned>(
@@ -112,10 +121,11 @@ pub(crate) async fn raw(
 /// Version of the server: asked once, then remembered.
 pub(crate) async fn server_version(client: &Client) -> Result<String> {
     const OPERATION: Operation = Operation { id: "app_version", method: "GET", path: "/api/v1/app/version" };
-    #[derive(serde::Deserialize)]
     struct AppVersion {
         version: String,
     }
+
+    crate::json::record::readable! { AppVersion { 0 version } }
     if let Some(version) = client.transport.version() {
         return Ok(version.to_owned());
     }
@@ -288,6 +298,26 @@ pub(crate) fn invalid_parameter(complaint: String) -> Error {
         }
         None => Error::invalid("request", complaint),
     }
+}
+
+/// The value of a parameter that must come.
+pub(crate) fn required<V: TryInto<T>, T>(value: V, complaint: &str) -> Result<T, String> {
+    value.try_into().map_err(|_| complaint.to_owned())
+}
+
+/// The value of a parameter that may be left out.
+pub(crate) fn optional<V: TryInto<T>, T>(value: V, complaint: &str) -> Result<Option<T>, String> {
+    required(value, complaint).map(Some)
+}
+
+/// The value of a member of a body.
+pub(crate) fn member<V: TryInto<T, Error: Display>, T>(value: V, complaint: &str) -> Result<T, String> {
+    value.try_into().map_err(|error| format!("{complaint}{error}"))
+}
+
+/// A whole body, as what builds it.
+pub(crate) fn whole<V: TryInto<T, Error: Display>, T, B: From<T>>(value: V, complaint: &str) -> Result<B, String> {
+    member(value, complaint).map(B::from)
 }
 
 /// Calls a setter if there is a value.

@@ -9,10 +9,10 @@ pub(crate) type Ceiling = (&'static str, fn(&Sources) -> usize, usize, &'static 
 
 /// What is counted in the generated source, how, the highest count allowed, and why it matters.
 pub(crate) const GENERATED: &[Ceiling] = &[
-    ("lines of client.rs", |s| s.client.lines().count(), 30_200, "typed operations and what they carry: most of it"),
+    ("lines of client.rs", |s| s.client.lines().count(), 28_200, "typed operations and what they carry: most of it"),
     ("lines of events.rs", |s| s.events.lines().count(), 840, "payloads of Socket.IO events, open to new members"),
     ("lines of enums.rs", |s| s.enums.lines().count(), 330, "one macro call per enum"),
-    ("bytes of catalog.rs", |s| s.catalog.len(), 690_000, "part of every program that uses the crate"),
+    ("bytes of catalog.rs", |s| s.catalog.len(), 330_000, "part of every program that uses the crate"),
     ("operations", |_| OPERATIONS.len(), 192, "one method and one builder each"),
     ("setters and other functions", |s| s.client.matches(" pub fn ").count(), 1_480, "each is checked on its own"),
     // Such a function is a state machine, and costs what twenty plain ones cost.
@@ -28,19 +28,19 @@ pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
         40,
         "workflows and code of them, without servers: what a build script of a program builds",
     ),
-    (&["--edges=normal", "--no-default-features", "--features=client"], 107, "what servers need: HTTP, JSON, tokio"),
-    (&["--edges=normal"], 130, "what a program gets by default: live events and TLS as well"),
-    (&["--edges=normal", "--features=blocking"], 130, "blocking needs no crate of its own"),
+    (&["--edges=normal", "--no-default-features", "--features=client"], 103, "what servers need: HTTP, JSON, tokio"),
+    (&["--edges=normal"], 126, "what a program gets by default: live events and TLS as well"),
+    (&["--edges=normal", "--features=blocking"], 126, "blocking needs no crate of its own"),
     (
         &["--edges=normal", "--features=cli"],
-        198,
+        196,
         "the command line, without a web server; 9 of them read YAML, 2 complete in shells",
     ),
-    (&["--edges=normal", "--features=testing"], 178, "the embedded server: axum, socketioxide, image"),
+    (&["--edges=normal", "--features=testing"], 176, "the embedded server: axum, socketioxide, image"),
     (&["--edges=normal", "--features=serve"], 174, "the service: axum, tools for agents, pictures made smaller"),
-    (&["--edges=normal", "--features=fleet"], 208, "fleets: a job engine, SQLite, Postgres, a store of files"),
+    (&["--edges=normal", "--features=fleet"], 206, "fleets: a job engine, SQLite, Postgres, a store of files"),
     (&["--edges=normal", "--all-features"], 318, "the command line with all of it"),
-    (&["--edges=normal,build"], 152, "with the generator, which runs once on the building machine"),
+    (&["--edges=normal,build"], 149, "with the generator, which runs once on the building machine"),
     (&["--edges=normal,build", "--all-features"], 342, "everything but tests"),
 ];
 
