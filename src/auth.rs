@@ -16,7 +16,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -28,25 +27,29 @@ use crate::{
 };
 
 /// How a server handles users (`GET /api/v1/auth/status`, which needs no login).
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthStatus {
     /// Whether users must log in.
     pub multiuser_enabled: bool,
     /// Whether the first administrator still has to be created.
-    #[serde(default)]
     pub setup_required: bool,
     /// Whether weak passwords are refused.
-    #[serde(default)]
     pub strict_password_checking: bool,
     /// Whom to ask for an account, if the server says so.
     pub admin_email: Option<String>,
 }
 
+crate::json::record::readable! {
+    AuthStatus {
+        0 multiuser_enabled, 1 setup_required default, 2 strict_password_checking default, 3 admin_email nullable,
+    }
+}
+
 crate::base::debug::short_debug! { AuthStatus { multiuser_enabled, setup_required, strict_password_checking, admin_email } }
 
 /// A user.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct User {
     /// Id on this server.
@@ -56,7 +59,6 @@ pub struct User {
     /// Name that is shown.
     pub display_name: Option<String>,
     /// Whether they are an administrator.
-    #[serde(default)]
     pub is_admin: bool,
     /// Whether they may log in.
     pub is_active: Option<bool>,
@@ -68,6 +70,13 @@ pub struct User {
     pub last_login_at: Option<Timestamp>,
 }
 
+crate::json::record::readable! {
+    User {
+        0 user_id, 1 email, 2 display_name nullable, 3 is_admin default, 4 is_active nullable, 5 created_at nullable,
+        6 updated_at nullable, 7 last_login_at nullable,
+    }
+}
+
 crate::base::debug::short_debug! {
     User {
         user_id, email, display_name, is_admin, is_active, created_at, updated_at, last_login_at
@@ -75,7 +84,7 @@ crate::base::debug::short_debug! {
 }
 
 /// A login.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Login {
     /// The bearer token, to keep for [`ClientBuilder::token`](crate::ClientBuilder::token). A secret; `Debug` does not
@@ -86,6 +95,8 @@ pub struct Login {
     /// Seconds until the token is no longer valid, if it is not renewed: a day, or a week.
     pub expires_in: u64,
 }
+
+crate::json::record::readable! { Login { 0 token, 1 user, 2 expires_in } }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,10 +167,11 @@ impl Auth {
     /// [`Error::NotAccepted`](crate::Error::NotAccepted) if there is one already, or the password is too weak;
     /// [`Error::Forbidden`](crate::Error::Forbidden) on a server with one user; any error of a call.
     pub async fn set_up(&self, email: &str, password: &str, display_name: Option<&str>) -> Result<User> {
-        #[derive(Deserialize)]
         struct Made {
             user: User,
         }
+
+        crate::json::record::readable! { Made { 0 user } }
         let api = self.client.api();
         let body = json!({ "email": email, "password": password, "display_name": display_name });
         Ok(api.setup_admin().send_json_as::<Made>(&body).await?.user)
@@ -263,10 +275,11 @@ impl Auth {
     /// # Errors
     /// Any error of a call.
     pub async fn generate_password(&self) -> Result<String> {
-        #[derive(Deserialize)]
         struct Generated {
             password: String,
         }
+
+        crate::json::record::readable! { Generated { 0 password } }
         let api = self.client.api();
         Ok(api.generate_password().send_as::<Generated>().await?.password)
     }

@@ -10,7 +10,6 @@
 //! # }
 //! ```
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{Client, error::Result};
@@ -31,21 +30,22 @@ impl Client {
 }
 
 /// The server's settings.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RuntimeConfig {
     /// All settings, including those left at their defaults. Releases differ in which settings they have.
     pub config: Map<String, Value>,
     /// Names of the settings that were set.
-    #[serde(default)]
     pub set_fields: Vec<String>,
 }
+
+crate::json::record::readable! { RuntimeConfig { 0 config, 1 set_fields default } }
 
 crate::base::debug::short_debug! { RuntimeConfig { config, set_fields } }
 
 /// State of the invocation cache, which keeps the results of nodes: a node that runs again with equal inputs gives the
 /// same images again.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvocationCache {
     /// Whether it is on.
@@ -59,6 +59,8 @@ pub struct InvocationCache {
     /// Most results that it can hold; 0 if it is off for good.
     pub max_size: u64,
 }
+
+crate::json::record::readable! { InvocationCache { 0 enabled, 1 size, 2 hits, 3 misses, 4 max_size } }
 
 /// How much a server writes to its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Asset, Assets, Batch, UnfinishedBoard, UnfinishedUpload};
 use crate::media::FileKind;
@@ -10,32 +10,51 @@ use crate::media::FileKind;
 /// One line of a ledger. What may leave something on the server is recorded before it is sent, and again after.
 ///
 /// Lines of kinds that this version does not know are skipped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(crate) enum Record {
     /// The first record of every ledger: which server all this is on, and which edition of the format it is. Ledgers
     /// without an edition are of the first one.
     Server {
         url: String,
-        #[serde(default = "first_edition")]
         version: u32,
     },
     /// A file is about to be uploaded, under this session.
-    Uploading { id: String, session_id: Option<String>, kind: FileKind, file: String },
+    Uploading {
+        id: String,
+        session_id: Option<String>,
+        kind: FileKind,
+        file: String,
+    },
     /// The server has it under this name.
-    Uploaded { id: String, kind: FileKind, name: String },
+    Uploaded {
+        id: String,
+        kind: FileKind,
+        name: String,
+    },
     /// A board is about to be created, under a name that no other board can have.
-    CreatingBoard { id: String, name: String, marker: Option<String> },
+    CreatingBoard {
+        id: String,
+        name: String,
+        marker: Option<String>,
+    },
     /// The server has it under this id.
-    CreatedBoard { id: String, board_id: String },
+    CreatedBoard {
+        id: String,
+        board_id: String,
+    },
     /// What was about to be done was not done.
-    Refused { id: String },
+    Refused {
+        id: String,
+    },
     /// A batch, or a part of one, is about to be enqueued.
-    Enqueuing { queue_id: String, batch_id: String },
+    Enqueuing {
+        queue_id: String,
+        batch_id: String,
+    },
     /// The server has answered, and these are the new items.
     Enqueued {
         batch_id: String,
-        #[serde(default)]
         item_ids: Vec<i64>,
     },
     /// Sessions of a batch, and their items, which are about to be deleted. `files`: what is left of them on the
@@ -43,17 +62,34 @@ pub(crate) enum Record {
     Sessions {
         batch_id: String,
         sessions: Vec<String>,
-        #[serde(default)]
         item_ids: Vec<i64>,
-        #[serde(default)]
         files: Option<Vec<Asset>>,
     },
     /// It is no longer on the server.
-    Gone { asset: Asset },
+    Gone {
+        asset: Asset,
+    },
     /// Nothing of this batch is left, or it was not enqueued.
-    BatchGone { batch_id: String },
-    #[serde(other)]
+    BatchGone {
+        batch_id: String,
+    },
     Unknown,
+}
+
+crate::json::tagged::tagged! {
+    Record by "record" {
+        "server" => Server { 0 url, 1 version default(first_edition()) },
+        "uploading" => Uploading { 0 id, 1 session_id nullable, 2 kind, 3 file },
+        "uploaded" => Uploaded { 0 id, 1 kind, 2 name },
+        "creating_board" => CreatingBoard { 0 id, 1 name, 2 marker nullable },
+        "created_board" => CreatedBoard { 0 id, 1 board_id },
+        "refused" => Refused { 0 id },
+        "enqueuing" => Enqueuing { 0 queue_id, 1 batch_id },
+        "enqueued" => Enqueued { 0 batch_id, 1 item_ids default },
+        "sessions" => Sessions { 0 batch_id, 1 sessions, 2 item_ids default, 3 files default },
+        "gone" => Gone { 0 asset },
+        "batch_gone" => BatchGone { 0 batch_id },
+    } else Unknown
 }
 
 /// The edition of ledgers that this version writes. New kinds of records need no new edition: versions that do not know

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
@@ -69,10 +68,11 @@ struct Inner {
     catalog: OnceLock<Arc<NodeCatalog>>,
 }
 
-#[derive(Deserialize)]
 struct SavedWorkflow {
     workflow: Value,
 }
+
+crate::json::record::readable! { SavedWorkflow { 0 workflow } }
 
 /// Settings of a [`Client`], from [`Client::builder`].
 ///

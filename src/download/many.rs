@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use serde::Deserialize;
 
 use super::{Collision, Download, DownloadProgress, Options, SavedFile, Source};
 use crate::{
@@ -180,14 +179,16 @@ impl DownloadMany {
             What::Images(names) => names.iter().cloned().map(image).collect(),
             What::Videos(names) => names.iter().cloned().map(video).collect(),
             What::Board(board) => {
-                #[derive(Deserialize)]
                 struct Images {
                     image_names: Vec<String>,
                 }
-                #[derive(Deserialize)]
+
+                crate::json::record::readable! { Images { 0 image_names } }
                 struct Videos {
                     video_names: Vec<String>,
                 }
+
+                crate::json::record::readable! { Videos { 0 video_names } }
                 let api = self.client.api();
                 let images = api.get_image_names().board_id(board).is_intermediate(false);
                 let images: Images = images.order_dir("DESC").starred_first(false).send_as().await?;

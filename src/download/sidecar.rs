@@ -95,15 +95,17 @@ fn describes(text: &[u8], name: &str) -> bool {
         _metadata: IgnoredAny,
     }
 
-    #[derive(Deserialize)]
     struct Image {
         image_name: String,
     }
 
-    #[derive(Deserialize)]
+    crate::json::record::readable! { Image { 0 image_name } }
+
     struct Video {
         video_name: String,
     }
+
+    crate::json::record::readable! { Video { 0 video_name } }
 
     let described = match serde_json::from_slice(text) {
         Ok(Description { image: Some(image), video: None, .. }) => Some(image.image_name),

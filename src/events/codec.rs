@@ -52,23 +52,25 @@ crate::base::debug::short_debug! {
 }
 
 /// What the server announces when a connection opens.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Open {
     /// Session id of the transport.
     pub sid: String,
     /// Other transports the server offers; empty on a websocket.
-    #[serde(default)]
     pub upgrades: Vec<String>,
     /// Milliseconds the client may wait for traffic beyond `ping_interval` before it gives the connection up.
-    #[serde(default = "default_ping_timeout")]
     pub ping_timeout: u64,
     /// Milliseconds between two pings of the server.
-    #[serde(default = "default_ping_interval")]
     pub ping_interval: u64,
     /// Largest message in bytes that the *server* accepts.
-    #[serde(default)]
     pub max_payload: u64,
+}
+
+crate::json::record::record! {
+    Open {
+        0 sid, 1 upgrades default, 2 ping_timeout "pingTimeout" default(default_ping_timeout()),
+        3 ping_interval "pingInterval" default(default_ping_interval()), 4 max_payload "maxPayload" default,
+    }
 }
 
 crate::base::debug::short_debug! { Open { sid, upgrades, ping_timeout, ping_interval, max_payload } }

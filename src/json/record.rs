@@ -1,14 +1,14 @@
 //! Reading and writing objects with known members.
 //!
 //! What `serde` derives for a struct is a dozen functions, each of which the compiler checks, and most of which are the
-//! same for all structs. For the two hundred generated types, only what differs is written: which member gets which
-//! value. They can be read from anything that has members with names.
+//! same for all structs. For the two hundred generated types, and for those that answers are read into, only what differs
+//! is written: which member gets which value. They can be read from anything that has members with names.
 
 use std::{fmt, marker::PhantomData};
 
 use indexmap::IndexMap;
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
     ser::SerializeStruct,
 };
@@ -40,6 +40,16 @@ impl<'de, T: Record<'de>> Visitor<'de> for Object<T> {
     fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<T, A::Error> {
         T::read(from)
     }
+}
+
+/// Names of members. A gap between their places would be a member that is never read, so it does not compile.
+pub(crate) const fn in_order(places: &[usize], names: &'static [&'static str]) -> &'static [&'static str] {
+    let mut at = 0;
+    while at < places.len() {
+        assert!(places[at] == at, "members are numbered from 0 on");
+        at += 1;
+    }
+    names
 }
 
 /// The place of the next member in this list; beyond its end if the member is unknown.
@@ -98,9 +108,10 @@ pub(crate) fn ignore<'de, A: MapAccess<'de>>(from: &mut A) -> Result<(), A::Erro
     from.next_value().map(|IgnoredAny| ())
 }
 
-/// The value of a member that must come.
-pub(crate) fn required<T, E: Error>(value: Option<T>, name: &'static str) -> Result<T, E> {
-    value.ok_or_else(|| E::missing_field(name))
+/// The first member that must come and did not.
+pub(crate) fn missing<E: Error>(is_there: &[bool], members: &'static [&'static str]) -> E {
+    let place = is_there.iter().position(|is_there| !is_there);
+    E::missing_field(place.and_then(|place| members.get(place)).copied().unwrap_or_default())
 }
 
 /// What may be missing in JSON.
@@ -126,51 +137,73 @@ impl<K, V> Omittable for IndexMap<K, V> {
     }
 }
 
-/// How many members are written.
-pub(crate) fn count(written: &[bool]) -> usize {
-    written.iter().filter(|written| **written).count()
+/// Writes the members of an object up to the first fault, so that nothing has to be asked after each.
+pub(crate) struct Writer<S: Serializer>(Result<S::SerializeStruct, S::Error>);
+
+impl<S: Serializer> Writer<S> {
+    /// For each member, whether it is written.
+    pub(crate) fn new(to: S, name: &'static str, written: &[bool]) -> Self {
+        Self(to.serialize_struct(name, written.iter().filter(|written| **written).count()))
+    }
+
+    /// Writes a member, unless it may be and is left out.
+    pub(crate) fn put<T: Serialize>(&mut self, name: &'static str, value: &T, is_written: bool) {
+        let Ok(to) = &mut self.0 else { return };
+        if let Err(error) = if is_written { to.serialize_field(name, value) } else { to.skip_field(name) } {
+            self.0 = Err(error);
+        }
+    }
+
+    pub(crate) fn end(self) -> Result<S::Ok, S::Error> {
+        self.0?.end()
+    }
 }
 
-/// Writes a member, unless it may be and is left out.
-pub(crate) fn put<S: SerializeStruct, T: Serialize>(
-    to: &mut S,
-    name: &'static str,
-    value: &T,
-    is_written: bool,
-) -> Result<(), S::Error> {
-    if is_written { to.serialize_field(name, value) } else { to.skip_field(name) }
-}
-
-/// `Deserialize` and `Serialize` of structs: `record! { Image { 0 name "image_name", 1 board optional } }`. Of each
-/// member, its place in the list, its name, its name in JSON if that is another, and how it is read and written:
-///
-/// - without a word, it must come, and is always written;
-/// - `nullable`: an `Option` that may be missing, but is written as `null`;
-/// - `optional`: what may be missing, and is not written if it is empty.
-macro_rules! record {
+/// `Deserialize` of structs: `readable! { Image { 0 name "image_name", 1 board nullable } }`. Of each member, its place
+/// in the list, its name, its name in JSON if that is another, and a word if it may be missing. Without a word, it must
+/// come; `default(3)` says what a missing one is.
+macro_rules! readable {
     (@name $member:ident $name:literal) => { $name };
     (@name $member:ident) => { stringify!($member) };
-    (@take [] $member:ident $name:expr) => { $crate::json::record::required($member, $name)? };
-    (@take [$kind:ident] $member:ident $name:expr) => { $member.unwrap_or_default() };
-    (@written [optional] $value:expr) => { !$crate::json::record::Omittable::is_left_out(&$value) };
-    (@written [$($kind:ident)?] $value:expr) => { true };
-    ($($of:ident { $($place:literal $member:ident $($name:literal)? $($kind:ident)?),* $(,)? })*) => {$(
+    (@is_there [] $member:ident) => { $member.is_some() };
+    (@is_there [$($kind:tt)+] $member:ident) => { true };
+    (@take [] $member:ident) => { $member };
+    (@take [$kind:ident] $member:ident) => { $member.unwrap_or_default() };
+    (@take [$kind:ident ($otherwise:expr)] $member:ident) => { $member.unwrap_or_else(|| $otherwise) };
+    (@taken [] $member:ident) => { Some($member) };
+    (@taken [$($kind:tt)+] $member:ident) => { $member };
+    // Reads the members of an object into this.
+    (@read $from:ident $members:expr => $($into:ident)::+ {
+        $($place:literal $member:ident $($name:literal)? $($kind:ident $(($otherwise:expr))?)?),* $(,)?
+    }) => {{
+        $(let mut $member = None;)*
+        while let Some(place) = $crate::json::record::next(&mut $from, $members)? {
+            match place {
+                $($place => $crate::json::record::value(&mut $from, &mut $member, $crate::json::record::readable!(@name $member $($name)?)),)*
+                _ => $crate::json::record::ignore(&mut $from),
+            }?;
+        }
+        let is_there = [$($crate::json::record::readable!(@is_there [$($kind $(($otherwise))?)?] $member)),*];
+        // The first of the tuple is for types all of whose members may be missing.
+        let (Some(()), $($crate::json::record::readable!(@taken [$($kind $(($otherwise))?)?] $member)),*) =
+            (Some(()), $($crate::json::record::readable!(@take [$($kind $(($otherwise))?)?] $member)),*)
+        else {
+            return Err($crate::json::record::missing(&is_there, $members));
+        };
+        Ok($($into)::+ { $($member),* })
+    }};
+    ($($of:ident { $($place:literal $member:ident $($name:literal)? $($kind:ident $(($otherwise:expr))?)?),* $(,)? })*) => {$(
         impl<'de> $crate::json::record::Record<'de> for $of {
             const NAME: &'static str = stringify!($of);
-            const MEMBERS: &'static [&'static str] = &[$($crate::json::record::record!(@name $member $($name)?)),*];
+            const MEMBERS: &'static [&'static str] = $crate::json::record::in_order(
+                &[$($place),*],
+                &[$($crate::json::record::readable!(@name $member $($name)?)),*],
+            );
 
             fn read<A: ::serde::de::MapAccess<'de>>(mut from: A) -> ::std::result::Result<Self, A::Error> {
-                $(let mut $member = None;)*
-                while let Some(place) = $crate::json::record::next(
-                    &mut from,
-                    <Self as $crate::json::record::Record<'de>>::MEMBERS,
-                )? {
-                    match place {
-                        $($place => $crate::json::record::value(&mut from, &mut $member, $crate::json::record::record!(@name $member $($name)?)),)*
-                        _ => $crate::json::record::ignore(&mut from),
-                    }?;
-                }
-                Ok(Self { $($member: $crate::json::record::record!(@take [$($kind)?] $member $crate::json::record::record!(@name $member $($name)?))),* })
+                $crate::json::record::readable!(@read from <Self as $crate::json::record::Record<'de>>::MEMBERS => Self {
+                    $($place $member $($name)? $($kind $(($otherwise))?)?),*
+                })
             }
         }
 
@@ -179,13 +212,28 @@ macro_rules! record {
                 $crate::json::record::read(from)
             }
         }
+    )*};
+}
+pub(crate) use readable;
+
+/// `Deserialize` and `Serialize` of structs. As `readable!`, and the word also says how a member is written:
+///
+/// - without a word, it is always written;
+/// - `nullable`: an `Option` that may be missing, but is written as `null`;
+/// - `default`: what may be missing, but is written;
+/// - `optional`: what may be missing, and is not written if it is empty.
+macro_rules! record {
+    (@written [optional] $value:expr) => { !$crate::json::record::Omittable::is_left_out(&$value) };
+    (@written [$($kind:tt)*] $value:expr) => { true };
+    ($($of:ident { $($place:literal $member:ident $($name:literal)? $($kind:ident $(($otherwise:expr))?)?),* $(,)? })*) => {$(
+        $crate::json::record::readable! { $of { $($place $member $($name)? $($kind $(($otherwise))?)?),* } }
 
         impl ::serde::Serialize for $of {
             fn serialize<S: ::serde::Serializer>(&self, to: S) -> ::std::result::Result<S::Ok, S::Error> {
-                let written = [$($crate::json::record::record!(@written [$($kind)?] self.$member)),*];
-                let mut to = to.serialize_struct(stringify!($of), $crate::json::record::count(&written))?;
-                $($crate::json::record::put(&mut to, $crate::json::record::record!(@name $member $($name)?), &self.$member, written[$place])?;)*
-                ::serde::ser::SerializeStruct::end(to)
+                let written = [$($crate::json::record::record!(@written [$($kind $(($otherwise))?)?] self.$member)),*];
+                let mut to = $crate::json::record::Writer::new(to, stringify!($of), &written);
+                $(to.put($crate::json::record::readable!(@name $member $($name)?), &self.$member, written[$place]);)*
+                to.end()
             }
         }
     )*};

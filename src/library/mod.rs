@@ -30,7 +30,6 @@ use std::{
 
 use futures::StreamExt as _;
 use indexmap::IndexMap;
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
@@ -55,7 +54,7 @@ open_enum! {
 }
 
 /// A saved workflow without its content, as in lists.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SavedWorkflow {
     /// Id on this server. Those of shipped workflows begin with `default_`.
@@ -63,7 +62,6 @@ pub struct SavedWorkflow {
     /// Its name; need not be unique.
     pub name: String,
     /// What it does, in its author's words.
-    #[serde(default)]
     pub description: String,
     /// Its category. The server's answers to saving do not have it.
     pub category: Option<WorkflowCategory>,
@@ -85,6 +83,14 @@ pub struct SavedWorkflow {
     pub call_saved_workflow_compatibility: Option<CallCompatibility>,
 }
 
+crate::json::record::readable! {
+    SavedWorkflow {
+        0 workflow_id, 1 name, 2 description default, 3 category nullable, 4 tags nullable, 5 created_at nullable,
+        6 updated_at nullable, 7 opened_at nullable, 8 user_id nullable, 9 is_public nullable,
+        10 thumbnail_url nullable, 11 call_saved_workflow_compatibility nullable,
+    }
+}
+
 crate::base::debug::short_debug! {
     SavedWorkflow {
         workflow_id, name, description, category, tags, created_at, updated_at, opened_at, user_id, is_public,
@@ -93,7 +99,7 @@ crate::base::debug::short_debug! {
 }
 
 /// Whether a workflow can be called by another one (node `call_saved_workflow`).
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CallCompatibility {
     /// Whether it can be called.
@@ -103,6 +109,8 @@ pub struct CallCompatibility {
     /// The reason in words.
     pub message: Option<String>,
 }
+
+crate::json::record::readable! { CallCompatibility { 0 is_callable, 1 reason nullable, 2 message nullable } }
 
 crate::base::debug::short_debug! { CallCompatibility { is_callable, reason, message } }
 

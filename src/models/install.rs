@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{ModelRecord, Models, StarterModel};
@@ -159,34 +158,36 @@ fn waiting() -> InstallStatus {
 }
 
 /// An installation, as `GET /api/v2/models/install/{id}` describes it. The server forgets it when it is restarted.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct InstallJob {
     /// Its number.
     pub id: i64,
     /// Its state.
-    #[serde(default = "waiting")]
     pub status: InstallStatus,
     /// Name of the error, for example `DuplicateModelException`.
     pub error_reason: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
     /// Where the model comes from, as the server took it.
-    #[serde(default)]
     pub source: Value,
     /// Whether files stay where they are.
     pub inplace: Option<bool>,
     /// Bytes downloaded.
-    #[serde(default)]
     pub bytes: u64,
     /// Bytes to download, as far as known.
-    #[serde(default)]
     pub total_bytes: u64,
     /// The files being downloaded, as the server describes them.
-    #[serde(default)]
     pub download_parts: Vec<Value>,
     /// Record of the model, once it is installed.
     pub config_out: Option<Value>,
+}
+
+crate::json::record::readable! {
+    InstallJob {
+        0 id, 1 status default(waiting()), 2 error_reason nullable, 3 error nullable, 4 source default,
+        5 inplace nullable, 6 bytes default, 7 total_bytes default, 8 download_parts default, 9 config_out nullable,
+    }
 }
 
 /// The server repeats the access token in the source, so the source is not shown.

@@ -36,7 +36,6 @@ pub use server::{
     StarterModels,
 };
 
-use serde::Deserialize;
 use serde_json::json;
 
 pub use crate::schema::ModelRecord;
@@ -70,10 +69,11 @@ impl Client {
 }
 
 /// A list of models as the server sends it.
-#[derive(Deserialize)]
 struct RawModels {
     models: RawList,
 }
+
+crate::json::record::readable! { RawModels { 0 models } }
 
 impl RawModels {
     fn read(self, operation: &'static str) -> Result<Page<ModelRecord>> {
@@ -137,19 +137,19 @@ impl Models {
     }
 }
 
-#[derive(Deserialize)]
 struct KeysDone {
     deleted: Vec<String>,
-    #[serde(default)]
     failed: Vec<FailedKey>,
 }
 
-#[derive(Deserialize)]
+crate::json::record::readable! { KeysDone { 0 deleted, 1 failed default } }
+
 struct Reidentified {
     succeeded: Vec<String>,
-    #[serde(default)]
     failed: Vec<FailedKey>,
 }
+
+crate::json::record::readable! { Reidentified { 0 succeeded, 1 failed default } }
 
 impl From<Reidentified> for KeysDone {
     fn from(Reidentified { succeeded, failed }: Reidentified) -> Self {
@@ -157,12 +157,12 @@ impl From<Reidentified> for KeysDone {
     }
 }
 
-#[derive(Deserialize)]
 struct FailedKey {
-    #[serde(default)]
     key: String,
     error: Option<String>,
 }
+
+crate::json::record::readable! { FailedKey { 0 key default, 1 error nullable } }
 
 /// Changing many.
 impl Models {

@@ -13,29 +13,32 @@ use crate::{
 };
 
 /// A model that InvokeAI suggests to start with.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StarterModel {
     /// Its name.
     pub name: String,
     /// What it is for.
-    #[serde(default)]
     pub description: String,
     /// Where it is installed from: an address, or a repository of the Hugging Face hub.
     pub source: String,
     /// Base architecture.
     pub base: String,
     /// Kind.
-    #[serde(rename = "type")]
     pub model_type: String,
     /// File format.
     pub format: Option<String>,
     /// Whether it is installed.
-    #[serde(default)]
     pub is_installed: bool,
     /// Models that it needs.
-    #[serde(default)]
     pub dependencies: Option<Vec<StarterModel>>,
+}
+
+crate::json::record::readable! {
+    StarterModel {
+        0 name, 1 description default, 2 source, 3 base, 4 model_type "type", 5 format nullable,
+        6 is_installed default, 7 dependencies default,
+    }
 }
 
 crate::base::debug::short_debug! {
@@ -72,44 +75,45 @@ pub struct StarterModels {
 crate::base::debug::short_debug! { StarterModels { starter_models, starter_bundles } }
 
 /// A model in a folder on the server's machine.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundModel {
     /// Its path on that machine.
     pub path: String,
     /// Whether it is installed.
-    #[serde(default)]
     pub is_installed: bool,
 }
+
+crate::json::record::readable! { FoundModel { 0 path, 1 is_installed default } }
 
 crate::base::debug::short_debug! { FoundModel { path, is_installed } }
 
 /// Use of the server's memory for models, since the server was started.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelCacheStats {
     /// How often a model was in memory.
-    #[serde(default)]
     pub hits: u64,
     /// How often it was not.
-    #[serde(default)]
     pub misses: u64,
     /// Most bytes used at once.
-    #[serde(default)]
     pub high_watermark: u64,
     /// Models in memory.
-    #[serde(default)]
     pub in_cache: u64,
     /// Models removed to make room.
-    #[serde(default)]
     pub cleared: u64,
     /// Bytes that may be used.
-    #[serde(default)]
     pub cache_size: u64,
     /// Bytes of each part of a model that the last item with models loaded, by `BASE:TYPE:NAME:PART`; parts have been
     /// removed since to make room, perhaps.
-    #[serde(default)]
     pub loaded_model_sizes: IndexMap<String, u64>,
+}
+
+crate::json::record::readable! {
+    ModelCacheStats {
+        0 hits default, 1 misses default, 2 high_watermark default, 3 in_cache default, 4 cleared default,
+        5 cache_size default, 6 loaded_model_sizes default,
+    }
 }
 
 crate::base::debug::short_debug! {
@@ -131,32 +135,32 @@ open_enum! {
 }
 
 /// A folder among the server's models that belongs to no model.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OrphanedModel {
     /// Its path under the server's folder of models.
     pub path: String,
     /// Its files.
-    #[serde(default)]
     pub files: Vec<String>,
     /// Their sizes together, in bytes.
-    #[serde(default)]
     pub size_bytes: u64,
 }
+
+crate::json::record::readable! { OrphanedModel { 0 path, 1 files default, 2 size_bytes default } }
 
 crate::base::debug::short_debug! { OrphanedModel { path, files, size_bytes } }
 
 /// Outcome of deleting orphaned folders.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeletedOrphans {
     /// Paths that were deleted.
-    #[serde(default)]
     pub deleted: Vec<String>,
     /// What went wrong with each of the others, by path.
-    #[serde(default)]
     pub errors: IndexMap<String, String>,
 }
+
+crate::json::record::readable! { DeletedOrphans { 0 deleted default, 1 errors default } }
 
 crate::base::debug::short_debug! { DeletedOrphans { deleted, errors } }
 

@@ -1,12 +1,10 @@
 //! Outputs as text, to be read when their server has nothing of them any more.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{NodeOutput, OutputFile, OutputValue, Outputs};
 use crate::{Client, queue::FieldValue, schema::node_ref::NodeRef};
 
-#[derive(Serialize, Deserialize)]
 struct Kept {
     item_id: i64,
     field_values: Vec<FieldValue>,
@@ -14,7 +12,8 @@ struct Kept {
     files: Vec<OutputFile>,
 }
 
-#[derive(Serialize, Deserialize)]
+crate::json::record::record! { Kept { 0 item_id, 1 field_values, 2 nodes, 3 files } }
+
 struct KeptNode {
     node: NodeRef,
     iteration: Vec<u64>,
@@ -22,6 +21,8 @@ struct KeptNode {
     exposed: bool,
     raw: Value,
 }
+
+crate::json::record::record! { KeptNode { 0 node, 1 iteration, 2 item_id, 3 exposed, 4 raw } }
 
 impl Outputs {
     /// JSON that [`from_kept`](Self::from_kept) reads.

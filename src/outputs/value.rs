@@ -1,21 +1,18 @@
 //! Outputs of nodes, typed for the classes of InvokeAI's own nodes.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::json::lenient;
+use crate::json::{lenient, tagged};
 
 /// The output of a node, by its class (`type`, for example `integer_output`).
 ///
 /// Classes are those of InvokeAI 6.14.2 (`invokeai/app/invocations/primitives.py` and the nodes themselves). Everything
 /// else, such as the outputs of custom nodes, is [`Other`](Self::Other): read
 /// [`NodeOutput::raw`](super::NodeOutput::raw).
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(tag = "type")]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum OutputValue {
     /// One image.
-    #[serde(rename = "image_output")]
     Image {
         /// The image.
         image: ImageField,
@@ -25,13 +22,11 @@ pub enum OutputValue {
         height: u64,
     },
     /// Several images.
-    #[serde(rename = "image_collection_output")]
     Images {
         /// The images.
         collection: Vec<ImageField>,
     },
     /// One video.
-    #[serde(rename = "video_output", alias = "extract_video_range_output")]
     Video {
         /// The video.
         video: VideoField,
@@ -47,67 +42,56 @@ pub enum OutputValue {
         duration: Option<f64>,
     },
     /// A whole number.
-    #[serde(rename = "integer_output")]
     Integer {
         /// The number.
         value: i64,
     },
     /// Whole numbers.
-    #[serde(rename = "integer_collection_output")]
     Integers {
         /// The numbers.
         collection: Vec<i64>,
     },
     /// A number.
-    #[serde(rename = "float_output")]
     Float {
         /// The number.
         value: f64,
     },
     /// Numbers.
-    #[serde(rename = "float_collection_output")]
     Floats {
         /// The numbers.
         collection: Vec<f64>,
     },
     /// A string.
-    #[serde(rename = "string_output")]
     String {
         /// The string.
         value: String,
     },
     /// Strings.
-    #[serde(rename = "string_collection_output")]
     Strings {
         /// The strings.
         collection: Vec<String>,
     },
     /// A Boolean.
-    #[serde(rename = "boolean_output")]
     Boolean {
         /// The value.
         value: bool,
     },
     /// Booleans.
-    #[serde(rename = "boolean_collection_output")]
     Booleans {
         /// The values.
         collection: Vec<bool>,
     },
     /// A color.
-    #[serde(rename = "color_output")]
     Color {
         /// The color.
         color: Color,
     },
     /// Colors.
-    #[serde(rename = "color_collection_output")]
     Colors {
         /// The colors.
         collection: Vec<Color>,
     },
     /// Latents (an image before decoding), kept on the server.
-    #[serde(rename = "latents_output", alias = "latents_meta_output")]
     Latents {
         /// Name and seed.
         latents: LatentsField,
@@ -117,13 +101,11 @@ pub enum OutputValue {
         height: u64,
     },
     /// Several latents.
-    #[serde(rename = "latents_collection_output")]
     LatentsCollection {
         /// Names and seeds.
         collection: Vec<LatentsField>,
     },
     /// Noise, kept on the server.
-    #[serde(rename = "noise_output")]
     Noise {
         /// Name and seed.
         noise: LatentsField,
@@ -133,31 +115,16 @@ pub enum OutputValue {
         height: u64,
     },
     /// A conditioning (a prompt encoded for a model), kept on the server. There is one class for each kind of model.
-    #[serde(
-        rename = "conditioning_output",
-        alias = "anima_conditioning_output",
-        alias = "cogview4_conditioning_output",
-        alias = "ernie_image_conditioning_output",
-        alias = "flux_conditioning_output",
-        alias = "ideogram4_conditioning_output",
-        alias = "krea2_conditioning_output",
-        alias = "qwen_image_conditioning_output",
-        alias = "sd3_conditioning_output",
-        alias = "wan_conditioning_output",
-        alias = "z_image_conditioning_output"
-    )]
     Conditioning {
         /// Name.
         conditioning: ConditioningField,
     },
     /// Several conditionings.
-    #[serde(rename = "conditioning_collection_output", alias = "flux_conditioning_collection_output")]
     ConditioningCollection {
         /// Names.
         collection: Vec<ConditioningField>,
     },
     /// A mask, kept on the server as a tensor.
-    #[serde(rename = "mask_output")]
     Mask {
         /// Name.
         mask: TensorField,
@@ -167,35 +134,28 @@ pub enum OutputValue {
         height: u64,
     },
     /// A mask for denoising, kept on the server. The gradient kind comes with an image.
-    #[serde(rename = "denoise_mask_output", alias = "gradient_mask_output")]
     DenoiseMask {
         /// Names.
         denoise_mask: DenoiseMaskField,
     },
     /// A rectangle.
-    #[serde(rename = "bounding_box_output")]
     BoundingBox {
         /// The rectangle.
         bounding_box: BoundingBox,
     },
     /// Several rectangles.
-    #[serde(rename = "bounding_box_collection_output")]
     BoundingBoxes {
         /// The rectangles.
         collection: Vec<BoundingBox>,
     },
     /// The elements that a `collect` node gathered, in order.
-    #[serde(rename = "collect_output")]
     Collection {
         /// The elements.
-        #[serde(default)]
         collection: Vec<Value>,
     },
     /// One step of an `iterate` node.
-    #[serde(rename = "iterate_output")]
     Iteration {
         /// The element.
-        #[serde(default)]
         item: Value,
         /// Its index, from 0.
         index: u64,
@@ -203,15 +163,59 @@ pub enum OutputValue {
         total: u64,
     },
     /// Named values that a saved workflow returns to its caller.
-    #[serde(rename = "workflow_return_output")]
     Returned {
         /// The values.
-        #[serde(default)]
         values: Map<String, Value>,
     },
     /// Anything else.
-    #[serde(skip)]
     Other,
+}
+
+crate::json::tagged::tagged! {
+    OutputValue by "type" {
+        "image_output" => Image { 0 image, 1 width, 2 height },
+        "image_collection_output" => Images { 0 collection },
+        "video_output" | "extract_video_range_output" => Video {
+            0 video, 1 width, 2 height, 3 num_frames nullable, 4 fps nullable, 5 duration nullable,
+        },
+        "integer_output" => Integer { 0 value },
+        "integer_collection_output" => Integers { 0 collection },
+        "float_output" => Float { 0 value },
+        "float_collection_output" => Floats { 0 collection },
+        "string_output" => String { 0 value },
+        "string_collection_output" => Strings { 0 collection },
+        "boolean_output" => Boolean { 0 value },
+        "boolean_collection_output" => Booleans { 0 collection },
+        "color_output" => Color { 0 color },
+        "color_collection_output" => Colors { 0 collection },
+        "latents_output" | "latents_meta_output" => Latents { 0 latents, 1 width, 2 height },
+        "latents_collection_output" => LatentsCollection { 0 collection },
+        "noise_output" => Noise { 0 noise, 1 width, 2 height },
+        "conditioning_output"
+        | "anima_conditioning_output"
+        | "cogview4_conditioning_output"
+        | "ernie_image_conditioning_output"
+        | "flux_conditioning_output"
+        | "ideogram4_conditioning_output"
+        | "krea2_conditioning_output"
+        | "qwen_image_conditioning_output"
+        | "sd3_conditioning_output"
+        | "wan_conditioning_output"
+        | "z_image_conditioning_output" => Conditioning {
+            0 conditioning,
+        },
+        "conditioning_collection_output"
+        | "flux_conditioning_collection_output" => ConditioningCollection {
+            0 collection,
+        },
+        "mask_output" => Mask { 0 mask, 1 width, 2 height },
+        "denoise_mask_output" | "gradient_mask_output" => DenoiseMask { 0 denoise_mask },
+        "bounding_box_output" => BoundingBox { 0 bounding_box },
+        "bounding_box_collection_output" => BoundingBoxes { 0 collection },
+        "collect_output" => Collection { 0 collection default },
+        "iterate_output" => Iteration { 0 item default, 1 index, 2 total },
+        "workflow_return_output" => Returned { 0 values default },
+    }
 }
 
 crate::base::debug::short_debug! {
@@ -247,34 +251,38 @@ crate::base::debug::short_debug! {
 
 impl OutputValue {
     pub(super) fn read(raw: &Value) -> Self {
-        Self::deserialize(raw).or_else(|_| Self::deserialize(lenient::simplified(raw))).unwrap_or(Self::Other)
+        tagged::from_value(raw).or_else(|_| tagged::from_value(&lenient::simplified(raw))).unwrap_or(Self::Other)
     }
 }
 
 /// Reference to an image.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageField {
     /// Name on the server.
     pub image_name: String,
 }
 
+crate::json::record::readable! { ImageField { 0 image_name } }
+
 crate::base::debug::short_debug! { ImageField { image_name } }
 
 /// Reference to a video.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VideoField {
     /// Name on the server.
     pub video_name: String,
 }
 
+crate::json::record::readable! { VideoField { 0 video_name } }
+
 crate::base::debug::short_debug! { VideoField { video_name } }
 
 crate::workflow::field::settable! { ImageField: "image_name" = image_name, VideoField: "video_name" = video_name }
 
 /// Reference to latents.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LatentsField {
     /// Name on the server.
@@ -283,30 +291,36 @@ pub struct LatentsField {
     pub seed: Option<i64>,
 }
 
+crate::json::record::readable! { LatentsField { 0 latents_name, 1 seed nullable } }
+
 crate::base::debug::short_debug! { LatentsField { latents_name, seed } }
 
 /// Reference to a conditioning.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConditioningField {
     /// Name on the server.
     pub conditioning_name: String,
 }
 
+crate::json::record::readable! { ConditioningField { 0 conditioning_name } }
+
 crate::base::debug::short_debug! { ConditioningField { conditioning_name } }
 
 /// Reference to a tensor.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TensorField {
     /// Name on the server.
     pub tensor_name: String,
 }
 
+crate::json::record::readable! { TensorField { 0 tensor_name } }
+
 crate::base::debug::short_debug! { TensorField { tensor_name } }
 
 /// Reference to a mask for denoising.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DenoiseMaskField {
     /// Name of the mask on the server.
@@ -314,14 +328,15 @@ pub struct DenoiseMaskField {
     /// Name of the latents that it was applied to.
     pub masked_latents_name: Option<String>,
     /// Whether it is soft.
-    #[serde(default)]
     pub gradient: bool,
 }
+
+crate::json::record::readable! { DenoiseMaskField { 0 mask_name, 1 masked_latents_name nullable, 2 gradient default } }
 
 crate::base::debug::short_debug! { DenoiseMaskField { mask_name, masked_latents_name, gradient } }
 
 /// A color. Each component is 0 to 255.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Color {
     /// Red.
@@ -334,8 +349,10 @@ pub struct Color {
     pub a: u8,
 }
 
+crate::json::record::readable! { Color { 0 r, 1 g, 2 b, 3 a } }
+
 /// A rectangle in pixels. Its right and lower edges are not part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BoundingBox {
     /// Left edge.
@@ -349,6 +366,8 @@ pub struct BoundingBox {
     /// Confidence of the detector, from 0 to 1.
     pub score: Option<f64>,
 }
+
+crate::json::record::readable! { BoundingBox { 0 x_min, 1 x_max, 2 y_min, 3 y_max, 4 score nullable } }
 
 #[cfg(test)]
 mod tests {

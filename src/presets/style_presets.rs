@@ -12,7 +12,6 @@
 //! ```
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -35,7 +34,7 @@ open_enum! {
 }
 
 /// A style preset, as `GET /api/v1/style_presets/i/{id}` describes it.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StylePreset {
     /// Id on this server.
@@ -45,7 +44,6 @@ pub struct StylePreset {
     /// Its prompts.
     pub preset_data: PresetPrompts,
     /// Whether it is a user's or InvokeAI's own.
-    #[serde(rename = "type")]
     pub preset_type: StylePresetType,
     /// Address of its image, relative to the server's, if it has one.
     pub image: Option<String>,
@@ -55,19 +53,25 @@ pub struct StylePreset {
     pub user_id: Option<String>,
 }
 
+crate::json::record::readable! {
+    StylePreset {
+        0 id, 1 name, 2 preset_data, 3 preset_type "type", 4 image nullable, 5 is_public nullable, 6 user_id nullable,
+    }
+}
+
 crate::base::debug::short_debug! { StylePreset { id, name, preset_data, preset_type, image, is_public, user_id } }
 
 /// The two prompts of a style preset; `{prompt}` stands for the user's own words.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PresetPrompts {
     /// What to draw.
-    #[serde(default)]
     pub positive_prompt: String,
     /// What not to draw.
-    #[serde(default)]
     pub negative_prompt: String,
 }
+
+crate::json::record::record! { PresetPrompts { 0 positive_prompt default, 1 negative_prompt default } }
 
 crate::base::debug::short_debug! { PresetPrompts { positive_prompt, negative_prompt } }
 

@@ -9,13 +9,12 @@
 //! # }
 //! ```
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{Client, Timestamp, client::lists::whole_list, error::Result, transport::page::found};
 
 /// A system prompt, as `GET /api/v1/system_prompts/i/{id}` describes it.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemPrompt {
     /// Id on this server.
@@ -27,12 +26,18 @@ pub struct SystemPrompt {
     /// Its owner; `system` for those that InvokeAI ships, and for all on a server with one user.
     pub user_id: Option<String>,
     /// Whether all users see it.
-    #[serde(default)]
     pub is_public: bool,
     /// When it was created.
     pub created_at: Option<Timestamp>,
     /// When it last changed.
     pub updated_at: Option<Timestamp>,
+}
+
+crate::json::record::readable! {
+    SystemPrompt {
+        0 id, 1 name, 2 content, 3 user_id nullable, 4 is_public default, 5 created_at nullable,
+        6 updated_at nullable,
+    }
 }
 
 crate::base::debug::short_debug! { SystemPrompt { id, name, content, user_id, is_public, created_at, updated_at } }

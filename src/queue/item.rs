@@ -35,7 +35,7 @@ impl ItemStatus {
 /// One queue item in full: `GET /api/v1/queue/{queue_id}/i/{item_id}`.
 ///
 /// The server leaves out members that are null. Servers before 6.13 lack some.
-#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct QueueItem {
     /// Id of the item. Ids rise with each item that the server creates.
@@ -43,61 +43,53 @@ pub struct QueueItem {
     /// Its status.
     pub status: ItemStatus,
     /// Rises with each change of status. Since 6.13.
-    #[serde(default)]
     pub status_sequence: Option<i64>,
     /// Its batch. Children of a `call_saved_workflow` node have the batch of their parent.
     pub batch_id: String,
     /// Its queue.
-    #[serde(default)]
     pub queue_id: String,
     /// Its session, one execution of a graph.
-    #[serde(default)]
     pub session_id: String,
     /// Origin that its batch was enqueued with.
-    #[serde(default)]
     pub origin: Option<String>,
     /// Destination that its batch was enqueued with.
-    #[serde(default)]
     pub destination: Option<String>,
     /// Higher goes first.
-    #[serde(default)]
     pub priority: i64,
     /// Class of the exception, if it failed.
-    #[serde(default)]
     pub error_type: Option<String>,
     /// Text of the exception, if it failed.
-    #[serde(default)]
     pub error_message: Option<String>,
     /// Python traceback with paths of the server, if it failed.
-    #[serde(default)]
     pub error_traceback: Option<String>,
     /// When it was enqueued.
-    #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// When it last changed.
-    #[serde(default)]
     pub updated_at: Option<Timestamp>,
     /// When it began to run.
-    #[serde(default)]
     pub started_at: Option<Timestamp>,
     /// When it ended, whatever the outcome.
-    #[serde(default)]
     pub completed_at: Option<Timestamp>,
     /// Values that the batch put into the graph for this item.
-    #[serde(default)]
     pub field_values: Option<Vec<FieldValue>>,
     /// The item it was retried from.
-    #[serde(default)]
     pub retried_from_item_id: Option<i64>,
     /// The item whose `call_saved_workflow` node created it.
-    #[serde(default)]
     pub parent_item_id: Option<i64>,
     /// The execution: graph, results, errors. The results are empty while it runs.
-    #[serde(default)]
     pub session: Value,
     /// The workflow sent along, if any.
-    #[serde(default)]
     pub workflow: Option<Value>,
+}
+
+crate::json::record::record! {
+    QueueItem {
+        0 item_id, 1 status, 2 status_sequence default, 3 batch_id, 4 queue_id default, 5 session_id default,
+        6 origin default, 7 destination default, 8 priority default, 9 error_type default, 10 error_message default,
+        11 error_traceback default, 12 created_at default, 13 updated_at default, 14 started_at default,
+        15 completed_at default, 16 field_values default, 17 retried_from_item_id default, 18 parent_item_id default,
+        19 session default, 20 workflow default,
+    }
 }
 
 crate::base::debug::short_debug! { QueueItem { item_id, status, status_sequence, batch_id, queue_id, session_id, origin, destination, priority, error_type, error_message, created_at, updated_at, started_at, completed_at, field_values, retried_from_item_id, parent_item_id; .. } }
@@ -112,7 +104,7 @@ impl QueueItem {
 }
 
 /// A queue item without its session.
-#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ItemSummary {
     /// Id of the item.
@@ -122,26 +114,26 @@ pub struct ItemSummary {
     /// Its batch.
     pub batch_id: String,
     /// Origin that its batch was enqueued with.
-    #[serde(default)]
     pub origin: Option<String>,
     /// Destination that its batch was enqueued with.
-    #[serde(default)]
     pub destination: Option<String>,
     /// When it was enqueued.
-    #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// When it began to run.
-    #[serde(default)]
     pub started_at: Option<Timestamp>,
     /// When it ended, whatever the outcome.
-    #[serde(default)]
     pub completed_at: Option<Timestamp>,
     /// Values that the batch put into the graph for this item.
-    #[serde(default)]
     pub field_values: Option<Vec<FieldValue>>,
     /// The item whose `call_saved_workflow` node created it.
-    #[serde(default)]
     pub parent_item_id: Option<i64>,
+}
+
+crate::json::record::record! {
+    ItemSummary {
+        0 item_id, 1 status, 2 batch_id, 3 origin default, 4 destination default, 5 created_at default,
+        6 started_at default, 7 completed_at default, 8 field_values default, 9 parent_item_id default,
+    }
 }
 
 crate::base::debug::short_debug! {
@@ -152,7 +144,7 @@ crate::base::debug::short_debug! {
 }
 
 /// One value that a batch put into the graph.
-#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FieldValue {
     /// The node.
@@ -160,16 +152,16 @@ pub struct FieldValue {
     /// The field of the node.
     pub field_name: String,
     /// The value.
-    #[serde(default)]
     pub value: Value,
 }
+
+crate::json::record::record! { FieldValue { 0 node_path, 1 field_name, 2 value default } }
 
 crate::base::debug::short_debug! { FieldValue { node_path, field_name, value; .. } }
 
 /// Number of items with each status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-#[serde(default)]
 pub struct Counts {
     /// Waiting for their turn.
     pub pending: u64,
@@ -187,6 +179,13 @@ pub struct Counts {
     pub total: u64,
 }
 
+crate::json::record::record! {
+    Counts {
+        0 pending default, 1 in_progress default, 2 waiting default, 3 completed default, 4 failed default,
+        5 canceled default, 6 total default,
+    }
+}
+
 impl Counts {
     /// Number of items that have ended.
     pub fn ended(&self) -> u64 {
@@ -195,7 +194,7 @@ impl Counts {
 }
 
 /// State of a queue: `GET /api/v1/queue/{queue_id}/status`.
-#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct QueueStatus {
     /// The queue's items.
@@ -203,6 +202,8 @@ pub struct QueueStatus {
     /// The processor that runs all queues.
     pub processor: ProcessorStatus,
 }
+
+crate::json::record::record! { QueueStatus { 0 queue, 1 processor } }
 
 crate::base::debug::short_debug! { QueueStatus { queue, processor } }
 
@@ -225,7 +226,7 @@ pub struct QueueCounts {
 crate::base::debug::short_debug! { QueueCounts { queue_id, item_id, batch_id, counts } }
 
 /// State of the one processor that serves all queues of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessorStatus {
     /// False while paused.
@@ -233,6 +234,8 @@ pub struct ProcessorStatus {
     /// Whether an item runs now.
     pub is_processing: bool,
 }
+
+crate::json::record::record! { ProcessorStatus { 0 is_started, 1 is_processing } }
 
 /// State of a batch: `GET /api/v1/queue/{queue_id}/b/{batch_id}/status`.
 ///
@@ -257,24 +260,24 @@ crate::base::debug::short_debug! { BatchStatus { batch_id, origin, destination, 
 /// Defines the form that is sent, with counts beside the other members. `flatten` would read them from a buffer, where
 /// an error cannot name its place.
 macro_rules! with_counts {
-    ($sent:ident => $read:ident { $($member:ident: $kind:ty,)* }) => {
-        #[derive(Deserialize)]
+    ($sent:ident => $read:ident { $($place:literal $member:ident $($word:ident)?: $kind:ty,)* }) => {
         struct $sent {
             $($member: $kind,)*
-            #[serde(default)]
             pending: u64,
-            #[serde(default)]
             in_progress: u64,
-            #[serde(default)]
             waiting: u64,
-            #[serde(default)]
             completed: u64,
-            #[serde(default)]
             failed: u64,
-            #[serde(default)]
             canceled: u64,
-            #[serde(default)]
             total: u64,
+        }
+
+        crate::json::record::readable! {
+            $sent {
+                $($place $member $($word)?,)*
+                3 pending default, 4 in_progress default, 5 waiting default, 6 completed default, 7 failed default,
+                8 canceled default, 9 total default,
+            }
         }
 
         impl From<$sent> for $read {
@@ -288,12 +291,12 @@ macro_rules! with_counts {
 }
 
 with_counts!(SentQueueCounts => QueueCounts {
-    queue_id: String,
-    item_id: Option<i64>,
-    batch_id: Option<String>,
+    0 queue_id: String,
+    1 item_id nullable: Option<i64>,
+    2 batch_id nullable: Option<String>,
 });
 with_counts!(SentBatchStatus => BatchStatus {
-    batch_id: String,
-    origin: Option<String>,
-    destination: Option<String>,
+    0 batch_id: String,
+    1 origin nullable: Option<String>,
+    2 destination nullable: Option<String>,
 });

@@ -11,10 +11,7 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
 pub use list::ListItems;
@@ -71,27 +68,30 @@ impl Client {
     }
 }
 
-#[derive(Deserialize)]
 struct ItemIds {
     item_ids: Vec<i64>,
 }
 
+crate::json::record::readable! { ItemIds { 0 item_ids } }
+
 /// The part of an item that says where it came from.
-#[derive(Deserialize)]
 struct Origin {
-    #[serde(default)]
     retried_from_item_id: Option<i64>,
 }
 
-#[derive(Deserialize)]
+crate::json::record::readable! { Origin { 0 retried_from_item_id default } }
+
 struct Deleted {
     deleted: u64,
 }
 
-#[derive(Deserialize)]
+crate::json::record::readable! { Deleted { 0 deleted } }
+
 struct Canceled {
     canceled: u64,
 }
+
+crate::json::record::readable! { Canceled { 0 canceled } }
 
 /// Reading.
 impl Queue {
@@ -412,11 +412,13 @@ impl Queue {
 }
 
 /// The ids in the server's description of an item.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Label {
     item_id: Option<i64>,
     batch_id: Option<String>,
 }
+
+crate::json::record::readable! { Label { 0 item_id nullable, 1 batch_id nullable } }
 
 impl Label {
     /// No ids if the description cannot be read.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::lost::{Found, Search};
 use crate::{
@@ -29,13 +29,13 @@ impl Enqueued {
 }
 
 /// `EnqueueBatchResult`, as far as it is needed.
-#[derive(Deserialize)]
 struct Answer {
     enqueued: u64,
     /// Newest first, with the ids that the batch had before. Servers before 6.0 send none.
-    #[serde(default)]
     item_ids: Option<Vec<i64>>,
 }
+
+crate::json::record::readable! { Answer { 0 enqueued, 1 item_ids default } }
 
 impl Answer {
     /// The items that it names, without those `known` before, oldest first. SQLite counts from 1.

@@ -1,6 +1,5 @@
 //! Generators that only a server can evaluate.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,10 +26,11 @@ pub(super) async fn answers(client: &Client, workflow: &Workflow) -> Result<Vec<
     Ok(answers)
 }
 
-#[derive(Deserialize)]
 struct Prompts {
     prompts: Vec<Value>,
 }
+
+crate::json::record::readable! { Prompts { 0 prompts } }
 
 async fn dynamic_prompts(
     client: &Client,

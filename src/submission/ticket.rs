@@ -1,7 +1,5 @@
 //! What a later process needs to attach to a submission.
 
-use serde::{Deserialize, Serialize};
-
 /// A small record of a submission, for [`Submission::attach`](super::Submission::attach) in another process.
 ///
 /// Holds no secret and no address; store it as JSON.
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// let ticket: Ticket = serde_json::from_str(json).unwrap();
 /// assert_eq!(ticket.item_ids, [7, 8]);
 /// ```
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ticket {
     /// Id of the queue.
@@ -23,5 +21,7 @@ pub struct Ticket {
     /// Ids of the items, in the order in which they run.
     pub item_ids: Vec<i64>,
 }
+
+crate::json::record::record! { Ticket { 0 queue_id, 1 batch_id, 2 item_ids } }
 
 crate::base::debug::short_debug! { Ticket { queue_id, batch_id, item_ids } }

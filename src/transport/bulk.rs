@@ -101,15 +101,14 @@ pub(crate) struct Answer {
 /// Defines an answer of this kind: what was done and what was not, each under a name of its own.
 macro_rules! answer {
     ($name:ident { $done:literal, $failed:literal }) => {
-        #[derive(Debug, ::serde::Deserialize)]
+        #[derive(Debug)]
         pub(crate) struct $name {
-            #[serde(rename = $done)]
             done: Vec<String>,
-            #[serde(rename = $failed, default)]
             failed: Vec<String>,
-            #[serde(default)]
             affected_boards: Vec<String>,
         }
+
+        $crate::json::record::readable! { $name { 0 done $done, 1 failed $failed default, 2 affected_boards default } }
 
         impl From<$name> for $crate::transport::bulk::Answer {
             fn from($name { done, failed, affected_boards }: $name) -> Self {

@@ -3,7 +3,7 @@
 use std::{fmt, future::Future};
 
 use futures::{Stream, StreamExt as _, stream::BoxStream};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -93,11 +93,13 @@ impl Direction {
 }
 
 /// A page as the server sends it, with its entries unparsed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct RawPage {
     items: RawList,
     total: u64,
 }
+
+crate::json::record::readable! { RawPage { 0 items, 1 total } }
 
 /// A list as the server sends it, with its elements unparsed.
 pub(crate) type RawList = Vec<Box<RawValue>>;
@@ -224,6 +226,8 @@ pub(crate) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[derive(Debug, Deserialize, PartialEq)]

@@ -19,7 +19,6 @@ mod list;
 use std::{collections::BTreeSet, path::PathBuf};
 
 pub use list::{BoardOrder, ListBoards};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -52,7 +51,7 @@ open_enum! {
 }
 
 /// A board, as `GET /api/v1/boards/{board_id}` describes it.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Board {
     /// Id on this server.
@@ -68,16 +67,12 @@ pub struct Board {
     /// Cover video. Since 6.14.
     pub cover_video_name: Option<String>,
     /// Whether it is archived. Lists leave out archived boards by default.
-    #[serde(default)]
     pub archived: bool,
     /// Number of images of category `general` that are not intermediate.
-    #[serde(default)]
     pub image_count: u64,
     /// Number of images of other categories (uploads among them) that are not intermediate. Since 6.9 at the latest.
-    #[serde(default)]
     pub asset_count: u64,
     /// Number of videos. Since 6.14.
-    #[serde(default)]
     pub video_count: u64,
     /// Who sees it. Since 6.13.
     pub board_visibility: Option<BoardVisibility>,
@@ -85,6 +80,14 @@ pub struct Board {
     pub user_id: Option<String>,
     /// Name of its owner, for administrators. Since 6.13.
     pub owner_username: Option<String>,
+}
+
+crate::json::record::record! {
+    Board {
+        0 board_id, 1 board_name, 2 created_at nullable, 3 updated_at nullable, 4 cover_image_name nullable,
+        5 cover_video_name nullable, 6 archived default, 7 image_count default, 8 asset_count default,
+        9 video_count default, 10 board_visibility nullable, 11 user_id nullable, 12 owner_username nullable,
+    }
 }
 
 crate::base::debug::short_debug! {
@@ -95,29 +98,30 @@ crate::base::debug::short_debug! {
 }
 
 /// What happened when a board was deleted.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeletedBoard {
     /// Id of the deleted board.
     pub board_id: String,
     /// Images that were on it and are on no board now.
-    #[serde(default)]
     pub deleted_board_images: Vec<String>,
     /// Images that were deleted with it.
-    #[serde(default)]
     pub deleted_images: Vec<String>,
     /// Videos that were on it and are on no board now.
-    #[serde(default)]
     pub deleted_board_videos: Vec<String>,
     /// Videos that were deleted with it.
-    #[serde(default)]
     pub deleted_videos: Vec<String>,
     /// Images that could not be deleted.
-    #[serde(default)]
     pub failed_images: Vec<String>,
     /// Videos that could not be deleted.
-    #[serde(default)]
     pub failed_videos: Vec<String>,
+}
+
+crate::json::record::readable! {
+    DeletedBoard {
+        0 board_id, 1 deleted_board_images default, 2 deleted_images default, 3 deleted_board_videos default,
+        4 deleted_videos default, 5 failed_images default, 6 failed_videos default,
+    }
 }
 
 crate::base::debug::short_debug! {

@@ -1,6 +1,5 @@
 //! The workflow and graph that an image or video carries.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
 /// Workflow and graph that an image or video carries, each as the JSON text that was stored.
 ///
 /// InvokeAI embeds the *source* graph, with batch values in it and unset fields as null.
-#[derive(Clone, PartialEq, Default, Deserialize)]
+#[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Embedded {
     /// The workflow as the editor exported it.
@@ -23,6 +22,8 @@ pub struct Embedded {
     /// The graph that was run.
     pub graph: Option<String>,
 }
+
+crate::json::record::readable! { Embedded { 0 workflow nullable, 1 graph nullable } }
 
 crate::base::debug::short_debug! { Embedded { workflow, graph } }
 

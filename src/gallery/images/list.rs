@@ -1,7 +1,5 @@
 //! Lists of images.
 
-use serde::Deserialize;
-
 use super::{Image, ImageCategory, ImageOrigin};
 use crate::{
     Client,
@@ -38,18 +36,18 @@ struct Filter {
 }
 
 /// Names of the images of a list.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ImageNames {
     /// All names, in the list's order.
     pub image_names: Vec<String>,
     /// How many of them are starred. If the list has starred ones first, these are the first names.
-    #[serde(default)]
     pub starred_count: u64,
     /// Number of names.
-    #[serde(default)]
     pub total_count: u64,
 }
+
+crate::json::record::readable! { ImageNames { 0 image_names, 1 starred_count default, 2 total_count default } }
 
 crate::base::debug::short_debug! { ImageNames { image_names, starred_count, total_count } }
 

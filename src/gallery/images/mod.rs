@@ -32,7 +32,6 @@ pub use zip::ZipDownload;
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -73,7 +72,7 @@ open_enum! {
 }
 
 /// An image, as `GET /api/v1/images/i/{image_name}` describes it.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Image {
     /// Name on this server, for example `6f2b….png`.
@@ -91,20 +90,25 @@ pub struct Image {
     /// When its description last changed.
     pub updated_at: Option<Timestamp>,
     /// Whether it is an intermediate result, which the gallery does not show.
-    #[serde(default)]
     pub is_intermediate: bool,
     /// Session that made it. If the invocation cache gave it to later runs, too, this is the session of the first.
     pub session_id: Option<String>,
     /// Node that made it, by its id in the prepared graph, not in the workflow.
     pub node_id: Option<String>,
     /// Whether it is starred.
-    #[serde(default)]
     pub starred: bool,
     /// Whether it carries a workflow or a graph; every image that InvokeAI made carries a graph.
-    #[serde(default)]
     pub has_workflow: bool,
     /// Board it is on.
     pub board_id: Option<String>,
+}
+
+crate::json::record::record! {
+    Image {
+        0 image_name, 1 image_origin, 2 image_category, 3 width, 4 height, 5 created_at nullable,
+        6 updated_at nullable, 7 is_intermediate default, 8 session_id nullable, 9 node_id nullable,
+        10 starred default, 11 has_workflow default, 12 board_id nullable,
+    }
 }
 
 crate::base::debug::short_debug! {

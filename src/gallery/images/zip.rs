@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -42,10 +42,11 @@ pub struct ZipDownload {
 
 crate::base::debug::short_debug! { ZipDownload { client, wanted, timeout, limit, collision } }
 
-#[derive(Deserialize)]
 struct Promised {
     bulk_download_item_name: String,
 }
+
+crate::json::record::readable! { Promised { 0 bulk_download_item_name } }
 
 impl ZipDownload {
     pub(crate) fn new(client: &Client, wanted: Value) -> Self {

@@ -1,7 +1,5 @@
 //! Lists of videos.
 
-use serde::Deserialize;
-
 use super::Video;
 use crate::{
     Client,
@@ -37,18 +35,18 @@ struct Filter {
 }
 
 /// Names of the videos of a list.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct VideoNames {
     /// All names, in the list's order.
     pub video_names: Vec<String>,
     /// How many of them are starred. If the list has starred ones first, these are the first names.
-    #[serde(default)]
     pub starred_count: u64,
     /// Number of names.
-    #[serde(default)]
     pub total_count: u64,
 }
+
+crate::json::record::readable! { VideoNames { 0 video_names, 1 starred_count default, 2 total_count default } }
 
 crate::base::debug::short_debug! { VideoNames { video_names, starred_count, total_count } }
 

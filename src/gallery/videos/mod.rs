@@ -23,7 +23,6 @@ pub use upload::UploadVideo;
 use std::path::PathBuf;
 
 use futures::StreamExt as _;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -38,7 +37,7 @@ use crate::{
 const AT_ONCE: usize = 4;
 
 /// A video, as `GET /api/v1/videos/i/{video_name}` describes it.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Video {
     /// Name on this server, for example `6f2b….mp4`.
@@ -52,7 +51,6 @@ pub struct Video {
     /// Height in pixels.
     pub height: u64,
     /// Length in seconds.
-    #[serde(default)]
     pub duration: f64,
     /// Frames per second, where known.
     pub fps: Option<f64>,
@@ -61,20 +59,25 @@ pub struct Video {
     /// When its description last changed.
     pub updated_at: Option<Timestamp>,
     /// Whether it is an intermediate result, which the gallery does not show.
-    #[serde(default)]
     pub is_intermediate: bool,
     /// Session that made it.
     pub session_id: Option<String>,
     /// Node that made it, by its id in the prepared graph.
     pub node_id: Option<String>,
     /// Whether it is starred.
-    #[serde(default)]
     pub starred: bool,
     /// Whether it carries a workflow or a graph.
-    #[serde(default)]
     pub has_workflow: bool,
     /// Board it is on.
     pub board_id: Option<String>,
+}
+
+crate::json::record::record! {
+    Video {
+        0 video_name, 1 video_origin, 2 video_category, 3 width, 4 height, 5 duration default, 6 fps nullable,
+        7 created_at nullable, 8 updated_at nullable, 9 is_intermediate default, 10 session_id nullable,
+        11 node_id nullable, 12 starred default, 13 has_workflow default, 14 board_id nullable,
+    }
 }
 
 crate::base::debug::short_debug! {

@@ -107,10 +107,11 @@ struct Properties {
     r#type: Type,
 }
 
-#[derive(Deserialize)]
 struct Type {
     default: String,
 }
+
+crate::json::record::readable! { Type { 0 default } }
 
 impl Peek<'_> {
     fn node_type(self) -> Option<String> {
