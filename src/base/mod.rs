@@ -4,8 +4,6 @@
 #[cfg(feature = "client")]
 pub(crate) mod deadline;
 pub(crate) mod debug;
-#[cfg(feature = "client")]
-mod instant;
 pub(crate) mod local_file;
 pub(crate) mod local_folder;
 pub(crate) mod one_line;

@@ -2,12 +2,12 @@
 
 use std::{
     fmt,
+    str::FromStr,
     time::{Duration, SystemTime},
 };
 
+use jiff::{civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use super::instant::Instant;
 
 /// A point in time, in UTC, as a server wrote it.
 ///
@@ -28,7 +28,7 @@ use super::instant::Instant;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp {
-    instant: Option<Instant>,
+    instant: Option<jiff::Timestamp>,
     text: String,
 }
 
@@ -42,15 +42,16 @@ impl Timestamp {
 
     /// Milliseconds since 1970, or `None` if the text is in no known form.
     pub fn unix_millis(&self) -> Option<i64> {
-        self.instant.map(Instant::millis)
+        self.instant.map(|instant| instant.as_millisecond())
     }
 
     /// The time as the standard library's type, or `None` if the text is in no known form.
     pub fn to_system_time(&self) -> Option<SystemTime> {
-        let instant = self.instant?;
-        match instant.is_before_1970() {
-            true => SystemTime::UNIX_EPOCH.checked_sub(instant.distance()),
-            false => SystemTime::UNIX_EPOCH.checked_add(instant.distance()),
+        let instant = self.instant?.as_duration();
+        let distance = Duration::new(instant.as_secs().unsigned_abs(), instant.subsec_nanos().unsigned_abs());
+        match instant.is_negative() {
+            true => SystemTime::UNIX_EPOCH.checked_sub(distance),
+            false => SystemTime::UNIX_EPOCH.checked_add(distance),
         }
     }
 
@@ -61,9 +62,15 @@ impl Timestamp {
 }
 
 /// Reads a time with a zone, without one, or as whole seconds since 1970.
-fn read(text: &str) -> Option<Instant> {
+fn read(text: &str) -> Option<jiff::Timestamp> {
     let text = text.trim();
-    Instant::read(text).or_else(|| Instant::from_seconds(text.parse().ok()?))
+    if let Ok(instant) = text.parse() {
+        return Some(instant);
+    }
+    if let Ok(naive) = DateTime::from_str(text) {
+        return naive.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    }
+    jiff::Timestamp::from_second(text.parse().ok()?).ok()
 }
 
 impl From<String> for Timestamp {

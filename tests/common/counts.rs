@@ -28,9 +28,9 @@ pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
         40,
         "workflows and code of them, without servers: what a build script of a program builds",
     ),
-    (&["--edges=normal", "--no-default-features", "--features=client"], 103, "what servers need: HTTP, JSON, tokio"),
-    (&["--edges=normal"], 126, "what a program gets by default: live events and TLS as well"),
-    (&["--edges=normal", "--features=blocking"], 126, "blocking needs no crate of its own"),
+    (&["--edges=normal", "--no-default-features", "--features=client"], 105, "what servers need: HTTP, JSON, tokio"),
+    (&["--edges=normal"], 128, "what a program gets by default: live events and TLS as well"),
+    (&["--edges=normal", "--features=blocking"], 128, "blocking needs no crate of its own"),
     (
         &["--edges=normal", "--features=cli"],
         196,
@@ -38,9 +38,9 @@ pub(crate) const CRATES: &[(&[&str], usize, &str)] = &[
     ),
     (&["--edges=normal", "--features=testing"], 176, "the embedded server: axum, socketioxide, image"),
     (&["--edges=normal", "--features=serve"], 174, "the service: axum, tools for agents, pictures made smaller"),
-    (&["--edges=normal", "--features=fleet"], 206, "fleets: a job engine, SQLite, Postgres, a store of files"),
+    (&["--edges=normal", "--features=fleet"], 208, "fleets: a job engine, SQLite, Postgres, a store of files"),
     (&["--edges=normal", "--all-features"], 318, "the command line with all of it"),
-    (&["--edges=normal,build"], 149, "with the generator, which runs once on the building machine"),
+    (&["--edges=normal,build"], 151, "with the generator, which runs once on the building machine"),
     (&["--edges=normal,build", "--all-features"], 342, "everything but tests"),
 ];
 
