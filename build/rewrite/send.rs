@@ -122,7 +122,7 @@ fn begin(request: Expr) -> Expr {
     if before.starts_with("client . client . ") && before.ends_with(" (url)") && call.method == "header" {
         let arguments = &call.args;
         if quote!(#arguments).to_string().contains("from_static (\"application/json\"") {
-            return parse_quote! { runtime::begin(client, &Self::OPERATION, url) };
+            return parse_quote! { runtime::begin(client, &Self::OPERATION, url)? };
         }
     }
     call.receiver = Box::new(begin(*call.receiver));

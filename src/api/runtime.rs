@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use progenitor_client::{ByteStream, ResponseValue};
 use reqwest::{
-    Request, RequestBuilder, Response, StatusCode,
+    Method, Request, RequestBuilder, Response, StatusCode,
     header::{self, HeaderMap},
 };
 use serde::de::DeserializeOwned;
@@ -25,11 +25,12 @@ const JSON: &str = "application/json";
 /// An error shows an excerpt of the text that could not be read, which comes from within this many bytes.
 const EXCERPTED: usize = 2048;
 
-/// Begins a request that is to be answered with JSON.
-pub(crate) fn begin(client: &Client, operation: &Operation, url: String) -> RequestBuilder {
-    let method = operation.method.parse().unwrap_or_default();
+/// Begins a request that is to be answered with JSON. An error if HTTP has no such method: any other in its place might
+/// do what nobody asked for.
+pub(crate) fn begin(client: &Client, operation: &Operation, url: String) -> Result<RequestBuilder> {
+    let method = operation.method.parse::<Method>().map_err(|error| Error::invalid("method", error.to_string()))?;
     let http = &client.client;
-    http.request(method, url).header(header::ACCEPT, JSON)
+    Ok(http.request(method, url).header(header::ACCEPT, JSON))
 }
 
 /// Sends a request and reads its answer as JSON.
@@ -325,5 +326,25 @@ pub(crate) fn maybe<B, V>(builder: B, value: Option<V>, set: impl FnOnce(B, V) -
     match value {
         Some(value) => set(builder, value),
         None => builder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_http_does_not_have_is_an_error_and_not_a_read() {
+        let client = crate::Client::new("http://127.0.0.1:9").unwrap();
+        let begun = |method| {
+            let operation = Operation { id: "some", method, path: "/some" };
+            begin(client.api(), &operation, "http://127.0.0.1:9/some".to_owned())
+        };
+        let request = begun("DELETE").unwrap().build().unwrap();
+        assert_eq!((request.method(), &request.headers()[header::ACCEPT]), (&Method::DELETE, &JSON.parse().unwrap()));
+        for method in ["", "NO SUCH METHOD"] {
+            let error = begun(method).unwrap_err();
+            assert!(matches!(error, Error::InvalidInput { .. }), "{method}: {error:?}");
+        }
     }
 }
