@@ -114,3 +114,21 @@ async fn a_store_that_a_newer_version_made_is_refused_and_left_as_it_is() {
         Fleet::open(&store).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_too_long_is_told_to_look_at_the_fleet() {
+    let servers = servers(1, 1);
+    let stage = Stage::new(&servers).await;
+    stage.submit(1, 1).await;
+    for json in [false, true] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
+        command.args(["fleet", "wait", "--timeout", "1", "--store", &stage.store]).args(json.then_some("--json"));
+        command.env("XDG_CONFIG_HOME", "/nonexistent").env_remove("INVOKEAI_FLEET").stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        // The advice can be followed as it is.
+        let advised = format!("invokeai-client fleet status --store {}", stage.store);
+        assert!(said.contains(&advised) && !said.contains("queue list"), "{said}");
+    }
+}

@@ -1,4 +1,5 @@
-//! Commands that are suggested to people. They can be run as they are, so they name the server that this command named.
+//! Commands that are suggested to people. They can be run as they are, so they name the server, or the store of a fleet,
+//! that this command named.
 
 use std::{borrow::Cow, sync::OnceLock};
 
@@ -8,6 +9,21 @@ const COMMAND: &str = "`invokeai-client ";
 /// The options that name the server, each after a space. Chosen once, before anything is suggested.
 static SERVER: OnceLock<String> = OnceLock::new();
 
+/// The option that names the store of a fleet, after a space. Chosen when a fleet is opened.
+static STORE: OnceLock<String> = OnceLock::new();
+
+/// Makes suggestions about the fleet name its store with this option from now on.
+#[cfg(feature = "fleet")]
+pub(crate) fn name_store(option: String) {
+    // Every store that one command opens is the same.
+    let _ = STORE.set(option);
+}
+
+/// Whether this command is about a fleet.
+pub(crate) fn is_about_a_fleet() -> bool {
+    STORE.get().is_some()
+}
+
 /// Makes suggestions name the server with these options from now on.
 pub(crate) fn name_server(options: String) {
     // It is called once.
@@ -16,8 +32,9 @@ pub(crate) fn name_server(options: String) {
 
 /// A command line, from its verb on.
 pub(crate) fn command(verb: &str) -> String {
-    let server = SERVER.get().map_or("", String::as_str);
-    format!("invokeai-client {verb}{server}")
+    // A fleet has several servers, which its store knows.
+    let named = if verb.starts_with("fleet ") { &STORE } else { &SERVER };
+    format!("invokeai-client {verb}{}", named.get().map_or("", String::as_str))
 }
 
 /// A text in which the commands, each in backticks, name the server.

@@ -8,6 +8,7 @@ use invokeai_client::{
 };
 
 use super::Failure;
+use crate::suggest;
 
 const INPUTS: &str = "`invokeai-client inspect WORKFLOW` lists the inputs and what they take";
 const NOT_READY: &str = "`invokeai-client inspect WORKFLOW` shows the workflow; --set fills it in";
@@ -55,6 +56,9 @@ fn for_client_error(error: &ClientError) -> Option<&'static str> {
             "`invokeai-client login YOU@EXAMPLE.ORG` asks for the password, and saves the login"
         }
         ClientError::QueueFull { .. } => "`invokeai-client queue` shows what is waiting",
+        ClientError::WaitTimeout { .. } if suggest::is_about_a_fleet() => {
+            "`invokeai-client fleet status` shows where the jobs are, and why what waits"
+        }
         ClientError::WaitTimeout { .. } => "`invokeai-client queue list` shows its status",
         ClientError::Timeout { sent: true, .. } | ClientError::Interrupted { .. } => LOOK_FIRST,
         ClientError::Input(_) => INPUTS,

@@ -9,13 +9,22 @@ mod submit;
 mod wait;
 mod worker;
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use clap::{Args, Subcommand};
 use invokeai_client::fleet::Fleet;
 use tokio::time::{Instant, sleep};
 
-use crate::{exit::Exit, failure::Failure, print::note, server::ServerArgs, session, stop::Stop, table::Output};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    print::note,
+    server::ServerArgs,
+    session,
+    stop::Stop,
+    suggest::{self, quoted},
+    table::Output,
+};
 
 /// How long a worker waits for its store to come up, and how long between two tries.
 const COMES_UP: Duration = Duration::from_secs(120);
@@ -60,6 +69,9 @@ pub(crate) enum FleetCommand {
     },
 }
 
+const VARIABLE: &str = "INVOKEAI_FLEET";
+const DEFAULT: &str = "sqlite:fleet.sqlite";
+
 /// Which fleet.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
@@ -67,9 +79,9 @@ pub(crate) struct StoreArgs {
     #[arg(
         long,
         value_name = "STORE",
-        env = "INVOKEAI_FLEET",
+        env = VARIABLE,
         hide_env_values = true,
-        default_value = "sqlite:fleet.sqlite"
+        default_value = DEFAULT
     )]
     store: String,
     /// Where files are, if the store does not know it yet: a folder that all machines see, or s3://BUCKET/PREFIX (with
@@ -79,7 +91,14 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// The option with which another command finds this store, if it needs one. Of a password, its place.
+    fn naming(&self) -> String {
+        let is_found = self.store == DEFAULT || env::var(VARIABLE).is_ok_and(|store| store == self.store);
+        if is_found { String::new() } else { format!(" --store {}", quoted(&without_password(&self.store))) }
+    }
+
     async fn open(&self) -> Result<Fleet, invokeai_client::Error> {
+        suggest::name_store(self.naming());
         let open = Fleet::open(&self.store);
         let open = match &self.files {
             Some(place) => open.files(place),
@@ -103,6 +122,24 @@ impl StoreArgs {
     }
 }
 
+/// The address of a store that may be shown: `PASSWORD` stands for a password.
+fn without_password(store: &str) -> String {
+    let Some((scheme, rest)) = store.split_once("://") else { return store.to_owned() };
+    let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+    // Options may hold one, too.
+    let place = match place.split_once('?') {
+        Some((place, options)) if options.to_ascii_lowercase().contains("password") => place,
+        _ => place,
+    };
+    match user {
+        None => format!("{scheme}://{place}"),
+        Some(user) => match user.split_once(':') {
+            Some((name, _)) => format!("{scheme}://{name}:PASSWORD@{place}"),
+            None => format!("{scheme}://{user}@{place}"),
+        },
+    }
+}
+
 pub(crate) fn run(command: FleetCommand, server: &ServerArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     match command {
         FleetCommand::Submit { args } => {
@@ -120,6 +157,28 @@ pub(crate) fn run(command: FleetCommand, server: &ServerArgs, output: &mut Outpu
         }
         FleetCommand::Retry { args } => {
             session::run_local(async |stop| stop.or(choose::retry(&args, output)).await.map_err(Failure::Stopped)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions_name_a_store_without_its_password() {
+        let named = |store: &str| StoreArgs { store: store.to_owned(), files: None }.naming();
+        for (store, expected) in [
+            (DEFAULT, ""),
+            ("sqlite:/srv/my fleet.sqlite", " --store 'sqlite:/srv/my fleet.sqlite'"),
+            ("postgres://db/fleet?sslmode=require", " --store 'postgres://db/fleet?sslmode=require'"),
+            ("postgres://fleet@db/fleet", " --store postgres://fleet@db/fleet"),
+            ("postgres://fleet:hidden@db/fleet", " --store postgres://fleet:PASSWORD@db/fleet"),
+            ("postgres://fleet:hid@den?x@db/fleet", " --store postgres://fleet:PASSWORD@db/fleet"),
+            ("postgres://db/fleet?user=fleet&password=hidden", " --store postgres://db/fleet"),
+            ("postgres://fleet@db/fleet?sslpassword=hidden", " --store postgres://fleet@db/fleet"),
+        ] {
+            assert_eq!(named(store), expected, "{store}");
         }
     }
 }
