@@ -32,6 +32,23 @@ pub(crate) fn positions(value: &Value) -> Vec<Pointer> {
     found
 }
 
+/// The names and kinds of all that a value holds, as text, without the values.
+pub(crate) fn shape(value: &Value) -> String {
+    fn without_values(value: &Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                members.iter().map(|(name, member)| (name.clone(), without_values(member))).collect()
+            }
+            Value::Array(elements) => elements.iter().map(without_values).collect(),
+            Value::String(_) => json!("text"),
+            Value::Number(number) => json!(if number.is_f64() { "float" } else { "integer" }),
+            Value::Bool(_) => json!("bool"),
+            Value::Null => Value::Null,
+        }
+    }
+    without_values(value).to_string()
+}
+
 /// Parent and last part of a pointer.
 pub(crate) fn split(pointer: &str) -> (&str, String) {
     let (parent, name) = pointer.rsplit_once('/').expect("not the root");

@@ -340,9 +340,10 @@ fn short(value: &(impl Debug + ?Sized), what: &str) {
 
 /// A type of answer, read from one in which every text is long.
 fn long_answer<T: DeserializeOwned + Debug>(mut answer: Value) {
+    // So long that one text that is not cut is too much.
     fn lengthen(value: &mut Value) {
         match value {
-            Value::String(text) if text.is_empty() => *text = "ä\"\n".repeat(20_000),
+            Value::String(text) if text.is_empty() => *text = "ä\"\n".repeat(2 * MOST),
             Value::Array(all) => all.iter_mut().for_each(lengthen),
             Value::Object(all) => all.values_mut().for_each(lengthen),
             _ => {}
@@ -359,8 +360,8 @@ fn long_answer<T: DeserializeOwned + Debug>(mut answer: Value) {
 fn answers_with_long_texts_are_shown_briefly() {
     use invokeai_client::{auth::User, boards::Board, images::Image, models, queue, style_presets::StylePreset};
 
-    let values = json!({ "node_path": "", "field_name": "", "value": vec!["x"; 1_000] });
-    let values = vec![values; 100];
+    let values = json!({ "node_path": "", "field_name": "", "value": vec!["x"; MOST] });
+    let values = vec![values; 3];
     long_answer::<queue::QueueItem>(json!({
         "item_id": 1, "status": "", "batch_id": "", "queue_id": "", "session_id": "", "origin": "", "destination": "",
         "error_type": "", "error_message": "", "error_traceback": "", "created_at": "", "updated_at": "",

@@ -1,6 +1,6 @@
 //! The OpenAPI document of a newer server: the catalog of nodes, and what the build makes of it.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::LazyLock};
 
 use invokeai_client::schema::NodeCatalog;
 use mutation::{NEW, NEWS};
@@ -9,9 +9,13 @@ use serde_json::{Map, Value, json};
 use crate::common::mutation;
 use crate::{enums, lower};
 
+/// A copy of the document, which is read once.
 fn document() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/invokeai-6.14.2.json");
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/invokeai-6.14.2.json");
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    });
+    DOCUMENT.clone()
 }
 
 fn schemas(document: &mut Value) -> &mut Map<String, Value> {
@@ -140,16 +144,15 @@ fn one_strange_node_is_reported_and_the_others_are_there() {
 fn any_position_of_the_nodes_may_be_anything() {
     // One node of each kind of field, changed everywhere: no panic, and the other nodes stay.
     let document = document();
+    assert!(catalog(&document).len() > 250);
     for name in
         ["AddInvocation", "DenoiseLatentsInvocation", "ImageResizeInvocation", "IntegerOutput", "StringBatchInvocation"]
     {
         let schema = document["components"]["schemas"][name].clone();
-        let nodes = NodeCatalog::from_openapi(&document).unwrap().len();
         let mut small = json!({ "components": { "schemas": {} } });
         for needed in ["SubtractInvocation", "IntegerOutput", "ImageOutput", "LatentsOutput", "StringOutput"] {
             schemas(&mut small).insert(needed.into(), document["components"]["schemas"][needed].clone());
         }
-        assert!(nodes > 250);
         for at in mutation::positions(&schema) {
             let value = schema.pointer(&at).unwrap();
             let missing = mutation::without(&schema, &at).unwrap_or_default();
@@ -298,14 +301,13 @@ fn a_newer_document_is_lowered_as_it_is() {
 #[test]
 fn every_single_addition_is_lowered() {
     // Each keyword that schemas of this document have, on one more member.
-    let old = document();
-    let addition = newer()["components"]["schemas"]["BrandNewThing"]["properties"].clone();
+    let (mut old, new) = (document(), newer());
+    for needed in ["BrandNewKind", "BrandNewThing"] {
+        schemas(&mut old).insert(needed.into(), new["components"]["schemas"][needed].clone());
+    }
+    let addition = &new["components"]["schemas"]["BrandNewThing"]["properties"];
     for (name, member) in addition.as_object().unwrap() {
         let mut document = old.clone();
-        let new = newer();
-        for needed in ["BrandNewKind", "BrandNewThing"] {
-            schemas(&mut document).insert(needed.into(), new["components"]["schemas"][needed].clone());
-        }
         schemas(&mut document)["ImageDTO"]["properties"][name.as_str()] = member.clone();
         lower::lower(&mut document).map(drop).unwrap_or_else(|fault| panic!("{name}: {fault}"));
     }

@@ -9,6 +9,7 @@ mod common {
     pub(crate) mod compiler;
     pub(crate) mod counts;
     pub(crate) mod document;
+    pub(crate) mod effort;
     #[cfg(feature = "events")]
     pub(crate) mod fake_invokeai;
     pub(crate) mod http;

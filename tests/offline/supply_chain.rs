@@ -11,7 +11,6 @@ use std::{
 };
 
 use proc_macro2::{TokenStream, TokenTree};
-use quote::ToTokens as _;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -348,7 +347,10 @@ fn no_target_has_unsafe_code() {
     assert!(files.len() > 200, "{} files", files.len());
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        let syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert!(!is_said(syntax.into_token_stream(), "unsafe"), "{}", file.display());
+        // Comments and texts may have the word; most files do not have it at all, and need not be read as code.
+        if text.contains("unsafe") {
+            let code: TokenStream = text.parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(!is_said(code, "unsafe"), "{}", file.display());
+        }
     }
 }

@@ -1,21 +1,18 @@
 //! The work grows linearly with the workflow, whatever its shape.
 //!
-//! Compares the instructions for a workflow and for one of four times its size, which are the same on every run.
-//! They are about four times as many if the work is linear, sixteen times if it is quadratic.
-
-use std::{path::Path, sync::LazyLock};
+//! Compares the processor time for a workflow and for one of sixteen times its size: it takes sixteen times as long if
+//! the work is linear, 256 times if it is quadratic.
 
 use invokeai_client::schema::NodeCatalog;
 use invokeai_client::workflow::{EnqueueOptions, Workflow, WorkflowDefinition};
 use serde_json::{Map, Value, json};
 
-use crate::common::instructions::{count, wanted};
+use crate::common::effort::assert_growth;
 
-const WORK: &str = "workflow_growth::work_is_done_on_files";
-const SMALL: usize = 120;
-const FACTOR: usize = 4;
-/// The growth of linear work. Tables and lists that grow, and sorting, take somewhat more.
-const MOST: f64 = 1.15;
+const SMALL: usize = 200;
+const FACTOR: usize = 16;
+/// The most that the growth of linear work is measured as. Memory is slower for large workflows than for small ones.
+const MOST: f64 = 1.6;
 
 /// A workflow that is being put together.
 #[derive(Default)]
@@ -75,52 +72,19 @@ fn work(text: &str) {
     std::hint::black_box((workflow.model_uses(), workflow.output_nodes(&options), workflow.references()));
 }
 
-/// Does the work on the workflows in these files, in the process that is counted; on its own, it does the work on one.
-#[test]
-fn work_is_done_on_files() {
-    let Some(files) = wanted() else {
-        let mut shape = Shape::default();
-        shape.add("only");
-        return work(&shape.text());
-    };
-    files.iter().for_each(|file| work(&std::fs::read_to_string(file).unwrap()));
-}
-
-/// A file with one node of each kind and a form, and what it costs: all that is done once, such as the reading of the nodes. It
-/// comes before every other one.
-static FIRST: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
-    let mut shape = Shape::default();
-    shape.add("add");
-    shape.collect("collect");
-    shape.connector("connector");
-    shape.edge("add", "value", "connector", "in");
-    shape.edge("connector", "out", "collect", "item");
-    let elements = json!({"0": {"id": "0", "type": "container", "data": {"layout": "row", "children": []}}});
-    shape.form = Some(json!({"elements": elements, "rootElementId": "0"}));
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("growth-{}", std::process::id()));
-    std::fs::write(&path, shape.text()).unwrap();
-    let file = path.into_os_string().into_string().unwrap();
-    let once = count(WORK, &[&file])?;
-    Some((file, once))
-});
-
-/// What the files of a shape cost: the instructions for a small one and for a large one.
+/// Compares what a workflow of this shape costs with what a larger one costs.
 fn assert_linear(what: &str, shape: impl Fn(&mut Shape, usize)) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, size| {
+    // Whatever is done once, such as the reading of the nodes, is done before.
+    let [_, small, large] = [2, SMALL, SMALL * FACTOR].map(|size| {
         let mut built = Shape::default();
         shape(&mut built, size);
-        let path = folder.path().join(name);
-        std::fs::write(&path, built.text()).unwrap();
-        path.into_os_string().into_string().unwrap()
-    };
-    let (small, large) = (file("small", SMALL), file("large", SMALL * FACTOR));
-    let Some((first, once)) = &*FIRST else { return };
-    let small = count(WORK, &[first, &small]).unwrap() - once;
-    let large = count(WORK, &[first, &large]).unwrap() - once;
-    let growth = large as f64 / (small * FACTOR as u64) as f64;
-    println!("{what}: {small} for {SMALL}, {growth:.2} times that for each of {}", SMALL * FACTOR);
-    assert!(growth < MOST, "{what}: {small} for {SMALL}, {large} for {}", SMALL * FACTOR);
+        let text = built.text();
+        if size < SMALL {
+            work(&text);
+        }
+        text
+    });
+    assert_growth(what, SMALL, FACTOR, MOST, || work(&small), || work(&large));
 }
 
 #[test]
