@@ -1,9 +1,9 @@
 //! Leaving servers as they were found.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Crew, host::Host};
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     fleet::store::Attempt,
 };
 
-/// How often to look for what attempts at jobs that have ended left on a server.
+/// How often to look for what attempts at jobs that have ended left on a server, and how long to leave alone what could not
+/// be cleaned up.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// How many attempts are cleaned up at once: items may be shorter than cleaning up after one of them.
@@ -26,12 +27,13 @@ const AFTER_LAST: Duration = Duration::from_secs(60);
 ///
 /// What is to be cleaned up is in the store, so nothing depends on who does it.
 pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
+    let mut later = Later::default();
     loop {
         let is_last = crew.is_draining();
         let swept = if is_last {
             timeout(AFTER_LAST, all(&crew, &host)).await.unwrap_or(Ok(()))
         } else {
-            once(&crew, &host).await.map(|_| ())
+            once(&crew, &host, &mut later).await.map(|_| ())
         };
         if let Err(error) = swept {
             tracing::debug!(%error, server = host.address(), "cannot clean up now");
@@ -49,24 +51,51 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
     }
 }
 
+/// Batches that could not be cleaned up, and since when. A sweep follows every job that ends: without this, each would ask
+/// the server again about all that the ones before it could not delete.
+#[derive(Default)]
+struct Later(HashMap<String, Instant>);
+
+impl Later {
+    /// Whether a batch is left alone for now.
+    fn has(&self, batch: &str) -> bool {
+        self.0.get(batch).is_some_and(|since| since.elapsed() < PAUSE)
+    }
+
+    fn add(&mut self, batch: String) {
+        self.0.retain(|_, since| since.elapsed() < PAUSE);
+        self.0.insert(batch, Instant::now());
+    }
+}
+
 /// Cleans up as long as there is something that can be: the store names some at a time.
 async fn all(crew: &Crew, host: &Host) -> Result<()> {
-    while once(crew, host).await? > 0 {}
+    while once(crew, host, &mut Later::default()).await? > 0 {}
     Ok(())
 }
 
 /// Cleans up after some attempts, and answers how many left nothing.
-async fn once(crew: &Crew, host: &Host) -> Result<usize> {
-    let left = crew.fleet.store.left_on(host.address()).await?;
-    let cleaning = stream::iter(left).map(|(attempt, ago)| clean(crew, &host.client, attempt, ago));
+async fn once(crew: &Crew, host: &Host, later: &mut Later) -> Result<usize> {
+    let mut left = crew.fleet.store.left_on(host.address()).await?;
+    left.retain(|(attempt, _)| !later.has(&attempt.batch));
+    // The last comes first: cleaning up after one reads all items that came later, which may share its files.
+    left.reverse();
+    let cleaning = stream::iter(left).map(|(attempt, ago)| async move {
+        let batch = attempt.batch.clone();
+        (batch, clean(crew, &host.client, attempt, ago).await)
+    });
     let mut cleaning = std::pin::pin!(cleaning.buffer_unordered(AT_ONCE));
     let mut clean = 0;
-    while let Some(cleaned) = cleaning.next().await {
+    while let Some((batch, cleaned)) = cleaning.next().await {
         match cleaned {
-            Ok(is_clean) => clean += usize::from(is_clean),
+            Ok(true) => clean += 1,
+            Ok(false) => later.add(batch),
             // The server or the store is away.
             Err(error) if error.is_retryable() => return Err(error),
-            Err(error) => tracing::debug!(%error, server = host.address(), "one attempt cannot be cleaned up"),
+            Err(error) => {
+                tracing::debug!(%error, server = host.address(), "one attempt cannot be cleaned up");
+                later.add(batch);
+            }
         }
     }
     Ok(clean)
