@@ -57,16 +57,18 @@ impl Document {
 
     /// The operation of this request, with the arguments in its path.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<(&Operation, Map<String, Value>)> {
+        let parts: Vec<&str> = path.split('/').collect();
         // The first that fits, in the order of the document, which is the order in which the server registers them.
-        self.operations.iter().filter(|operation| operation.method == *method).find_map(|operation| {
-            let arguments = operation.arguments(path)?;
+        self.operations.iter().find_map(|operation| {
+            let arguments = operation.arguments(&parts).filter(|_| operation.method == *method)?;
             Some((operation, arguments))
         })
     }
 
     /// Whether there is an operation of this id, or one on this path.
     pub(crate) fn knows(&self, target: &str) -> bool {
-        self.operations.iter().any(|operation| operation.id == target || operation.arguments(target).is_some())
+        let parts: Vec<&str> = target.split('/').collect();
+        self.operations.iter().any(|operation| operation.id == target || operation.arguments(&parts).is_some())
     }
 
     #[cfg(test)]
@@ -81,20 +83,21 @@ impl Operation {
     }
 
     /// The arguments in the path, if it is a path of this operation.
-    fn arguments(&self, path: &str) -> Option<Map<String, Value>> {
-        let mut parts = path.split('/');
-        let mut arguments = Map::new();
-        for segment in &self.segments {
-            let part = parts.next()?;
-            match segment {
-                Segment::Fixed(text) if text == part => {}
-                Segment::Named(name) if !part.is_empty() => {
-                    arguments.insert(name.clone(), percent_decoded(part).into());
-                }
-                _ => return None,
-            }
+    fn arguments(&self, parts: &[&str]) -> Option<Map<String, Value>> {
+        // The beginnings of all paths are the same, so it is their ends that are compared first.
+        let fits = parts.len() == self.segments.len()
+            && parts.iter().zip(&self.segments).rev().all(|(part, segment)| match segment {
+                Segment::Fixed(text) => text == part,
+                Segment::Named(_) => !part.is_empty(),
+            });
+        if !fits {
+            return None;
         }
-        parts.next().is_none().then_some(arguments)
+        let named = parts.iter().zip(&self.segments).filter_map(|(part, segment)| match segment {
+            Segment::Fixed(_) => None,
+            Segment::Named(name) => Some((name.clone(), percent_decoded(part).into())),
+        });
+        Some(named.collect())
     }
 }
 

@@ -56,23 +56,29 @@ fn a_signal_at_any_moment_leaves_nothing_behind() {
 
 #[test]
 fn a_signal_while_the_enqueue_has_no_answer_cancels_the_batch_and_says_its_id() {
-    for act in [Act::HoldAnswer(FOREVER), Act::Silence] {
-        let stage = Stage::with_steps(Duration::from_millis(100));
-        stage.proxy.on("POST", "/enqueue_batch", [act.clone()]);
-        let program = Program::start(&strs(&stage.denoise(&["--runs", "3", "--cleanup"])));
-        until("it enqueues", || stage.proxy.count("POST", "/enqueue_batch") == 1);
-        sleep(Duration::from_millis(300));
-        let batch = stage.rows().items.first().map(|(batch, _)| batch.clone());
-        program.signal("TERM");
-        let ended = program.end();
-        assert_eq!(ended.code, Some(143), "{act:?}: {ended:?}");
-        if let Act::HoldAnswer(_) = act {
-            assert!(ended.stderr.contains(&batch.expect("the server has it")), "{act:?}: {ended:?}");
-        } else {
-            assert!(ended.stderr.contains("no answer came"), "{act:?}: {ended:?}");
-        }
-        assert!(stage.rows().is_empty(), "{act:?}: {:?} {ended:?}", stage.rows());
-    }
+    let (batch, said) = signaled_while_it_enqueues(Act::HoldAnswer(FOREVER));
+    assert!(said.contains(&batch.expect("the server has it")), "{said}");
+}
+
+#[test]
+fn a_signal_while_the_enqueue_does_not_arrive_ends_the_run_and_says_that_no_answer_came() {
+    let (_, said) = signaled_while_it_enqueues(Act::Silence);
+    assert!(said.contains("no answer came"), "{said}");
+}
+
+/// The batch that the server had at the signal, and what was said.
+fn signaled_while_it_enqueues(act: Act) -> (Option<String>, String) {
+    let stage = Stage::with_steps(Duration::from_millis(100));
+    stage.proxy.on("POST", "/enqueue_batch", [act]);
+    let program = Program::start(&strs(&stage.denoise(&["--runs", "3", "--cleanup"])));
+    until("it enqueues", || stage.proxy.count("POST", "/enqueue_batch") == 1);
+    sleep(Duration::from_millis(300));
+    let batch = stage.rows().items.first().map(|(batch, _)| batch.clone());
+    program.signal("TERM");
+    let ended = program.end();
+    assert_eq!(ended.code, Some(143), "{ended:?}");
+    assert!(stage.rows().is_empty(), "{:?} {ended:?}", stage.rows());
+    (batch, ended.stderr)
 }
 
 #[test]

@@ -51,7 +51,7 @@ async fn measured(what: &str, folder: tempfile::TempDir, store: String) {
                 break;
             }
             assert!(began.elapsed() < Duration::from_secs(60 + jobs.unsigned_abs()), "{done} of {jobs} are done");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         taken.push((wanted, worker.memory(), client.memory()));
     }

@@ -33,9 +33,24 @@ fn boxes(image: &RgbaImage, radius: f64, passes: usize) -> RgbaImage {
         }
     };
     rows(&mut blurred, width);
-    let mut turned = RgbaImage::from_fn(height, width, |x, y| *blurred.get_pixel(y, x));
+    let mut turned = turned(&blurred);
     rows(&mut turned, height);
-    RgbaImage::from_fn(width, height, |x, y| *turned.get_pixel(y, x))
+    self::turned(&turned)
+}
+
+/// Rows as columns.
+fn turned(image: &RgbaImage) -> RgbaImage {
+    let (width, height) = image.dimensions();
+    let (columns, rows) = (width as usize, height as usize);
+    let from: &[u8] = image;
+    let mut turned = Vec::with_capacity(from.len());
+    for x in 0..columns {
+        for y in 0..rows {
+            let at = (y * columns + x) * 4;
+            turned.extend_from_slice(&from[at..at + 4]);
+        }
+    }
+    RgbaImage::from_raw(height, width, turned).unwrap_or_default()
 }
 
 /// One pass over one line of pixels; beyond its ends the outermost pixels repeat.
@@ -45,15 +60,31 @@ fn blur_line(line: &mut [u8], radius: f64) {
     let unit = ((1_u64 << 24) as f64 / (radius * 2.0 + 1.0)) as u64;
     let edge = ((1_u64 << 24) - (whole as u64 * 2 + 1) * unit) / 2;
     let old = line.to_vec();
+    let old = old.as_slice();
+    let reach = whole as i64;
+    let (count, last) = (pixels as i64, pixels as i64 - 1);
     for band in 0..4 {
-        let at = |index: i64| u64::from(old[index.clamp(0, pixels as i64 - 1) as usize * 4 + band]);
-        let reach = whole as i64;
-        let mut sum: u64 = (-reach..=reach).map(at).sum();
-        for index in 0..pixels as i64 {
-            let ends = at(index - reach - 1) + at(index + reach + 1);
-            line[index as usize * 4 + band] = ((sum * unit + ends * edge + (1 << 23)) >> 24).min(255) as u8;
-            sum = sum + at(index + reach + 1) - at(index - reach);
+        let mut sum: u64 = (-reach..=reach).map(|index| u64::from(old[within(index, last) * 4 + band])).sum();
+        let mut index = 0;
+        while index < count {
+            let next = u64::from(old[within(index + reach + 1, last) * 4 + band]);
+            let ends = u64::from(old[within(index - reach - 1, last) * 4 + band]) + next;
+            let blurred = (sum * unit + ends * edge + (1 << 23)) >> 24;
+            line[index as usize * 4 + band] = if blurred > 255 { 255 } else { blurred as u8 };
+            sum = sum + next - u64::from(old[within(index - reach, last) * 4 + band]);
+            index += 1;
         }
+    }
+}
+
+/// The place in a line that is nearest to an index. Called for every byte, without optimization, too: so no closures.
+fn within(index: i64, last: i64) -> usize {
+    if index <= 0 {
+        0
+    } else if index > last {
+        last as usize
+    } else {
+        index as usize
     }
 }
 

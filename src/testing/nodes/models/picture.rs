@@ -16,11 +16,12 @@ fn color(hue: f32, saturation: f32, lightness: f32) -> Color {
 }
 
 fn between(a: Color, b: Color, share: f32) -> Color {
-    [0, 1, 2].map(|band| a[band] + (b[band] - a[band]) * share)
+    [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share]
 }
 
-fn bytes(color: Color) -> Rgb<u8> {
-    Rgb(color.map(|band| (band.clamp(0.0, 1.0) * 255.0) as u8))
+/// What is below 0 or above 1 saturates.
+fn bytes(color: Color) -> [u8; 3] {
+    [(color[0] * 255.0) as u8, (color[1] * 255.0) as u8, (color[2] * 255.0) as u8]
 }
 
 /// A line of hills: for each column how far down it begins, as a share of the height.
@@ -55,21 +56,58 @@ pub(super) fn landscape(digest: u64, width: u32, height: u32) -> RgbImage {
         .collect();
     // Shares of the shorter side, so that the sun is round.
     let unit = width.min(height).max(1) as f32;
-    RgbImage::from_fn(width, height, |x, y| {
-        let down = y as f32 / height as f32;
-        let front = hills.iter().rev().find(|(ridge, _)| down >= ridge[x as usize]);
-        if let Some((ridge, shade)) = front {
-            // Mist where a range begins.
-            let mist = (1.0 - (down - ridge[x as usize]) * 7.0).clamp(0.0, 1.0) * 0.35;
-            return bytes(between(*shade, horizon, mist));
+    // Tests paint thousands of pictures without optimization, so there are plain loops, and whatever is the same along a
+    // row or a column is computed once.
+    let (columns, rows) = (width as usize, height as usize);
+    let downs: Vec<f32> = (0..height).map(|y| y as f32 / height as f32).collect();
+    let skies: Vec<Color> = downs.iter().map(|down| between(zenith, horizon, (down * 1.6).min(1.0))).collect();
+    let plain_skies: Vec<[u8; 3]> = skies.iter().map(|sky| bytes(*sky)).collect();
+    let square = |place: f32| place * place;
+    let alongs: Vec<f32> = (0..height).map(|y| square(y as f32 - sun_y * height as f32)).collect();
+    // As far as the sun glows, and a little more, as rounding may have it.
+    let glows_within = square(sun_size * 5.01 * unit);
+    let mut pixels = vec![0; columns * rows * 3];
+    let painted = pixels.as_mut_slice();
+    for x in 0..columns {
+        let across = square(x as f32 - sun_x * width as f32);
+        // From the front to the back: each range begins somewhere, and ends where one before it begins.
+        let mut end = rows;
+        for (ridge, shade) in hills.iter().rev() {
+            let top = ridge[x];
+            let start = downs.partition_point(|down| *down < top);
+            let plain = bytes(*shade);
+            let mut y = start;
+            while y < end {
+                // Mist where a range begins.
+                let mist = 1.0 - (downs[y] - top) * 7.0;
+                let color = if mist > 0.0 { bytes(between(*shade, horizon, mist * 0.35)) } else { plain };
+                put(painted, y * columns + x, color);
+                y += 1;
+            }
+            end = end.min(start);
         }
-        let (across, along) = (x as f32 - sun_x * width as f32, y as f32 - sun_y * height as f32);
-        let distance = (across * across + along * along).sqrt() / unit;
-        let sky = between(zenith, horizon, (down * 1.6).min(1.0));
-        let edge = ((sun_size - distance) * unit).clamp(0.0, 1.0);
-        let glow = (1.0 - (distance - sun_size) / (sun_size * 4.0)).clamp(0.0, 1.0);
-        bytes(between(between(sky, sun, glow * glow * 0.7), sun, edge))
-    })
+        let mut y = 0;
+        while y < end {
+            let distance = across + alongs[y];
+            let color = if distance > glows_within {
+                plain_skies[y]
+            } else {
+                let distance = distance.sqrt() / unit;
+                let edge = ((sun_size - distance) * unit).clamp(0.0, 1.0);
+                let glow = (1.0 - (distance - sun_size) / (sun_size * 4.0)).clamp(0.0, 1.0);
+                bytes(between(between(skies[y], sun, glow * glow * 0.7), sun, edge))
+            };
+            put(painted, y * columns + x, color);
+            y += 1;
+        }
+    }
+    RgbImage::from_raw(width, height, pixels).unwrap_or_default()
+}
+
+fn put(pixels: &mut [u8], at: usize, color: [u8; 3]) {
+    pixels[at * 3] = color[0];
+    pixels[at * 3 + 1] = color[1];
+    pixels[at * 3 + 2] = color[2];
 }
 
 /// Grain, as noise looks.
@@ -84,10 +122,12 @@ pub(super) fn grain(digest: u64, width: u32, height: u32) -> RgbImage {
 pub(super) fn mixed(first: &RgbImage, second: &RgbImage, share: f32) -> RgbImage {
     let share = (share.clamp(0.0, 1.0) * 256.0) as u32;
     let mut mixed = first.clone();
-    for (pixel, other) in mixed.pixels_mut().zip(second.pixels()) {
-        for band in 0..3 {
-            pixel[band] = ((u32::from(pixel[band]) * (256 - share) + u32::from(other[band]) * share) >> 8) as u8;
-        }
+    let (bytes, others): (&mut [u8], &[u8]) = (&mut mixed, second);
+    let count = bytes.len().min(others.len());
+    let mut at = 0;
+    while at < count {
+        bytes[at] = ((u32::from(bytes[at]) * (256 - share) + u32::from(others[at]) * share) >> 8) as u8;
+        at += 1;
     }
     mixed
 }
