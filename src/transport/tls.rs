@@ -1,7 +1,16 @@
 //! The TLS of the HTTP clients that this crate makes.
 
-use crate::error::Result;
+#[cfg(feature = "rustls")]
+use std::{
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use reqwest::ClientBuilder;
+#[cfg(feature = "rustls")]
+use {rustls::crypto::CryptoProvider, rustls_platform_verifier::Verifier};
+
+use crate::error::Result;
 
 /// Two HTTP clients to be finished. They share the certificates, because reading those takes longer than everything
 /// else.
@@ -21,16 +30,51 @@ pub(crate) fn http_builders() -> Result<[ClientBuilder; 2]> {
 /// it is ring, not aws-lc as in reqwest: its C library takes longer to build than all of this crate.
 #[cfg(feature = "rustls")]
 fn config() -> Result<rustls::ClientConfig> {
-    use rustls::crypto::{CryptoProvider, ring};
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-
-    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| ring::default_provider().into());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    static RING: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| rustls::crypto::ring::default_provider().into());
+    let provider = CryptoProvider::get_default().unwrap_or(&RING);
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
+        .and_then(|builder| Ok(builder.dangerous().with_custom_certificate_verifier(verifier(provider)?)))
         .map_err(|error| crate::error::Error::invalid("http client", error.to_string()))?
         .with_no_client_auth();
     // WebSockets are opened over HTTP/1.1, which is all that InvokeAI's own server speaks.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// How long clients that are made use the certificates that the first of them read.
+#[cfg(feature = "rustls")]
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Checks certificates as the platform does.
+///
+/// On Linux it reads all certificates of the system, which takes longer than the rest of a client. So clients that are
+/// made within a minute share it, and a program that runs for long still sees what has changed on the system.
+#[cfg(feature = "rustls")]
+fn verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, rustls::Error> {
+    static LAST: Mutex<Option<(Instant, Arc<CryptoProvider>, Arc<Verifier>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((read, of, verifier)) = &*last
+        && read.elapsed() < FRESH
+        && Arc::ptr_eq(of, provider)
+    {
+        return Ok(Arc::clone(verifier));
+    }
+    let verifier = Arc::new(Verifier::new(Arc::clone(provider))?);
+    *last = Some((Instant::now(), Arc::clone(provider), Arc::clone(&verifier)));
+    Ok(verifier)
+}
+
+#[cfg(all(test, feature = "rustls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_made_at_once_share_the_certificates_and_those_with_other_cryptography_do_not() {
+        let [one, other] = [(); 2].map(|()| Arc::new(rustls::crypto::ring::default_provider()));
+        // Another test may make a client in between: then they are read again.
+        let shared = (0..100).any(|_| Arc::ptr_eq(&verifier(&one).unwrap(), &verifier(&one).unwrap()));
+        assert!(shared);
+        assert!(!Arc::ptr_eq(&verifier(&one).unwrap(), &verifier(&other).unwrap()));
+    }
 }

@@ -157,7 +157,7 @@ async fn versions_are_negotiated_and_the_program_ends_with_its_input() {
 #[tokio::test]
 async fn progress_grows_and_the_result_has_a_small_picture_and_a_link_to_the_whole() {
     let stage = Stage::with(Duration::from_millis(30), |service| service).await;
-    let inputs = json!({ "picture": data_url(&png(64, 32)), "width": 2400, "height": 1200, "blur": 0 });
+    let inputs = json!({ "picture": data_url(&png(64, 32)), "width": 1280, "height": 640, "blur": 0 });
     let (done, told) = ask(&stage, &call(2, "resize", inputs)).await;
     let result = &done["result"];
     assert_eq!(result["isError"], json!(false), "{done:#}");
@@ -167,7 +167,7 @@ async fn progress_grows_and_the_result_has_a_small_picture_and_a_link_to_the_who
         base64::engine::general_purpose::STANDARD.decode(result["content"][1]["data"].as_str().unwrap()).unwrap();
     let small = image::load_from_memory(&small).unwrap();
     assert_eq!((small.width(), small.height()), (1024, 512), "scaled to the limit");
-    assert_eq!(result["structuredContent"]["outputs"][0]["width"], 2400);
+    assert_eq!(result["structuredContent"]["outputs"][0]["width"], 1280);
     let steps: Vec<f64> = told.iter().filter_map(|note| note["params"]["progress"].as_f64()).collect();
     assert!(!steps.is_empty() && steps.is_sorted(), "{told:#?}");
 
@@ -175,7 +175,7 @@ async fn progress_grows_and_the_result_has_a_small_picture_and_a_link_to_the_who
     let (whole, _) = ask(&stage, &read(link)).await;
     let bytes = whole["result"]["contents"][0]["blob"].as_str().unwrap();
     let bytes = base64::engine::general_purpose::STANDARD.decode(bytes).unwrap();
-    assert_eq!(image::load_from_memory(&bytes).unwrap().width(), 2400);
+    assert_eq!(image::load_from_memory(&bytes).unwrap().width(), 1280);
 }
 
 #[tokio::test]

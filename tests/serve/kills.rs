@@ -1,8 +1,10 @@
 //! The service killed without a word, at any moment: each request has one run, and each run one item.
+//!
+//! `INVOKEAI_TEST_KILLS` says how often it is killed (default: 12).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    env, fs,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -15,8 +17,8 @@ use crate::{
     stage::{Stage, answer, data_url, png, text},
 };
 
-/// How often it is killed.
-const KILLS: usize = 20;
+/// The latest moment, in milliseconds: long after all requests are taken on.
+const LATEST: u64 = 480;
 
 /// Requests between two kills.
 const REQUESTS: usize = 4;
@@ -40,12 +42,14 @@ async fn kills_at_random_moments_lose_no_run_and_double_none() {
         let before = told.lock().unwrap().insert(key.to_owned(), id.clone());
         assert!(before.is_none_or(|before| before == id), "{key} has two runs");
     };
+    let kills: usize = env::var("INVOKEAI_TEST_KILLS").map_or(12, |kills| kills.parse().unwrap());
     let mut random = 0x2545_f491_u32;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let serving = serve();
-        // From at once to long after all are taken on.
+        // One in each part of the time, so that none is missed by chance.
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let moment = Duration::from_millis(u64::from(random >> 24) * 2);
+        let part = kill as f64 + f64::from(random) / f64::from(u32::MAX);
+        let moment = Duration::from_millis(LATEST).mul_f64(part / kills as f64);
         let posts = (0..REQUESTS).map(|n| {
             let key = format!("{kill} {n}");
             let (post, serving) = (&post, &serving);
@@ -73,7 +77,7 @@ async fn kills_at_random_moments_lose_no_run_and_double_none() {
     }
     let serving = serve();
     let keys: Vec<(String, usize)> =
-        (0..KILLS).flat_map(|kill| (0..REQUESTS).map(move |n| (format!("{kill} {n}"), n))).collect();
+        (0..kills).flat_map(|kill| (0..REQUESTS).map(move |n| (format!("{kill} {n}"), n))).collect();
     for (key, n) in &keys {
         let response = post(&serving, *n, key).await.unwrap();
         let (status, run) = (response.status(), response.json::<Value>().await.unwrap());

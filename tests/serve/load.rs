@@ -1,11 +1,12 @@
 //! Many callers at once: no run is lost, none happens twice, and what the service remembers stays small.
 //!
-//! `INVOKEAI_TEST_LOAD` says how many runs (default: 400). What a run costs over the plain client is printed, and held to its
-//! limit where that can be measured: in a release build, with a thousand runs or more.
+//! `INVOKEAI_TEST_LOAD` says how many runs (default: 400). With a thousand or more, as many are made with the plain client, and
+//! what a run costs over that is printed. In a release build, where that can be measured, it is held to its limit.
 
 use std::{
     collections::HashSet,
     env, fs,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,13 +28,17 @@ use crate::{
 /// Callers at the same time.
 const CALLERS: usize = 200;
 
-/// Most that the memory of the service may grow by over the last four fifths of all runs, in KiB.
-const GROWTH: u64 = 24 << 10;
+/// Most that the memory of the service may grow by, in KiB, over this many runs or more after the first turn. Over fewer it
+/// may grow by a part of that.
+const GROWTH: (u64, usize) = (24 << 10, 320);
+
+/// With this many runs, the service is compared with the plain client.
+const COMPARED: usize = 1000;
 
 /// Most that a run may cost over the plain client, in milliseconds.
 const COST: f64 = 5.0;
 
-/// In how many turns the plain client and the service do their runs.
+/// In how many turns the plain client and the service do their runs, if they are compared.
 const TURNS: usize = 5;
 
 /// How often memory is looked at.
@@ -49,6 +54,14 @@ fn memory(process: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_callers_lose_nothing_and_double_nothing() {
     let runs: usize = env::var("INVOKEAI_TEST_LOAD").map_or(400, |runs| runs.parse().unwrap());
+    let compared = runs >= COMPARED;
+    let parts: Vec<Range<usize>> = match compared {
+        // In turns, so that neither has the younger server, or the quieter machine.
+        true => (0..TURNS).map(|turn| runs * turn / TURNS..runs * (turn + 1) / TURNS).collect(),
+        // All callers at once, twice: what the second turn takes beyond the first one is not what so many callers need.
+        false => vec![0..runs / 2, runs / 2..runs],
+    };
+    let first = parts[0].end;
     let invokeai = TestServer::builder().step_time(Duration::ZERO).start().unwrap();
     let client = invokeai.client().unwrap();
     let picture = client.images().upload(Upload::bytes("p.png", png(16, 16))).await.unwrap().image_name;
@@ -65,7 +78,7 @@ async fn two_hundred_callers_lose_nothing_and_double_nothing() {
     let (done, early) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let address = format!("{}/workflows/resize/runs", serving.url);
     let inputs = json!({ "picture": picture, "width": 8, "height": 8 });
-    // The most memory that was seen after a fifth of all runs.
+    // The most memory that was seen after the first turn.
     let most = Arc::new(AtomicUsize::new(0));
     let watching = {
         let (id, early, most) = (serving.id(), Arc::clone(&early), Arc::clone(&most));
@@ -84,7 +97,7 @@ async fn two_hundred_callers_lose_nothing_and_double_nothing() {
         let (status, run) = (response.status(), response.json::<Value>().await.unwrap());
         assert_eq!((status, &run["state"]), (StatusCode::CREATED, &json!("completed")), "{run:#}");
         assert_eq!(run["outputs"].as_array().unwrap().len(), 1);
-        if done.fetch_add(1, Ordering::SeqCst) + 1 == runs / 5 {
+        if done.fetch_add(1, Ordering::SeqCst) + 1 == first {
             early.store(usize::try_from(memory(serving.id())).unwrap(), Ordering::SeqCst);
         }
         (run["id"].to_string(), run["outputs"][0]["name"].to_string())
@@ -94,13 +107,13 @@ async fn two_hundred_callers_lose_nothing_and_double_nothing() {
         let outputs = submission.job().unwrap().wait().await.unwrap().outputs().await.unwrap();
         assert_eq!(outputs.final_images().len(), 1);
     };
-    // In turns, so that neither has the younger server, or the quieter machine.
     let (mut served, mut plain_in, mut served_in) = (Vec::new(), Duration::ZERO, Duration::ZERO);
-    for turn in 0..TURNS {
-        let part = runs * turn / TURNS..runs * (turn + 1) / TURNS;
-        let began = Instant::now();
-        stream::iter(part.clone()).map(&plain).buffer_unordered(CALLERS).collect::<Vec<()>>().await;
-        plain_in += began.elapsed();
+    for part in parts {
+        if compared {
+            let began = Instant::now();
+            stream::iter(part.clone()).map(&plain).buffer_unordered(CALLERS).collect::<Vec<()>>().await;
+            plain_in += began.elapsed();
+        }
         let began = Instant::now();
         served.extend(stream::iter(part).map(&serve).buffer_unordered(CALLERS).collect::<Vec<_>>().await);
         served_in += began.elapsed();
@@ -113,17 +126,18 @@ async fn two_hundred_callers_lose_nothing_and_double_nothing() {
     assert_eq!((ids.len(), files.len()), (runs, runs), "each run is its own, and has its own picture");
     let status = client.queue("default").status().await.unwrap();
     let counts = &status.queue.counts;
-    assert_eq!((counts.completed, counts.total), (2 * runs as u64, 2 * runs as u64), "one item for each run");
+    let items = if compared { 2 * runs as u64 } else { runs as u64 };
+    assert_eq!((counts.completed, counts.total), (items, items), "one item for each run");
     let each = |time: Duration| time.as_secs_f64() * 1000.0 / runs as f64;
     println!(
-        "{runs} runs of {CALLERS} callers: {:.2} ms each with the plain client, {:.2} ms with the service; memory {early} KiB \
-         after a fifth, at most {late} KiB from there on",
-        each(plain_in),
+        "{runs} runs of {CALLERS} callers: {:.2} ms each; memory {early} KiB after the first turn, at most {late} KiB from there on",
         each(served_in)
     );
-    assert!(late < early + GROWTH, "memory grows: {early} KiB after a fifth, {late} KiB later");
-    if !cfg!(debug_assertions) && runs >= 1000 {
+    let growth = GROWTH.0 * (runs - first).min(GROWTH.1) as u64 / GROWTH.1 as u64;
+    assert!(late < early + growth, "memory grows: {early} KiB after the first turn, {late} KiB later");
+    if compared {
         let cost = each(served_in) - each(plain_in);
-        assert!(cost <= COST, "a run costs {cost:.2} ms more than with the plain client");
+        println!("{cost:.2} ms more than with the plain client");
+        assert!(cfg!(debug_assertions) || cost <= COST, "a run costs {cost:.2} ms more than with the plain client");
     }
 }
