@@ -1,7 +1,7 @@
 //! Calls that need something that is missing from the document of the build are refused before anything is sent; all
 //! others are sent. `.ci/run` builds the crate from the document that is written here.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
 use futures::future::{BoxFuture, FutureExt as _};
 use invokeai_client::{Client, Direction, Error, Result, Upload, api::OPERATIONS, models::ModelOrder};
@@ -109,5 +109,17 @@ fn the_older_document_lacks_one_of_each_kind() {
         let is_left = ["list_model_records", "upload_image"].contains(needed);
         assert_eq!(has(&older, needed), is_left, "{needed}");
     }
-    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("older-openapi.json"), older.to_string()).unwrap();
+    keep("older-openapi.json", &older);
+}
+
+/// Writes a document to `target/tmp`, in one step and only if it is another than there: somebody may be building from it.
+pub(crate) fn keep(name: &str, document: &Value) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (path, text) = (folder.join(name), document.to_string());
+    if fs::read_to_string(&path).is_ok_and(|kept| kept == text) {
+        return;
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.persist(path).unwrap();
 }
