@@ -31,6 +31,12 @@ pub(crate) async fn alone() -> Option<(Client, Turn)> {
     Some((client, Turn::Alone(TURN.write().await)))
 }
 
+/// A turn beside other tests, for a test that makes clients of its own.
+#[allow(dead_code)]
+pub(crate) async fn turn() -> Turn {
+    Turn::Shared(TURN.read().await)
+}
+
 /// Like [`client`], without a turn: for a process that is started by a test that has its turn.
 pub(crate) fn server() -> Option<Client> {
     let Ok(url) = env::var("INVOKEAI_TEST_URL") else {

@@ -11,7 +11,7 @@ use invokeai_client::{
     boards::{Board, BoardVisibility},
 };
 
-use crate::common::skip;
+use crate::common::{live, skip};
 
 fn picture() -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -31,6 +31,7 @@ async fn users_log_in_and_see_what_they_may() {
         skip::skipped(format_args!("users: INVOKEAI_TEST_MULTIUSER_URL is not set"));
         return;
     };
+    let _turn = live::turn().await;
     let email = env::var("INVOKEAI_TEST_EMAIL").expect("INVOKEAI_TEST_EMAIL");
     let password = env::var("INVOKEAI_TEST_PASSWORD").expect("INVOKEAI_TEST_PASSWORD");
 
