@@ -52,16 +52,21 @@ const FRESH: Duration = Duration::from_secs(60);
 /// made within a minute share it, and a program that runs for long still sees what has changed on the system.
 #[cfg(feature = "rustls")]
 fn verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, rustls::Error> {
-    static LAST: Mutex<Option<(Instant, Arc<CryptoProvider>, Arc<Verifier>)>> = Mutex::new(None);
+    struct Last {
+        read: Instant,
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<Verifier>,
+    }
+    static LAST: Mutex<Option<Last>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((read, of, verifier)) = &*last
-        && read.elapsed() < FRESH
-        && Arc::ptr_eq(of, provider)
+    if let Some(last) = &*last
+        && last.read.elapsed() < FRESH
+        && Arc::ptr_eq(&last.provider, provider)
     {
-        return Ok(Arc::clone(verifier));
+        return Ok(Arc::clone(&last.verifier));
     }
     let verifier = Arc::new(Verifier::new(Arc::clone(provider))?);
-    *last = Some((Instant::now(), Arc::clone(provider), Arc::clone(&verifier)));
+    *last = Some(Last { read: Instant::now(), provider: Arc::clone(provider), verifier: Arc::clone(&verifier) });
     Ok(verifier)
 }
 

@@ -32,7 +32,6 @@ pub(crate) async fn alone() -> Option<(Client, Turn)> {
 }
 
 /// A turn beside other tests, for a test that makes clients of its own.
-#[allow(dead_code)]
 pub(crate) async fn turn() -> Turn {
     Turn::Shared(TURN.read().await)
 }
