@@ -1,6 +1,6 @@
 //! The OpenAPI document of a newer server: the catalog of nodes, and what the build makes of it.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::{fs, sync::LazyLock};
 
 use invokeai_client::schema::NodeCatalog;
 use mutation::{NEW, NEWS};
