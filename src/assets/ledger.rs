@@ -143,7 +143,10 @@ fn first_line(server: &str) -> Vec<u8> {
 
 /// Begins a ledger, in place of what a crash left of an earlier try.
 fn begin(file: &mut File, path: &Path, server: &str) -> io::Result<()> {
-    file.set_len(0)?;
+    if file.metadata()?.len() > 0 {
+        // Windows does not do this to a file that is open to be appended to. A new ledger must not need it.
+        file.set_len(0)?;
+    }
     file.write_all(&first_line(server))?;
     file.sync_all()?;
     // The file is found after a crash only if its folder is on disk, too.

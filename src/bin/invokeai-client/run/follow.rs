@@ -208,16 +208,19 @@ impl Follower<'_> {
         let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
         let json = self.json.then(|| ended.json(&trouble));
         let lines = if self.json { Vec::new() } else { ended.lines() };
+        let printed = match (self.ticket.as_mut(), row) {
+            (Some(ticket), Some(row)) => Some(ticket.printed(row)?),
+            _ => None,
+        };
         let print = move |out: &mut Out<'_>| {
             json.iter().try_for_each(|json| out.json(json))?;
             lines.into_iter().try_for_each(|line| out.line(line))?;
-            pictures.iter().try_for_each(|picture| out.own_bytes(picture.as_bytes()))
+            pictures.iter().try_for_each(|picture| out.own_bytes(picture.as_bytes()))?;
+            printed.map_or(Ok(()), |printed| printed())
         };
-        apart(display.bar(), print).await?;
-        if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
-            ticket.printed(row)?;
-        }
+        // Whoever stops this from here on does not stop the printing.
         self.tally.told.insert(id);
+        apart(display.bar(), print).await?;
         Ok(complete || tries_again)
     }
 
@@ -299,8 +302,8 @@ pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, she
 /// Prints the lines that an earlier try has recorded but may not have printed.
 pub(super) async fn catch_up_lines(ticket: &mut ticket::Ticket) -> Result<(), Failure> {
     for (row, line) in ticket.unprinted.clone() {
-        apart(None, move |out: &mut Out<'_>| out.json(&line)).await?;
-        ticket.printed(row)?;
+        let printed = ticket.printed(row)?;
+        apart(None, move |out: &mut Out<'_>| out.json(&line).and_then(|()| printed())).await?;
     }
     Ok(())
 }

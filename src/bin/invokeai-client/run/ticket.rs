@@ -83,29 +83,21 @@ impl Ticket {
         let failed = |error: io::Error| Failure::other(format!("--resume {}: {error}", path.display()));
         let rows = filled.sweep.as_ref().map_or(1, invokeai_client::Sweep::len);
         let print = print_of(filled);
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(error)),
         };
-        let mut steps = Vec::new();
-        for line in text.split_inclusive('\n') {
-            match serde_json::from_str::<Step>(line) {
-                Ok(step) => steps.push(step),
-                // The last one may be cut off.
-                Err(_) if !line.ends_with('\n') && !steps.is_empty() => {}
-                Err(error) => {
-                    let problem = format!("--resume {}: is not the ticket of a run: {error}", path.display());
-                    return Err(Failure::other(problem));
-                }
-            }
-        }
         let begun = Step::Run { rows, print };
-        if steps.first().is_some_and(|first| *first != begun) {
-            let problem = "is the ticket of another run, with another workflow, other inputs or other rows";
-            return Err(Failure::other(format!("--resume {}: {problem}", path.display())));
+        let read = read(&bytes, &begun)
+            .map_err(|problem| Failure::other(format!("--resume {}: {problem}", path.display())))?;
+        if read.whole < bytes.len() {
+            // Windows does not cut a file that is open to be appended to.
+            let cut = |file: File| file.set_len(read.whole as u64);
+            OpenOptions::new().write(true).open(path).and_then(cut).map_err(failed)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        let steps = read.steps;
         let mut ticket = Self {
             file,
             path: path.to_owned(),
@@ -121,8 +113,6 @@ impl Ticket {
         };
         if steps.is_empty() {
             ticket.write(&begun)?;
-        } else if !text.ends_with('\n') {
-            ticket.file.write_all(b"\n").map_err(failed)?;
         }
         steps.into_iter().for_each(|step| ticket.apply(step));
         Ok(ticket)
@@ -149,9 +139,7 @@ impl Ticket {
     }
 
     fn write(&mut self, step: &Step) -> Result<(), Failure> {
-        let line = serde_json::to_string(step).map_err(Failure::other)? + "\n";
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(|error| Failure::other(format!("cannot write {}: {error}", self.path.display())))
+        append(&self.file, &line_of(step)?).map_err(|error| Failure::other(unwritten(&self.path, &error)))
     }
 
     fn step(&mut self, step: Step) -> Result<(), Failure> {
@@ -180,9 +168,19 @@ impl Ticket {
         self.step(Step::Failed { row, line })
     }
 
-    /// Records that the line of a row was printed. Does nothing for rows that have none.
-    pub(super) fn printed(&mut self, row: usize) -> Result<(), Failure> {
-        if self.unprinted.contains_key(&row) { self.step(Step::Printed { row }) } else { Ok(()) }
+    /// What records that the line of a row was printed: whoever prints it calls this right after that, so that nothing comes
+    /// between the two but the end of the process. Does nothing for rows that have no line.
+    pub(super) fn printed(&mut self, row: usize) -> Result<impl FnOnce() -> io::Result<()> + Send + use<>, Failure> {
+        let has_line = self.unprinted.remove(&row).is_some();
+        let line = line_of(&Step::Printed { row })?;
+        let file = self.file.try_clone().map_err(|error| Failure::other(unwritten(&self.path, &error)))?;
+        let path = self.path.clone();
+        Ok(move || {
+            if has_line {
+                append(&file, &line).map_err(|error| io::Error::other(unwritten(&path, &error)))?;
+            }
+            Ok(())
+        })
     }
 
     /// The rows that nothing is known about: neither done nor failed, nor among these.
@@ -191,6 +189,46 @@ impl Ticket {
             |row: &usize| !self.done.contains(row) && !taken.contains(row) && (again || !self.failed.contains(row));
         (0..self.rows).filter(is_left).collect()
     }
+}
+
+/// What a ticket says.
+struct Read {
+    steps: Vec<Step>,
+    /// The length of its whole lines. What follows was being written when an earlier try ended, and says nothing: what it
+    /// announced was not begun.
+    whole: usize,
+}
+
+/// Reads a ticket that begins with this step, or is new.
+fn read(bytes: &[u8], begun: &Step) -> Result<Read, String> {
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut steps = Vec::new();
+    for (number, line) in bytes[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let step = serde_json::from_slice::<Step>(line);
+        steps.push(step.map_err(|error| format!("is not the ticket of a run: line {}: {error}", number + 1))?);
+    }
+    let is_cut = |line: String| line.as_bytes().starts_with(bytes);
+    match steps.first() {
+        Some(first) if first == begun => Ok(Read { steps, whole }),
+        Some(Step::Run { .. }) => {
+            Err("is the ticket of another run, with another workflow, other inputs or other rows".into())
+        }
+        None if line_of(begun).is_ok_and(is_cut) => Ok(Read { steps, whole }),
+        _ => Err("is not the ticket of a run".into()),
+    }
+}
+
+fn line_of(step: &Step) -> Result<String, Failure> {
+    Ok(serde_json::to_string(step).map_err(Failure::other)? + "\n")
+}
+
+/// In one piece: two threads may write.
+fn append(mut file: &File, line: &str) -> io::Result<()> {
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_data())
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
 }
 
 /// The fingerprint that distinguishes runs: of the workflow with its values, and all rows. Files count by their paths.
@@ -223,5 +261,55 @@ impl Fnv {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Read, Step, line_of, read};
+
+    /// Wherever an earlier try ended, even within a character: nothing is lost but the line that it was writing, and what is
+    /// written then can be read.
+    #[test]
+    fn a_ticket_that_was_cut_anywhere_goes_on() {
+        let begun = Step::Run { rows: 3, print: "0123".into() };
+        let done =
+            |row| Step::Done { row, line: Some(serde_json::json!({"prompt": "schöne Aussicht"})), picture: None };
+        let steps = [begun.clone(), Step::Upload { file: "ä.png".into(), image: "a".into() }, done(0), done(1)];
+        let lines: Vec<String> = steps.iter().map(|step| line_of(step).unwrap()).collect();
+        let whole = lines.concat().into_bytes();
+        for cut in 0..=whole.len() {
+            let mut bytes = whole[..cut].to_vec();
+            let Read { steps: read_steps, whole } = read(&bytes, &begun).unwrap();
+            let expected = bytes.iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(read_steps, steps[..expected], "cut at {cut}");
+            bytes.truncate(whole);
+            for step in [&steps[expected.min(3)], &done(2)] {
+                bytes.extend(line_of(step).unwrap().into_bytes());
+            }
+            // Without its first line it is begun again.
+            let again = read(&bytes, &begun).unwrap().steps;
+            assert_eq!((again.len(), again.last()), (expected + 2, Some(&done(2))), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_ticket_or_that_of_another_run_is_refused() {
+        let begun = Step::Run { rows: 3, print: "0123".into() };
+        let other = line_of(&Step::Run { rows: 4, print: "0123".into() }).unwrap();
+        let broken = line_of(&begun).unwrap() + "{\"done\":\n";
+        let later = line_of(&Step::Printed { row: 0 }).unwrap();
+        for (bytes, said) in [
+            (other.as_str(), "another run"),
+            (&broken, "line 2: EOF"),
+            (&later, "not the ticket"),
+            ("\n", "line 1"),
+            ("a photo", "not the ticket"),
+            ("{\"run\":{}}\n", "line 1: missing field"),
+        ] {
+            let problem = read(bytes.as_bytes(), &begun).map(|read| read.steps).unwrap_err();
+            assert!(problem.contains(said), "{bytes:?}: {problem}");
+        }
+        assert!(read(b"\x89PNG\r\n\x1a\n", &begun).is_err() && read(b"", &begun).is_ok_and(|read| read.whole == 0));
     }
 }
