@@ -19,6 +19,9 @@ pub(in crate::fleet) struct Attempt {
     pub(in crate::fleet) unnamed: bool,
 }
 
+/// How many attempts are read at a time.
+pub(in crate::fleet) const AT_A_TIME: usize = 100;
+
 const COLUMNS: &str = "a.job, a.attempt, a.server, a.queue, a.batch, a.uploads, a.unnamed";
 
 type Row = (String, i64, String, String, String, String, i64);
@@ -73,16 +76,20 @@ impl Store {
         Ok(row.map_err(|error| failed("read the attempts", &error))?.map(Into::into))
     }
 
-    /// What attempts at jobs that have ended may have left on a server, each with how many seconds ago it was begun.
-    pub(in crate::fleet) async fn left_on(&self, server: &str) -> Result<Vec<(Attempt, i64)>> {
+    /// What attempts at jobs that have ended may have left on a server, each with how many seconds ago it was begun: the
+    /// next [`AT_A_TIME`] after the one that is given, by job and number.
+    pub(in crate::fleet) async fn left_on(&self, server: &str, after: Option<&Attempt>) -> Result<Vec<(Attempt, i64)>> {
         let sql = format!(
             "SELECT {COLUMNS}, {{now}} - a.begun FROM invokeai_fleet_attempts a JOIN {{jobs}} j ON j.id = a.job WHERE a.server = $1 AND \
              a.is_open = 1 AND (j.status IN ('Done', 'Killed') OR (j.status = 'Failed' AND j.attempts >= j.max_attempts)) \
-             ORDER BY a.job LIMIT 100"
+             AND (a.job > $2 OR (a.job = $2 AND a.attempt > $3)) ORDER BY a.job, a.attempt LIMIT {AT_A_TIME}"
         );
         let sql = self.sql(&sql);
+        let (job, number) = after.map_or(("", -1), |last| (last.job.as_str(), i64::from(last.attempt)));
         type Aged = (String, i64, String, String, String, String, i64, i64);
-        let rows = on!(self, pool => sqlx::query_as::<_, Aged>(sql).bind(server).fetch_all(pool).await);
+        let rows = on!(self, pool => {
+            sqlx::query_as::<_, Aged>(sql).bind(server).bind(job).bind(number).fetch_all(pool).await
+        });
         let rows = rows.map_err(|error| failed("read what attempts left", &error))?;
         let aged = |(job, attempt, server, queue, batch, uploads, unnamed, ago): Aged| {
             (Attempt::from((job, attempt, server, queue, batch, uploads, unnamed)), ago)
@@ -115,5 +122,57 @@ impl Store {
         let sql = self.sql("SELECT server FROM invokeai_fleet_attempts WHERE job = $1 AND error IS NOT NULL");
         let rows = on!(self, pool => sqlx::query_scalar::<_, String>(sql).bind(job).fetch_all(pool).await);
         rows.map_err(|error| failed("read where a job failed", &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::engine::{Ended, New},
+        AT_A_TIME, Attempt, Store,
+    };
+
+    /// Those at the front that cannot be cleaned up do not hide those behind them.
+    #[tokio::test]
+    async fn every_attempt_of_a_job_that_has_ended_is_named_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("fleet.sqlite").display())).await.unwrap();
+        let mut ids: Vec<String> = (0..=2 * AT_A_TIME).map(|_| ulid::Ulid::generate().to_string()).collect();
+        ids.sort();
+        let new =
+            |id: &String| New { id: id.clone(), key: id.clone(), payload: b"{}".to_vec(), priority: 0, attempts: 1 };
+        store.push("q", ids.iter().map(new).collect()).await.unwrap();
+        store.register("holder", "q").await.unwrap();
+        let mut expected = Vec::new();
+        for _ in 1..ids.len() {
+            let job = store.take("holder", "q").await.unwrap().unwrap();
+            // Where the first page ends, there are two attempts at one job.
+            for number in 0..if job.id == ids[AT_A_TIME - 1] { 2 } else { 1 } {
+                let attempt = Attempt {
+                    job: job.id.clone(),
+                    attempt: number,
+                    server: "http://a".into(),
+                    queue: "default".into(),
+                    batch: format!("{}.{number}", job.id),
+                    uploads: Vec::new(),
+                    unnamed: false,
+                };
+                store.begin_attempt("worker", &attempt).await.unwrap();
+                expected.push(attempt.batch);
+            }
+            assert!(store.end(&job, Ended::Done(1)).await.unwrap());
+        }
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.left_on("http://a", after.as_ref()).await.unwrap();
+            found.extend(page.iter().map(|(attempt, _)| attempt.batch.clone()));
+            after = page.last().map(|(attempt, _)| attempt.clone());
+            if page.len() < AT_A_TIME {
+                break;
+            }
+        }
+        expected.sort();
+        assert_eq!(found, expected);
+        assert!(store.left_on("http://b", None).await.unwrap().is_empty());
     }
 }

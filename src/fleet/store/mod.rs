@@ -24,7 +24,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub(super) use attempts::Attempt;
+pub(super) use attempts::{AT_A_TIME, Attempt};
 pub(super) use engine::{Ended, New, Standing, Taken};
 pub(super) use jobs::{Entry, Waiting};
 

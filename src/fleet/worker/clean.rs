@@ -10,7 +10,7 @@ use crate::{
     Client,
     cleanup::{KeptBecause, uploads_of_session},
     error::Result,
-    fleet::store::Attempt,
+    fleet::store::{AT_A_TIME, Attempt},
 };
 
 /// How often to look for what attempts at jobs that have ended left on a server, and how long to leave alone what could not
@@ -33,7 +33,7 @@ pub(super) async fn sweep(crew: Arc<Crew>, host: Arc<Host>) {
         let swept = if is_last {
             timeout(AFTER_LAST, all(&crew, &host)).await.unwrap_or(Ok(()))
         } else {
-            once(&crew, &host, &mut later).await.map(|_| ())
+            once(&crew, &host, &mut later, false).await.map(|_| ())
         };
         if let Err(error) = swept {
             tracing::debug!(%error, server = host.address(), "cannot clean up now");
@@ -68,15 +68,30 @@ impl Later {
     }
 }
 
-/// Cleans up as long as there is something that can be: the store names some at a time.
+/// Cleans up as long as there is something that can be: what one attempt left may be kept by another's.
 async fn all(crew: &Crew, host: &Host) -> Result<()> {
-    while once(crew, host, &mut Later::default()).await? > 0 {}
+    while once(crew, host, &mut Later::default(), true).await? > 0 {}
     Ok(())
 }
 
-/// Cleans up after some attempts, and answers how many left nothing.
-async fn once(crew: &Crew, host: &Host, later: &mut Later) -> Result<usize> {
-    let mut left = crew.fleet.store.left_on(host.address()).await?;
+/// Cleans up after every attempt that does not rest, and answers how many left nothing. A worker that is to end meanwhile
+/// ends this, too: the last time has a time limit.
+async fn once(crew: &Crew, host: &Host, later: &mut Later, is_last: bool) -> Result<usize> {
+    let mut clean = 0;
+    let mut after = None;
+    loop {
+        let left = crew.fleet.store.left_on(host.address(), after.as_ref()).await?;
+        let is_end = left.len() < AT_A_TIME;
+        after = left.last().map(|(attempt, _)| attempt.clone());
+        clean += some(crew, host, left, later).await?;
+        if is_end || (crew.is_draining() && !is_last) {
+            return Ok(clean);
+        }
+    }
+}
+
+/// Cleans up after those of the attempts that do not rest.
+async fn some(crew: &Crew, host: &Host, mut left: Vec<(Attempt, i64)>, later: &mut Later) -> Result<usize> {
     left.retain(|(attempt, _)| !later.has(&attempt.batch));
     // The last comes first: cleaning up after one reads all items that came later, which may share its files.
     left.reverse();
