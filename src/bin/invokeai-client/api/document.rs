@@ -1,12 +1,15 @@
 //! The parameters of an operation, according to the OpenAPI document.
 
+use std::sync::LazyLock;
+
 use invokeai_client::api::{OPERATIONS, Operation};
 use serde_json::Value;
 
 use crate::{failure::Failure, near::near};
 
 /// The document that this program was built with. Only `api` reads it, so it costs other commands nothing.
-const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+static DOCUMENT: LazyLock<serde_json::Result<Value>> =
+    LazyLock::new(|| serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/openapi.json"))));
 
 /// An operation to call.
 pub(super) struct Described {
@@ -61,7 +64,7 @@ impl Described {
     }
 
     fn read(operation: &'static Operation, path: &str) -> Result<Self, Failure> {
-        let document: Value = serde_json::from_str(DOCUMENT).map_err(Failure::other)?;
+        let document = DOCUMENT.as_ref().map_err(Failure::other)?;
         let (template, _) = split(operation.path);
         let method = operation.method.to_ascii_lowercase();
         let described = &document["paths"][&template][&method];
@@ -83,12 +86,12 @@ impl Described {
         }
         let content = &described["requestBody"]["content"];
         for (kind, is_form) in [("application/json", false), ("multipart/form-data", true)] {
-            let schema = resolved(&document, &content[kind]["schema"]);
+            let schema = resolved(document, &content[kind]["schema"]);
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
                 let place = match is_form {
                     true if is_file(property) => Place::File,
                     true => Place::FormText,
-                    false => Place::Body { is_text: is_text(&document, property) },
+                    false => Place::Body { is_text: is_text(document, property) },
                 };
                 parameters.push((name.clone(), place));
             }
