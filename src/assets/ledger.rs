@@ -40,6 +40,16 @@ struct Lines {
     _place: Place,
 }
 
+impl Drop for Lines {
+    /// A process that another thread starts at this moment has the file, too, until it runs a program of its own: closing it
+    /// here would not release the lock.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "the ledger could not be unlocked");
+        }
+    }
+}
+
 impl Lines {
     /// Appends a line and waits until it is on disk.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -274,6 +284,17 @@ mod tests {
         assert!(write(&path, [uploading("one")]).is_empty());
         assert_eq!(write(&path, []).unfinished_uploads.len(), 1);
         assert!(std::fs::read_to_string(&path).unwrap().starts_with(&text));
+    }
+
+    /// As between the start of a process and that of its program.
+    #[test]
+    fn a_ledger_is_released_though_somebody_inherited_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let log = open(&path, true, SERVER, Duration::ZERO).unwrap();
+        let _inherited = log.ledger().unwrap().lines.lock().unwrap().file.try_clone().unwrap();
+        drop(log);
+        open(&path, true, SERVER, Duration::ZERO).unwrap();
     }
 
     #[cfg(unix)]

@@ -34,7 +34,7 @@ pub(super) struct Folder {
     writes: Option<Sender<Write>>,
     writing: Option<JoinHandle<()>>,
     /// Keeps other services from this folder for as long as it is open.
-    _lock: File,
+    lock: File,
 }
 
 /// A line to be written.
@@ -61,7 +61,7 @@ impl Folder {
             thread::Builder::new().name("invokeai-runs".into()).spawn(move || keep(&log, &wanted))
         };
         let writing = Some(writing.map_err(|error| failed("write", error))?);
-        Ok((Self { log, writes: Some(writes), writing, _lock: lock }, found))
+        Ok((Self { log, writes: Some(writes), writing, lock }, found))
     }
 
     /// One run; `None` if there is none of this id.
@@ -90,6 +90,11 @@ impl Drop for Folder {
         if let Some(writing) = self.writing.take() {
             // A panic was reported when it happened.
             _ = writing.join();
+        }
+        // A process that another thread starts at this moment has the file, too, until it runs a program of its own:
+        // closing it here would not release the lock.
+        if let Err(error) = self.lock.unlock() {
+            tracing::debug!(%error, "the folder of runs could not be unlocked");
         }
     }
 }
