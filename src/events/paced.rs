@@ -1,6 +1,6 @@
 //! A stream that lets others have their turn, however much the server sends.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 
 /// Bytes read before others have their turn. All frames in them are processed at once, which may be thousands of the
 /// smallest. Tokio counts reads, each of which may bring much more.
-pub(super) const TURN: usize = 16 * 1024;
+const TURN: usize = 16 * 1024;
 
 /// Reads up to [`TURN`] bytes, then lets the runtime go on with its other tasks, timers and signals before it reads
 /// more.
@@ -45,6 +45,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

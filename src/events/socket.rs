@@ -7,26 +7,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use reqwest::header::{SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use reqwest::{StatusCode, Upgraded};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use sha1_smol::Sha1;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
-use tokio_tungstenite::tungstenite::protocol::frame::{
-    Frame,
-    coding::{Data, OpCode},
-};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
+use tokio_websockets::{ClientBuilder, CloseCode, Error as WebSocketError, Limits, Message, WebSocketStream};
 use url::Url;
 
 use super::codec::{self, Open, Packet, ROOT_NAMESPACE, SocketBody, SocketPacket};
-use super::paced::{Paced, TURN};
+use super::paced::Paced;
 use super::{Event, EventError, EventsOptions};
 use crate::{
     base::secrets,
@@ -128,7 +122,8 @@ impl EventEndpoint {
     async fn upgrade(&self) -> Result<Upgraded, EventError> {
         let failed =
             |error: reqwest::Error| EventError::Connect { url: self.shown(), cause: Arc::new(error.without_url()) };
-        let key = generate_key();
+        // Any 16 random bytes.
+        let key = BASE64_STANDARD.encode(uuid::Uuid::new_v4().as_bytes());
         let request = self.http.get(self.url.clone());
         let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
         let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
@@ -152,7 +147,7 @@ impl EventEndpoint {
             let (status, content_type) = (answer.status().as_u16(), header(CONTENT_TYPE));
             return Err(EventError::NotWebSocket { url: self.shown(), status, content_type });
         }
-        if header(SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes())) {
+        if header(SEC_WEBSOCKET_ACCEPT) != Some(accept_key(&key)) {
             return Err(EventError::protocol("the websocket handshake has a wrong `Sec-WebSocket-Accept`"));
         }
         answer.upgrade().await.map_err(failed)
@@ -196,11 +191,8 @@ pub(super) enum Incoming {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Joins the root namespace over a fresh websocket. Has no deadline of its own.
     async fn establish(stream: S, token: Option<&str>, max_message_bytes: usize) -> Result<Self, EventError> {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(max_message_bytes))
-            .max_frame_size(Some(max_message_bytes))
-            .read_buffer_size(TURN);
-        let socket = WebSocketStream::from_raw_socket(Paced::new(stream), Role::Client, Some(config)).await;
+        let limits = Limits::default().max_payload_len(Some(max_message_bytes));
+        let socket = ClientBuilder::new().limits(limits).take_over(Paced::new(stream));
         let deadline = Instant::now() + MAX_SILENCE;
         let mut this = Self { socket, silence: MAX_SILENCE, deadline, next_ack: 0, pong: None };
         match this.packet().await? {
@@ -212,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         let payload = token.map(|token| json!({ "token": token }));
-        this.send_unlogged(&Packet::Message(SocketPacket::root(SocketBody::Connect(payload)))).await?;
+        this.send(&Packet::Message(SocketPacket::root(SocketBody::Connect(payload)))).await?;
         loop {
             match this.packet().await? {
                 Packet::Message(SocketPacket { namespace, body }) if namespace == ROOT_NAMESPACE => match body {
@@ -242,12 +234,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.send(&Packet::Pong(text)).await?;
                 self.pong = None;
             }
-            let (frame, size) = match self.frame().await? {
-                Message::Text(text) => (codec::Frame::parse(&text), text.len()),
-                Message::Binary(_) => return Ok(Incoming::Garbled("a binary frame".to_owned())),
-                _ => continue,
+            let message = self.frame().await?;
+            let Some(text) = message.as_text() else {
+                match message.is_binary() {
+                    true => return Ok(Incoming::Garbled("a binary frame".to_owned())),
+                    false => continue,
+                }
             };
-            match frame {
+            let size = text.len();
+            match codec::Frame::parse(text) {
                 Err(error) => return Ok(Incoming::Garbled(error.to_string())),
                 Ok(codec::Frame::Event(event)) => return Ok(Incoming::Event(event, size)),
                 Ok(codec::Frame::Other(packet)) => match packet {
@@ -278,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn close(&mut self) {
         let goodbye = async {
             self.send(&Packet::Message(SocketPacket::root(SocketBody::Disconnect))).await?;
-            self.socket.close(None).await.map_err(broken)
+            self.socket.send(Message::close(None, "")).await.map_err(broken)
         };
         match timeout(CLOSE_TIMEOUT, goodbye).await {
             Ok(Ok(())) => {}
@@ -293,28 +288,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         sent.map_err(|_| EventError::Timeout { what: "a packet to be sent", after: SEND_TIMEOUT })?.map_err(broken)
     }
 
-    /// Sends what no log may show. Tungstenite logs all that it sends at level `trace`, so it makes this frame but does
-    /// not get to send it.
-    async fn send_unlogged(&mut self, packet: &Packet) -> Result<(), EventError> {
-        let mut frame = Frame::message(packet.to_string(), OpCode::Data(Data::Text), true);
-        frame.header_mut().mask = Some(rand::random());
-        let mut bytes = Vec::with_capacity(frame.len());
-        frame.format(&mut bytes).map_err(broken)?;
-        let sending = async {
-            // What tungstenite may have begun goes first, such as the answer to a ping.
-            self.socket.flush().await?;
-            self.socket.get_mut().write_all(&bytes).await?;
-            self.socket.get_mut().flush().await?;
-            Ok(())
-        };
-        let sent = timeout(SEND_TIMEOUT, sending).await;
-        sent.map_err(|_| EventError::Timeout { what: "a packet to be sent", after: SEND_TIMEOUT })?.map_err(broken)
-    }
-
     async fn packet(&mut self) -> Result<Packet, EventError> {
         loop {
-            if let Message::Text(text) = self.frame().await? {
-                match codec::Frame::parse(&text).map_err(EventError::protocol)? {
+            if let Some(text) = self.frame().await?.as_text() {
+                match codec::Frame::parse(text).map_err(EventError::protocol)? {
                     codec::Frame::Other(packet) => return Ok(packet),
                     // None is due before the namespace is joined.
                     codec::Frame::Event(_) => {}
@@ -327,16 +304,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn frame(&mut self) -> Result<Message, EventError> {
         let message = match timeout_at(self.deadline, self.socket.next()).await {
             Ok(Some(message)) => message.map_err(broken)?,
-            Ok(None) => return Err(EventError::Closed { reason: None }),
+            // A server that is killed does not say goodbye.
+            Ok(None) => {
+                return Err(EventError::Closed { reason: Some("without a closing handshake".to_owned()) });
+            }
             Err(_) => {
                 return Err(EventError::Timeout { what: "the server's ping", after: self.silence });
             }
         };
         self.deadline = Instant::now() + self.silence;
-        match message {
-            Message::Close(frame) => Err(EventError::Closed { reason: frame.map(|frame| frame.to_string()) }),
-            message => Ok(message),
-        }
+        let Some((code, reason)) = message.as_close() else { return Ok(message) };
+        let reason = match (code, reason) {
+            (CloseCode::NO_STATUS_RECEIVED, _) => None,
+            (code, "") => Some(format!("code {}", u16::from(code))),
+            (code, reason) => Some(format!("{reason} ({})", u16::from(code))),
+        };
+        Err(EventError::Closed { reason })
     }
 }
 
@@ -357,14 +340,22 @@ fn session_ended() -> EventError {
 
 fn broken(error: WebSocketError) -> EventError {
     match error {
-        WebSocketError::ConnectionClosed | WebSocketError::AlreadyClosed => EventError::Closed { reason: None },
-        // A server that is killed does not say goodbye. That does not break the protocol.
-        WebSocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            EventError::Closed { reason: Some("without a closing handshake".to_owned()) }
-        }
-        error @ (WebSocketError::Capacity(_) | WebSocketError::Protocol(_) | WebSocketError::Utf8(_)) => {
-            EventError::protocol(error)
-        }
+        WebSocketError::AlreadyClosed => EventError::Closed { reason: None },
+        error @ (WebSocketError::PayloadTooLong { .. } | WebSocketError::Protocol(_)) => EventError::protocol(error),
         error => EventError::Broken { cause: Arc::new(error) },
+    }
+}
+
+/// What a server that understands the websocket protocol answers to a key (RFC 6455, section 4.2.2).
+fn accept_key(key: &str) -> String {
+    let joined = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    BASE64_STANDARD.encode(Sha1::from(joined).digest().bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_key_of_the_standard_has_the_answer_of_the_standard() {
+        assert_eq!(super::accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

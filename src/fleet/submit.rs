@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use rand::RngExt as _;
 use ulid::Ulid;
 
 use super::{
@@ -210,7 +209,7 @@ impl FleetSubmit<'_> {
             row.extend(sweep.seeds().iter().map(|(node, field)| InputOf {
                 node: node.clone(),
                 field: field.clone(),
-                value: rand::rng().random::<u32>().into(),
+                value: fastrand::u32(..).into(),
             }));
             rows.push(row);
         }

@@ -191,7 +191,7 @@ impl Cells<'_> {
             Self::Given { values, stride } => {
                 values.get(row / stride.max(&1) % values.len().max(1)).cloned().unwrap_or_default()
             }
-            Self::Random => json!(rand::random::<u32>()),
+            Self::Random => json!(fastrand::u32(..)),
         }
     }
 }

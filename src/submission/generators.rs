@@ -41,7 +41,7 @@ async fn dynamic_prompts(
 ) -> Result<Vec<Value>> {
     let api = client.api();
     // Without a seed the server would give the same prompts every time.
-    let seed = seed.unwrap_or_else(|| i64::from(rand::random::<u32>()));
+    let seed = seed.unwrap_or_else(|| i64::from(fastrand::u32(..)));
     let call = api
         .parse_dynamicprompts()
         .body_map(|body| body.prompt(prompt).max_prompts(max_prompts).combinatorial(combinatorial).seed(seed))

@@ -28,7 +28,6 @@ use std::{
 
 use futures::future::BoxFuture;
 use http_body_util::BodyExt as _;
-use rand::RngExt as _;
 use reqwest::{
     Body, Request, Response, StatusCode,
     header::{self, HeaderMap, HeaderValue},
@@ -203,7 +202,7 @@ impl Transport {
     /// Grows with each attempt; jitter keeps clients apart.
     fn pause(&self, attempt: u32) -> Duration {
         let half = self.options.retry_pause.saturating_mul(1 << attempt.min(6)) / 2;
-        half + half.mul_f64(rand::rng().random_range(0.0..1.0))
+        half + half.mul_f64(fastrand::f64())
     }
 
     /// Sends a request once. A read follows redirects within the same server.

@@ -402,7 +402,7 @@ async fn run(shared: Arc<Shared>, mut guard: RunGuard) {
             shared.fail(error);
             break;
         }
-        let pause = shared.options.backoff(attempt).mul_f64(rand::random_range(0.5..=1.0));
+        let pause = shared.options.backoff(attempt).mul_f64(0.5 + fastrand::f64() / 2.0);
         shared.mark_down(&error);
         shared.state.send_replace(ConnectionState::Reconnecting { attempt, pause, error });
         tokio::select! {

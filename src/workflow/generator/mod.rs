@@ -8,7 +8,6 @@ mod parameters;
 mod twister;
 
 use crate::schema::json_number;
-use rand::RngExt as _;
 use serde_json::Value;
 use twister::MersenneTwister;
 
@@ -262,7 +261,7 @@ impl Generator {
             }
             Rule::Uniform { min, max, count, seed } => {
                 let mut twister = seed.map(MersenneTwister::new);
-                let mut random = || twister.as_mut().map_or_else(|| rand::rng().random(), MersenneTwister::next_f64);
+                let mut random = || twister.as_mut().map_or_else(fastrand::f64, MersenneTwister::next_f64);
                 let mut value = |_| match integer {
                     true => (random() * (max - min + 1.0)).floor() + min,
                     false => random() * (max - min) + min,

@@ -109,11 +109,11 @@ pub(super) fn random_integer(call: &mut Call<'_>) -> Fields {
     if low >= high {
         return Err(value_error("low >= high"));
     }
-    integer_result(Some(rand::random_range(low..high)))
+    integer_result(Some(fastrand::i64(low..high)))
 }
 
 pub(super) fn random_float(call: &mut Call<'_>) -> Fields {
     let (low, high) = (call.float("low")?, call.float("high")?);
-    let random = low + (high - low) * rand::random_range(0.0..1.0);
+    let random = low + (high - low) * fastrand::f64();
     float_result(rounded(random, call.int("decimals")?))
 }

@@ -252,9 +252,9 @@ fn draw(sequence: &Sequence) -> String {
         Part::Variant { least, most, separator, options } => {
             let mut left: Vec<&(f64, Sequence)> = options.iter().collect();
             let mut texts = Vec::new();
-            for _ in 0..rand::random_range(*least..=*most) {
+            for _ in 0..fastrand::usize(*least..=*most) {
                 let total: f64 = left.iter().map(|(weight, _)| weight).sum();
-                let mut point = rand::random_range(0.0..1.0) * total;
+                let mut point = fastrand::f64() * total;
                 let chosen = left.iter().position(|(weight, _)| {
                     point -= weight;
                     point < 0.0
