@@ -282,6 +282,9 @@ fn a_run_that_was_stopped_goes_on_where_it_ended() {
         assert_eq!(ended.code.unwrap_or(0), code, "{signal}: {ended:?}");
         seen.extend(lines(&ended));
     }
+    // A kill may come while a line is written, even within a character.
+    let mut file = fs::OpenOptions::new().append(true).open(&ticket).unwrap();
+    file.write_all(b"{\"upload\":{\"file\":\"f\xc3").unwrap();
     let ended = run(&strs(&arguments));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("of 8 rows: 8 done, 0 failed, 0 left"), "{ended:?}");
