@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// No child works longer than this for an item, and no wait does.
 const LONGEST: Duration = Duration::from_secs(1800);
 
-/// From so many items on, this is more than a sign of life.
+/// From this number of items on, this is more than a sign of life.
 const MANY: u64 = 1000;
 
 /// What a child is to do: `run` or `clean up`.
