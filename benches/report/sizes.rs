@@ -39,6 +39,8 @@ pub(crate) fn report(page: &mut Page, target: &Path) -> Result {
         let began = Instant::now();
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(folder).args(arguments).args(["--quiet", "--offline"]).env("CARGO_TARGET_DIR", target);
+        // A dependency from the registry is never built in increments.
+        cargo.env("CARGO_INCREMENTAL", "0");
         let status = cargo.status()?;
         if !status.success() {
             return Err(format!("cargo {arguments:?}: {status}").into());
