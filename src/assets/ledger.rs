@@ -13,7 +13,7 @@ use super::{
     record::{EDITION, Record},
 };
 use crate::{
-    base::local_folder::{parent, sync_directory},
+    base::local_folder::{parent, sync_directory, unlock},
     error::{Error, Result},
 };
 
@@ -41,12 +41,8 @@ struct Lines {
 }
 
 impl Drop for Lines {
-    /// A process that another thread starts at this moment has the file, too, until it runs a program of its own: closing it
-    /// here would not release the lock.
     fn drop(&mut self) {
-        if let Err(error) = self.file.unlock() {
-            tracing::debug!(%error, "the ledger could not be unlocked");
-        }
+        unlock(&self.file);
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     log::{Found, Log},
 };
 use crate::{
+    base::local_folder::unlock,
     error::{Error, Result},
     serve::state::Record,
 };
@@ -91,11 +92,7 @@ impl Drop for Folder {
             // A panic was reported when it happened.
             _ = writing.join();
         }
-        // A process that another thread starts at this moment has the file, too, until it runs a program of its own:
-        // closing it here would not release the lock.
-        if let Err(error) = self.lock.unlock() {
-            tracing::debug!(%error, "the folder of runs could not be unlocked");
-        }
+        unlock(&self.lock);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,7 @@ pub(super) struct Picture {
 /// How far a run got, and the file that says so.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     pub(super) rows: usize,
     /// Whether there was an earlier try.
@@ -99,7 +100,7 @@ impl Ticket {
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         let steps = read.steps;
         let mut ticket = Self {
-            file,
+            file: Arc::new(file),
             path: path.to_owned(),
             rows,
             is_resumed: !steps.is_empty(),
@@ -173,8 +174,7 @@ impl Ticket {
     pub(super) fn printed(&mut self, row: usize) -> Result<impl FnOnce() -> io::Result<()> + Send + use<>, Failure> {
         let has_line = self.unprinted.remove(&row).is_some();
         let line = line_of(&Step::Printed { row })?;
-        let file = self.file.try_clone().map_err(|error| Failure::other(unwritten(&self.path, &error)))?;
-        let path = self.path.clone();
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
         Ok(move || {
             if has_line {
                 append(&file, &line).map_err(|error| io::Error::other(unwritten(&path, &error)))?;
@@ -195,7 +195,7 @@ impl Ticket {
 struct Read {
     steps: Vec<Step>,
     /// The length of its whole lines. What follows was being written when an earlier try ended, and says nothing: what it
-    /// announced was not begun.
+    /// announced was not begun, and what it reported is found out again.
     whole: usize,
 }
 
