@@ -15,12 +15,13 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// InvokeAI has 900 schemas. Each takes some memory, however short its text is.
 const MAX_SCHEMAS: usize = 65_536;
 
-/// The schemas of a document, in its order, as text.
+/// The nodes of a document, as the text of its schemas.
 pub(super) struct Described {
     schemas: Schemas,
     /// For each type of node: the name of its schema, and what was read of it.
@@ -33,15 +34,33 @@ struct Node {
     template: OnceLock<Option<Box<NodeTemplate>>>,
 }
 
-type Schemas = IndexMap<String, Box<RawValue>, RandomState>;
+/// The texts of all schemas, one behind the other, and where each is, in the order of the document.
+#[derive(Default)]
+struct Schemas {
+    text: String,
+    by_name: IndexMap<String, Range<usize>, RandomState>,
+}
+
+impl Schemas {
+    fn push(&mut self, name: String, schema: &str) {
+        let start = self.text.len();
+        self.text.push_str(schema);
+        // Of several members with the same name, the last counts, as in a tree.
+        self.by_name.insert(name, start..self.text.len());
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.text.get(self.by_name.get(name)?.clone())
+    }
+}
 
 impl Described {
     /// Finds the schemas; `None` if the text must be read in the other way, which can also say what is wrong with it.
     pub(super) fn index(text: &str) -> Option<Self> {
-        let schemas = member(text, &["components", "schemas"], InOrder).ok()?;
+        let schemas = member(text, &["components", "schemas"], InOrder { length: text.len() }).ok()?;
         let mut types = HashMap::default();
-        for (name, schema) in &schemas {
-            if let Some(node_type) = node_type(schema.get()) {
+        for (name, place) in &schemas.by_name {
+            if let Some(node_type) = schemas.text.get(place.clone()).and_then(node_type) {
                 let node = Node { schema: name.clone(), template: OnceLock::new() };
                 // If there are two of the same type, both must be read to know which one counts.
                 if types.insert(node_type, node).is_some() {
@@ -66,7 +85,7 @@ impl Described {
     pub(super) fn all(&self) -> &Nodes {
         self.all.get_or_init(|| {
             let mut nodes = Nodes::default();
-            self.schemas.keys().for_each(|name| self.read(name, &mut nodes));
+            self.schemas.by_name.keys().for_each(|name| self.read(name, &mut nodes));
             nodes
         })
     }
@@ -78,14 +97,14 @@ impl Described {
     }
 
     fn schema(&self, name: &str) -> Option<serde_json::Result<Json<'_>>> {
-        self.schemas.get(name).map(|schema| serde_json::from_str(schema.get()))
+        self.schemas.get(name).map(serde_json::from_str)
     }
 }
 
 /// The type of the node that a schema describes, if it describes a node that has a type.
 fn node_type(schema: &str) -> Option<String> {
     // Most schemas do not describe a node, and this check is faster than reading them. Letters may be escaped.
-    if !schema.contains("invocation") && !schema.contains("\\u00") {
+    if !schema.contains("\"invocation\"") && !schema.contains("\\u00") {
         return None;
     }
     let odd =
@@ -119,8 +138,10 @@ impl Peek<'_> {
     }
 }
 
-/// Reads all schemas.
-struct InOrder;
+/// Reads all schemas of a text that has this length.
+struct InOrder {
+    length: usize,
+}
 
 impl<'de> DeserializeSeed<'de> for InOrder {
     type Value = Schemas;
@@ -138,11 +159,10 @@ impl<'de> Visitor<'de> for InOrder {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Schemas, A::Error> {
-        let mut schemas = Schemas::default();
-        while let Some((name, schema)) = members.next_entry()? {
-            // Of several members with the same name, the last counts, as in a tree.
-            schemas.insert(name, schema);
-            if schemas.len() > MAX_SCHEMAS {
+        let mut schemas = Schemas { text: String::with_capacity(self.length), ..Schemas::default() };
+        while let Some((name, schema)) = members.next_entry::<_, &RawValue>()? {
+            schemas.push(name, schema.get());
+            if schemas.by_name.len() > MAX_SCHEMAS {
                 return Err(A::Error::custom("too many schemas"));
             }
         }
