@@ -48,7 +48,8 @@ impl<'a> Graph<'a> {
         let mut runs = vec![false; wiring.nodes.len()];
         for node in &nodes {
             if let Some(runs) = runs.get_mut(node.place) {
-                *runs = true;
+                // Of several nodes with the same id, the last runs, but edges end at the first.
+                *runs = wiring.node(node.place).and_then(Node::invocation).is_some_and(is_executable);
             }
         }
         let links = wiring.links();
@@ -91,15 +92,12 @@ fn running<'a>(wiring: &Wiring<'a>, catalog: &'a NodeCatalog) -> Vec<Running<'a>
     by_id.into_values().collect()
 }
 
-/// The ends of an edge between nodes that run, with connectors resolved.
+/// The ends of an edge, with connectors resolved.
 fn resolve<'a>(link: &Link<'a>, wiring: &Wiring<'a>) -> Option<Connection<'a>> {
     let (output, input) = link.handles?;
-    let target = wiring.node(link.target)?;
-    target.invocation().filter(|node| is_executable(node))?;
     let source = wiring.node(link.source)?;
     let (place, output) =
         if source.is_connector() { wiring.connector_source(link.source)? } else { (link.source, output) };
-    wiring.node(place)?.invocation().filter(|node| is_executable(node))?;
     Some((place, output, link.target, input))
 }
 
