@@ -39,6 +39,10 @@ pub(super) fn explained(url: &str, cause: &reqwest::Error) -> Option<impl AnyErr
             "{said}: its certificate is not from an authority that this system trusts; add its authority to the \
                  system's certificates"
         )
+    } else if has("no ca certificates") {
+        "this system has no certificates of authorities, which https needs; install them (on most systems the package \
+         ca-certificates), or name a file that has them in SSL_CERT_FILE"
+            .to_owned()
     } else if has("notvalidforname") || has("not valid for name") {
         format!("{said}: the certificate is for another name; use the name in the certificate")
     } else if has("expired") && has("certificate") {

@@ -1,4 +1,4 @@
-//! Tests that measure their own process, and so need one to themselves.
+//! Tests that measure or change their own process, and so need one to themselves.
 
 use std::process::Command;
 
@@ -8,11 +8,16 @@ const ALONE: &str = "INVOKEAI_TEST_ALONE";
 ///
 /// `test` is its name as the harness lists it, for example `transfers::large_files`.
 pub(crate) fn is_alone(test: &str) -> bool {
+    is_alone_with(test, &[])
+}
+
+/// The same, with these environment variables.
+pub(crate) fn is_alone_with(test: &str, variables: &[(&str, &str)]) -> bool {
     if std::env::var(ALONE).as_deref() == Ok(test) {
         return true;
     }
     let mut process = Command::new(std::env::current_exe().unwrap());
-    process.args(["--exact", test, "--nocapture"]).env(ALONE, test);
+    process.args(["--exact", test, "--nocapture"]).env(ALONE, test).envs(variables.iter().copied());
     // What is no longer used goes back to the system at once, or a later measurement would not see memory that takes
     // its place. By itself the GNU library keeps some tens of megabytes.
     process.env("MALLOC_MMAP_THRESHOLD_", "131072").env("MALLOC_TRIM_THRESHOLD_", "131072");

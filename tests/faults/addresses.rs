@@ -5,6 +5,7 @@ use invokeai_client::{Client, Error};
 use crate::{
     builder,
     common::{
+        alone::is_alone_with,
         http,
         places::{HERE, Place, THERE, answer, json, redirect},
         socket_server::{SocketServer, within},
@@ -67,6 +68,24 @@ async fn an_unknown_certificate_is_said() {
     let error = within("an end", Client::new(server.at(HERE)).unwrap().server_version()).await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     assert!(said(&error).contains("authority that this system trusts"), "{error}");
+}
+
+/// A container often has no certificates, and its server no encryption.
+#[cfg(all(feature = "rustls", target_os = "linux"))]
+#[tokio::test]
+async fn without_certificates_only_encryption_is_missing() {
+    let nowhere = [("SSL_CERT_FILE", "/nowhere/certificates.pem"), ("SSL_CERT_DIR", "/nowhere")];
+    if !is_alone_with("addresses::without_certificates_only_encryption_is_missing", &nowhere) {
+        return;
+    }
+    let server = Place::start(|_| version()).await;
+    let client = Client::new(server.at(HERE)).unwrap();
+    assert_eq!(within("a version", client.server_version()).await.unwrap(), "6.14.2");
+    let identity = crate::common::places::Identity::new();
+    let server = Place::start_tls(&identity, |_| version()).await;
+    let error = within("an end", Client::new(server.at(HERE)).unwrap().server_version()).await.unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    assert!(said(&error).contains("install them (on most systems the package ca-certificates)"), "{error}");
 }
 
 #[tokio::test]
