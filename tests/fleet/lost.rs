@@ -9,7 +9,7 @@ use std::{
 };
 
 use invokeai_client::{
-    Client,
+    Client, Error,
     fleet::{Fleet, JobState, WorkerReport},
     testing::{Fault, TestServer},
 };
@@ -216,5 +216,29 @@ async fn who_waits_for_jobs_outlasts_a_database_that_is_away() {
     for (mut child, _) in looking {
         assert!(child.wait().unwrap().success());
     }
+    assert_eq!(worker.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_ends_in_time_although_the_database_does_not_answer() {
+    let Some(postgres) = Postgres::start("a_wait_ends_in_time_although_the_database_does_not_answer") else { return };
+    let servers = servers(1, 1);
+    let urls = servers.iter().map(|server| server.url().to_owned()).collect();
+    let stage = Stage::with(tempfile::tempdir().unwrap(), postgres.url(), urls).await;
+    let submission = stage.submit(2, 1).await;
+    // Whoever looks for jobs waits until this has ended.
+    let other = sqlx::PgPool::connect(&postgres.url()).await.unwrap();
+    let mut change = other.begin().await.unwrap();
+    sqlx::query("LOCK TABLE apalis.jobs").execute(&mut *change).await.unwrap();
+    let began = Instant::now();
+    let error = stage.fleet.jobs().wait().timeout(Duration::from_secs(2)).await.unwrap_err();
+    assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
+    // A statement is waited for for a minute.
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(30), "{took:?}");
+    change.rollback().await.unwrap();
+    let worker = stage.worker();
+    stage.ended(60).await;
+    stage.is_complete(&submission).await;
     assert_eq!(worker.stop(), Some(0));
 }
