@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::SystemTime,
 };
 
 use invokeai_client::bindings::Code;
@@ -14,17 +13,22 @@ fn libraries() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }
 
-/// Libraries of this crate, newest first: one of them is linked with this test.
-fn candidates(directory: &Path) -> Vec<PathBuf> {
+/// The library that this test is linked with. There may be others, with other features or of another document. Code that
+/// was generated for this one is in a directory whose name has all of that in it; who includes the code names it.
+fn library(directory: &Path) -> PathBuf {
+    let generated = Path::new(env!("OUT_DIR")).parent().unwrap().file_name().unwrap().to_str().unwrap();
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let is_ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.starts_with("libinvokeai_client-") && name.ends_with(".rlib")
-    };
-    let mut found: Vec<(SystemTime, PathBuf)> =
-        files.filter(is_ours).map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path)).collect();
-    found.sort_by(|a, b| b.cmp(a));
-    found.into_iter().map(|(_, path)| path).collect()
+    let found = files.filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        let Some(hash) = name.strip_prefix("libinvokeai_client-").and_then(|name| name.strip_suffix(".rlib")) else {
+            return false;
+        };
+        let included = fs::read_to_string(directory.join(format!("invokeai_client-{hash}.d"))).unwrap_or_default();
+        included.contains(generated)
+    });
+    // Another compiler may have made one before.
+    let newest = found.max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    newest.unwrap_or_else(|| panic!("no library in {} includes {generated}", directory.display()))
 }
 
 /// A directory to compile in.
@@ -36,17 +40,9 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let libraries = libraries();
-        let probe =
-            "#![allow(unused)]\nuse invokeai_client::{bindings::Builder, testing::TestServer, typed::TypedWorkflow};\n";
-        for library in candidates(&libraries) {
-            let compiler = Compiler { directory: tempfile::tempdir().unwrap(), libraries: libraries.clone(), library };
-            if compiler.compile("probe", probe, "lib").is_ok() {
-                return Compiler { directory, ..compiler };
-            }
-        }
-        panic!("no library in {} has what the generated code needs", libraries.display());
+        let library = library(&libraries);
+        Compiler { directory: tempfile::tempdir().unwrap(), libraries, library }
     }
 
     /// The program or library, or what the compiler says against it.
