@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::Write as _,
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -28,7 +29,17 @@ struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser as well, which belongs to it.
+        // Killing the driver would leave the browser. It answers when the browser has ended.
+        let ended = || -> std::io::Result<u64> {
+            let url = reqwest::Url::parse(&self.session).map_err(std::io::Error::other)?;
+            let mut driver = TcpStream::connect(("127.0.0.1", url.port().unwrap_or_default()))?;
+            driver.set_read_timeout(Some(Duration::from_secs(10)))?;
+            write!(driver, "DELETE {} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n", url.path())?;
+            std::io::copy(&mut driver, &mut std::io::sink())
+        };
+        if let Err(error) = ended() {
+            eprintln!("the browser may still be there: {error}");
+        }
         _ = self.driver.kill();
         _ = self.driver.wait();
     }
