@@ -149,7 +149,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// The HTTP client cannot be set up on this system, for example because there are no usable certificates.
+    /// The HTTP client cannot be set up on this system, for example because its TLS library cannot be.
     #[non_exhaustive]
     HttpClient {
         /// Why.

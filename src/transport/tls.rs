@@ -113,8 +113,8 @@ impl ServerCertVerifier for OnFirstUse {
 #[cfg(feature = "rustls")]
 const FRESH: Duration = Duration::from_secs(60);
 
-/// Clients that need it within a minute share it, and a program that runs for long still sees what has changed on the
-/// system.
+/// The platform's verifier. Clients that need it within a minute share it, and one that is made later sees what has
+/// changed on the system.
 #[cfg(feature = "rustls")]
 fn verifier(provider: &Arc<CryptoProvider>, now: Instant) -> Result<Arc<Verifier>, rustls::Error> {
     struct Last {
