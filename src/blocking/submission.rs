@@ -104,8 +104,11 @@ mirror! {
     open fn events(&self) -> EventStream;
     /// Asks the server how many items of the batch have each status. Items of called workflows count, too.
     call fn status(&self) -> Result<BatchStatus>;
-    /// Yields every item with its end, in the order in which they end (items that end together: in the order in which
-    /// they run). Ends after the last one.
+    /// Yields every item with its end, as soon as that is known. Ends after the last one.
+    ///
+    /// That is the order in which they end, except around a connection that is lost or not made yet: the end of a later
+    /// item may arrive before the earlier ones have been read. Those that are read together come in the order in which
+    /// they run.
     iter_open fn ends(&self) -> Iter<Result<(Job, Result<FinishedJob>)>>;
     /// Waits for all items, even after one has failed, or after the rest of a large batch could not be enqueued. See
     /// [`WaitAll`] for time limits and other settings.

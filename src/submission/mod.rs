@@ -39,7 +39,7 @@ use crate::{
 /// # async fn example(submission: invokeai_client::Submission) -> invokeai_client::Result<()> {
 /// use futures::TryStreamExt as _;
 ///
-/// // All items, in the order in which they end.
+/// // All items, as they end.
 /// let mut ends = submission.ends();
 /// while let Some((job, end)) = ends.try_next().await? {
 ///     match end {
@@ -184,8 +184,11 @@ impl Submission {
         self.queue().batch_status(self.batch_id()).await
     }
 
-    /// Yields every item with its end, in the order in which they end (items that end together: in the order in which
-    /// they run). Ends after the last one.
+    /// Yields every item with its end, as soon as that is known. Ends after the last one.
+    ///
+    /// That is the order in which they end, except around a connection that is lost or not made yet: the end of a later
+    /// item may arrive before the earlier ones have been read. Those that are read together come in the order in which
+    /// they run.
     ///
     /// An item that cannot be read for a minute is yielded with the error that says why. The last element is an error
     /// if the rest of a large batch could not be enqueued ([`feed_error`](Self::feed_error)).
