@@ -15,7 +15,7 @@ from api import Api
 from install import Failed, Unavailable, say
 
 # Node packs that are always there, unless `--plain` is given.
-PACKS = ("tiny_flux", "float_convolutions", "frozen_heap")
+PACKS = ("tiny_flux", "wan_on_cpu", "frozen_heap")
 
 ABOUT = """\
 A real InvokeAI server for tests, on a CPU, from nothing but a Python package registry.
