@@ -70,7 +70,7 @@ pub(crate) fn generate(document: &Value) -> Result<Generated, Box<dyn Error>> {
 
     Ok(Generated {
         // The examples are sketches, not programs. They become text, so that no test run lists them as ignored.
-        client: prettyplease::unparse(&client).replace("```ignore", "```text"),
+        client: rewrite::prelude::shorten(prettyplease::unparse(&client)).replace("```ignore", "```text"),
         events: event_types(&in_calls, &in_events, enums.keys())?,
         enums: enums::source(&enums)?,
     })
@@ -160,7 +160,8 @@ fn event_types<'a>(
         .map(|(name, schema)| Ok((name.clone(), serde_json::from_value(to_json_schema(schema))?)))
         .collect::<Result<Vec<_>, serde_json::Error>>()?;
     space.add_ref_types(schemas)?;
-    let mut source = prettyplease::unparse(&rewrite::types(syn::parse2(space.to_stream())?));
+    let types = rewrite::types(syn::parse2(space.to_stream())?);
+    let mut source = rewrite::prelude::shorten(prettyplease::unparse(&types));
     for name in EVENT_TYPES.iter().filter(|name| !in_events.contains_key(**name)) {
         source +=
             &format!("///Not in this document.\npub type {name} = ::serde_json::Map<String, ::serde_json::Value>;\n");

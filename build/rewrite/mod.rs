@@ -8,6 +8,7 @@ mod builders;
 mod debug;
 mod missing;
 mod optional;
+pub(crate) mod prelude;
 mod record;
 mod send;
 mod setters;

@@ -28,6 +28,7 @@
 mod operations;
 pub(crate) mod runtime;
 
+use futures::future::BoxFuture;
 use progenitor_client::encode_path;
 
 use crate::{Error, transport::Transport};

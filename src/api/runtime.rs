@@ -34,28 +34,32 @@ pub(crate) fn begin(client: &Client, operation: &Operation, url: String) -> Resu
 }
 
 /// Sends a request and reads its answer as JSON.
-pub(crate) async fn json<T: DeserializeOwned>(
-    client: &Client,
-    operation: &Operation,
+pub(crate) fn json<'a, T: DeserializeOwned + 'a>(
+    client: &'a Client,
+    operation: &'a Operation,
     request: Result<Request>,
-) -> Result<ResponseValue<T>> {
-    let (status, headers, body) = json_body(client, operation, request).await?;
-    Ok(ResponseValue::new(decode(operation, &body, client.transport.options().json_memory)?, status, headers))
+) -> BoxFuture<'a, Result<ResponseValue<T>>> {
+    let body = json_body(client, operation, request);
+    Box::pin(async move {
+        let (status, headers, body) = body.await?;
+        Ok(ResponseValue::new(decode(operation, &body, client.transport.options().json_memory)?, status, headers))
+    })
 }
 
 /// Sends a request, reads its answer as JSON, and returns only the value.
-pub(crate) async fn json_as<T: DeserializeOwned>(
-    client: &Client,
-    operation: &Operation,
+pub(crate) fn json_as<'a, T: DeserializeOwned + 'a>(
+    client: &'a Client,
+    operation: &'a Operation,
     request: Result<Request>,
-) -> Result<T> {
-    let (_, _, body) = json_body(client, operation, request).await?;
-    decode(operation, &body, client.transport.options().json_memory)
+) -> BoxFuture<'a, Result<T>> {
+    let body = json_body(client, operation, request);
+    Box::pin(async move {
+        let (_, _, body) = body.await?;
+        decode(operation, &body, client.transport.options().json_memory)
+    })
 }
 
 /// The part of `json` that does not depend on the answer's type, compiled once instead of once per type.
-///
-/// Boxed, because otherwise it would be part of each future that waits for it, and compiled with each.
 fn json_body<'a>(
     client: &'a Client,
     operation: &'a Operation,
@@ -77,31 +81,35 @@ fn json_body<'a>(
 }
 
 /// Sends a request whose answer has no content.
-pub(crate) async fn empty(
-    client: &Client,
-    operation: &Operation,
+pub(crate) fn empty<'a>(
+    client: &'a Client,
+    operation: &'a Operation,
     request: Result<Request>,
-) -> Result<ResponseValue<()>> {
-    let response = send(client, operation, request).await?;
-    refuse_web_page(client, operation, &response).await?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    // Read to its end, so that the connection can serve the next call.
-    body(&client.transport, operation, response, client.transport.options().json_limit).await?;
-    Ok(ResponseValue::new((), status, headers))
+) -> BoxFuture<'a, Result<ResponseValue<()>>> {
+    Box::pin(async move {
+        let response = send(client, operation, request).await?;
+        refuse_web_page(client, operation, &response).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        // Read to its end, so that the connection can serve the next call.
+        body(&client.transport, operation, response, client.transport.options().json_limit).await?;
+        Ok(ResponseValue::new((), status, headers))
+    })
 }
 
 /// Sends a request whose answer is a file. Its content type is in the answer's headers.
-pub(crate) async fn stream(
-    client: &Client,
-    operation: &Operation,
+pub(crate) fn stream<'a>(
+    client: &'a Client,
+    operation: &'a Operation,
     request: Result<Request>,
-) -> Result<ResponseValue<ByteStream>> {
-    let response = send(client, operation, request).await?;
-    // One operation really answers with a web page.
-    if operation.id != "install_hugging_face_model" {
-        refuse_web_page(client, operation, &response).await?;
-    }
-    Ok(ResponseValue::stream(response))
+) -> BoxFuture<'a, Result<ResponseValue<ByteStream>>> {
+    Box::pin(async move {
+        let response = send(client, operation, request).await?;
+        // One operation really answers with a web page.
+        if operation.id != "install_hugging_face_model" {
+            refuse_web_page(client, operation, &response).await?;
+        }
+        Ok(ResponseValue::stream(response))
+    })
 }
 
 /// Sends the caller's own request, and reads its answer whatever it is: status, content type and body.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use invokeai_client::{Error, fleet::Fleet};
+use invokeai_client::{Client, Error, fleet::Fleet};
 
 use crate::{
     postgres::{PASSWORD, Postgres},
@@ -43,6 +43,40 @@ async fn a_wrong_password_is_said_and_no_password_is_shown() {
     }
     let (code, said) = run(&right, &["status", "-vvv"]);
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn with_sqlite_half_of_a_stack_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    in_half_of_a_stack(&format!("sqlite:{}", folder.path().join("fleet.sqlite").display()));
+}
+
+#[test]
+fn with_postgres_half_of_a_stack_is_enough() {
+    let Some(postgres) = Postgres::start("with_postgres_half_of_a_stack_is_enough") else { return };
+    in_half_of_a_stack(&postgres.url());
+}
+
+/// From the submission to the results, all of it in one thread that has half of what tokio gives one. What overflows it
+/// ends the whole process.
+fn in_half_of_a_stack(store: &str) {
+    let whole = async || {
+        let servers = servers(1, 0);
+        let (folder, url) = (tempfile::tempdir().unwrap(), servers[0].url().to_owned());
+        let stage = Stage::with(folder, store.to_owned(), vec![url.clone()]).await;
+        let submission = stage.submit(2, 1).await;
+        let worker = stage.fleet.worker().server(Client::new(&url).unwrap()).at_once(1);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let working = tokio::spawn(worker.run(async { _ = stopped.await }));
+        stage.ended(60).await;
+        stage.is_complete(&submission).await;
+        stop.send(()).unwrap();
+        working.await.unwrap().unwrap();
+    };
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(whole());
+    std::thread::scope(|threads| {
+        std::thread::Builder::new().stack_size(1 << 20).spawn_scoped(threads, run).unwrap().join().unwrap();
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

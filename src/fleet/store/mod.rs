@@ -16,6 +16,7 @@ use std::{future::Future, str::FromStr as _, time::Duration};
 
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
+use futures::future::BoxFuture;
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool, SqlitePool,
     migrate::MigrateError,
@@ -147,10 +148,18 @@ impl Store {
     }
 
     /// Waits only so long, and gives the reason in place of an error that only says that there was no connection in time.
-    async fn explained<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        match (&self.pool, answered(work).await) {
-            (Pool::Postgres(pool), Err(sqlx::Error::PoolTimedOut)) => Err(why_not(&pool.connect_options()).await),
-            (_, result) => result,
+    fn explained<'a, T: Send + 'a>(
+        &'a self,
+        work: impl Future<Output = sqlx::Result<T>> + Send + 'a,
+    ) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
+        let answered = answered(work);
+        async move {
+            match (&self.pool, answered.await) {
+                (Pool::Postgres(pool), Err(sqlx::Error::PoolTimedOut)) => {
+                    Err(Box::pin(why_not(&pool.connect_options())).await)
+                }
+                (_, result) => result,
+            }
         }
     }
 
@@ -234,16 +243,28 @@ async fn lives(connection: &mut PgConnection) -> sqlx::Result<bool> {
 }
 
 /// Ends the wait for a database that says nothing. It may have done it: whoever tries again must not do it twice.
-async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| {
-        let problem = format!("the database did not answer within {} s", ANSWER.as_secs());
-        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, problem)))
-    })
+///
+/// Boxed at once: what waits for a statement is tens of kilobytes, of which every function on the way would have copies on
+/// its stack, where a thread of tokio has two megabytes.
+fn answered<'a, T: 'a>(
+    work: impl Future<Output = sqlx::Result<T>> + Send + 'a,
+) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
+    let work: BoxFuture<'a, _> = Box::pin(work);
+    async move {
+        tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| {
+            let problem = format!("the database did not answer within {} s", ANSWER.as_secs());
+            Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, problem)))
+        })
+    }
 }
 
 /// The same for statements of the engine.
-async fn in_time<T>(doing: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
-    answered(async { Ok(work.await) }).await.map_err(|error| failed(doing, &error))?
+fn in_time<'a, T: 'a>(
+    doing: &'static str,
+    work: impl Future<Output = Result<T>> + Send + 'a,
+) -> impl Future<Output = Result<T>> + Send + 'a {
+    let work: BoxFuture<'a, _> = Box::pin(work);
+    async move { answered(async { Ok(work.await) }).await.map_err(|error| failed(doing, &error))? }
 }
 
 /// Why there is no connection to Postgres, with its address.
