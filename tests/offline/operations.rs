@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heck::ToSnakeCase as _;
 use invokeai_client::api::{OPERATIONS, Operation};
 use serde_json::Value;
-use syn::{Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, Lit, ReturnType, Type, TypeParamBound, Visibility};
+use syn::{Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, Lit, ReturnType, Type, Visibility};
 
 use crate::common::{listing, skip};
 
@@ -104,15 +104,7 @@ fn name(ty: &Type) -> String {
 
 /// An `async fn`, or a function that returns a future.
 fn is_awaited(method: &ImplItemFn) -> bool {
-    method.sig.asyncness.is_some() || matches!(&method.sig.output, ReturnType::Type(_, ty) if is_future(ty))
-}
-
-fn is_future(ty: &Type) -> bool {
-    let Type::ImplTrait(bounds) = ty else { return false };
-    bounds.bounds.iter().any(|bound| match bound {
-        TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Future"),
-        _ => false,
-    })
+    method.sig.asyncness.is_some() || matches!(&method.sig.output, ReturnType::Type(_, ty) if name(ty) == "BoxFuture")
 }
 
 /// Id, method and path in `OPERATION` of a builder that can be sent.
