@@ -59,7 +59,8 @@ pub(crate) fn json_as<'a, T: DeserializeOwned + 'a>(
     })
 }
 
-/// The part of `json` that does not depend on the answer's type, compiled once instead of once per type.
+/// The part of `json` that does not depend on the answer's type: boxed, so that it is compiled once instead of once per
+/// type.
 fn json_body<'a>(
     client: &'a Client,
     operation: &'a Operation,
