@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use serde_json::Value;
 use url::Url;
 
@@ -207,22 +208,31 @@ impl Client {
         definition: impl Into<Arc<WorkflowDefinition>>,
         options: WorkflowOptions,
     ) -> Result<Workflow> {
-        let mut options = options;
-        let definition = definition.into();
-        for id in definition.called_workflow_ids() {
-            if options.saved_workflows.contains_key(id) {
-                continue;
-            }
-            let api = self.api();
-            match api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>().await {
-                Ok(saved) => {
-                    options.saved_workflows.insert(id.to_owned(), WorkflowDefinition::from_value(saved.workflow)?);
+        self.open(definition.into(), options).await
+    }
+
+    /// Boxed, so that it is compiled with this crate and not in every program that opens a workflow.
+    fn open(
+        &self,
+        definition: Arc<WorkflowDefinition>,
+        mut options: WorkflowOptions,
+    ) -> BoxFuture<'_, Result<Workflow>> {
+        Box::pin(async move {
+            for id in definition.called_workflow_ids() {
+                if options.saved_workflows.contains_key(id) {
+                    continue;
                 }
-                Err(error) if error.is_not_found() => tracing::warn!(workflow_id = id, "called workflow not found"),
-                Err(error) => return Err(error),
+                let api = self.api();
+                match api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>().await {
+                    Ok(saved) => {
+                        options.saved_workflows.insert(id.to_owned(), WorkflowDefinition::from_value(saved.workflow)?);
+                    }
+                    Err(error) if error.is_not_found() => tracing::warn!(workflow_id = id, "called workflow not found"),
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        Ok(Workflow::with_options(definition, self.catalog().await?, &options))
+            Ok(Workflow::with_options(definition, self.catalog().await?, &options))
+        })
     }
 
     /// The nodes of this server, if a workflow may have been read with others. `None` if it was not, and also if it was
