@@ -191,10 +191,11 @@ impl Client {
 
     /// Creates a workflow from a definition, with the nodes of this server, and the saved workflows that it calls.
     ///
-    /// If a called workflow cannot be read, its node has the inputs of its last save, as in the editor.
+    /// If a called workflow cannot be read, its node has the inputs of its last save, as in the editor; a warning is
+    /// logged.
     ///
     /// # Errors
-    /// Any error of a call.
+    /// Any error of a call, except refusals of called workflows other than [`Error::Unauthorized`].
     pub async fn workflow(&self, definition: impl Into<Arc<WorkflowDefinition>>) -> Result<Workflow> {
         self.workflow_with(definition, WorkflowOptions::default()).await
     }
@@ -223,11 +224,16 @@ impl Client {
                     continue;
                 }
                 let api = self.api();
-                match api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>().await {
-                    Ok(saved) => {
-                        options.saved_workflows.insert(id.to_owned(), WorkflowDefinition::from_value(saved.workflow)?);
+                let saved = api.get_workflow().workflow_id(id).send_as::<SavedWorkflow>().await;
+                let called = match saved {
+                    Ok(saved) => WorkflowDefinition::from_value(saved.workflow).map_err(Error::from),
+                    Err(error) => Err(error),
+                };
+                match called {
+                    Ok(called) => _ = options.saved_workflows.insert(id.to_owned(), called),
+                    Err(error) if is_of_it_alone(&error) => {
+                        tracing::warn!(workflow_id = id, %error, "a called workflow cannot be read");
                     }
-                    Err(error) if error.is_not_found() => tracing::warn!(workflow_id = id, "called workflow not found"),
                     Err(error) => return Err(error),
                 }
             }
@@ -432,6 +438,13 @@ impl ClientBuilder {
             }),
         })
     }
+}
+
+/// Whether the reason why a called workflow cannot be read is one of this workflow: it is private, gone or damaged. The
+/// others concern all calls.
+fn is_of_it_alone(error: &Error) -> bool {
+    let concerns_all = matches!(error, Error::Unauthorized(_));
+    (error.status().is_some() && !concerns_all) || matches!(error, Error::Decode { .. } | Error::Definition(_))
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -120,8 +120,11 @@ impl Client {
     /// [`Error::InvalidInput`] if method or path cannot be sent; any error of a call.
     pub async fn request(&self, request: RawRequest) -> Result<RawAnswer> {
         let RawRequest { method, path, query, body } = request;
-        if !path.starts_with('/') || path.contains(['?', '#']) || path.split('/').any(|part| part == "..") {
-            return Err(Error::invalid("path", format!("`{path}` must begin with `/`, without query and `..`")));
+        if !is_plain(&path) {
+            return Err(Error::invalid(
+                "path",
+                format!("`{}` must begin with `/`, without query, `.`, `..` and `\\`", path.escape_debug()),
+            ));
         }
         let upper = method.to_ascii_uppercase();
         let known = Method::from_bytes(upper.as_bytes()).ok();
@@ -142,6 +145,15 @@ impl Client {
     }
 }
 
+/// Whether a path stays as it is, and so within the server's prefix, when it becomes a part of an address: there, `%2e` is
+/// a dot, `\` is a slash, and control characters are nothing.
+fn is_plain(path: &str) -> bool {
+    let is_dots = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    path.starts_with('/')
+        && !path.contains(|c: char| matches!(c, '?' | '#' | '\\') || c.is_control())
+        && !path.split('/').any(is_dots)
+}
+
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// The operation of the document that has this path, for messages and for the rules that know operations.
@@ -156,6 +168,23 @@ fn operation(method: &Method, path: &str) -> Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_cannot_leave_the_prefix_of_the_server() {
+        let base = "http://127.0.0.1:9090/invoke";
+        for path in ["/api/v1/boards/", "/api/v1/images/i/a..b.png", "/a%2eb", "/.../x", "/%2e%2ex", "/a b/\u{e9}"] {
+            assert!(is_plain(path), "{path}");
+            let url = url::Url::parse(&format!("{base}{path}")).unwrap();
+            assert!(url.path().starts_with("/invoke/"), "{url}");
+            assert_eq!(url.path().split('/').count(), path.split('/').count() + 1, "{url}");
+        }
+        for path in [
+            "/../admin", "/./admin", "/%2e%2e/admin", "/.%2E/admin", "/%2e", "/api/..\\..\\admin", "/.\t./admin",
+            "/a\n", "/a/..", "api", "", "/a?b", "/a#b",
+        ] {
+            assert!(!is_plain(path), "{path:?}");
+        }
+    }
 
     #[test]
     fn paths_are_recognized() {

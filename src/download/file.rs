@@ -84,22 +84,41 @@ pub(super) struct Placed {
     pub(super) kept: bool,
 }
 
+/// Where a file is to be written whose path somebody chose.
+pub(crate) async fn aim(path: &Path, collision: Collision) -> Result<PathBuf> {
+    let owned = path.to_owned();
+    if collision != Collision::Overwrite {
+        return Ok(owned);
+    }
+    joined(tokio::task::spawn_blocking(move || local_file::replaced(&owned))).await.map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| Error::io("write", path, error)
+}
+
 /// Takes the bytes of a file, and puts it in place at the end.
 ///
 /// Disk work happens on its own thread, so a slow disk holds up nothing but this file. Dropping this at any time leaves
 /// nothing behind: the partial file is removed when its writer ends.
 pub(super) struct Writer {
     target: PathBuf,
+    collision: Collision,
     chunks: mpsc::Sender<Bytes>,
     written: tokio::task::JoinHandle<io::Result<Part>>,
 }
 
 impl Writer {
-    pub(super) async fn create(target: &Path) -> Result<Self> {
-        let directory = parent(target);
+    pub(super) async fn create(path: &Path, collision: Collision) -> Result<Self> {
+        let (target, directory) = (path.to_owned(), parent(path));
         let (chunks, mut waiting) = mpsc::channel::<Bytes>(CHUNKS_WAITING);
-        let part = tokio::task::spawn_blocking(move || Part::create(&directory));
-        let part = joined(part).await.map_err(|error| Error::io("write", target, error))?;
+        let part = tokio::task::spawn_blocking(move || {
+            if collision == Collision::Overwrite {
+                local_file::may_be_replaced(&target)?;
+            }
+            Part::create(&directory)
+        });
+        let part = joined(part).await.map_err(failed(path))?;
         let written = tokio::task::spawn_blocking(move || {
             let mut part = part;
             while let Some(chunk) = waiting.blocking_recv() {
@@ -107,7 +126,7 @@ impl Writer {
             }
             Ok(part)
         });
-        Ok(Self { target: target.to_owned(), chunks, written })
+        Ok(Self { target: path.to_owned(), collision, chunks, written })
     }
 
     pub(super) async fn write(&mut self, chunk: Bytes) -> Result<()> {
@@ -122,8 +141,8 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn place(self, collision: Collision, durable: bool) -> Result<Placed> {
-        let Self { target, chunks, written } = self;
+    pub(super) async fn place(self, durable: bool) -> Result<Placed> {
+        let Self { target, collision, chunks, written } = self;
         drop(chunks);
         let failed = |error| Error::io("write", target.clone(), error);
         let part = joined(written).await.map_err(failed)?;
@@ -276,9 +295,9 @@ mod tests {
     }
 
     async fn save(target: &Path, text: &'static str, collision: Collision) -> Result<Placed> {
-        let mut writer = Writer::create(target).await?;
+        let mut writer = Writer::create(target, collision).await?;
         writer.write(Bytes::from_static(text.as_bytes())).await?;
-        writer.place(collision, true).await
+        writer.place(true).await
     }
 
     #[tokio::test]
@@ -304,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_left_of_a_file_that_was_given_up_or_cannot_be_placed() {
         let directory = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(&directory.path().join("a")).await.unwrap();
+        let mut writer = Writer::create(&directory.path().join("a"), Collision::Error).await.unwrap();
         writer.write(Bytes::from_static(b"half")).await.unwrap();
         assert_eq!(names(directory.path()).len(), 1);
         drop(writer);

@@ -200,15 +200,17 @@ impl Download {
         Ok(transfer.received())
     }
 
-    /// Writes the file to this path. Its directory must exist.
+    /// Writes the file to this path. Its directory must exist. If a link is there, what it leads to is replaced.
     ///
     /// # Errors
-    /// As [`bytes`](Self::bytes), and [`Error::Io`] if the file cannot be written.
+    /// As [`bytes`](Self::bytes), and [`Error::Io`] if the file cannot be written, or if something else than a file is
+    /// there: a directory, a device, a pipe.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the whole file or nothing.
     pub async fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile> {
-        self.save(path.as_ref(), Collision::Overwrite, None, None).await
+        let path = file::aim(path.as_ref(), self.options.collision.unwrap_or(Collision::Overwrite)).await?;
+        self.save(&path, Collision::Overwrite, None, None).await
     }
 
     /// Writes the file into this directory, which is created if it does not exist, under its name on the server.
@@ -284,14 +286,14 @@ impl Download {
             let problem = format!("is {found}, though its name is that of {}", named.described());
             return Err(transfer.fault(BodyFault::WrongKind, problem));
         }
-        let mut writer = Writer::create(path).await?;
+        let mut writer = Writer::create(path, collision).await?;
         for chunk in first {
             writer.write(chunk).await?;
         }
         while let Some(chunk) = self.next(&mut transfer).await? {
             writer.write(chunk).await?;
         }
-        let placed = writer.place(collision, self.options.durable).await?;
+        let placed = writer.place(self.options.durable).await?;
         let length = match placed.kept {
             // It appeared there while this was under way.
             true => stays(&placed.path, collision).await?.unwrap_or(0),
@@ -359,11 +361,16 @@ pub(crate) async fn stays(path: &Path, collision: Collision) -> Result<Option<u6
     }
 }
 
+/// Writes a file that is in memory, whole or not at all, to a path that somebody chose, in place of an existing one.
+pub(crate) async fn write_file_at(path: &Path, bytes: Bytes) -> Result<()> {
+    write_file(&file::aim(path, Collision::Overwrite).await?, bytes).await
+}
+
 /// Writes a file that is in memory, whole or not at all, in place of an existing one.
 pub(crate) async fn write_file(path: &Path, bytes: Bytes) -> Result<()> {
-    let mut writer = Writer::create(path).await?;
+    let mut writer = Writer::create(path, Collision::Overwrite).await?;
     writer.write(bytes).await?;
-    writer.place(Collision::Overwrite, true).await.map(drop)
+    writer.place(true).await.map(drop)
 }
 
 /// The whole of a file that is not a `Download` of its own.

@@ -55,9 +55,9 @@ pub(super) async fn check(path: &Path, name: &str) -> Result<()> {
 /// Writes a description. It replaces an older one of the same image or video, and nothing else.
 pub(super) async fn write(path: &Path, name: &str, text: Bytes, durable: bool) -> Result<()> {
     let collision = place(path, name).await?;
-    let mut writer = Writer::create(path).await?;
+    let mut writer = Writer::create(path, collision).await?;
     writer.write(text).await?;
-    writer.place(collision, durable).await.map(drop)
+    writer.place(durable).await.map(drop)
 }
 
 /// How a description may be written there: as a new file, or in place of an older one.

@@ -324,7 +324,7 @@ impl SavedWorkflowHandle {
     pub async fn to_file(&self, path: impl AsRef<Path>) -> Result<()> {
         let definition = self.definition().await?;
         let text = format!("{:#}\n", definition.as_value());
-        crate::download::write_file(path.as_ref(), text.into()).await
+        crate::download::write_file_at(path.as_ref(), text.into()).await
     }
 
     /// Replaces the workflow's content. Its id stays.

@@ -189,7 +189,12 @@ crate::json::record::record! {
 impl Counts {
     /// Number of items that have ended.
     pub fn ended(&self) -> u64 {
-        self.completed + self.failed + self.canceled
+        self.completed.saturating_add(self.failed).saturating_add(self.canceled)
+    }
+
+    /// Number of items that wait or run.
+    pub fn left(&self) -> u64 {
+        self.pending.saturating_add(self.waiting).saturating_add(self.in_progress)
     }
 }
 

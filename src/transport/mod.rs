@@ -228,9 +228,11 @@ impl Transport {
 
     async fn deliver(&self, operation: &Operation, mut request: Request, trail: &Trail) -> Result<Response> {
         let url = secrets::address(request.url());
-        let is_streamed = request.body().is_some_and(|body| body.as_bytes().is_none());
+        if self.uploads.is_some() {
+            in_pieces(&mut request).await.map_err(not_a_request)?;
+        }
         match &self.uploads {
-            Some(uploads) if is_streamed => self.upload(uploads, operation, request, url).await,
+            Some(uploads) if is_streamed(&request) => self.upload(uploads, operation, request, url).await,
             Some(_) => self.http.execute(request).await.map_err(|error| self.failure(operation.id, url, error)),
             None => {
                 // The caller's client may follow redirects.
@@ -320,7 +322,8 @@ impl Transport {
     /// call went on is newer, or another user's: it stays.
     fn keep_refreshed_token(&self, used: Option<Token>, response: &Response) {
         let fresh = response.headers().get(REFRESHED_TOKEN).and_then(|value| value.to_str().ok());
-        if let (Some(fresh), Some(used)) = (fresh, used) {
+        // A proxy may blank a header that it does not know.
+        if let (Some(fresh), Some(used)) = (fresh.filter(|fresh| !fresh.trim().is_empty()), used) {
             let mut current = self.token.write().unwrap_or_else(|poisoned| poisoned.into_inner());
             if current.as_ref() == Some(&used) {
                 *current = Some(Token::new(fresh));
@@ -344,6 +347,24 @@ impl Transport {
         };
         Refusal::new(operation, status, &body, retry_after)
     }
+}
+
+/// Whether a request has a body that is a stream.
+fn is_streamed(request: &Request) -> bool {
+    request.body().is_some_and(|body| body.as_bytes().is_none())
+}
+
+/// Makes a stream of a body so long that sending it may take longer than a server may be silent.
+async fn in_pieces(request: &mut Request) -> Result<(), reqwest::Error> {
+    let length = request.body().and_then(Body::as_bytes).map_or(0, <[u8]>::len);
+    if length > upload::PIECE
+        && let Some(body) = request.body_mut().take()
+    {
+        let whole = body.collect().await?.to_bytes();
+        *request.body_mut() = Some(Body::wrap_stream(upload::pieces(whole)));
+        request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    Ok(())
 }
 
 /// A request that cannot even be built.

@@ -115,9 +115,9 @@ impl Upload {
 }
 
 /// How many bytes are handed to the connection at a time. That it asks for more shows that the upload is moving.
-const PIECE: usize = 256 * 1024;
+pub(super) const PIECE: usize = 256 * 1024;
 
-fn pieces(mut bytes: Bytes) -> impl Stream<Item = std::io::Result<Bytes>> {
+pub(super) fn pieces(mut bytes: Bytes) -> impl Stream<Item = std::io::Result<Bytes>> {
     let next = move || (!bytes.is_empty()).then(|| Ok(bytes.split_to(bytes.len().min(PIECE))));
     futures::stream::iter(std::iter::from_fn(next))
 }
@@ -131,7 +131,8 @@ async fn streamed(
     let mut first = Vec::with_capacity(head);
     (&mut reader).take(head as u64).read_to_end(&mut first).await?;
     let first = Bytes::from(first);
-    let whole = std::io::Cursor::new(first.clone()).chain(reader);
+    // A file may grow while it is sent; the length is announced before.
+    let whole = std::io::Cursor::new(first.clone()).chain(reader).take(length.unwrap_or(u64::MAX));
     let body = Body::wrap_stream(ReaderStream::with_capacity(whole, PIECE));
     let part = match length {
         Some(length) => multipart::Part::stream_with_length(body, length),

@@ -137,7 +137,11 @@ fn call(args: &ApiArgs, described: &Described) -> Result<Call, Failure> {
         };
         match described.place(name)? {
             Place::Path => {
-                let value = encoded(&value(text)?);
+                let value = value(text)?;
+                if matches!(value.as_str(), "" | "." | "..") {
+                    return Err(Failure::other(format!("-f {name}: `{value}` is not a name")));
+                }
+                let value = encoded(&value);
                 path = path.replace(&format!("{{{name}}}"), &value);
             }
             Place::Query => call.query.push((name.to_owned(), value(text)?)),

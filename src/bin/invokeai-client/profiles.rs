@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     failure::Failure,
+    local_file,
     print::{note, paint},
     style,
 };
@@ -139,6 +140,8 @@ impl Profiles {
         lock.lock().map_err(failed)?;
         let mut profiles = Self::read(&path)?;
         let made = change(&mut profiles)?;
+        // It may be a link into a folder with the settings of all programs.
+        let path = local_file::replaced(&path).map_err(failed)?;
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let written = write(&temporary, &profiles).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {

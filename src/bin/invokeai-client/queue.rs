@@ -137,7 +137,7 @@ pub(crate) async fn run(args: QueueArgs, client: &Client, output: &mut Output<'_
         }
         QueueCommand::Prune { confirm } => {
             let counts = queue.status().await?.queue.counts;
-            let ended = counts.completed + counts.failed + counts.canceled;
+            let ended = counts.ended();
             if confirm.allows(&[format!("delete {ended} ended items of the queue {}", args.queue)]).await? {
                 count("deleted", queue.prune().await?, output)?;
             }
@@ -186,7 +186,7 @@ async fn to_cancel(args: &CancelArgs, queue: &Queue) -> Result<Vec<String>, Fail
         if counts.total == 0 {
             return Err(Failure::other(format!("there is no batch {batch} on the queue {}", args.queue)));
         }
-        let left = counts.pending + counts.in_progress;
+        let left = counts.left();
         what.push(format!("cancel the batch {batch}, where {left} of {} items have not ended", counts.total));
     }
     for id in &args.items {

@@ -2,7 +2,7 @@
 
 use invokeai_client::{Client, workflow::Workflow};
 
-use super::{RunArgs, name::Template};
+use super::{RunArgs, name::Template, sheet};
 use crate::{
     failure::Failure,
     folder,
@@ -18,6 +18,9 @@ pub(super) async fn check(args: &RunArgs, client: &Client) -> Result<Ready, Fail
     // Folders first: they are local.
     for folder in args.results.folders() {
         apart(move || folder::check(&folder)).await?;
+    }
+    if let Some(path) = args.results.sheet.clone() {
+        apart(move || sheet::check(&path)).await?;
     }
     let ready = ready::look(client, &args.workflow, &args.inputs, &args.many).await?;
     let server = client.compatibility().await?;

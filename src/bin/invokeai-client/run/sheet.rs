@@ -11,13 +11,35 @@ use image::{ImageFormat, Rgb, RgbImage, imageops};
 use invokeai_client::Client;
 
 use super::ticket::Picture;
-use crate::{failure::with_causes, folder};
+use crate::{
+    failure::{Failure, with_causes},
+    folder, local_file,
+};
 
 /// Space between images, in pixels.
 const GAP: u32 = 6;
 /// About the greatest width of a sheet, in pixels, as long as its images stay recognizable.
 const WIDEST: u64 = 4096;
 const BACKGROUND: Rgb<u8> = Rgb([32, 32, 36]);
+
+/// Checks that a sheet can be written there.
+pub(super) fn check(path: &Path) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::other(format!("--sheet {}: {error}", path.display()));
+    local_file::replaced(path).map_err(|error| failed(&error))?;
+    match format(path) {
+        format if format.writing_enabled() => Ok(()),
+        format => {
+            let known = ImageFormat::all().filter(ImageFormat::writing_enabled);
+            let known: Vec<&str> = known.filter_map(|format| format.extensions_str().first().copied()).collect();
+            Err(failed(&format!("{format:?} images cannot be written; expected one of {}", known.join(", "))))
+        }
+    }
+}
+
+/// The format that a name says.
+fn format(path: &Path) -> ImageFormat {
+    ImageFormat::from_path(path).unwrap_or(ImageFormat::Png)
+}
 
 /// The images so far, by the number of their item.
 #[derive(Default)]
@@ -64,16 +86,16 @@ impl Sheet {
     pub(super) fn write(&self, path: &Path) -> Result<(), String> {
         let failed = |error: &dyn std::fmt::Display| format!("cannot write {}: {error}", path.display());
         let mut bytes = Cursor::new(Vec::new());
-        let format = ImageFormat::from_path(path).unwrap_or(ImageFormat::Png);
-        self.draw().write_to(&mut bytes, format).map_err(|error| failed(&error))?;
+        self.draw().write_to(&mut bytes, format(path)).map_err(|error| failed(&error))?;
         // Named and locked like unfinished downloads, so that it is removed like them if this program is killed.
-        let part = folder::of_file(path).join(format!(".{}.part", uuid::Uuid::new_v4()));
+        let path = local_file::replaced(path).map_err(|error| failed(&error))?;
+        let part = folder::of_file(&path).join(format!(".{}.part", uuid::Uuid::new_v4()));
         let written = File::create_new(&part).and_then(|mut file| {
             // Some file systems have no locks.
             let _ = file.lock();
             file.write_all(&bytes.into_inner())?;
             let _held = Some(file).filter(|_| !cfg!(windows));
-            fs::rename(&part, path)
+            fs::rename(&part, &path)
         });
         written.map_err(|error| {
             // It may not even have been created.
@@ -125,6 +147,19 @@ mod tests {
         assert_eq!(drawn.dimensions(), (2 * 16 + 6, 2 * 14 + 6));
         let at = |x, y| drawn.get_pixel(x, y).0[0];
         assert_eq!([at(10, 10), at(26, 10), at(10, 24), at(26, 24)], [10, 20, 50, 32]);
+    }
+
+    #[test]
+    fn a_sheet_that_cannot_be_written_is_refused_before_anything_is_sent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["s.png", "s.jpg", "s.webp", "s.bmp", "s", "s.of-today"] {
+            check(&folder.path().join(name)).expect(name);
+        }
+        fs::create_dir(folder.path().join("taken.png")).expect("a folder");
+        for (name, problem) in [("s.tiff", "expected one of png"), ("s.avif", "Avif"), ("taken.png", "a directory")] {
+            let refused = check(&folder.path().join(name)).expect_err(name).to_string();
+            assert!(refused.contains(problem) && refused.starts_with("--sheet"), "{refused}");
+        }
     }
 
     #[test]
