@@ -56,7 +56,9 @@ pub(crate) fn nodes(document: &Value) -> String {
 /// A raw string keeps quotes as they are: the text is shorter, and rustc reads it faster.
 fn text(schema: Map<String, Value>) -> String {
     let text = Value::Object(schema).to_string();
-    let hashes = "#".repeat(1 + text.matches("\"#").count());
+    // More hashes than follow any quote in it.
+    let following = |rest: &str| rest.chars().take_while(|c| *c == '#').count();
+    let hashes = "#".repeat(1 + text.split('"').map(following).max().unwrap_or(0));
     format!("r{hashes}\"{text}\"{hashes}")
 }
 

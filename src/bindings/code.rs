@@ -1,13 +1,13 @@
 //! The code of one workflow.
 
 use super::error::BindingsError;
-use super::inputs::Typed;
+use super::inputs::{Holds, Typed};
 use super::names::{self, Called, Reason};
 use super::{accessors, docs, literals};
 use crate::workflow::{Difference, EnqueueOptions, Interface, OutputNode, Workflow};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 use syn::{Expr, ExprLit, Item, Lit};
 
 /// Generated code, and notes about it.
@@ -75,15 +75,16 @@ fn inputs<'a>(workflow: &'a Workflow, struct_name: &str) -> Inputs<'a> {
         .map(|input| Called { label: &input.user_name, field: &input.field_name, node: &input.node_title })
         .collect();
     let (mut inputs, mut renamed, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    let mut types = HashSet::from([struct_name.to_owned()]);
     for (input, (name, reason)) in all.into_iter().zip(names::distinct(&called)) {
-        let mut choice = names::type_name(&name, "Choice");
-        if choice == struct_name {
-            choice.push_str("Choice");
-        }
+        let choice = names::free_type_name(&name, "Choice", &types);
         let Some(mut typed) = Typed::new(input, name, choice) else {
             left_out.push(input.system_name.clone());
             continue;
         };
+        if let Holds::Choice(choices) = &typed.holds {
+            types.insert(choices.name.to_string());
+        }
         typed.literal = input.value().and_then(|value| literals::of(&typed, value));
         let reason = reason.map(Reason::words);
         renamed.extend(reason.map(|reason| Renamed {

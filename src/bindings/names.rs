@@ -157,6 +157,15 @@ pub(super) fn type_name(snake: &str, otherwise: &str) -> String {
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("Input{name}") } else { name }
 }
 
+/// The same, for a type beside these: `sampler_1` and `sampler1` give one name.
+pub(super) fn free_type_name(snake: &str, otherwise: &str, taken: &HashSet<String>) -> String {
+    let name = type_name(snake, otherwise);
+    let longer = format!("{}{otherwise}", name.strip_suffix(otherwise).unwrap_or(&name));
+    let numbered = (2_usize..).map(|number| format!("{longer}{number}"));
+    let mut names = [name, longer.clone()].into_iter().chain(numbered);
+    names.find(|name| !taken.contains(name)).unwrap_or_default()
+}
+
 /// What people and InvokeAI call an input, or a node that has outputs.
 pub(super) struct Called<'a> {
     pub(super) label: &'a str,
@@ -286,5 +295,24 @@ mod tests {
         assert_eq!(type_name("2nd", "Choice"), "Input2nd");
         assert_eq!(type_name("scheduler", "Choice"), "Scheduler");
         assert_eq!(type_name("", "Workflow"), "Workflow");
+    }
+
+    #[test]
+    fn types_are_told_apart() {
+        let mut taken = HashSet::new();
+        let mut named = |snake: &str| {
+            let name = free_type_name(snake, "Choice", &taken);
+            taken.insert(name.clone());
+            name
+        };
+        for (snake, name) in [
+            ("sampler_1", "Sampler1"),
+            ("sampler1", "Sampler1Choice"),
+            ("sampler_1_choice", "Sampler1Choice2"),
+            ("option", "OptionChoice"),
+            ("option_choice", "OptionChoice2"),
+        ] {
+            assert_eq!(named(snake), name);
+        }
     }
 }

@@ -179,8 +179,19 @@ mod tests {
             assert_eq!(url.path().split('/').count(), path.split('/').count() + 1, "{url}");
         }
         for path in [
-            "/../admin", "/./admin", "/%2e%2e/admin", "/.%2E/admin", "/%2e", "/api/..\\..\\admin", "/.\t./admin",
-            "/a\n", "/a/..", "api", "", "/a?b", "/a#b",
+            "/../admin",
+            "/./admin",
+            "/%2e%2e/admin",
+            "/.%2E/admin",
+            "/%2e",
+            "/api/..\\..\\admin",
+            "/.\t./admin",
+            "/a\n",
+            "/a/..",
+            "api",
+            "",
+            "/a?b",
+            "/a#b",
         ] {
             assert!(!is_plain(path), "{path:?}");
         }

@@ -13,6 +13,7 @@ use crate::{
     workflow::{
         BatchDatum, InputKey, NamedField, Workflow,
         field::{InputValue, ValueError},
+        is_of_called_workflow,
     },
 };
 use table::Table;
@@ -275,7 +276,11 @@ fn column(
     if connected {
         return Err(Error::invalid(name, "gets its value from an edge, so it cannot be varied"));
     }
-    let mut items = Vec::new();
+    if is_of_called_workflow(&field_name) {
+        let problem = "is an input of a called workflow, which InvokeAI cannot vary: set it, and submit once for each";
+        return Err(Error::invalid(name, problem));
+    }
+    let mut items: Vec<Value> = Vec::new();
     for (i, value) in values.enumerate() {
         field.set(value).map_err(|ValueError { value, accepted, .. }| {
             Error::invalid(&name, format!("does not accept {value} ({}); it accepts {accepted}", place(i)))
@@ -286,9 +291,24 @@ fn column(
                            of them, can be";
             return Err(Error::invalid(name, problem));
         }
+        if let Some(other) = items.first().filter(|first| kind(first) != kind(&item)) {
+            let (other, this) = (kind(other), kind(&item));
+            let problem = format!("has {other} and {this} ({}): InvokeAI varies values of one kind", place(i));
+            return Err(Error::invalid(name, problem));
+        }
         items.push(item);
     }
     Ok(Column { name, datum: BatchDatum { node_id, field: field_name, items } })
+}
+
+/// What all items of one input must have in common (`validate_types` in `session_queue_common.py`).
+fn kind(item: &Value) -> &'static str {
+    match item {
+        Value::Number(_) => "numbers",
+        Value::String(_) => "texts",
+        Value::Array(_) => "lists",
+        _ => "images or videos",
+    }
 }
 
 /// What `BatchDatum.items` may hold (`session_queue_common.py`).

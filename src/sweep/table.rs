@@ -1,7 +1,14 @@
 //! Rows of values from files.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::{
+    fmt,
+    io::{BufRead as _, BufReader, Read},
+};
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -42,6 +49,9 @@ pub(super) fn csv(mut reader: impl Read) -> Result<Table> {
     let unreadable = |error: csv::Error| unreadable(&error, &text);
     let mut reader = csv::Reader::from_reader(&*text);
     let names: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(column_name).collect();
+    if names.is_empty() {
+        return Err(Error::invalid("csv", "is empty; its first line must name inputs"));
+    }
     if let Some(place) = names.iter().position(String::is_empty) {
         return Err(Error::invalid("csv", format!("column {} has no name in the first line", place + 1)));
     }
@@ -92,9 +102,12 @@ pub(super) fn json_lines(reader: impl Read) -> Result<Table> {
         if text.trim().is_empty() {
             continue;
         }
-        let mut row: Map<String, Value> = serde_json::from_str(&text).map_err(|error| not_an_object(line, &error))?;
+        let Distinct(mut row) = serde_json::from_str(&text).map_err(|error| not_an_object(line, &error))?;
         if rows.is_empty() {
             names = row.keys().cloned().collect();
+        }
+        if names.is_empty() {
+            return Err(invalid("names no input".into()));
         }
         let cell = |name: &String| row.remove(name).ok_or_else(|| invalid(format!("lacks `{name}`")));
         let cells = names.iter().map(cell).collect::<Result<_>>()?;
@@ -103,7 +116,40 @@ pub(super) fn json_lines(reader: impl Read) -> Result<Table> {
         }
         rows.push(Row { line, cells });
     }
-    Ok(Table { names, rows, has_columns: false })
+    match rows.is_empty() {
+        true => Err(Error::invalid("json", "is empty; each line must be an object from input to value")),
+        false => Ok(Table { names, rows, has_columns: false }),
+    }
+}
+
+/// An object in which no member is given twice: which of two values is meant nobody knows.
+struct Distinct(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Distinct;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object from input to value")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Distinct, A::Error> {
+                let mut row = Map::new();
+                while let Some(name) = members.next_key::<String>()? {
+                    if row.contains_key(&name) {
+                        return Err(A::Error::custom(format!("`{name}` is given twice")));
+                    }
+                    row.insert(name, members.next_value()?);
+                }
+                Ok(Distinct(row))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 fn not_an_object(line: u64, error: &serde_json::Error) -> Error {
@@ -140,6 +186,7 @@ mod tests {
             (&b"a,b\n1\n"[..], "`line 2` has 1 columns; the first line has 2"),
             (b"a,b\r\n\r\n\r\n1\r\n", "`line 4` has 1 columns; the first line has 2"),
             (b"a,b\n1,2\n3,\xff\n", "`line 3, column 2` is not UTF-8 text"),
+            (b"", "`csv` is empty; its first line must name inputs"),
         ] {
             assert_eq!(csv(text).unwrap_err().to_string(), said);
         }
@@ -154,6 +201,10 @@ mod tests {
             ("{\"a\": 1}\n{\"a\": 1, \"c\": 2}\n", "`line 2` has `c`"),
             ("{\"a\": 1}\n{\"a\": 1 2}\n", "`line 2, column 9` is not a JSON object: expected"),
             ("[1]\n", "`line 1` is not a JSON object: invalid type"),
+            ("{\"a\": 1, \"a\": 2}\n", "`line 1, column 16` is not a JSON object: `a` is given twice"),
+            ("", "`json` is empty"),
+            ("\n \n", "`json` is empty"),
+            ("{}\n{}\n", "`line 1` names no input"),
         ] {
             let error = json_lines(lines.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");

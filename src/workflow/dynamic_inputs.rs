@@ -13,6 +13,12 @@ use std::sync::Arc;
 
 /// How the names of dynamic inputs start; the node id and field name of the callee follow.
 pub(super) const PREFIX: &str = "saved_workflow_input::";
+
+/// Whether an input of this name belongs to a called workflow.
+pub(crate) fn is_of_called_workflow(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 const MAX_CALLEE_FIELDS: usize = 10_000;
 
 /// Reads `dynamicInputTemplates`.

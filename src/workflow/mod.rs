@@ -73,6 +73,7 @@ mod wrapped;
 
 pub use definition::{DefinitionError, WorkflowDefinition};
 pub use diff::{WorkflowChange, WorkflowDiff};
+pub(crate) use dynamic_inputs::is_of_called_workflow;
 pub use enqueue::{BatchDatum, EnqueueError, EnqueueOptions};
 pub use fields::NamedField;
 pub use input::{Input, InputError, InputKey};
