@@ -1,17 +1,13 @@
 //! Rows of values from files.
 
-use std::{
-    fmt,
-    io::{BufRead as _, BufReader, Read},
-};
+use std::io::{BufRead as _, BufReader, Read};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
-};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::{
+    base::distinct::Distinct,
+    error::{Error, Result},
+};
 
 /// Inputs with their values, row by row.
 pub type Columns = Vec<(String, Vec<Value>)>;
@@ -119,36 +115,6 @@ pub(super) fn json_lines(reader: impl Read) -> Result<Table> {
     match rows.is_empty() {
         true => Err(Error::invalid("json", "is empty; each line must be an object from input to value")),
         false => Ok(Table { names, rows, has_columns: false }),
-    }
-}
-
-/// An object in which no member is given twice: which of two values is meant nobody knows.
-struct Distinct(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Distinct;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object from input to value")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Distinct, A::Error> {
-                let mut row = Map::new();
-                while let Some(name) = members.next_key::<String>()? {
-                    if row.contains_key(&name) {
-                        return Err(A::Error::custom(format!("`{name}` is given twice")));
-                    }
-                    row.insert(name, members.next_value()?);
-                }
-                Ok(Distinct(row))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
     }
 }
 

@@ -14,7 +14,7 @@ use invokeai_client::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{exit::Exit, failure::Failure, near::near, table::Output};
+use crate::{exit::Exit, failure::Failure, near::near, standard_input, table::Output};
 use document::{Described, Place};
 
 #[derive(Debug, Args)]
@@ -137,28 +137,34 @@ fn call(args: &ApiArgs, described: &Described) -> Result<Call, Failure> {
         };
         match described.place(name)? {
             Place::Path => {
-                let value = value(text)?;
+                let value = value(text, name)?;
                 if matches!(value.as_str(), "" | "." | "..") {
                     return Err(Failure::other(format!("-f {name}: `{value}` is not a name")));
                 }
                 let value = encoded(&value);
-                path = path.replace(&format!("{{{name}}}"), &value);
+                let place = format!("{{{name}}}");
+                if !path.contains(&place) {
+                    return Err(Failure::other(format!("-f {name}: {path} has a value for it already")));
+                }
+                path = path.replace(&place, &value);
             }
-            Place::Query => call.query.push((name.to_owned(), value(text)?)),
+            Place::Query => call.query.push((name.to_owned(), value(text, name)?)),
             Place::File => match text.strip_prefix('@') {
                 Some(file) => call.form.push((name.to_owned(), Part::File(file.into()))),
                 None => return Err(Failure::other(format!("-f {name}: is a file: {name}=@FILE"))),
             },
-            Place::FormText => call.form.push((name.to_owned(), Part::Text(value(text)?))),
+            Place::FormText => call.form.push((name.to_owned(), Part::Text(value(text, name)?))),
             Place::Body { is_text } => {
-                let text = value(text)?;
+                let text = value(text, name)?;
                 let value = match is_text {
                     true => Value::String(text),
                     false => serde_json::from_str(&text).map_err(|error| {
                         Failure::other(format!("-f {name}: takes JSON, but `{text}` is not JSON: {error}"))
                     })?,
                 };
-                body.insert(name.to_owned(), value);
+                if body.insert(name.to_owned(), value).is_some() {
+                    return Err(Failure::other(format!("-f {name}: is given twice")));
+                }
             }
         }
     }
@@ -239,26 +245,26 @@ fn print(answer: &RawAnswer, output: &mut Output<'_>) -> Result<Exit, Failure> {
 }
 
 /// A value, or the content of the file that `@FILE` names; `@@` is a plain `@`.
-fn value(text: &str) -> Result<String, Failure> {
+fn value(text: &str, name: &str) -> Result<String, Failure> {
     match text.strip_prefix('@') {
         None => Ok(text.to_owned()),
         Some(rest) if rest.starts_with('@') => Ok(rest.to_owned()),
-        Some(file) => String::from_utf8(read(Path::new(file))?)
+        Some(file) => String::from_utf8(read(Path::new(file), &format!("-f {name}"))?)
             .map(|text| text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned())
             .map_err(|error| Failure::other(format!("{file} is not text: {error}"))),
     }
 }
 
 fn read_json(file: &Path) -> Result<Value, Failure> {
-    serde_json::from_slice(&read(file)?)
+    serde_json::from_slice(&read(file, "--input")?)
         .map_err(|error| Failure::other(format!("{} is not JSON: {error}", file.display())))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path, argument: &str) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
     if file == Path::new("-") {
         let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes).map_err(failed)?;
+        standard_input::take(argument).and_then(|mut input| input.read_to_end(&mut bytes)).map_err(failed)?;
         return Ok(bytes);
     }
     std::fs::read(file).map_err(failed)

@@ -31,12 +31,9 @@ pub(crate) fn run(
         let before = reader.workflow(&args.before).await?;
         Ok(WorkflowDiff::between(&before, &reader.workflow(&args.after).await?))
     })?;
-    if output.json {
-        output.out.json_document(&diff)?;
-    } else {
-        for change in &diff.changes {
-            output.out.line(change.to_string())?;
-        }
-    }
-    Ok(if diff.is_empty() { Exit::Done } else { Exit::Differ })
+    let printed = match output.json {
+        true => output.out.json_document(&diff),
+        false => diff.changes.iter().try_for_each(|change| output.out.line(change.to_string())),
+    };
+    Failure::after(printed.map_err(Failure::from), if diff.is_empty() { Exit::Done } else { Exit::Differ })
 }

@@ -61,12 +61,14 @@ pub(crate) fn run(
     let mut options = EnqueueOptions::default().runs(args.runs).prepend(args.prepend);
     options.auto_add_board = args.auto_add_board.clone();
     let outputs = inspected.workflow.output_nodes(&options);
-    if args.json {
-        out.json_document(&report(&inspected, &options, &outputs))?;
-    } else {
-        print(&inspected, &outputs, out)?;
-    }
-    Ok(if inspected.problems.is_empty() { Exit::Done } else { Exit::NotReady })
+    let printed = match args.json {
+        true => out.json_document(&report(&inspected, &options, &outputs)),
+        false => print(&inspected, &outputs, out),
+    };
+    Failure::after(
+        printed.map_err(Failure::from),
+        if inspected.problems.is_empty() { Exit::Done } else { Exit::NotReady },
+    )
 }
 
 /// Checks against the server if there is one, as `run` does.

@@ -79,11 +79,15 @@ pub(crate) fn login(args: LoginArgs, server: &ServerArgs, output: &mut Output<'_
 }
 
 pub(crate) fn logout(server: &ServerArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let Server { name, profile } = server.resolve(&Profiles::load()?)?;
+    let profiles = Profiles::load()?;
+    let Server { name, mut profile } = server.resolve(&profiles)?;
     let url = same_server(&profile.server).unwrap_or_default();
-    let Some(name) = name.filter(|_| profile.token.is_some()) else {
+    // The saved token, whatever other one is used otherwise.
+    let saved = name.as_deref().and_then(|name| profiles.get(name)?.token.clone());
+    let Some((name, token)) = name.zip(saved) else {
         return Err(Failure::other(format!("there is no login for {url} to forget")));
     };
+    profile.token = Some(token);
     let client = profile.builder().build()?;
     Profiles::change(|profiles| Ok(profiles.forget_login(&name)))?;
     // It is forgotten here whatever the server says.

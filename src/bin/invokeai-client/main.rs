@@ -20,6 +20,8 @@ mod graph;
 mod images;
 mod inspect;
 // A file of the library.
+#[path = "../../base/distinct.rs"]
+mod distinct;
 #[path = "../../base/local_file.rs"]
 mod local_file;
 mod logging;
@@ -40,6 +42,7 @@ mod serve;
 mod server;
 mod session;
 mod source;
+mod standard_input;
 mod stop;
 mod style;
 mod suggest;
@@ -67,7 +70,11 @@ fn main() -> ExitCode {
             } else {
                 print::json_error(&serde_json::json!({ "message": error.to_string().trim_end(), "kind": "usage" }));
             }
-            return if error.use_stderr() { Exit::Wrong.into() } else { Exit::Done.into() };
+            return match error.use_stderr() {
+                false => Exit::Done.into(),
+                true if is_diff() => Exit::NotCompared.into(),
+                true => Exit::Wrong.into(),
+            };
         }
     };
     style::choose(cli.color);
@@ -79,6 +86,12 @@ fn main() -> ExitCode {
     let ended = run(cli).unwrap_or_else(|failure| failure.tell());
     // Where 1 means that something differs, it cannot mean that something went wrong.
     if is_diff && ended == Exit::Wrong { Exit::NotCompared.into() } else { ended.into() }
+}
+
+/// Whether arguments that cannot be read are those of `diff`.
+fn is_diff() -> bool {
+    let read = Cli::command().ignore_errors(true).try_get_matches();
+    read.is_ok_and(|read| read.subcommand_name() == Some("diff"))
 }
 
 fn run(Cli { command, json, server, .. }: Cli) -> Result<Exit, Failure> {

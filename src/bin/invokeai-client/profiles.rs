@@ -174,6 +174,14 @@ impl Profiles {
         self.current.as_deref().and_then(|name| Some((name, self.get(name)?)))
     }
 
+    /// The same, for whoever would otherwise talk to another server: an error if the profile in use is not there.
+    pub(crate) fn must_have_current(&self) -> Result<Option<(&str, &Profile)>, Failure> {
+        match &self.current {
+            Some(name) => self.must_get(name).map(|profile| Some((name.as_str(), profile))),
+            None => Ok(None),
+        }
+    }
+
     /// The profile for this address. If there are several, the one in use is preferred.
     pub(crate) fn of_address(&self, url: &str) -> Option<(&str, &Profile)> {
         self.current().into_iter().chain(self.all()).find(|(_, profile)| profile.is_of(url))

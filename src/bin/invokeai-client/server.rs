@@ -76,8 +76,8 @@ impl ServerArgs {
     }
 
     /// The name of the profile that the command line or the environment asks for.
-    pub(crate) fn profile_name(&self) -> Option<String> {
-        self.profile.clone().or_else(|| variable("INVOKEAI_PROFILE"))
+    pub(crate) fn profile_name(&self) -> Result<Option<String>, Failure> {
+        given_or(&self.profile, "INVOKEAI_PROFILE")
     }
 
     pub(crate) fn client(&self) -> Result<Client, Failure> {
@@ -93,9 +93,9 @@ impl ServerArgs {
     /// A client for the address alone, whatever the profiles hold. Used to log in.
     pub(crate) fn for_login(&self) -> Result<Server, Failure> {
         let profiles = Profiles::load()?;
-        let name = self.profile_name();
+        let name = self.profile_name()?;
         let known = name.as_deref().and_then(|name| profiles.get(name));
-        let named = self.only()?.cloned().or_else(|| variable("INVOKEAI_URL"));
+        let named = given_or(&self.only()?.cloned(), "INVOKEAI_URL")?;
         let mut profile = match (named, known) {
             (Some(url), _) => Profile::new(url),
             (None, Some(known)) => known.clone(),
@@ -113,16 +113,16 @@ impl ServerArgs {
         let url = match (self.only()?, &self.profile) {
             (Some(url), _) => Some(url.clone()),
             (None, Some(_)) => None,
-            (None, None) => variable("INVOKEAI_URL"),
+            (None, None) => variable("INVOKEAI_URL")?,
         };
-        let chosen = self.profile_name();
+        let chosen = self.profile_name()?;
         let of_name = match &chosen {
             Some(name) => Some((name.clone(), profiles.must_get(name)?.clone())),
             None => None,
         };
         let (name, mut profile) = match (url, of_name) {
             (None, Some((name, profile))) => (Some(name), profile),
-            (None, None) => match profiles.current() {
+            (None, None) => match profiles.must_have_current()? {
                 Some((name, profile)) => (Some(name.to_owned()), profile.clone()),
                 None => (None, Profile::new(DEFAULT.to_owned())),
             },
@@ -137,37 +137,92 @@ impl ServerArgs {
                 None => (None, Profile::new(url)),
             },
         };
-        if let Some(token) = self.token.clone().or_else(|| variable("INVOKEAI_TOKEN")) {
+        if let Some(token) = given_or(&self.token, "INVOKEAI_TOKEN")? {
             profile.token = Some(token);
         }
         self.add_to(&mut profile)?;
+        if let (Some(name), true) = (&name, profile.basic_auth.as_ref().is_some_and(|pair| !pair.contains(':'))) {
+            return Err(Failure::other(format!("profile `{name}`: `basic_auth` is not `USER:PASSWORD`")));
+        }
         Ok(Server { name, profile })
     }
 
+    /// Puts the headers of the command line in the place of those of the profile with the same names.
     fn add_to(&self, profile: &mut Profile) -> Result<(), Failure> {
+        let mut given = Vec::new();
         for header in &self.headers {
             // The value may be a secret.
             let Some((name, value)) = header.split_once(':') else {
                 return Err(Failure::other("--header takes `NAME: VALUE`; this one has no `:`"));
             };
-            profile.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+            given.push((name.trim().to_owned(), value.trim().to_owned()));
         }
-        if let Some(pair) = self.basic_auth.clone().or_else(|| variable("INVOKEAI_BASIC_AUTH")) {
-            if !pair.contains(':') {
-                return Err(Failure::other("--basic-auth takes `USER:PASSWORD`; this one has no `:`"));
-            }
-            profile.basic_auth = Some(pair);
+        let pair = given_or(&self.basic_auth, "INVOKEAI_BASIC_AUTH")?;
+        if pair.as_ref().is_some_and(|pair| !pair.contains(':')) {
+            return Err(Failure::other("--basic-auth takes `USER:PASSWORD`; this one has no `:`"));
         }
+        // The user and password of a proxy are a header, too.
+        let is_authorization = |name: &str| name.eq_ignore_ascii_case("authorization");
+        profile.headers.retain(|(saved, _)| {
+            let is_given = given.iter().any(|(name, _)| name.eq_ignore_ascii_case(saved));
+            !is_given && !(pair.is_some() && is_authorization(saved))
+        });
+        if pair.is_some() || given.iter().any(|(name, _)| is_authorization(name)) {
+            profile.basic_auth = pair;
+        }
+        profile.headers.append(&mut given);
         Ok(())
     }
 }
 
-/// An environment variable; an empty one counts as unset.
-fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+/// What the command line gives, otherwise an environment variable.
+fn given_or(given: &Option<String>, variable_name: &str) -> Result<Option<String>, Failure> {
+    match given {
+        Some(given) => Ok(Some(given.clone())),
+        None => variable(variable_name),
+    }
+}
+
+/// An environment variable; an empty one counts as unset. One that cannot be read must not: without it, this program
+/// would act on another server, or as another user.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        // It may be a secret.
+        Err(env::VarError::NotUnicode(_)) => Err(Failure::other(format!("{name} is not UTF-8 text"))),
+    }
 }
 
 /// An address without a password before its `@` and without a query.
 pub(crate) fn shown(url: &str) -> &str {
     url.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(headers: &[&str], basic_auth: Option<&str>, saved: Profile) -> Profile {
+        let mut profile = saved;
+        let headers = headers.iter().map(|header| (*header).to_owned()).collect();
+        let basic_auth = basic_auth.map(str::to_owned);
+        let args = ServerArgs { servers: Vec::new(), token: None, profile: None, headers, basic_auth };
+        args.add_to(&mut profile).expect("headers");
+        profile
+    }
+
+    #[test]
+    fn headers_that_are_given_again_replace_the_saved_ones() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut saved = Profile::new("http://127.0.0.1:9090".to_owned());
+        saved.headers = vec![header("X-Gate", "one"), header("Authorization", "Basic a"), header("X-Other", "o")];
+        let new = with(&["x-gate: two", "x-gate: three"], None, saved.clone());
+        let (gates, other) = ([header("x-gate", "two"), header("x-gate", "three")], header("X-Other", "o"));
+        assert_eq!(new.headers, [[header("Authorization", "Basic a"), other.clone()], gates.clone()].concat());
+        let new = with(&["x-gate: two"], Some("u:p"), saved);
+        assert_eq!((&new.headers[..], new.basic_auth.as_deref()), (&[other, gates[0].clone()][..], Some("u:p")));
+        let new = with(&["authorization: Basic b"], None, new);
+        assert_eq!((new.headers.len(), new.basic_auth), (3, None));
+    }
 }

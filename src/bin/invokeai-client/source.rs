@@ -1,11 +1,6 @@
 //! Where a workflow comes from: a file, standard input, or the library, an image or a queue item of a server.
 
-use std::{
-    fmt,
-    io::{self, ErrorKind},
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{fmt, io::ErrorKind, path::PathBuf, str::FromStr};
 
 use invokeai_client::{
     Client,
@@ -14,7 +9,7 @@ use invokeai_client::{
 };
 use serde_json::json;
 
-use crate::{failure::Failure, session::apart};
+use crate::{failure::Failure, session::apart, standard_input};
 
 /// Its help text.
 pub(crate) const HELP: &str = "A workflow: a file (exported workflow, image made by InvokeAI, queue item, enqueue body \
@@ -89,7 +84,9 @@ impl Source {
     /// Reads it without a server.
     pub(crate) fn read(&self, catalog: &SharedCatalog) -> Result<WorkflowDefinition, Failure> {
         let read = match self {
-            Self::Input => WorkflowDefinition::from_reader_with(io::stdin().lock(), catalog),
+            Self::Input => standard_input::take("a workflow")
+                .map_err(DefinitionError::from)
+                .and_then(|input| WorkflowDefinition::from_reader_with(input, catalog)),
             Self::File(path) => WorkflowDefinition::from_path_with(path, catalog),
             _ => {
                 return Err(Failure::other(format!(

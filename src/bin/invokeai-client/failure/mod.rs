@@ -54,6 +54,15 @@ impl Failure {
         }
     }
 
+    /// How a program ends that has found its answer, and has printed it, or has begun to: a reader who had enough of it
+    /// does not change the answer.
+    pub(crate) fn after(printed: Result<(), Self>, exit: Exit) -> Result<Exit, Self> {
+        match printed {
+            Err(failure) if failure.is_broken_pipe() => Ok(exit),
+            printed => printed.map(|()| exit),
+        }
+    }
+
     /// Whether nobody reads the output any more. A broken connection to a server is something else.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)

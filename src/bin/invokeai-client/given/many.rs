@@ -108,7 +108,7 @@ impl Filler<'_> {
     /// `--rows FILE`.
     fn rows(&mut self, path: &str) -> Result<Vec<Column>, Failure> {
         let fail = |problem: String| Failure::other(format!("--rows {path}: {problem}"));
-        let text = self.texts.file(path).map_err(fail)?;
+        let text = self.texts.file(path, "--rows").map_err(fail)?;
         let ending = Path::new(path).extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let is_json = match ending.as_deref() {
             Some("jsonl" | "ndjson") => true,
@@ -142,7 +142,7 @@ impl Filler<'_> {
         let field = self.field(&name).map_err(fail)?;
         let values: Vec<Value> = match given.strip_prefix('@') {
             Some(path) if !path.starts_with('@') => {
-                let text = self.texts.file(path).map_err(fail)?;
+                let text = self.texts.file(path, &format!("--each {name}")).map_err(fail)?;
                 text.lines().filter(|line| !line.trim().is_empty()).map(Value::from).collect()
             }
             _ => listed(given.strip_prefix('@').unwrap_or(&given)).map_err(fail)?,

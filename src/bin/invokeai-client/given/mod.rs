@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 pub(crate) use many::ManyArgs;
 pub(crate) use texts::Texts;
 
-use crate::{completion, failure::Failure};
+use crate::{completion, distinct::Distinct, failure::Failure};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct InputArgs {
@@ -89,8 +89,14 @@ pub(crate) fn fill(
     let mut filler = Filler { workflow, models, texts, uploaded, files: IndexSet::new() };
     for file in &args.set_file {
         let said = |problem: String| Failure::other(format!("--set-file {file}: {problem}"));
-        for (name, value) in object(file, &filler.texts.file(file).map_err(said)?).map_err(said)? {
+        let mut places = HashMap::new();
+        for (name, value) in object(file, &filler.texts.file(file, "--set-file").map_err(said)?).map_err(said)? {
             let said = |problem| Failure::other(format!("--set-file {file}: {name}: {problem}"));
+            if let Ok(field) = filler.workflow.named_field(&*name)
+                && let Some(other) = places.insert((field.node_id, field.field_name), name.clone())
+            {
+                return Err(said(format!("is given twice: it is also `{other}`")));
+            }
             let set = filler.set(&name, value);
             set.map_err(|failure| match failure {
                 SetError::Refused(problem) => said(problem),
@@ -154,7 +160,7 @@ impl Filler<'_> {
         let shown = format!("--set {}", shown(argument));
         let fail = |problem: String| Failure::other(format!("{shown}: {problem}"));
         let (name, value) = self.split(argument).ok_or_else(|| fail("must be NAME=VALUE".into()))?;
-        let text = self.texts.value(value).map_err(fail)?;
+        let text = self.texts.value(value, &format!("--set {name}")).map_err(fail)?;
         self.set(name, Value::from(text)).map_err(|error| match error {
             SetError::Refused(problem) => fail(problem),
             SetError::Named(error) => error.in_argument(&shown),
@@ -235,7 +241,11 @@ fn object(path: &str, text: &str) -> Result<Map<String, Value>, String> {
     let is_yaml = [".yaml", ".yml"].iter().any(|ending| path.to_lowercase().ends_with(ending));
     let read: Result<Value, String> = match is_yaml {
         true => serde_saphyr::from_str(text).map_err(|error| error.to_string()),
-        false => serde_json::from_str(text).map_err(|error| error.to_string()),
+        false => match text.trim_start().starts_with('{') {
+            true => serde_json::from_str(text).map(|Distinct(members)| Value::Object(members)),
+            false => serde_json::from_str(text),
+        }
+        .map_err(|error| error.to_string()),
     };
     match read {
         Ok(Value::Object(members)) => Ok(members),

@@ -115,7 +115,11 @@ pub(crate) fn hint(text: &str) {
 
 /// Prints an error for programs: one line `{"error": …}` on standard error.
 pub(crate) fn json_error(error: &serde_json::Value) {
-    note(serde_json::json!({ "error": error }).to_string());
+    notes::finished(json_error_line(error));
+}
+
+fn json_error_line(error: &serde_json::Value) -> String {
+    format!("{}\n", visible::visible_json(&serde_json::json!({ "error": error }).to_string()))
 }
 
 /// Whether standard output is a terminal that shows colors.
@@ -152,4 +156,18 @@ pub(crate) fn usage(error: &clap::Error) {
     }
     // It repeats arguments, which may contain file names that a shell expanded.
     plain.lines().for_each(note);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_for_programs_is_json_whatever_it_says() {
+        let error = serde_json::json!({ "message": "no\u{200d}file \u{1b}[2J\u{7f}\n" });
+        let line = json_error_line(&error);
+        assert!(line.ends_with("}\n") && line.trim_end().chars().all(|c| !c.is_control() && c != '\u{200d}'), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read["error"], error);
+    }
 }

@@ -31,8 +31,12 @@ static STUCK: AtomicBool = AtomicBool::new(false);
 ///
 /// Never fails and never blocks this program: it must cancel and clean up even if nobody reads its output.
 pub(crate) fn note(text: impl Into<Text>) {
+    finished(text.into().line());
+}
+
+/// The same for a line that ends with its line break, and holds nothing that a terminal would obey.
+pub(super) fn finished(line: String) {
     static WRITER: OnceLock<Option<SyncSender<Note>>> = OnceLock::new();
-    let line = text.into().line();
     let Some(writer) = WRITER.get_or_init(start) else { return write(&line) };
     let (written, done) = mpsc::channel();
     if writer.try_send(Note { line, written }).is_ok() && !STUCK.load(Ordering::Acquire) {
