@@ -180,7 +180,6 @@ fn layout(drawing: &Drawing) -> Vec<Place> {
         .filter(|edge| edge.from.0 != edge.to.0)
         .filter_map(|edge| Some((u32::try_from(edge.from.0).ok()?, u32::try_from(edge.to.0).ok()?)))
         .collect();
-    let pairs: Vec<(u32, u32)> = pairs.into_iter().collect();
     let config = Config {
         vertex_spacing: 1.0,
         dummy_size: SPACE,
@@ -189,27 +188,68 @@ fn layout(drawing: &Drawing) -> Vec<Place> {
         ..Config::default()
     };
     let mut top = TITLE + MARGIN;
-    for (component, ..) in from_vertices_and_edges(&vertices, &pairs, &config) {
-        // Coordinates are those of the middle.
-        let corners: Vec<(usize, f64, f64)> = component
-            .iter()
-            .filter_map(|&(i, (across, along))| {
-                let place = places.get(i)?;
-                Some((i, along - place.width / 2.0, across - place.height / 2.0))
-            })
-            .collect();
-        let left = corners.iter().map(|(_, x, _)| *x).fold(f64::INFINITY, f64::min);
-        let above = corners.iter().map(|(_, _, y)| *y).fold(f64::INFINITY, f64::min);
-        let mut bottom = top;
-        for (i, x, y) in corners {
-            if let Some(place) = places.get_mut(i) {
-                (place.x, place.y) = (x - left + MARGIN, y - above + top);
-                bottom = bottom.max(place.y + place.height);
+    for component in components(vertices.len(), &pairs) {
+        // The library copies the whole graph for each component, so it gets one at a time.
+        let vertices: Vec<_> = component.iter().filter_map(|&i| vertices.get(i as usize).copied()).collect();
+        let pairs: Vec<_> = component.iter().flat_map(|&i| pairs.range((i, 0)..=(i, u32::MAX)).copied()).collect();
+        let placed = match pairs.is_empty() {
+            true => vertices.iter().map(|&(i, _)| (i as usize, (0.0, 0.0))).collect(),
+            false => {
+                from_vertices_and_edges(&vertices, &pairs, &config).into_iter().flat_map(|(all, ..)| all).collect()
             }
-        }
-        top = bottom + SPACE;
+        };
+        top = place(&mut places, &placed, top) + SPACE;
     }
     places
+}
+
+/// The nodes that edges connect, in the order of the first of each.
+fn components(count: usize, pairs: &BTreeSet<(u32, u32)>) -> Vec<BTreeSet<u32>> {
+    let mut beside = vec![Vec::new(); count];
+    for &(from, to) in pairs {
+        for (one, other) in [(from, to), (to, from)] {
+            if let Some(beside) = beside.get_mut(one as usize) {
+                beside.push(other);
+            }
+        }
+    }
+    let mut seen = vec![false; count];
+    let mut all = Vec::new();
+    for first in 0..count {
+        let (mut component, mut left) = (BTreeSet::new(), vec![first as u32]);
+        while let Some(node) = left.pop() {
+            if seen.get_mut(node as usize).is_some_and(|seen| !std::mem::replace(seen, true)) {
+                component.insert(node);
+                left.extend(beside.get(node as usize).into_iter().flatten());
+            }
+        }
+        if !component.is_empty() {
+            all.push(component);
+        }
+    }
+    all
+}
+
+/// Places the nodes of a component below `top`, and returns where it ends.
+fn place(places: &mut [Place], component: &[(usize, (f64, f64))], top: f64) -> f64 {
+    // Coordinates are those of the middle.
+    let corners: Vec<(usize, f64, f64)> = component
+        .iter()
+        .filter_map(|&(i, (across, along))| {
+            let place = places.get(i)?;
+            Some((i, along - place.width / 2.0, across - place.height / 2.0))
+        })
+        .collect();
+    let left = corners.iter().map(|(_, x, _)| *x).fold(f64::INFINITY, f64::min);
+    let above = corners.iter().map(|(_, _, y)| *y).fold(f64::INFINITY, f64::min);
+    let mut bottom = top;
+    for (i, x, y) in corners {
+        if let Some(place) = places.get_mut(i) {
+            (place.x, place.y) = (x - left + MARGIN, y - above + top);
+            bottom = bottom.max(place.y + place.height);
+        }
+    }
+    bottom
 }
 
 fn size(node: &Node) -> Place {
@@ -242,4 +282,27 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_without_edges_are_below_each_other_and_cost_little() {
+        let node = |id: usize| Node {
+            id: id.to_string(),
+            title: String::new(),
+            kind: "integer".into(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let pair = |from: usize| super::super::Edge { from: (from, 0), to: (from + 1, 0) };
+        let nodes = (0..20_000).map(node).collect();
+        let edges = (0..10_000).step_by(2).map(pair).collect();
+        let places = layout(&Drawing { title: String::new(), nodes, edges });
+        let tops: Vec<f64> = places[10_000..].iter().map(|place| place.y).collect();
+        assert!(tops.windows(2).all(|two| two[0] < two[1]) && places[9_999].y < tops[0]);
+        assert!(places[0].x < places[1].x && places[0].y < places[2].y, "an edge leads to the right");
+    }
 }
