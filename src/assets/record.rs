@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use serde::Serialize;
 
 use super::{Asset, Assets, Batch, UnfinishedBoard, UnfinishedUpload, in_order::InOrder};
-use crate::{media::FileKind, queue::DEFAULT_QUEUE};
+use crate::media::FileKind;
 
 /// One line of a ledger. What may leave something on the server is recorded before it is sent, and again after.
 ///
@@ -100,6 +100,9 @@ pub(crate) const EDITION: u32 = 1;
 fn first_edition() -> u32 {
     1
 }
+
+/// The queue of whoever names none.
+pub(crate) const DEFAULT_QUEUE: &str = "default";
 
 /// How many batches of which nothing is left are remembered.
 const GONE: usize = 1000;
