@@ -453,7 +453,7 @@ async fn a_batch_that_is_not_recorded_is_not_said_to_be_clean() {
     for gone in [0, 1, 2] {
         let submission = one.submit(&workflow()).batch_id("b").runs(3).subscribe_events(false).await.unwrap();
         let (ids, ticket) = (end(&server, "b", "completed"), submission.ticket());
-        // Items of others are no gap.
+        // Items of others leave no gap.
         server.world().items.get_mut(&ids[1]).unwrap().batch = "other".into();
         let other = client(&server);
         assert_eq!(because(&other, true).await, None);
@@ -476,7 +476,7 @@ async fn a_batch_that_is_not_recorded_is_not_said_to_be_clean() {
 
         assert_eq!(because(&other, false).await, expected, "{gone} are gone");
         assert!(server.world().items.is_empty());
-        assert_eq!(because(&other, false).await, None, "it has told all, and deleted all that is there");
+        assert_eq!(because(&other, false).await, None, "all of it was reported, or deleted");
         assert_eq!(because(&client(&server), false).await, told(UndeterminedBecause::NoItems));
         one.cleanup().everything().await.unwrap();
     }

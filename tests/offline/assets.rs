@@ -157,7 +157,7 @@ async fn a_board_stays_if_it_is_not_known_what_is_on_it() {
     on(&server, "GET", "/api/v1/images/names", ok(json!({"image_names": []}))).await;
     on(&server, "GET", "/api/v1/boards/b/image_names", ok(json!([]))).await;
     on(&server, "GET", "/api/v1/videos/names", ResponseTemplate::new(405)).await;
-    on(&server, "GET", "/api/v1/gallery/items/names", ResponseTemplate::new(500)).await;
+    on(&server, "GET", "/api/v1/gallery/item_names", ResponseTemplate::new(500)).await;
     let report = client(&server, &ledger).cleanup().everything().await.unwrap();
     let [failure] = &report.failed[..] else { panic!("{report}") };
     assert_eq!((&failure.asset, failure.error.status()), (&Asset::Board("b".into()), Some(500)), "{report}");
