@@ -10,7 +10,8 @@ use crate::{
 
 /// Reads the bytes of a ledger: what it adds up to, and its server.
 pub fn ledger(bytes: &[u8]) -> (Assets, Option<String>) {
-    assets::read_ledger(bytes)
+    let (records, server) = assets::read_ledger(bytes);
+    (records.assets(), server)
 }
 
 /// Whether a name from a server is accepted as the name of a local file.

@@ -8,10 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{
-    Assets,
-    record::{EDITION, Record},
-};
+use super::record::{EDITION, Record, Records};
 use crate::{
     base::local_folder::{parent, sync_directory, unlock},
     error::{Error, Result},
@@ -64,7 +61,7 @@ impl Lines {
 impl Ledger {
     /// Takes over a file that is locked for this process: reads what is not cleaned up yet, and writes the first line
     /// where there is none.
-    pub(super) fn take_over(mut file: File, path: &Path, server: &str, place: Place) -> Result<(Self, Assets)> {
+    pub(super) fn take_over(mut file: File, path: &Path, server: &str, place: Place) -> Result<(Self, Records)> {
         let bytes = read_whole(&mut file, path, server)?;
         if !is_begun(&bytes) {
             begin(&mut file, path, server).map_err(|error| Error::io("write the ledger", path, error))?;
@@ -72,6 +69,10 @@ impl Ledger {
         let torn = is_begun(&bytes) && !bytes.ends_with(b"\n");
         let lines = Arc::new(Mutex::new(Lines { file, torn, _place: place }));
         Ok((Self { path: path.to_owned(), lines }, read(&bytes).0))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Appends a record and waits until it is on disk.
@@ -170,18 +171,23 @@ pub(super) fn is_deleted(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// What the lines of a ledger add up to, and its server. Lines that cannot be read are skipped: a crash can tear one,
-/// and then what it announced was not sent.
-pub(crate) fn read(bytes: &[u8]) -> (Assets, Option<String>) {
-    let (mut assets, mut server) = (Assets::default(), None);
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+/// What the lines of a ledger add up to, and its server. Lines that cannot be read are skipped: a crash or a full disk
+/// can tear one, and then what it announced was not sent. Others are damaged, and counted.
+pub(crate) fn read(bytes: &[u8]) -> (Records, Option<String>) {
+    let (mut records, mut server) = (Records::default(), None);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         match serde_json::from_slice::<Record>(line) {
             Ok(Record::Server { url, .. }) => server = server.or(Some(url)),
-            Ok(record) => assets.apply(record),
-            Err(error) => tracing::warn!(%error, "a line of the ledger cannot be read"),
+            Ok(record) => records.apply(record),
+            Err(error) => {
+                tracing::warn!(%error, "a line of the ledger cannot be read");
+                if line.ends_with(b"\n") && !error.is_eof() {
+                    records.cannot_read();
+                }
+            }
         }
     }
-    (assets, server)
+    (records, server)
 }
 
 #[cfg(test)]
@@ -190,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::assets::{
-        Asset,
+        Asset, Assets,
         open::{open, read_only},
     };
     use crate::media::FileKind;
@@ -204,7 +210,7 @@ mod tests {
     /// Opens a ledger as a client does, writes records, and closes it again.
     fn write(path: &Path, records: impl IntoIterator<Item = Record>) -> Assets {
         let log = open(path, true, SERVER, Duration::ZERO).unwrap();
-        let assets = log.assets().clone();
+        let assets = log.assets();
         for record in records {
             log.ledger().unwrap().write(&record).unwrap();
         }
@@ -310,31 +316,57 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_not_reported_again() {
-        let mut assets = Assets::default();
-        assets.apply(uploading("one"));
-        assets.apply(uploading("two"));
-        assets.apply(Record::Uploaded { id: "one".into(), kind: FileKind::Image, name: "a".into() });
-        assets.apply(Record::Refused { id: "two".into() });
-        assets.apply(Record::CreatedBoard { id: "three".into(), board_id: "board".into() });
-        assets.apply(Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() });
-        assets.apply(Record::Enqueued { batch_id: "b".into(), item_ids: vec![1, 2, 3] });
+        let mut records = Records::default();
+        records.apply(uploading("one"));
+        records.apply(uploading("two"));
+        records.apply(Record::Uploaded { id: "one".into(), kind: FileKind::Image, name: "a".into() });
+        records.apply(Record::Refused { id: "two".into() });
+        records.apply(Record::CreatedBoard { id: "three".into(), board_id: "board".into() });
+        records.apply(Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() });
+        records.apply(Record::Enqueued { batch_id: "b".into(), item_ids: vec![1, 2, 3], queue_id: None });
         let sessions = |ids: &[&str], item_ids: &[i64], files: Option<&[&str]>| Record::Sessions {
             batch_id: "b".into(),
             sessions: ids.iter().map(|id| (*id).to_owned()).collect(),
             item_ids: item_ids.to_vec(),
             files: files.map(|names| names.iter().map(|name| Asset::Image((*name).into())).collect()),
         };
-        assets.apply(sessions(&["s", "t"], &[1, 2], None));
-        assets.apply(sessions(&["t", "u"], &[2], Some(&["f"])));
+        records.apply(sessions(&["s", "t"], &[1, 2], None));
+        records.apply(sessions(&["t", "u"], &[2], Some(&["f"])));
+        let assets = records.assets();
         let batch = &assets.batches[0];
         assert_eq!(batch.sessions, ["s", "t", "u"]);
         assert_eq!((&batch.item_ids, &batch.unsearched), (&[3].into(), &["s".to_owned()].into()));
         assert_eq!((&batch.files[..], batch.answered), (&[Asset::Image("f".into())][..], true));
         assert!(!assets.is_empty() && assets.unfinished_uploads.is_empty());
         for asset in [Asset::Image("a".into()), Asset::Board("board".into())] {
-            assets.apply(Record::Gone { asset });
+            records.apply(Record::Gone { asset });
         }
-        assets.apply(Record::BatchGone { batch_id: "b".into() });
-        assert!(assets.is_empty());
+        records.apply(Record::BatchGone { batch_id: "b".into() });
+        assert!(records.assets().is_empty());
+    }
+    #[test]
+    fn a_damaged_line_is_counted_and_a_torn_one_is_not() {
+        let lines = [
+            Record::Enqueuing { queue_id: "q".into(), batch_id: "b".into() },
+            Record::Enqueued { batch_id: "b".into(), item_ids: vec![1], queue_id: Some("q".into()) },
+            uploading("one"),
+        ];
+        let lines: Vec<Vec<u8>> = lines.iter().map(|line| serde_json::to_vec(line).unwrap()).collect();
+        let of = |lines: [&[u8]; 3]| read(&lines.join(&b'\n')).0.assets();
+        let whole = of([&lines[0], &lines[1], &lines[2]]);
+        assert_eq!((whole.unreadable, whole.unfinished_uploads.len()), (0, 1));
+        for at in 0..lines[0].len() {
+            let mut damaged = lines[0].clone();
+            damaged[at] = 0xff;
+            let assets = of([&damaged, &lines[1], &lines[2]]);
+            assert_eq!((assets.unreadable, assets.batches.len()), (1, 1), "damaged at {at}");
+            assert_eq!((&*assets.batches[0].queue_id, assets.batches[0].item_ids.len()), ("q", 1));
+            assert!(!of([&damaged, b"", b""]).is_empty());
+            // A crash, after which somebody went on or not.
+            assert_eq!(of([&lines[0][..at], &lines[1], &lines[2]]).unreadable, 0, "torn at {at}");
+            assert_eq!(of([&lines[1], &lines[2], &damaged]).unreadable, 0, "the last, damaged at {at}");
+        }
+        let old = of([br#"{"record":"enqueued","batch_id":"b","item_ids":[1]}"#, b"", b""]);
+        assert_eq!(old.batches[0].queue_id, "default");
     }
 }

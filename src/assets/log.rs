@@ -14,7 +14,7 @@ use super::{
     Asset, Assets,
     ledger::{self, Ledger},
     queues,
-    record::Record,
+    record::{Record, Records},
 };
 use crate::{
     base::deadline::bounded,
@@ -25,7 +25,7 @@ use crate::{
 /// Where a client records what it does.
 pub(crate) struct AssetLog {
     server: String,
-    assets: Mutex<Assets>,
+    records: Mutex<Records>,
     kept: Kept,
     now: Mutex<Now>,
     opened: Instant,
@@ -121,26 +121,26 @@ pub(crate) struct Settled {
 
 impl AssetLog {
     /// A log with a ledger about this server.
-    pub(super) fn with(ledger: Ledger, assets: Assets, server: &str) -> Self {
-        Self::new(server, Kept::In(ledger), assets)
+    pub(super) fn with(ledger: Ledger, records: Records, server: &str) -> Self {
+        Self::new(server, Kept::In(ledger), records)
     }
 
     /// A log in memory.
     pub(super) fn in_memory(server: &str) -> Self {
-        Self::new(server, Kept::Nowhere, Assets::default())
+        Self::new(server, Kept::Nowhere, Records::default())
     }
 
     /// A log of the records of a ledger that is only read.
-    pub(super) fn read_from(path: &Path, assets: Assets, server: &str) -> Self {
-        Self::new(server, Kept::ReadFrom(path.to_owned()), assets)
+    pub(super) fn read_from(path: &Path, records: Records, server: &str) -> Self {
+        Self::new(server, Kept::ReadFrom(path.to_owned()), records)
     }
 
-    fn new(server: &str, kept: Kept, assets: Assets) -> Self {
-        for batch in &assets.batches {
-            queues::note(server, &batch.queue_id);
+    fn new(server: &str, kept: Kept, records: Records) -> Self {
+        for queue_id in records.queues() {
+            queues::note(server, queue_id);
         }
-        let (assets, now) = (Mutex::new(assets), Mutex::default());
-        Self { server: server.to_owned(), assets, kept, now, opened: Instant::now() }
+        let (records, now) = (Mutex::new(records), Mutex::default());
+        Self { server: server.to_owned(), records, kept, now, opened: Instant::now() }
     }
 
     /// Itself, if it is about this server.
@@ -155,9 +155,22 @@ impl AssetLog {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn assets(&self) -> MutexGuard<'_, Assets> {
+    fn records(&self) -> MutexGuard<'_, Records> {
         // Nothing panics while it is half changed.
-        self.assets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn assets(&self) -> Assets {
+        self.records().assets()
+    }
+
+    pub(crate) fn uploads(&self) -> Vec<Asset> {
+        self.records().uploads()
+    }
+
+    /// Whether a clean-up has left nothing of this batch, or it was not enqueued. Only the last ones are remembered.
+    pub(crate) fn is_gone(&self, batch_id: &str) -> bool {
+        self.records().is_gone(batch_id)
     }
 
     /// Announces that something is being done that needs these images, videos and boards.
@@ -168,7 +181,7 @@ impl AssetLog {
 
     /// What there is to clean up: everything but what is under way now.
     pub(crate) fn settled(&self) -> Settled {
-        let mut assets = self.assets().clone();
+        let mut assets = self.assets();
         let now = self.now();
         assets.unfinished_uploads.retain(|upload| !now.doing.contains_key(&upload.id));
         assets.unfinished_boards.retain(|board| !now.doing.contains_key(&board.id));
@@ -181,10 +194,7 @@ impl AssetLog {
     #[cfg(feature = "serve")]
     pub(crate) fn forget(&self, batch_id: &str, uploads: &HashSet<String>) {
         if matches!(self.kept, Kept::Nowhere) {
-            let mut assets = self.assets();
-            assets.batches.retain(|batch| batch.batch_id != batch_id);
-            assets.uploads.retain(|upload| !matches!(upload, Asset::Image(name) if uploads.contains(name)));
-            drop(assets);
+            self.records().leave_out(&batch_id.to_owned(), uploads);
             self.now().unanswered.remove(batch_id);
         }
     }
@@ -220,6 +230,16 @@ impl AssetLog {
         }
     }
 
+    /// The ledger, to name it in a report.
+    pub(crate) fn ledger_asset(&self) -> Asset {
+        let path = match &self.kept {
+            Kept::In(ledger) => ledger.path(),
+            Kept::ReadFrom(path) => path,
+            Kept::Nowhere => Path::new(""),
+        };
+        Asset::Ledger(path.display().to_string())
+    }
+
     pub(super) fn ledger(&self) -> Option<&Ledger> {
         match &self.kept {
             Kept::In(ledger) => Some(ledger),
@@ -233,14 +253,14 @@ impl AssetLog {
         if let Some(ledger) = self.ledger() {
             ledger.append(record.clone()).await?;
         }
-        self.assets().apply(record);
+        self.records().apply(record);
         Ok(())
     }
 
     /// Records what has happened already. If the disk fails, what was announced stays open there, and clean-up finds
     /// out how it ended.
     async fn record_end(&self, record: Record) {
-        self.assets().apply(record.clone());
+        self.records().apply(record.clone());
         if let Some(ledger) = self.ledger()
             && let Err(error) = ledger.append(record).await
         {
@@ -295,7 +315,7 @@ impl AssetLog {
         item_ids: impl FnOnce(&T) -> Vec<i64>,
     ) -> Result<T> {
         queues::note(&self.server, queue_id);
-        let known = self.assets().batch(batch_id).map(|batch| batch.announced);
+        let known = self.records().batch(batch_id).map(|batch| batch.announced);
         under_way.unanswered();
         if known != Some(true) {
             self.record(Record::Enqueuing { queue_id: queue_id.to_owned(), batch_id: batch_id.to_owned() }).await?;
@@ -311,7 +331,8 @@ impl AssetLog {
             }
             Ok(item_ids) if !item_ids.is_empty() => {
                 under_way.answered();
-                self.record_end(Record::Enqueued { batch_id: batch_id.to_owned(), item_ids }).await;
+                let (batch_id, queue_id) = (batch_id.to_owned(), Some(queue_id.to_owned()));
+                self.record_end(Record::Enqueued { batch_id, item_ids, queue_id }).await;
             }
             // A full queue may be asked for a long time: what the ledger announces is then the next try.
             _ => {
@@ -323,7 +344,7 @@ impl AssetLog {
     }
 
     fn set_answered(&self, batch_id: &str, answered: bool) {
-        if let Some(batch) = self.assets().batch(batch_id) {
+        if let Some(batch) = self.records().batch(batch_id) {
             batch.answered = answered;
         }
     }
@@ -345,7 +366,7 @@ impl Creation {
         self.under_way.answered();
         self.under_way.needs(board_id);
         let record = Record::CreatedBoard { id: self.id(), board_id: board_id.to_owned() };
-        self.under_way.log.assets().apply(record.clone());
+        self.under_way.log.records().apply(record.clone());
         self.under_way.log.record(record).await
     }
 

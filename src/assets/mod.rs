@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod in_order;
 mod ledger;
 mod log;
 mod open;
@@ -67,6 +68,8 @@ pub enum Asset {
     UnfinishedUpload(String),
     /// A board that may or may not have been created, by the name that it was to have.
     UnfinishedBoard(String),
+    /// The ledger of a client, by its path. It is on this machine.
+    Ledger(String),
 }
 
 crate::base::debug::short_debug! {
@@ -79,6 +82,7 @@ crate::base::debug::short_debug! {
         Queue(value),
         UnfinishedUpload(value),
         UnfinishedBoard(value),
+        Ledger(value),
     }
 }
 
@@ -102,6 +106,7 @@ impl fmt::Display for Asset {
             Self::Queue(id) => write!(f, "queue {id}"),
             Self::UnfinishedUpload(file) => write!(f, "interrupted upload of {file}"),
             Self::UnfinishedBoard(name) => write!(f, "interrupted creation of board {name}"),
+            Self::Ledger(path) => write!(f, "ledger {path}"),
         }
     }
 }
@@ -120,9 +125,11 @@ pub struct Assets {
     pub unfinished_uploads: Vec<UnfinishedUpload>,
     /// Boards that may or may not have been created.
     pub unfinished_boards: Vec<UnfinishedBoard>,
+    /// How many lines of the ledger are damaged, so that what they recorded is not known.
+    pub unreadable: usize,
 }
 
-crate::base::debug::short_debug! { Assets { uploads, boards, batches, unfinished_uploads, unfinished_boards } }
+crate::base::debug::short_debug! { Assets { uploads, boards, batches, unfinished_uploads, unfinished_boards, unreadable } }
 
 impl Assets {
     /// Whether there is nothing to clean up.

@@ -12,8 +12,9 @@ use std::{
 };
 
 use super::{
-    AssetLog, Assets,
+    AssetLog,
     ledger::{self, Ledger},
+    record::Records,
 };
 use crate::{
     base::deadline::bounded,
@@ -95,8 +96,8 @@ impl AssetLog {
         match ledger {
             None => Ok(Arc::new(Self::in_memory(server))),
             Some(LedgerFile { path, access: Access::ReadOnly }) => {
-                let assets = read_only(path, server)?;
-                Ok(Arc::new(Self::read_from(path, assets, server)))
+                let records = read_only(path, server)?;
+                Ok(Arc::new(Self::read_from(path, records, server)))
             }
             Some(LedgerFile { path, access }) => open(path, *access == Access::Create, server, wait),
         }
@@ -132,8 +133,8 @@ pub(super) fn open(path: &Path, create: bool, server: &str, wait: Duration) -> R
             continue;
         }
         make_private(&file, path);
-        let (ledger, assets) = Ledger::take_over(file, path, server, Box::new(place))?;
-        let log = Arc::new(AssetLog::with(ledger, assets, server));
+        let (ledger, records) = Ledger::take_over(file, path, server, Box::new(place))?;
+        let log = Arc::new(AssetLog::with(ledger, records, server));
         if let Some(entry) = used().iter_mut().find(|other| other.file == identity) {
             entry.log = Arc::downgrade(&log);
         }
@@ -142,7 +143,7 @@ pub(super) fn open(path: &Path, create: bool, server: &str, wait: Duration) -> R
 }
 
 /// What an existing ledger records. Changes nothing, and does not mind whether another program uses it.
-pub(super) fn read_only(path: &Path, server: &str) -> Result<Assets> {
+pub(super) fn read_only(path: &Path, server: &str) -> Result<Records> {
     let failed = |error| Error::io("open the ledger", path, error);
     must_be_a_file(path).map_err(failed)?;
     let bytes = ledger::read_whole(&mut File::open(path).map_err(failed)?, path, server)?;

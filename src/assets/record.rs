@@ -1,10 +1,10 @@
 //! Records of what this client created, and what they add up to.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use serde::Serialize;
 
-use super::{Asset, Assets, Batch, UnfinishedBoard, UnfinishedUpload};
+use super::{Asset, Assets, Batch, UnfinishedBoard, UnfinishedUpload, in_order::InOrder};
 use crate::media::FileKind;
 
 /// One line of a ledger. What may leave something on the server is recorded before it is sent, and again after.
@@ -52,10 +52,11 @@ pub(crate) enum Record {
         queue_id: String,
         batch_id: String,
     },
-    /// The server has answered, and these are the new items.
+    /// The server has answered, and these are the new items. Ledgers of the first versions do not repeat the queue.
     Enqueued {
         batch_id: String,
         item_ids: Vec<i64>,
+        queue_id: Option<String>,
     },
     /// Sessions of a batch, and their items, which are about to be deleted. `files`: what is left of them on the
     /// server, where all of that is known.
@@ -85,7 +86,7 @@ crate::json::tagged::tagged! {
         "created_board" => CreatedBoard { 0 id, 1 board_id },
         "refused" => Refused { 0 id },
         "enqueuing" => Enqueuing { 0 queue_id, 1 batch_id },
-        "enqueued" => Enqueued { 0 batch_id, 1 item_ids default },
+        "enqueued" => Enqueued { 0 batch_id, 1 item_ids default, 2 queue_id default },
         "sessions" => Sessions { 0 batch_id, 1 sessions, 2 item_ids default, 3 files default },
         "gone" => Gone { 0 asset },
         "batch_gone" => BatchGone { 0 batch_id },
@@ -100,43 +101,77 @@ fn first_edition() -> u32 {
     1
 }
 
-impl Assets {
+/// The queue of whoever names none.
+pub(crate) const DEFAULT_QUEUE: &str = "default";
+
+/// How many batches of which nothing is left are remembered.
+const GONE: usize = 1000;
+
+/// What records add up to.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    uploads: InOrder<Asset, Asset>,
+    boards: InOrder<String, String>,
+    batches: InOrder<String, Batch>,
+    unfinished_uploads: InOrder<String, UnfinishedUpload>,
+    unfinished_boards: InOrder<String, UnfinishedBoard>,
+    /// Batches of which nothing is left, the last ones.
+    gone: VecDeque<String>,
+    unreadable: usize,
+}
+
+impl Records {
+    pub(crate) fn assets(&self) -> Assets {
+        Assets {
+            uploads: self.uploads(),
+            boards: self.boards.values().cloned().collect(),
+            batches: self.batches.values().cloned().collect(),
+            unfinished_uploads: self.unfinished_uploads.values().cloned().collect(),
+            unfinished_boards: self.unfinished_boards.values().cloned().collect(),
+            unreadable: self.unreadable,
+        }
+    }
+
+    /// The queues of the batches.
+    pub(super) fn queues(&self) -> impl Iterator<Item = &String> {
+        self.batches.values().map(|batch| &batch.queue_id)
+    }
+
+    pub(super) fn uploads(&self) -> Vec<Asset> {
+        self.uploads.values().cloned().collect()
+    }
+
     /// Takes a record into account.
     pub(crate) fn apply(&mut self, record: Record) {
         match record {
             Record::Server { .. } | Record::Unknown => {}
             Record::Uploading { id, session_id, kind, file } => {
-                self.unfinished_uploads.push(UnfinishedUpload { id, session_id, kind, file });
+                self.unfinished_uploads.get_or_add(id.clone(), || UnfinishedUpload { id, session_id, kind, file });
             }
             Record::Uploaded { id, kind, name } => {
                 self.forget(&id);
                 let asset = Asset::file(kind, name);
-                if !self.uploads.contains(&asset) {
-                    self.uploads.push(asset);
-                }
+                self.uploads.get_or_add(asset.clone(), || asset);
             }
             Record::CreatingBoard { id, name, marker } => {
-                self.unfinished_boards.push(UnfinishedBoard { id, name, marker });
+                self.unfinished_boards.get_or_add(id.clone(), || UnfinishedBoard { id, name, marker });
             }
             Record::CreatedBoard { id, board_id } => {
                 self.forget(&id);
-                if !self.boards.contains(&board_id) {
-                    self.boards.push(board_id);
-                }
+                self.boards.get_or_add(board_id.clone(), || board_id);
             }
             Record::Refused { id } => self.forget(&id),
             Record::Enqueuing { queue_id, batch_id } => {
                 // A large batch is enqueued in pieces.
-                match self.batch(&batch_id) {
-                    Some(batch) => (batch.announced, batch.answered) = (true, false),
-                    None => self.batches.push(Batch::new(queue_id, batch_id)),
-                }
+                let batch = self.batches.get_or_add(batch_id.clone(), || Batch::new(queue_id, batch_id));
+                (batch.announced, batch.answered) = (true, false);
             }
-            Record::Enqueued { batch_id, item_ids } => {
-                if let Some(batch) = self.batch(&batch_id) {
-                    (batch.announced, batch.answered) = (false, true);
-                    batch.item_ids.extend(item_ids);
-                }
+            Record::Enqueued { batch_id, item_ids, queue_id } => {
+                // The line that announced it may be damaged.
+                let queue_id = || queue_id.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
+                let batch = self.batches.get_or_add(batch_id.clone(), || Batch::new(queue_id(), batch_id));
+                (batch.announced, batch.answered) = (false, true);
+                batch.item_ids.extend(item_ids);
             }
             Record::Sessions { batch_id, sessions, item_ids, files } => {
                 if let Some(batch) = self.batch(&batch_id) {
@@ -144,21 +179,46 @@ impl Assets {
                 }
             }
             Record::Gone { asset } => match &asset {
-                Asset::Board(board_id) => self.boards.retain(|known| known != board_id),
-                Asset::Image(_) | Asset::Video(_) => self.uploads.retain(|known| *known != asset),
+                Asset::Board(board_id) => self.boards.remove(board_id),
+                Asset::Image(_) | Asset::Video(_) => self.uploads.remove(&asset),
                 _ => {}
             },
-            Record::BatchGone { batch_id } => self.batches.retain(|batch| batch.batch_id != batch_id),
+            Record::BatchGone { batch_id } => {
+                self.batches.remove(&batch_id);
+                if self.gone.len() >= GONE {
+                    self.gone.pop_front();
+                }
+                self.gone.push_back(batch_id);
+            }
         }
     }
 
-    pub(crate) fn batch(&mut self, id: &str) -> Option<&mut Batch> {
-        self.batches.iter_mut().find(|batch| batch.batch_id == id)
+    /// Takes a line into account that cannot be read.
+    pub(super) fn cannot_read(&mut self) {
+        self.unreadable += 1;
     }
 
-    fn forget(&mut self, id: &str) {
-        self.unfinished_uploads.retain(|upload| upload.id != id);
-        self.unfinished_boards.retain(|board| board.id != id);
+    pub(super) fn batch(&mut self, id: &str) -> Option<&mut Batch> {
+        self.batches.get_mut(&id.to_owned())
+    }
+
+    /// Whether this is one of the last batches of which nothing was left.
+    pub(super) fn is_gone(&self, batch_id: &str) -> bool {
+        self.gone.iter().any(|gone| gone == batch_id)
+    }
+
+    /// Forgets a batch and these uploads.
+    #[cfg(feature = "serve")]
+    pub(super) fn leave_out(&mut self, batch_id: &String, images: &HashSet<String>) {
+        self.batches.remove(batch_id);
+        for image in images {
+            self.uploads.remove(&Asset::Image(image.clone()));
+        }
+    }
+
+    fn forget(&mut self, id: &String) {
+        self.unfinished_uploads.remove(id);
+        self.unfinished_boards.remove(id);
     }
 }
 

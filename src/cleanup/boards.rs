@@ -11,7 +11,7 @@ use crate::{
 
 impl Run<'_> {
     /// Deletes boards that the client created, if nothing of others is on them.
-    pub(super) async fn boards(&mut self) -> Result<()> {
+    pub(super) async fn boards(&mut self) {
         let mut boards = self.assets.boards.clone();
         if let Scope::Batch(_) = self.options.scope {
             let used = |id: &String| {
@@ -20,18 +20,17 @@ impl Run<'_> {
             };
             boards.retain(used);
         } else {
-            boards.extend(self.unfinished_boards().await?);
+            boards.extend(self.unfinished_boards().await);
         }
         for id in boards {
             let asset = Asset::Board(id.clone());
             match self.board(&id).await {
                 Ok(Some(because)) => self.report.keep(asset, because),
-                Ok(None) => self.deleted(asset).await?,
-                Err(error) if error.is_not_found() => self.forget(asset).await?,
+                Ok(None) => self.deleted(asset).await,
+                Err(error) if error.is_not_found() => self.forget(asset).await,
                 Err(error) => self.report.fail(asset, error),
             }
         }
-        Ok(())
     }
 
     /// Deletes a board, or says why not.

@@ -38,7 +38,8 @@
 //! [`look_at_queues`](Cleanup::look_at_queues). The server has no list of its queues.
 //!
 //! What could not be determined is in the [report](CleanupReport::undetermined), and then the clean-up does not count
-//! as a success. The clocks of the server and of this machine do not matter.
+//! as a success. A ledger that cannot be written is a failure in the report, and keeps only items from being deleted,
+//! because nothing else would lead to the files they made. The clocks of the server and of this machine do not matter.
 //!
 //! # What it costs
 //!
@@ -151,7 +152,8 @@ impl Submission {
 
 impl Cleanup {
     /// Cleans up after this batch only, and those uploads of the client that it read. The batch need not be one that
-    /// this client has recorded.
+    /// this client has recorded. If it is not, all that can be known of items that others deleted are gaps between those
+    /// that are there, and a batch without items may as well be none.
     pub fn batch(mut self, batch_id: impl Into<String>) -> Self {
         self.scope = Scope::Batch(batch_id.into());
         self
@@ -260,9 +262,9 @@ impl Cleanup {
 }
 
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if the ledger cannot be written, [`Error::WrongState`](crate::Error::WrongState) if
-/// it was opened read-only and this is not a [dry run](Cleanup::dry_run). What fails on the server is in
-/// [`CleanupReport::failed`].
+/// [`Error::WrongState`](crate::Error::WrongState) if the ledger was opened read-only and this is not a
+/// [dry run](Cleanup::dry_run). What fails on the server is in [`CleanupReport::failed`], and so is a ledger that cannot
+/// be written.
 ///
 /// # Cancel safety
 /// Dropping the future stops the clean-up where it is; doing it again goes on.

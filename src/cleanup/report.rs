@@ -117,6 +117,14 @@ pub enum UndeterminedBecause {
     ItemsNotListed(u64),
     /// The server's list has the item in this batch, but the item itself is in another one.
     Contradiction,
+    /// The client has not recorded the batch, and the queue has no item of it: it never had, or others deleted them all,
+    /// so that files they made cannot be found.
+    NoItems,
+    /// The client has not recorded the batch, and between its items this many are gone from the queue. Most likely they
+    /// were of this batch, and files they made cannot be found.
+    Gaps(u64),
+    /// This many lines of the ledger are damaged, so that what they recorded cannot be found.
+    UnreadableLines(usize),
 }
 
 crate::base::debug::short_debug! {
@@ -128,6 +136,9 @@ crate::base::debug::short_debug! {
         ItemsGone(value),
         ItemsNotListed(value),
         Contradiction,
+        NoItems,
+        Gaps(value),
+        UnreadableLines(value),
     }
 }
 
@@ -184,6 +195,15 @@ impl fmt::Display for UndeterminedBecause {
             }
             Self::ItemsNotListed(count) => write!(f, "the server does not list {count} of its items"),
             Self::Contradiction => f.write_str("the server says that it is of this batch, and of another one"),
+            Self::NoItems => f.write_str("the queue knows nothing of it, so files it made cannot be found"),
+            Self::Gaps(1) => f.write_str("an item between its items is gone from the queue, and may have made files"),
+            Self::Gaps(count) => {
+                write!(f, "{count} items between its items are gone from the queue, and may have made files")
+            }
+            Self::UnreadableLines(1) => f.write_str("a line is damaged, and what it recorded cannot be found"),
+            Self::UnreadableLines(count) => {
+                write!(f, "{count} lines are damaged, and what they recorded cannot be found")
+            }
         }
     }
 }

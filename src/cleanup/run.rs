@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use futures::StreamExt as _;
 
 use super::{
-    BatchRef, Cleanup, CleanupReport, KeptBecause, Scope,
+    BatchRef, Cleanup, CleanupReport, KeptBecause, Scope, UndeterminedBecause,
     survey::{
         Scene, Survey,
         gallery::{self, Records},
     },
 };
 use crate::{
-    BulkOutcome,
+    BulkOutcome, Submission,
     assets::{Asset, Assets, Settled, record::Record},
     error::{Error, Result},
     media::FileKind,
@@ -36,6 +36,20 @@ impl Cleanup {
         }
         let Settled { assets, doing } = self.client.asset_log().settled();
         let mut batches = self.batches(&assets);
+        let log = self.client.asset_log();
+        let unrecorded = match &self.scope {
+            Scope::Recorded if assets.unreadable > 0 => {
+                report.cannot_tell(log.ledger_asset(), UndeterminedBecause::UnreadableLines(assets.unreadable));
+                None
+            }
+            Scope::Recorded => None,
+            Scope::Batch(id) => {
+                let is_known = assets.batches.iter().any(|batch| batch.batch_id == *id) || log.is_gone(id);
+                // A ticket of another process names its items.
+                let item_ids = || self.submission.as_ref().map(Submission::item_ids).unwrap_or_default();
+                (!is_known).then(|| (id.as_str(), item_ids()))
+            }
+        };
         for doing in &doing {
             // Its end is not known yet, so neither is what there is to clean up.
             let is_concerned = match (&self.scope, &doing.what) {
@@ -60,17 +74,18 @@ impl Cleanup {
             doing: &doing,
             queues: &queues,
             counts: &counts,
+            unrecorded,
             patient: changes,
         };
         let survey = Survey::of(&scene, &mut report).await;
         let (gone, own) = (BTreeSet::new(), BTreeSet::new());
-        let mut run = Run { options: &self, assets, batches, survey, report, gone, own };
+        let mut run = Run { options: &self, assets, batches, survey, report, gone, own, unwritten: false };
         let mut going = run.outputs();
-        going.extend(run.uploads().await?);
-        run.delete(going).await?;
-        run.boards().await?;
-        run.items().await?;
-        run.settle().await?;
+        going.extend(run.uploads().await);
+        run.delete(going).await;
+        run.boards().await;
+        run.items().await;
+        run.settle().await;
         Ok(run.report)
     }
 }
@@ -85,6 +100,8 @@ pub(super) struct Run<'a> {
     gone: BTreeSet<Asset>,
     /// Files that the batches made, or that this client uploaded.
     pub(super) own: BTreeSet<Asset>,
+    /// Whether the report says that the ledger cannot be written.
+    unwritten: bool,
 }
 
 impl Run<'_> {
@@ -131,14 +148,14 @@ impl Run<'_> {
     }
 
     /// Files that the client uploaded, and that are to be deleted.
-    async fn uploads(&mut self) -> Result<Vec<Asset>> {
+    async fn uploads(&mut self) -> Vec<Asset> {
         let mut uploads = self.assets.uploads.clone();
         if let Scope::Batch(_) = self.options.scope {
             uploads.retain(
                 |asset| matches!(asset, Asset::Image(name) | Asset::Video(name) if self.survey.named.contains(name)),
             );
         } else {
-            uploads.extend(self.unfinished_uploads().await?);
+            uploads.extend(self.unfinished_uploads().await);
         }
         self.own.extend(uploads.iter().cloned());
         let mut records = self.records(&uploads).await;
@@ -157,10 +174,10 @@ impl Run<'_> {
                     },
                 },
                 Some(Err(error)) => self.report.fail(asset, error),
-                Some(Ok(None)) | None => self.forget(asset).await?,
+                Some(Ok(None)) | None => self.forget(asset).await,
             }
         }
-        Ok(going)
+        going
     }
 
     async fn records(&self, assets: &[Asset]) -> Records {
@@ -172,32 +189,47 @@ impl Run<'_> {
         records
     }
 
-    pub(super) async fn record(&self, record: Record) -> Result<()> {
-        match self.options.dry_run {
-            true => Ok(()),
-            false => self.options.client.asset_log().record(record).await,
+    /// Records something, or says in the report that the ledger cannot be written. Says so once: a full disk takes none
+    /// of what follows, either. The next clean-up finds out again what is not recorded.
+    pub(super) async fn record(&mut self, record: Record) -> Result<()> {
+        if self.options.dry_run {
+            return Ok(());
         }
+        let log = self.options.client.asset_log();
+        let recorded = log.record(record).await;
+        if let Err(error) = &recorded
+            && !self.unwritten
+        {
+            self.unwritten = true;
+            self.report.fail(log.ledger_asset(), error.clone());
+        }
+        recorded
+    }
+
+    /// Records what is so, whether or not it is recorded.
+    pub(super) async fn note(&mut self, record: Record) {
+        // The report has it.
+        let _ = self.record(record).await;
     }
 
     /// Takes note that something is not on the server.
-    pub(super) async fn forget(&mut self, asset: Asset) -> Result<()> {
-        self.record(Record::Gone { asset: asset.clone() }).await?;
+    pub(super) async fn forget(&mut self, asset: Asset) {
+        self.note(Record::Gone { asset: asset.clone() }).await;
         self.gone.insert(asset);
-        Ok(())
     }
 
-    pub(super) async fn deleted(&mut self, asset: Asset) -> Result<()> {
+    pub(super) async fn deleted(&mut self, asset: Asset) {
         self.report.deleted.push(asset.clone());
-        self.forget(asset).await
+        self.forget(asset).await;
     }
 
     /// Deletes files.
-    async fn delete(&mut self, going: Vec<Asset>) -> Result<()> {
+    async fn delete(&mut self, going: Vec<Asset>) {
         if self.options.dry_run {
             for asset in going {
-                self.deleted(asset).await?;
+                self.deleted(asset).await;
             }
-            return Ok(());
+            return;
         }
         let client = self.options.client.clone();
         let names = |of: fn(&Asset) -> Option<&String>| going.iter().filter_map(of).cloned().collect::<Vec<_>>();
@@ -205,24 +237,23 @@ impl Run<'_> {
         let videos = names(|asset| if let Asset::Video(name) = asset { Some(name) } else { None });
         if !images.is_empty() {
             let outcome = client.images().delete(images).await;
-            self.settle_files(outcome, FileKind::Image).await?;
+            self.settle_files(outcome, FileKind::Image).await;
         }
         if !videos.is_empty() {
             let outcome = client.videos().delete(videos).await;
-            self.settle_files(outcome, FileKind::Video).await?;
+            self.settle_files(outcome, FileKind::Video).await;
         }
-        Ok(())
     }
 
-    async fn settle_files(&mut self, outcome: BulkOutcome, kind: FileKind) -> Result<()> {
+    async fn settle_files(&mut self, outcome: BulkOutcome, kind: FileKind) {
         for name in outcome.done {
-            self.deleted(Asset::file(kind, name)).await?;
+            self.deleted(Asset::file(kind, name)).await;
         }
         // The server passes over names that it does not have, and those whose files it will not delete.
         for (name, record) in gallery::records(&self.options.client, kind, &outcome.skipped).await {
             let asset = Asset::file(kind, name);
             match record {
-                Ok(None) => self.forget(asset).await?,
+                Ok(None) => self.forget(asset).await,
                 Ok(Some(_)) => self.not_deleted(asset, None),
                 Err(error) => self.not_deleted(asset, Some(error)),
             }
@@ -230,7 +261,6 @@ impl Run<'_> {
         for failure in outcome.failed {
             self.not_deleted(Asset::file(kind, failure.name), failure.error);
         }
-        Ok(())
     }
 
     fn not_deleted(&mut self, asset: Asset, error: Option<Error>) {
@@ -240,17 +270,23 @@ impl Run<'_> {
     }
 
     /// Deletes items that have ended, one by one.
-    async fn items(&mut self) -> Result<()> {
+    async fn items(&mut self) {
+        let mut unremembered = HashMap::new();
         if self.options.items {
             // Without its items, nothing else leads to what a batch made.
             for batch in self.batches.clone() {
-                self.remember_sessions(batch).await?;
+                if let Err(error) = self.remember_sessions(&batch.batch_id).await {
+                    unremembered.insert(batch.batch_id, error);
+                }
             }
         }
         let mut going = Vec::new();
         for item in &self.survey.items {
             let asset = item.asset();
             match (self.options.items, item.ended || self.will_cancel()) {
+                (true, true) if unremembered.contains_key(&item.batch_id) => {
+                    self.report.fail(asset, unremembered[&item.batch_id].clone());
+                }
                 (false, _) => self.report.keep(asset, KeptBecause::NotAsked),
                 (true, false) => self.report.keep(asset, KeptBecause::NotEnded),
                 (true, true) => going.push((asset, item.queue_id.clone(), item.item_id)),
@@ -267,41 +303,39 @@ impl Run<'_> {
             .await;
         for (asset, outcome) in outcomes {
             match outcome {
-                Ok(()) => self.deleted(asset).await?,
-                Err(error) if error.is_not_found() => self.forget(asset).await?,
+                Ok(()) => self.deleted(asset).await,
+                Err(error) if error.is_not_found() => self.forget(asset).await,
                 Err(error) => self.report.fail(asset, error),
             }
         }
-        Ok(())
     }
 
     /// Records the sessions of a batch, and the files that are left of them if all are known.
-    async fn remember_sessions(&self, BatchRef { batch_id, .. }: BatchRef) -> Result<()> {
-        let sessions = self.survey.sessions_of(&batch_id);
+    async fn remember_sessions(&mut self, batch_id: &str) -> Result<()> {
+        let sessions = self.survey.sessions_of(batch_id);
         let items = self.survey.items.iter().filter(|item| item.batch_id == batch_id);
         let item_ids: Vec<i64> = items.clone().filter(|item| item.ended).map(|item| item.item_id).collect();
         if sessions.is_empty() {
             return Ok(());
         }
-        let is_complete = !self.survey.incomplete.contains(&batch_id) && items.clone().all(|item| item.ended);
+        let is_complete = !self.survey.incomplete.contains(batch_id) && items.clone().all(|item| item.ended);
         let files = is_complete.then(|| {
             let made = self.survey.files.iter().filter(|made| made.batch_id == batch_id);
             made.map(|made| made.file.asset.clone()).filter(|asset| !self.gone.contains(asset)).collect()
         });
-        self.record(Record::Sessions { batch_id, sessions, item_ids, files }).await
+        self.record(Record::Sessions { batch_id: batch_id.to_owned(), sessions, item_ids, files }).await
     }
 
     /// Takes note of batches of which nothing is left.
-    async fn settle(&mut self) -> Result<()> {
+    async fn settle(&mut self) {
         let mut left: BTreeSet<&String> = self.survey.incomplete.iter().collect();
         let items = self.survey.items.iter().map(|item| (&item.batch_id, item.asset()));
         let files = self.survey.files.iter().map(|made| (&made.batch_id, made.file.asset.clone()));
         left.extend(items.chain(files).filter(|(_, asset)| !self.gone.contains(asset)).map(|(batch, _)| batch));
-        for BatchRef { batch_id, .. } in &self.batches {
-            if !left.contains(batch_id) {
-                self.record(Record::BatchGone { batch_id: batch_id.clone() }).await?;
-            }
+        let mut batches = self.batches.clone();
+        batches.retain(|batch| !left.contains(&batch.batch_id));
+        for BatchRef { batch_id, .. } in batches {
+            self.note(Record::BatchGone { batch_id }).await;
         }
-        Ok(())
     }
 }

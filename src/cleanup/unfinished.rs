@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     assets::{Asset, UnfinishedBoard, UnfinishedUpload, record::Record},
-    error::{Error, Result},
+    error::Error,
     media::FileKind,
 };
 
@@ -25,7 +25,7 @@ struct Look {
 
 impl Run<'_> {
     /// Looks for files whose upload was interrupted, by the sessions under which they were sent.
-    pub(super) async fn unfinished_uploads(&mut self) -> Result<Vec<Asset>> {
+    pub(super) async fn unfinished_uploads(&mut self) -> Vec<Asset> {
         let client = self.options.client.clone();
         let mut search = Search::of_uploads(&client);
         let mut open = Vec::new();
@@ -45,12 +45,12 @@ impl Run<'_> {
                 let asset = Asset::UnfinishedUpload(upload.file.clone());
                 let file = upload.session_id.as_ref().and_then(|session| look.files.remove(session));
                 if let Some(file) = file {
-                    self.uploaded(upload, &file).await?;
+                    self.uploaded(upload, &file).await;
                     arrived.push(file);
                 } else if let Some(error) = look.troubles.get(&upload.kind) {
                     self.report.fail(asset, error.clone());
                 } else if !self.may_arrive_after(&upload.id, looked) {
-                    self.record(Record::Refused { id: upload.id }).await?;
+                    self.note(Record::Refused { id: upload.id }).await;
                 } else if self.options.dry_run {
                     self.report.cannot_tell(asset, UndeterminedBecause::MayStillArrive);
                 } else {
@@ -62,12 +62,12 @@ impl Run<'_> {
                 sleep_until(looked + 5 * PAUSE).await;
             }
         }
-        Ok(arrived)
+        arrived
     }
 
-    async fn uploaded(&self, upload: UnfinishedUpload, file: &Asset) -> Result<()> {
-        let (Asset::Image(name) | Asset::Video(name)) = file else { return Ok(()) };
-        self.record(Record::Uploaded { id: upload.id, kind: upload.kind, name: name.clone() }).await
+    async fn uploaded(&mut self, upload: UnfinishedUpload, file: &Asset) {
+        let (Asset::Image(name) | Asset::Video(name)) = file else { return };
+        self.note(Record::Uploaded { id: upload.id, kind: upload.kind, name: name.clone() }).await;
     }
 
     /// Whether what was asked for may still be carried out after this moment.
@@ -77,30 +77,27 @@ impl Run<'_> {
     }
 
     /// Looks for boards whose creation was interrupted, by the names under which they were created.
-    pub(super) async fn unfinished_boards(&mut self) -> Result<Vec<String>> {
+    pub(super) async fn unfinished_boards(&mut self) -> Vec<String> {
         let mut found = Vec::new();
         for board in self.assets.unfinished_boards.clone() {
-            found.extend(self.unfinished_board(board).await?);
+            found.extend(self.unfinished_board(board).await);
         }
-        Ok(found)
+        found
     }
 
-    async fn unfinished_board(
-        &mut self,
-        UnfinishedBoard { id, name, marker }: UnfinishedBoard,
-    ) -> Result<Option<String>> {
+    async fn unfinished_board(&mut self, UnfinishedBoard { id, name, marker }: UnfinishedBoard) -> Option<String> {
         let boards = self.options.client.boards();
         let asset = Asset::UnfinishedBoard(name.clone());
         loop {
             let looked = Instant::now();
             match boards.marked(marker.as_ref().unwrap_or(&name)).await {
                 Ok(Some(board)) if marker.is_some() => {
-                    self.record(Record::CreatedBoard { id, board_id: board.board_id.clone() }).await?;
-                    return Ok(Some(board.board_id));
+                    self.note(Record::CreatedBoard { id, board_id: board.board_id.clone() }).await;
+                    return Some(board.board_id);
                 }
                 // Others may have a board of this name, too.
                 Ok(Some(_)) => self.report.cannot_tell(asset, UndeterminedBecause::OnlyItsName),
-                Ok(None) if !self.may_arrive_after(&id, looked) => self.record(Record::Refused { id }).await?,
+                Ok(None) if !self.may_arrive_after(&id, looked) => self.note(Record::Refused { id }).await,
                 Ok(None) if self.options.dry_run => {
                     self.report.cannot_tell(asset, UndeterminedBecause::MayStillArrive);
                 }
@@ -110,7 +107,7 @@ impl Run<'_> {
                 }
                 Err(error) => self.report.fail(asset, error),
             }
-            return Ok(None);
+            return None;
         }
     }
 }

@@ -274,12 +274,12 @@ impl Client {
     /// What this client has put onto the server and not cleaned up yet; with a
     /// [ledger](crate::ClientBuilder::ledger), also what earlier processes have.
     pub fn assets(&self) -> Assets {
-        self.asset_log().assets().clone()
+        self.asset_log().assets()
     }
 
     /// The images and videos that this client has uploaded and not cleaned up yet.
     pub fn uploaded_assets(&self) -> Vec<Asset> {
-        self.asset_log().assets().uploads.clone()
+        self.asset_log().uploads()
     }
 
     pub(crate) fn asset_log(&self) -> &Arc<AssetLog> {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The editor's queue.
-pub const DEFAULT_QUEUE: &str = "default";
+pub const DEFAULT_QUEUE: &str = crate::assets::record::DEFAULT_QUEUE;
 
 /// The server takes at most 1000 ids at once; fewer keep its answers short.
 pub(crate) const IDS_AT_ONCE: usize = 500;

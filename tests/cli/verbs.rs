@@ -6,10 +6,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use invokeai_client::testing::TestServer;
+use invokeai_client::{Client, testing::TestServer};
 use serde_json::Value;
 
-use super::{NOWHERE, WORKFLOW, program, stderr, stdout};
+use super::{NOWHERE, WORKFLOW, program, program::run, stage::Stage, stderr, stdout};
 
 const FLUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
 
@@ -302,4 +302,42 @@ fn a_request_is_shown_on_demand_and_quiet_prints_only_results() {
     assert_eq!(stderr(&on(&["queue"])), "");
     let quiet = run_at(home.path(), &["-q", "queue", "--server", NOWHERE]);
     assert!(stderr(&quiet).contains("error:") && !stderr(&quiet).contains("try:"), "{quiet:?}");
+}
+
+#[test]
+fn a_clean_up_with_a_ledger_deletes_boards_on_request_and_names_what_it_cannot_know() {
+    let stage = Stage::new();
+    let (url, ledger) = (stage.server.url(), stage.text("run.ledger"));
+    let open = || Client::builder(url).ledger(&ledger).build().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = open();
+        let board = client.boards().create("pictures").await.unwrap();
+        client.images().upload(stage.path("photo.png")).board(board.board_id).await.unwrap();
+    });
+    let clean_up = |more: &[&str]| run(&[&["cleanup", "--server", url, "--ledger", &ledger][..], more].concat());
+    let ended = clean_up(&["--outputs", "--yes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("kept board ") && ended.stdout.contains("1 deleted, 1 kept"), "{ended:?}");
+    assert_eq!(stage.rows().boards.len(), 1);
+    let ended = clean_up(&["--everything", "--yes"]);
+    assert!(ended.code == Some(0) && ended.stdout.contains("deleted board "), "{ended:?}");
+    assert!(stage.rows().is_empty(), "{:?}", stage.rows());
+
+    // The name of this one was lost with the answer, and the caller chose its session.
+    let line = r#"{"record":"uploading","id":"1","session_id":null,"kind":"image","file":"secret.png"}"#;
+    fs::write(&ledger, fs::read_to_string(&ledger).unwrap() + line + "\n").unwrap();
+    for how in ["--dry-run", "--yes"] {
+        let ended = clean_up(&[how]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let because = "its name on the server is not known, nor anything to find it by";
+        let line = format!("undetermined interrupted upload of secret.png: {because}\n");
+        assert!(ended.stdout.contains(&line), "{ended:?}");
+        let told: Value = serde_json::from_str(&clean_up(&[how, "--json"]).stdout).unwrap();
+        assert_eq!(told["undetermined"][0]["asset"], "interrupted upload of secret.png");
+        assert_eq!((&told["undetermined"][0]["because"], &told["success"]), (&because.into(), &false.into()));
+    }
+
+    let ended = run(&["cleanup", "--server", url, "--batch", "mistyped", "--outputs", "--yes"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("undetermined batch mistyped: "), "{ended:?}");
 }

@@ -435,6 +435,96 @@ async fn items_that_others_deleted_are_reported() {
     clean(&client.cleanup().everything().await.unwrap());
 }
 
+/// Nothing but the id of a batch is known, and the server knows no more of items that were deleted.
+#[tokio::test]
+async fn a_batch_that_is_not_recorded_is_not_said_to_be_clean() {
+    let server = FakeGallery::start().await;
+    let because = async |client: &Client, dry_run| {
+        let report = client.cleanup().batch("b").everything().dry_run(dry_run).await.unwrap();
+        assert_eq!(report.is_success(), report.to_string().ends_with(" 0 failed"), "{report}");
+        report.undetermined.into_iter().map(|told| (told.asset, told.because)).next()
+    };
+    let told = |because| Some((Asset::Batch("b".into()), because));
+    let one = client(&server);
+    for dry_run in [true, false, false] {
+        assert_eq!(because(&one, dry_run).await, told(UndeterminedBecause::NoItems), "a name that was mistyped");
+    }
+
+    for gone in [0, 1, 2] {
+        let submission = one.submit(&workflow()).batch_id("b").runs(3).subscribe_events(false).await.unwrap();
+        let (ids, ticket) = (end(&server, "b", "completed"), submission.ticket());
+        // Items of others leave no gap.
+        server.world().items.get_mut(&ids[1]).unwrap().batch = "other".into();
+        let other = client(&server);
+        assert_eq!(because(&other, true).await, None);
+        server.world().items.get_mut(&ids[1]).unwrap().batch = "b".into();
+        let later = [1, 0, 2].map(|place| ids[place]);
+        for id in &later[..gone] {
+            server.world().items.remove(id);
+        }
+        let expected = match gone {
+            1 => told(UndeterminedBecause::Gaps(1)),
+            // The others may never have been.
+            _ => None,
+        };
+        assert_eq!(because(&other, true).await, expected, "{gone} are gone");
+        // A ticket knows better.
+        let followed = Submission::attach(&client(&server), &ticket).await.unwrap();
+        let report = followed.cleanup().everything().dry_run(true).await.unwrap();
+        let missing: Vec<_> = report.undetermined.iter().map(|told| told.because.clone()).collect();
+        assert_eq!(missing, Vec::from_iter((gone > 0).then_some(UndeterminedBecause::ItemsGone(gone))), "{report}");
+
+        assert_eq!(because(&other, false).await, expected, "{gone} are gone");
+        assert!(server.world().items.is_empty());
+        assert_eq!(because(&other, false).await, None, "all of it was reported, or deleted");
+        assert_eq!(because(&client(&server), false).await, told(UndeterminedBecause::NoItems));
+        one.cleanup().everything().await.unwrap();
+    }
+
+    // Somebody deletes one between two calls.
+    let id = server.world().add(Item::new("b", "completed"));
+    server.world().add(Item::new("b", "completed"));
+    server.world().after = Some(Box::new(move |world, call| {
+        if call.ends_with("item_summaries_by_ids") {
+            world.items.remove(&id);
+        }
+    }));
+    assert_eq!(because(&client(&server), false).await, told(UndeterminedBecause::ItemsGone(1)));
+}
+
+#[tokio::test]
+async fn a_damaged_line_of_the_ledger_is_reported_and_takes_no_batch_along() {
+    let server = FakeGallery::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let open = || Client::builder(server.url()).ledger(&path).build().unwrap();
+    open().submit(&workflow()).batch_id("b").queue("q2").runs(3).subscribe_events(false).await.unwrap();
+    end(&server, "b", "completed");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(11).position(|part| part == b"\"enqueuing\"").unwrap();
+    bytes[at] = 0xff;
+    fs::write(&path, bytes).unwrap();
+    for dry_run in [true, false] {
+        let client = Client::builder(server.url());
+        let client = if dry_run { client.read_only_ledger(&path) } else { client.ledger(&path) }.build().unwrap();
+        let report = client.cleanup().everything().dry_run(dry_run).await.unwrap();
+        let [told] = &report.undetermined[..] else { panic!("{report}") };
+        assert_eq!(told.because, UndeterminedBecause::UnreadableLines(1), "{report}");
+        assert_eq!(told.asset, Asset::Ledger(path.display().to_string()));
+        assert_eq!((report.deleted.len(), report.is_success()), (3, false), "{report}");
+    }
+    assert!(server.world().items.is_empty());
+    assert!(!open().cleanup().everything().await.unwrap().is_success(), "it is still damaged");
+
+    // What a crash cut off was not sent.
+    let damaged = fs::read(&path).unwrap();
+    let damaged = String::from_utf8_lossy(&damaged);
+    let first = damaged.lines().next().unwrap();
+    fs::write(&path, format!("{first}\n{{\"record\":\"enqueu")).unwrap();
+    upload(&open()).await;
+    clean(&open().cleanup().everything().await.unwrap());
+}
+
 #[tokio::test]
 async fn items_that_the_server_does_not_list_are_reported() {
     let server = FakeGallery::start().await;

@@ -11,11 +11,12 @@ use std::{
     process::Command,
 };
 
-use invokeai_client::{Client, Error, Upload, download::Collision};
+use invokeai_client::{Client, Error, Upload, assets::Asset, download::Collision};
 use serde_json::json;
 
 use crate::{
     builder,
+    fake_gallery::FakeGallery,
     fake_invokeai::FakeInvokeAi,
     mounted::Mounted,
     names_in,
@@ -95,6 +96,23 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     let first = json!({"record": "server", "url": format!("{}/", server.url), "version": 1});
     fs::write(&ledger, format!("{first}\n{}", line.repeat((ROOM - 1500) / line.len()))).unwrap();
     let client = builder(&server.url).ledger(&ledger).build().unwrap();
+    // One in which there is hardly room for another line, about things that are on a server.
+    let gallery = FakeGallery::start().await;
+    let full = directory.join("full");
+    let left = {
+        let client = Client::builder(gallery.url()).ledger(&full).build().unwrap();
+        for name in ["a.png", "b.png", "c.png"] {
+            client.images().upload(Upload::bytes(name, &b"\x89PNG"[..])).await.unwrap();
+        }
+        client.submit(&workflow()).subscribe_events(false).await.unwrap();
+        gallery.world().items.values_mut().for_each(|item| item.status = "completed");
+        client.uploaded_assets()
+    };
+    let mut lines = fs::read_to_string(&full).unwrap();
+    let room = ROOM - 10 - lines.len() - r#"{"record":"of_tomorrow","x":""}"#.len() - 1;
+    lines.push_str(&format!("{{\"record\":\"of_tomorrow\",\"x\":\"{}\"}}\n", "x".repeat(room)));
+    fs::write(&full, lines).unwrap();
+    let cleaner = Client::builder(gallery.url()).ledger(&full).build().unwrap();
     fill();
     let workflow = workflow();
     let mut submitted = 0;
@@ -112,7 +130,21 @@ async fn full_disk(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce
     let known = || builder(&server.url).read_only_ledger(&ledger).build().unwrap().assets();
     assert_eq!(known().batches.len(), submitted, "a full disk keeps nobody from reading the ledger");
 
+    let report = cleaner.cleanup().everything().await.unwrap();
+    assert_eq!(report.deleted, left, "{report}");
+    assert!(gallery.world().pictures.is_empty());
+    let [ledger_failed, item] = &report.failed[..] else { panic!("{report}") };
+    assert_eq!(ledger_failed.asset, Asset::Ledger(full.display().to_string()));
+    assert_io(&ledger_failed.error, "cannot write the ledger `");
+    assert!(matches!(item.asset, Asset::Item { .. }), "nothing else leads to what it made: {report}");
+    assert_io(&item.error, "cannot write the ledger `");
+    assert_eq!(gallery.world().items.len(), 1);
+
     make_room();
+    let report = cleaner.cleanup().everything().await.unwrap();
+    assert!(report.is_success() && report.deleted.len() == 1, "{report}");
+    drop(cleaner);
+    assert!(Client::builder(gallery.url()).read_only_ledger(&full).build().unwrap().assets().is_empty());
     let last = client.submit(&workflow).subscribe_events(false).await.unwrap();
     assert_eq!(known().batches.len(), submitted + 1, "the torn line swallowed none");
     assert!(known().batches.iter().any(|batch| batch.batch_id == last.batch_id()));

@@ -13,6 +13,12 @@ use wiremock::{
     matchers::{method, path, path_regex},
 };
 
+use crate::common::effort::assert_growth;
+
+/// How many uploads and batches a small ledger holds, and how many times as many a large one.
+const SMALL: usize = 1000;
+const FACTOR: usize = 8;
+
 fn ok(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
 }
@@ -141,6 +147,56 @@ async fn a_failure_among_five_items_keeps_none_of_the_others() {
     let left = client.assets();
     assert_eq!(left.batches.len(), 1, "an item and a result are left");
     assert!(left.batches[0].sessions.contains(&"s2".to_owned()));
+}
+
+/// A list of videos that the server does not have is not one that failed.
+#[tokio::test]
+async fn a_board_stays_if_it_is_not_known_what_is_on_it() {
+    let (server, _folder, ledger) = start().await;
+    write(&server, &ledger, &[json!({"record": "created_board", "id": "1", "board_id": "b"})]);
+    on(&server, "GET", "/api/v1/images/names", ok(json!({"image_names": []}))).await;
+    on(&server, "GET", "/api/v1/boards/b/image_names", ok(json!([]))).await;
+    on(&server, "GET", "/api/v1/videos/names", ResponseTemplate::new(405)).await;
+    on(&server, "GET", "/api/v1/gallery/item_names", ResponseTemplate::new(500)).await;
+    let report = client(&server, &ledger).cleanup().everything().await.unwrap();
+    let [failure] = &report.failed[..] else { panic!("{report}") };
+    assert_eq!((&failure.asset, failure.error.status()), (&Asset::Board("b".into()), Some(500)), "{report}");
+    assert_eq!(known_later(&server, &ledger).boards, ["b"]);
+}
+
+/// Uploads and batches, some of which are gone.
+#[test]
+fn reading_a_ledger_is_linear() {
+    let (folder, url) = (tempfile::tempdir().unwrap(), "http://127.0.0.1:1/");
+    let [small, large] = [SMALL, SMALL * FACTOR].map(|count| {
+        let mut lines = format!("{}\n", json!({"record": "server", "url": url, "version": 1}));
+        let mut add = |line: Value| lines.push_str(&format!("{line}\n"));
+        for i in 0..count {
+            add(json!({"record": "uploading", "id": i.to_string(), "session_id": "s", "kind": "image", "file": "f"}));
+            add(json!({"record": "enqueuing", "queue_id": "q", "batch_id": i.to_string()}));
+            add(json!({"record": "creating_board", "id": format!("board {i}"), "name": "n", "marker": "m"}));
+        }
+        for i in 0..count {
+            add(json!({"record": "uploaded", "id": i.to_string(), "kind": "image", "name": i.to_string()}));
+            add(json!({"record": "enqueued", "batch_id": i.to_string(), "item_ids": [i]}));
+            add(json!({"record": "created_board", "id": format!("board {i}"), "board_id": i.to_string()}));
+        }
+        for i in (0..count).rev().step_by(2) {
+            add(json!({"record": "gone", "asset": {"image": i.to_string()}}));
+            add(json!({"record": "gone", "asset": {"board": i.to_string()}}));
+            add(json!({"record": "batch_gone", "batch_id": i.to_string()}));
+        }
+        let path = folder.path().join(count.to_string());
+        std::fs::write(&path, lines).unwrap();
+        path
+    });
+    let read = |path: &Path| {
+        let assets = Client::builder(url).read_only_ledger(path).build().unwrap().assets();
+        let rest = [assets.uploads.len(), assets.boards.len(), assets.batches.len()];
+        assert!(rest[0] > 0 && rest.iter().all(|left| *left == rest[0]), "{rest:?}");
+        assert!(assets.unfinished_uploads.is_empty() && assets.unfinished_boards.is_empty());
+    };
+    assert_growth("reading a ledger", SMALL, FACTOR, 3.0, || read(&small), || read(&large));
 }
 
 #[tokio::test]

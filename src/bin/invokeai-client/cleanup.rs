@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use invokeai_client::{
     Client,
-    cleanup::{CleanupFailure, CleanupReport, Kept},
+    cleanup::{CleanupFailure, CleanupReport, Kept, Undetermined},
     queue::DEFAULT_QUEUE,
 };
 use serde_json::{Value, json};
@@ -33,6 +33,9 @@ pub(crate) struct CleanupArgs {
     /// Delete results, too
     #[arg(long)]
     outputs: bool,
+    /// Delete results, too, and the boards that the program created, unless they hold files of others
+    #[arg(long)]
+    everything: bool,
     #[command(flatten)]
     confirm: Confirm,
 }
@@ -50,7 +53,8 @@ impl CleanupArgs {
 
 pub(crate) async fn run(args: CleanupArgs, client: &Client, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let cleanup = |dry_run| {
-        let mut cleanup = client.cleanup().intermediates(true).cancel(true).keep_outputs(!args.outputs);
+        let cleanup = client.cleanup().intermediates(true).cancel(true);
+        let mut cleanup = cleanup.outputs(args.outputs || args.everything).boards(args.everything);
         if let Some(batch) = &args.batch {
             cleanup = cleanup.batch(batch).queue(&args.queue);
         }
@@ -94,6 +98,9 @@ fn json_of(report: &CleanupReport) -> Value {
         "failed": report.failed.iter().map(|CleanupFailure { asset, error, .. }| {
             json!({ "asset": asset.to_string(), "error": with_causes(error) })
         }).collect::<Vec<_>>(),
+        "undetermined": report.undetermined.iter().map(|Undetermined { asset, because, .. }| {
+            json!({ "asset": asset.to_string(), "because": because.to_string() })
+        }).collect::<Vec<_>>(),
         "success": report.is_success(),
     })
 }
@@ -104,12 +111,15 @@ fn gone(report: &CleanupReport) -> Vec<String> {
     report.deleted.iter().map(|asset| format!("{deleted} {asset}")).collect()
 }
 
-/// What is still there, and why.
+/// What is still there, or may be, and why.
 fn left(report: &CleanupReport) -> Vec<String> {
     let kept = report.kept.iter().map(|Kept { asset, because, .. }| format!("kept {asset}: {because}"));
     let failed = report.failed.iter();
-    kept.chain(failed.map(|CleanupFailure { asset, error, .. }| format!("failed {asset}: {}", with_causes(error))))
-        .collect()
+    let failed = failed.map(|CleanupFailure { asset, error, .. }| format!("failed {asset}: {}", with_causes(error)));
+    let undetermined = report.undetermined.iter();
+    let undetermined =
+        undetermined.map(|Undetermined { asset, because, .. }| format!("undetermined {asset}: {because}"));
+    kept.chain(failed).chain(undetermined).collect()
 }
 
 /// The report's own last line is the sum.

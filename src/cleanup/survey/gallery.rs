@@ -194,7 +194,8 @@ pub(in crate::cleanup) async fn names(client: &Client, kind: FileKind, which: Wh
             let wanted = |name: &String| is_video(name) == (kind == FileKind::Video);
             match all.await {
                 Ok(Names { image_names }) => Ok(image_names.into_iter().filter(wanted).collect()),
-                Err(_) => Err(error),
+                Err(all) if all.is_unsupported() || all.is_not_found() => Err(error),
+                Err(all) => Err(all),
             }
         }
         answer => Ok(answer?.image_names),

@@ -44,7 +44,9 @@ impl Survey {
                         }
                         Ok(Some(item)) => self.add_item(queue_id, &batch_id, &item),
                         // Somebody deleted it just now.
-                        Ok(None) => {}
+                        Ok(None) => {
+                            self.vanished.entry(batch_id.clone()).or_default().insert(item_id);
+                        }
                         Err(error) => {
                             self.incomplete.insert(batch_id.clone());
                             report.fail(asset, error);
@@ -116,6 +118,7 @@ impl Survey {
             batch_id: batch_id.to_owned(),
             item_id: item.item_id,
             parent_item_id: item.parent_item_id,
+            is_again: item.retried_from_item_id.is_some(),
             ended: item.status.is_final(),
         });
     }
@@ -175,7 +178,13 @@ impl Survey {
                     Ok(Some(now)) if is_running_on(&now) => still.push((batch, now)),
                     Ok(Some(now)) => done.push((batch, now)),
                     // The item as it was is better than none: its session is known.
-                    Ok(None) | Err(_) => done.push((batch, item)),
+                    Ok(None) => done.push((batch, item)),
+                    Err(error) => {
+                        self.incomplete.insert(batch.batch_id.clone());
+                        let asset = Asset::Item { queue_id: batch.queue_id.clone(), item_id: item.item_id };
+                        report.fail(asset, error);
+                        done.push((batch, item));
+                    }
                 }
             }
             running = still;

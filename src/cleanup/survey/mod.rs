@@ -32,6 +32,8 @@ pub(super) struct Scene<'a> {
     pub(super) queues: &'a BTreeSet<String>,
     /// How many items each batch has, where that is known.
     pub(super) counts: &'a HashMap<String, u64>,
+    /// The batch, if it is one that the client has not recorded, and those of its items that a ticket names.
+    pub(super) unrecorded: Option<(&'a str, Vec<i64>)>,
     /// Whether to wait for nodes that run.
     pub(super) patient: bool,
 }
@@ -53,6 +55,8 @@ pub(super) struct Survey {
     pub(super) undecided: bool,
     /// Batches of which items or files may have been overlooked.
     pub(super) incomplete: HashSet<String>,
+    /// Items that others deleted after they were listed, by batch.
+    vanished: HashMap<String, HashSet<i64>>,
     /// Files that may be those of a session, by name.
     candidates: HashSet<Asset>,
     /// Files of results, by what the nodes computed that gave them.
@@ -76,6 +80,8 @@ pub(super) struct Item {
     pub(super) batch_id: String,
     pub(super) item_id: i64,
     parent_item_id: Option<i64>,
+    /// Whether it is another try of an earlier one.
+    is_again: bool,
     pub(super) ended: bool,
 }
 
@@ -99,7 +105,8 @@ impl Survey {
     pub(super) async fn of(scene: &Scene<'_>, report: &mut CleanupReport) -> Self {
         let mut survey = Self::default();
         survey.add_items(scene, report).await;
-        survey.recall(scene, report);
+        survey.recall(scene);
+        survey.miss_items(scene, report).await;
         survey.find_files(scene, report).await;
         // As late as possible: others go on.
         survey.find_others(scene, report).await;
@@ -107,9 +114,8 @@ impl Survey {
     }
 
     /// What is recorded of items that are gone: deleted by earlier clean-ups, or by others.
-    fn recall(&mut self, scene: &Scene<'_>, report: &mut CleanupReport) {
+    fn recall(&mut self, scene: &Scene<'_>) {
         let batches: HashSet<&String> = scene.batches.iter().map(|batch| &batch.batch_id).collect();
-        let there: HashSet<i64> = self.items.iter().map(|item| item.item_id).collect();
         for batch in scene.assets.batches.iter().filter(|batch| batches.contains(&batch.batch_id)) {
             for session in &batch.sessions {
                 if !self.sessions.contains_key(session) {
@@ -121,13 +127,59 @@ impl Survey {
                 }
             }
             self.candidates.extend(batch.files.iter().cloned());
-            if !self.incomplete.contains(&batch.batch_id) {
-                let lost = batch.item_ids.iter().filter(|id| !there.contains(id)).count();
-                if lost > 0 {
-                    report.cannot_tell(Asset::Batch(batch.batch_id.clone()), UndeterminedBecause::ItemsGone(lost));
-                }
+        }
+    }
+
+    /// Says which batches lack items, as far as that can be known.
+    async fn miss_items(&mut self, scene: &Scene<'_>, report: &mut CleanupReport) {
+        let there: HashSet<i64> = self.items.iter().map(|item| item.item_id).collect();
+        let mut known = std::mem::take(&mut self.vanished);
+        for batch in &scene.assets.batches {
+            known.entry(batch.batch_id.clone()).or_default().extend(&batch.item_ids);
+        }
+        if let Some((batch_id, item_ids)) = &scene.unrecorded {
+            known.entry((*batch_id).to_owned()).or_default().extend(item_ids);
+        }
+        for BatchRef { batch_id, .. } in scene.batches.iter().filter(|batch| !self.incomplete.contains(&batch.batch_id))
+        {
+            let lost = known.get(batch_id).into_iter().flatten().filter(|id| !there.contains(id)).count();
+            let is_unrecorded = scene.unrecorded.as_ref().is_some_and(|(id, _)| id == batch_id);
+            let because = match (lost, is_unrecorded) {
+                (0, false) => continue,
+                (0, true) if there.is_empty() => UndeterminedBecause::NoItems,
+                (0, true) => match self.gaps(scene, report).await {
+                    0 => continue,
+                    gaps => UndeterminedBecause::Gaps(gaps),
+                },
+                (lost, _) => UndeterminedBecause::ItemsGone(lost),
+            };
+            report.cannot_tell(Asset::Batch(batch_id.clone()), because);
+        }
+        if let Some((batch_id, _)) = scene.unrecorded.as_ref().filter(|_| there.is_empty()) {
+            // It may be a batch that there never was, so it is not one of which nothing is left.
+            self.incomplete.insert((*batch_id).to_owned());
+        }
+    }
+
+    /// How many items are gone from between those of the only batch. The server gives items that are enqueued together
+    /// numbers that follow each other; those of called workflows, and further tries, come at any time after.
+    async fn gaps(&self, scene: &Scene<'_>, report: &mut CleanupReport) -> u64 {
+        let first_tries = self.items.iter().filter(|item| item.parent_item_id.is_none() && !item.is_again);
+        let ids: HashSet<i64> = first_tries.map(|item| item.item_id).collect();
+        let (Some(&first), Some(&last)) = (ids.iter().min(), ids.iter().max()) else { return 0 };
+        let gaps = |ids: &HashSet<i64>| last.abs_diff(first).saturating_add(1).saturating_sub(ids.len() as u64);
+        let mut there = ids;
+        for queue_id in scene.queues {
+            // Those of the others are asked for only if need be.
+            if gaps(&there) == 0 {
+                break;
+            }
+            match scene.client.queue(queue_id).item_ids().await {
+                Ok(ids) => there.extend(ids.into_iter().filter(|id| (first..=last).contains(id))),
+                Err(error) => report.fail(Asset::Queue(queue_id.clone()), error),
             }
         }
+        gaps(&there)
     }
 
     /// Finds every image and video that the sessions made. Names in results are not enough: those of a session belong

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::{Crew, host::Host};
 use crate::{
     Client,
-    cleanup::{KeptBecause, uploads_of_session},
+    cleanup::{KeptBecause, Undetermined, UndeterminedBecause, uploads_of_session},
     error::Result,
     fleet::store::{AT_A_TIME, Attempt},
 };
@@ -120,7 +120,9 @@ async fn some(crew: &Crew, host: &Host, mut left: Vec<(Attempt, i64)>, later: &m
 /// whether nothing is left.
 async fn clean(crew: &Crew, client: &Client, mut attempt: Attempt, ago: i64) -> Result<bool> {
     let report = client.cleanup().batch(&attempt.batch).queue(&attempt.queue).uploads(false).outputs(true).await?;
-    let mut is_clean = report.is_success();
+    // Of a batch without items nothing arrived, or an earlier try has deleted it.
+    let is_known = |one: &Undetermined| one.because == UndeterminedBecause::NoItems;
+    let mut is_clean = report.failed.is_empty() && report.undetermined.iter().all(is_known);
     // Others of this fleet may go soon.
     is_clean &= !report.kept.iter().any(|kept| {
         matches!(
