@@ -1,5 +1,7 @@
 //! Queues.
 
+use std::collections::BTreeMap;
+
 use super::{
     iter::Iter,
     mirror::{Mirror as _, mirror},
@@ -53,6 +55,9 @@ mirror! {
     /// Runs failed or canceled items again, as new items of the same batch. Returns the new ids; other items are
     /// skipped.
     call fn retry(&self, item_ids: &[i64]) -> Result<Vec<i64>>;
+    /// The same, and returns the new ids with the item that each runs again: the first one, if that had been run again
+    /// before.
+    call fn retry_each(&self, item_ids: &[i64]) -> Result<BTreeMap<i64, i64>>;
     /// Pauses the processor, **for all queues of the server**. The running item goes on to its end.
     call fn pause(&self) -> Result<ProcessorStatus>;
     /// Resumes the processor, for all queues of the server.

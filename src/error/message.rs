@@ -72,9 +72,10 @@ fn write(error: &Error, f: &mut impl Write) -> fmt::Result {
              made; {needed} or newer does"
         ),
         Error::Connect { url, cause } => write!(f, "cannot connect to {url}: {}", reason(cause)),
-        Error::Interrupted { operation, cause } => {
-            write!(f, "the connection broke during {operation}: {}", reason(cause))
-        }
+        Error::Interrupted { operation, cause } => match cause.downcast_ref::<Error>() {
+            Some(later) => write!(f, "{operation} was sent, but what came after it failed: {later}"),
+            None => write!(f, "the connection broke during {operation}: {}", reason(cause)),
+        },
         Error::Timeout { doing, limit, .. } => {
             write!(f, "no answer in time while {doing} (limit {} s)", limit.as_secs_f32())
         }

@@ -227,7 +227,8 @@ pub enum Error {
         cause: Cause,
     },
 
-    /// The connection broke while a call was under way. The server may have carried it out.
+    /// The connection broke while a call was under way, or a call that has several steps failed after one that changes
+    /// something. The server may have carried it out.
     #[non_exhaustive]
     Interrupted {
         /// Operation that was called.
@@ -465,6 +466,15 @@ impl Error {
 
     pub(crate) fn body(operation: &'static str, fault: BodyFault, problem: impl Into<String>) -> Self {
         Self::Body { operation, fault, problem: problem.into() }
+    }
+
+    /// The error of a step that came after one that the server has carried out, or may have. Whatever it says of itself,
+    /// the whole must not pass for something that was not sent: see [`may_have_been_sent`](Self::may_have_been_sent).
+    pub(crate) fn after(self, operation: &'static str) -> Self {
+        match self.may_have_been_sent() {
+            true => self,
+            false => Self::Interrupted { operation, cause: Arc::new(self) },
+        }
     }
 
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, cause: std::io::Error) -> Self {

@@ -202,3 +202,13 @@ fn an_error_takes_little_room() {
     // Every `Result` is at least as large.
     assert!(size_of::<Error>() <= 128, "{}", size_of::<Error>());
 }
+
+#[test]
+fn a_step_after_one_that_was_carried_out_leaves_no_doubt_that_something_was_sent() {
+    for (error, _, _) in table() {
+        let (sent, text) = (error.may_have_been_sent(), error.to_string());
+        let after = error.after("create_board");
+        assert!(after.may_have_been_sent() && after.to_string().contains(&text), "{after}");
+        assert_eq!(after.to_string() == text, sent, "{after}");
+    }
+}

@@ -167,20 +167,25 @@ impl Job {
     /// The server stops at the next node, or between two steps of denoising.
     ///
     /// # Errors
-    /// Any error of a call.
+    /// [`Error::NotFound`] if the item is no longer on the server; [`Error::JobGone`] if another batch has its number,
+    /// because the server lost its database; any error of a call.
     pub async fn cancel(&self) -> Result<ItemStatus> {
+        self.must_be_ours().await?;
         let item = self.queue().cancel_item(self.item_id).await?;
         self.run.state().set_status(self.item_id, &item.status);
         Ok(item.status)
     }
 
-    /// Runs a failed or canceled item again, as a new item of the same batch.
+    /// Runs a failed or canceled item again, as a new item of the same batch. If somebody else does so at the same
+    /// moment, the job may be that of their new item.
     ///
     /// # Errors
-    /// [`Error::WrongState`] if it has neither failed nor been canceled; any error of a call.
+    /// [`Error::WrongState`] if it has neither failed nor been canceled; [`Error::JobGone`] if another batch has its
+    /// number, because the server lost its database; otherwise as [`Queue::retry`].
     pub async fn retry(&self) -> Result<Job> {
+        self.must_be_ours().await?;
         let fresh = self.queue().retry(&[self.item_id]).await?;
-        let [id] = fresh[..] else {
+        let Some(id) = fresh.last().copied() else {
             let status = self.refresh().await?;
             return Err(Error::WrongState {
                 what: format!("item {}", self.item_id),
@@ -191,6 +196,15 @@ impl Job {
             });
         };
         Ok(Job::new(self.run.continued_by(vec![id]).await, id))
+    }
+
+    /// A server that has lost its database gives the numbers of its items again: what is to change an item must not
+    /// hit somebody else's.
+    async fn must_be_ours(&self) -> Result<()> {
+        match self.queue().find_summary(self.item_id).await? {
+            Some(item) if item.batch_id != self.run.batch_id() => Err(Error::JobGone { item_id: self.item_id }),
+            _ => Ok(()),
+        }
     }
 
     /// The queue item in full.

@@ -4,6 +4,7 @@
 
 mod item;
 mod list;
+mod retry;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 pub use list::ListItems;
@@ -73,13 +74,6 @@ struct ItemIds {
 }
 
 crate::json::record::readable! { ItemIds { 0 item_ids } }
-
-/// The part of an item that says where it came from.
-struct Origin {
-    retried_from_item_id: Option<i64>,
-}
-
-crate::json::record::readable! { Origin { 0 retried_from_item_id default } }
 
 struct Deleted {
     deleted: u64,
@@ -353,25 +347,6 @@ impl Queue {
     pub async fn delete_all_except_current(&self) -> Result<u64> {
         let api = self.client.api();
         Ok(api.delete_all_except_current().queue_id(&self.id).send_as::<Deleted>().await?.deleted)
-    }
-
-    /// Runs failed or canceled items again, as new items of the same batch. Returns the new ids; other items are
-    /// skipped.
-    ///
-    /// # Errors
-    /// Any error of a call.
-    pub async fn retry(&self, item_ids: &[i64]) -> Result<Vec<i64>> {
-        let api = self.client.api();
-        let before = self.item_ids().await?.last().copied().unwrap_or(0);
-        let answer = api.retry_items_by_id().queue_id(&self.id).body(item_ids.to_vec()).send_as::<IgnoredAny>();
-        answer.await?;
-        // The answer names the old items; a new one knows which it came from.
-        let mut fresh = Vec::new();
-        for id in self.item_ids().await?.into_iter().filter(|id| *id > before) {
-            let source = self.find_as::<Origin>(id).await?.and_then(|item| item.retried_from_item_id);
-            fresh.extend(source.filter(|old| item_ids.contains(old)).map(|_| id));
-        }
-        Ok(fresh)
     }
 
     /// Pauses the processor, **for all queues of the server**. The running item goes on to its end.

@@ -2,21 +2,12 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use tokio::time::{Instant, sleep_until, timeout_at};
-
 use crate::{
     Client,
-    base::deadline,
     error::Result,
     queue::{IDS_AT_ONCE, ItemSummary, Queue},
+    transport::patience::Patience,
 };
-
-/// The pause after the first look. It doubles up to [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// Longest time for the last look, which begins when patience ends, and for any other beyond that.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// Fewest items to ask about in one request.
 const FEW: usize = 50;
@@ -75,29 +66,19 @@ impl Search {
     /// takes as long as if there were none.
     pub(super) async fn run(mut self, wanted: u64, mut named: Vec<i64>) -> Found {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let end = deadline::after(self.patience);
-        let mut pause = PAUSE;
+        let what = format!("batch {}", self.batch_id);
+        let mut patience = Patience::new(self.patience);
         loop {
-            // What arrives until patience ends is seen by a look that begins after that.
-            let is_last = Instant::now() >= end;
-            // The server may be on its way up again, or still at work on the request.
-            let limit = end.max(Instant::now() + LONGEST_LOOK);
-            match timeout_at(limit, self.look(wanted, &mut named)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(batch_id = self.batch_id, %error, "cannot look for the batch"),
-                Err(_) => tracing::debug!(batch_id = self.batch_id, "no answer while looking for the batch"),
-            }
-            let now = Instant::now();
+            // Why it cannot be looked for does not matter: it may be there all the same.
+            _ = patience.look(&what, self.look(wanted, &mut named)).await;
             let all_found = self.found.len() >= wanted && named.is_empty();
-            if all_found || is_last {
+            if all_found || !patience.lasts().await {
                 // Somebody may prune what has ended already: what was seen stays seen.
                 self.found.extend(named);
                 let mut item_ids = Vec::from_iter(self.found);
                 item_ids.sort_unstable();
                 return Found { item_ids, is_all: self.is_all || all_found };
             }
-            sleep_until(end.max(now).min(now + pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

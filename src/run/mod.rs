@@ -135,7 +135,8 @@ impl Run {
                     break;
                 }
             }
-            canceled = canceled.saturating_add(self.queue().cancel_batches([&self.batch_id]).await?);
+            let rest = self.queue().cancel_batches([&self.batch_id]).await;
+            canceled = canceled.saturating_add(rest.map_err(|error| error.after("cancel_by_batch_ids"))?);
         }
         self.state.poke.notify_one();
         Ok(canceled)

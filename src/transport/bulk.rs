@@ -153,11 +153,15 @@ where
             Err(error) if error.refusal().is_none() || matches!(error, Error::Unauthorized(_)) => {
                 outcome.fail(chunk.to_vec(), Some(&error));
             }
-            Err(_) => {
+            Err(whole) => {
                 for name in chunk {
                     match single(name.clone()).await {
                         Ok(answer) => outcome.add(std::slice::from_ref(name), answer),
                         Err(error) if error.is_not_found() => outcome.skipped.push(name.clone()),
+                        // The first call may have done it.
+                        Err(error) if error.refusal().is_none() && !error.may_have_been_sent() => {
+                            outcome.fail([name.clone()], Some(&whole));
+                        }
                         Err(error) => outcome.fail([name.clone()], Some(&error)),
                     }
                 }
@@ -197,6 +201,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::error::{Refusal, operation::Operation};
 
     #[tokio::test]
     async fn names_go_in_parts_once_each_and_failures_do_not_stop() {
@@ -222,5 +227,14 @@ mod tests {
         assert_eq!(outcome.skipped, ["n0", "n2000"]);
         assert_eq!(outcome.affected_boards.len(), 1);
         assert!(outcome.into_result().unwrap_err().to_string().contains("n1"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_tried_alone_may_have_been_done_with_the_others() {
+        let operation = Operation { id: "delete", method: "POST", path: "/" };
+        let refused = |_| async { Err(Refusal::new(&operation, 500, b"", None).into()) };
+        let single = |_| async { Err(Error::invalid("x", "was not sent")) };
+        let outcome = in_chunks_then_single(["a"], refused, single).await;
+        assert!(outcome.into_result().unwrap_err().may_have_been_sent());
     }
 }

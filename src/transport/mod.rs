@@ -8,6 +8,7 @@ mod diagnosis;
 mod headers;
 mod options;
 pub(crate) mod page;
+pub(crate) mod patience;
 pub(crate) mod redirect;
 mod tls;
 pub(crate) mod upload;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     program::{Ended, Program, command, names_below, run, until},
+    proxy::Act,
     stage::{RESIZE, Stage, strs},
 };
 
@@ -265,6 +266,98 @@ fn what_has_failed_is_run_once_more_on_demand() {
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert_eq!(column(&lines(&ended), |line| line["status"].clone()), ["\"failed\"", "\"failed\""], "{ended:?}");
     assert!(stage.rows().items.is_empty() && stage.rows().intermediates.is_empty(), "{:?}", stage.rows());
+}
+
+/// Arguments for two rows that fail at every try. What happens to the next retry can be prepared: there is time for that
+/// once both have failed.
+fn failing(stage: &Stage, more: &[&str]) -> Vec<String> {
+    stage.proxy.on("GET", "/item_ids", [Act::HoldAnswer(Duration::from_secs(3)), Act::Pass]);
+    // Without its encoders the FLUX model cannot be loaded.
+    let upload = format!("image={}", stage.text("photo.png"));
+    let given = ["run", crate::stage::FLUX, "--server", &stage.proxy.url, "--upload", &upload, "--seed", "1..2"];
+    let values = ["--set", "model=tiny-flux-dev", "--set", "prompt=x", "--json"];
+    [&given[..], &values, more].concat().into_iter().map(str::to_owned).collect()
+}
+
+/// Starts this, and kills it once its retries wait on the queue.
+fn kill_while_retries_wait(stage: &Stage, arguments: &[String]) {
+    let program = Program::start(&strs(arguments));
+    until("both have failed", || stage.rows().items.iter().filter(|(_, status)| status == "failed").count() == 2);
+    stage.ask(async |client| client.queue("default").pause().await);
+    until("the retries wait", || stage.rows().items.len() == 4);
+    program.signal("KILL");
+    program.end();
+    stage.ask(async |client| client.queue("default").resume().await);
+}
+
+#[test]
+fn a_retry_that_was_killed_is_followed_and_not_repeated() {
+    for more in [&[] as &[&str], &["--cleanup"]] {
+        let stage = Stage::new();
+        let ticket = stage.text("run.ticket");
+        let arguments = failing(&stage, &[&["--retry-failed", "--resume", &ticket], more].concat());
+        kill_while_retries_wait(&stage, &arguments);
+        let ended = run(&strs(&arguments));
+        assert!(ended.code == Some(3) && ended.stderr.contains("of 2 rows: 0 done, 2 failed, 0 left"), "{ended:?}");
+        let told = column(&lines(&ended), |line| json!([line["index"], line["status"]]));
+        assert_eq!(told, ["[1,\"failed\"]", "[2,\"failed\"]"], "{ended:?}");
+        let rows = stage.rows();
+        let left = if more.is_empty() { 4 } else { 0 };
+        assert!(rows.items.len() == left && rows.is_quiet(), "{rows:?}");
+        assert!(left > 0 || rows.is_empty(), "{rows:?}");
+        assert_eq!(["retry_items_by_id", "enqueue_batch"].map(|call| stage.server.faults().calls(call)), [1, 1]);
+    }
+}
+
+#[test]
+fn a_wait_that_was_killed_while_it_retried_is_no_reason_to_retry_again() {
+    let stage = Stage::new();
+    let ended = run(&strs(&failing(&stage, &["--detach"])));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    fs::write(stage.path("ticket.json"), &ended.stdout).unwrap();
+    let ticket = stage.text("ticket.json");
+    let arguments = ["wait", &ticket, "--server", &stage.proxy.url, "--retry-failed", "--json"].map(str::to_owned);
+    kill_while_retries_wait(&stage, &arguments);
+    let ended = run(&strs(&arguments));
+    assert_eq!((ended.code, lines(&ended).len()), (Some(3), 4), "{ended:?}");
+    assert_eq!((stage.rows().items.len(), stage.server.faults().calls("retry_items_by_id")), (4, 1));
+}
+
+#[test]
+fn what_the_server_does_not_run_again_has_failed() {
+    let stage = Stage::new();
+    let ticket = stage.text("run.ticket");
+    let program = Program::start(&strs(&failing(&stage, &["--retry-failed", "--resume", &ticket])));
+    until("both have failed", || stage.rows().items.iter().filter(|(_, status)| status == "failed").count() == 2);
+    stage.ask(async |client| {
+        let ids = client.queue("default").item_ids().await?;
+        client.queue("default").delete_item(ids[0]).await
+    });
+    let ended = program.end();
+    assert!(ended.code == Some(3) && ended.stderr.contains("of 2 rows: 0 done, 2 failed, 0 left"), "{ended:?}");
+    assert_eq!((lines(&ended).len(), stage.rows().items.len()), (3, 2), "{ended:?}");
+    // A later try knows it, too.
+    let ended = run(&strs(&failing(&stage, &["--resume", &ticket])));
+    assert!(ended.code == Some(3) && ended.stderr.contains("nothing is left to run"), "{ended:?}");
+}
+
+#[test]
+fn rows_are_known_by_their_items_even_if_some_have_been_deleted() {
+    let stage = Stage::with_steps(Duration::from_millis(100));
+    let ticket = stage.text("run.ticket");
+    let arguments = stage.denoise(&["--seed", "1..4", "--resume", &ticket, "--json"]);
+    let program = Program::start(&strs(&arguments));
+    until("one is done", || fs::read_to_string(&ticket).unwrap_or_default().contains("\"done\""));
+    program.signal("KILL");
+    let first = program.end();
+    // As a server does that keeps only so many ended items.
+    stage.ask(async |client| client.queue("default").prune().await);
+    let ended = run(&strs(&arguments));
+    assert!(ended.code == Some(0) && ended.stderr.contains("of 4 rows: 4 done, 0 failed, 0 left"), "{ended:?}");
+    let seed = |line: &Value| json!([line["index"], line["values"].as_object().unwrap().values().next().unwrap()]);
+    let mut told = column(&[lines(&first), lines(&ended)].concat(), seed);
+    told.dedup();
+    assert_eq!(told, ["[1,1]", "[2,2]", "[3,3]", "[4,4]"], "{first:?} {ended:?}");
 }
 
 #[test]

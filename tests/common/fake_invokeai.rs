@@ -110,6 +110,8 @@ pub(crate) struct Item {
     pub(crate) value: Value,
     /// The item whose workflow called this one.
     pub(crate) parent: Option<i64>,
+    /// The item that it runs again.
+    pub(crate) retried: Option<i64>,
     /// The server cannot read it any more.
     pub(crate) poisoned: bool,
 }
@@ -141,6 +143,8 @@ pub(crate) struct World {
     pub(crate) summaries: usize,
     /// Whether it counts the items of a batch.
     pub(crate) counts: bool,
+    /// How often others run an item again at the moment when the client does.
+    pub(crate) others_retry: usize,
 }
 
 pub(crate) struct FakeInvokeAi {
@@ -167,6 +171,7 @@ impl FakeInvokeAi {
             listings: 0,
             summaries: 0,
             counts: true,
+            others_retry: 0,
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -257,7 +262,8 @@ impl World {
 
     pub(crate) fn add(&mut self, batch_id: &str, value: Value) -> i64 {
         self.last_id += 1;
-        let item = Item { batch_id: batch_id.to_owned(), status: "pending", value, parent: None, poisoned: false };
+        let (batch_id, status) = (batch_id.to_owned(), "pending");
+        let item = Item { batch_id, status, value, parent: None, retried: None, poisoned: false };
         self.items.insert(self.last_id, item);
         self.last_id
     }
@@ -272,11 +278,11 @@ impl World {
     }
 
     fn record(&self, item_id: i64) -> Value {
-        let Item { batch_id, status, parent, .. } = &self.items[&item_id];
+        let Item { batch_id, status, parent, retried, .. } = &self.items[&item_id];
         let [started, ended] = self.clock;
         json!({"item_id": item_id, "batch_id": batch_id, "status": status, "queue_id": "default", "session_id": "s",
             "created_at": started, "started_at": started, "completed_at": ended, "session": {},
-            "parent_item_id": parent})
+            "parent_item_id": parent, "retried_from_item_id": retried})
     }
 
     /// Status line and body of the answer to anything but an enqueue.
@@ -309,6 +315,16 @@ impl World {
                 self.summaries += ids.clone().count();
                 let readable = |id: &i64| self.items.get(id).is_some_and(|item| !item.poisoned);
                 ids.filter(readable).map(|id| self.record(id)).collect()
+            }
+            ("PUT", ["retry_items_by_id"]) => {
+                let mut retried: Vec<i64> = body.as_array().unwrap().iter().filter_map(Value::as_i64).collect();
+                retried.retain(|id| matches!(self.items[id].status, "failed" | "canceled"));
+                for id in retried.repeat(1 + self.others_retry) {
+                    let old = self.items[&id].clone();
+                    let new = self.add(&old.batch_id, old.value);
+                    self.items.get_mut(&new).unwrap().retried = old.retried.or(Some(id));
+                }
+                json!({"queue_id": "default", "retried_item_ids": retried})
             }
             ("PUT", ["cancel_by_batch_ids"]) => {
                 let batches: Vec<_> = body["batch_ids"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

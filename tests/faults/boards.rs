@@ -113,6 +113,22 @@ async fn a_board_that_cannot_be_named_is_not_left_behind() {
     assert!(server.world().boards.is_empty());
 }
 
+/// Its own error would say that the server had refused before it did anything.
+#[tokio::test]
+async fn a_board_that_is_left_without_its_name_may_have_been_sent() {
+    let server = FakeGallery::start().await;
+    server.world().refuse = Some("PATCH boards/");
+    server.world().lose.push_back(("DELETE", "boards/", Lost::Request));
+    let client = client(&server);
+    let error = client.boards().create("samples").await.unwrap_err();
+    assert!(error.may_have_been_sent() && error.to_string().contains("not accepted"), "{error:?}");
+    assert_eq!((server.world().boards.len(), client.assets().boards.len()), (1, 1));
+    // Without the board it is what it was.
+    let error = client.boards().create("samples").await.unwrap_err();
+    assert!(matches!(error, Error::NotAccepted(_)), "{error:?}");
+    assert_eq!(server.world().boards.len(), 1);
+}
+
 /// Such a ledger has only the name, as has a user's board.
 #[tokio::test]
 async fn a_board_of_which_only_the_name_is_known_stays_and_is_reported() {

@@ -37,6 +37,7 @@ mod memory;
 mod operations;
 mod redirects;
 mod rest;
+mod retries;
 mod table;
 mod uploads;
 mod waits;

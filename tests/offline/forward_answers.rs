@@ -245,7 +245,7 @@ readers! {
 
 /// Answers that no handle reads by itself, and where they are read.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("retry_items_by_id", "its answer is not needed"),
+    ("retry_items_by_id", "tests/faults/retries.rs, not mutated"),
     ("update_recall_parameters", "no handle"),
     ("get_recall_parameters", "no handle"),
     ("enqueue_batch", "tests/faults/jobs.rs, not mutated"),

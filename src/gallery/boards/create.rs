@@ -49,12 +49,16 @@ impl Boards {
             return Ok(renamed);
         }
         match board.delete().await {
-            Ok(_) => creation.deleted(&created.board_id).await,
-            Err(missing) if missing.is_not_found() => creation.deleted(&created.board_id).await,
-            // It stays recorded under its id.
-            Err(error) => tracing::warn!(board_id = created.board_id, %error, "a board without its own name is left"),
+            Err(kept) if !kept.is_not_found() => {
+                // It stays recorded under its id.
+                tracing::warn!(board_id = created.board_id, error = %kept, "a board without its own name is left");
+                Err(error.after("create_board"))
+            }
+            _ => {
+                creation.deleted(&created.board_id).await;
+                Err(error)
+            }
         }
-        Err(error)
     }
 
     /// The board that was created under this temporary name, which nobody else can have.

@@ -144,7 +144,7 @@ fn retry(call: &Call<'_>) -> Outcome {
             created_at,
             started_at: None,
             completed_at: None,
-            retried_from: Some(*id),
+            retried_from: old.retried_from.or(Some(*id)),
             session: Value::Null,
             ..old
         });

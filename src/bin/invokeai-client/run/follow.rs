@@ -1,18 +1,21 @@
 //! Follows every item to its end, and downloads its results.
 
-use std::{collections::HashMap, pin::pin};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    pin::pin,
+};
 
 use futures::StreamExt as _;
 use invokeai_client::{
-    Client, Error, FinishedJob, Job, Submission, Ticket, outputs::Outputs, queue::FieldValue, workflow::Workflow,
+    Client, Error, FinishedJob, Job, Submission, outputs::Outputs, queue::FieldValue, workflow::Workflow,
 };
-use serde_json::json;
 
 use super::{
     ResultArgs,
     display::Display,
     line::{self, Ended},
     results::{self, About, Results},
+    retries,
     sheet::Sheet,
     tally::Tally,
     ticket::{self, Picture},
@@ -32,6 +35,8 @@ pub(super) struct Rows {
     pub(super) of_places: Vec<usize>,
     /// By their ids, if a batch is resumed.
     pub(super) of_items: HashMap<i64, usize>,
+    /// Items that run others again, and are not run once more.
+    pub(super) retries: HashSet<i64>,
 }
 
 impl Rows {
@@ -83,18 +88,29 @@ pub(super) async fn follow(
     if again.is_empty() {
         return Ok(complete);
     }
-    let queue = submission.queue();
-    let item_ids = queue.retry(&again).await?;
-    let mut retried = Rows::default();
-    for id in &item_ids {
-        let from = queue.item(*id).await?.retried_from_item_id;
-        if let Some(row) = from.and_then(|from| rows.of(&submission, from)) {
-            retried.of_items.insert(*id, row);
+    let firsts = ticket.as_ref().map_or_else(Vec::new, |ticket| ticket.items_of(submission.batch_id()));
+    let fresh = retries::run_again(&submission, &again, firsts).await?;
+    // By their rows: of several that run one again, the newest.
+    let fresh: BTreeMap<usize, i64> =
+        fresh.into_iter().filter_map(|(id, old)| Some((rows.of(&submission, old)?, id))).collect();
+    let mut complete = complete;
+    for row in again.iter().map(|id| rows.of(&submission, *id)) {
+        // The server runs again only what it finds.
+        if row.is_none_or(|row| !fresh.contains_key(&row)) {
+            complete = false;
+            tally.failed += 1;
+            tally.worst = tally.worst.max(Exit::Failed);
+            if let (Some(ticket), Some(row)) = (ticket.as_mut(), row) {
+                ticket.failed(row, None)?;
+            }
         }
     }
-    let note = json!({"queue_id": queue.id(), "batch_id": submission.batch_id(), "item_ids": item_ids});
-    let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
-    let submission = Submission::attach(client, &note).await?;
+    let item_ids: Vec<i64> = fresh.values().copied().collect();
+    if item_ids.is_empty() {
+        return Ok(complete);
+    }
+    let retried = Rows { of_items: fresh.into_iter().map(|(row, id)| (id, row)).collect(), ..Rows::default() };
+    let submission = retries::attach(client, submission.queue().id(), submission.batch_id(), item_ids).await?;
     let rows = &retried;
     let mut second =
         Follower { args, json, client, workflow, rows, uploads, submission, tally, ticket, retries: false };
@@ -189,6 +205,10 @@ impl Follower<'_> {
         // Before waiting for anything else: if this program is stopped now, the item must not be run twice, and the
         // next try prints its line.
         if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
+            if self.rows.of_items.is_empty() {
+                // A large batch grows while its first items run.
+                ticket.enqueued(self.submission.batch_id(), &self.submission.item_ids())?;
+            }
             match end {
                 Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]), picture.clone())?,
                 Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row, json(&trouble))?,
@@ -231,7 +251,7 @@ impl Follower<'_> {
                 self.tally.done += 1;
                 Exit::Done
             }
-            Err(Error::JobFailed(_)) if self.retries => {
+            Err(Error::JobFailed(_)) if self.retries && !self.rows.retries.contains(&id) => {
                 self.tally.again.push(id);
                 return true;
             }

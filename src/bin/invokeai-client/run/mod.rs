@@ -10,6 +10,7 @@ mod follow;
 mod line;
 pub(crate) mod name;
 mod results;
+mod retries;
 mod send;
 mod sheet;
 mod tally;

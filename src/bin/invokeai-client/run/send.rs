@@ -6,9 +6,9 @@ use std::{
     path::PathBuf,
 };
 
-use invokeai_client::{Client, OutputBoard, Submission, Ticket, Upload, WhenFull, submission::Submit};
+use invokeai_client::{Client, OutputBoard, Submission, Upload, WhenFull, submission::Submit};
 
-use super::{Run, RunArgs, follow::Rows, ticket, uploads::Uploads};
+use super::{Run, RunArgs, follow::Rows, retries, ticket, uploads::Uploads};
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -77,10 +77,10 @@ impl Run<'_> {
         let mut taken = BTreeSet::new();
         for batch in ticket.batches.clone() {
             let earlier = self.stop.or(self.earlier(&batch)).await.map_err(Failure::Stopped)??;
-            let Some((submission, known)) = earlier else { continue };
-            taken.extend(known.values().copied());
+            let Some((submission, rows)) = earlier else { continue };
+            taken.extend(rows.of_items.values().copied());
             self.batch = Batch { id: batch.id, state: State::Enqueued(submission) };
-            self.rows = Rows { of_places: Vec::new(), of_items: known };
+            self.rows = rows;
             complete &= self.follow().await?;
         }
         let left = self.ticket.as_ref().map(|ticket| ticket.left(&taken, again));
@@ -90,37 +90,33 @@ impl Run<'_> {
 
     /// The items of an earlier batch whose ends are not recorded, with their rows. Those that were canceled or deleted
     /// are left to a new batch.
-    async fn earlier(&self, batch: &ticket::Batch) -> Result<Option<(Submission, HashMap<i64, usize>)>, Failure> {
+    async fn earlier(&self, batch: &ticket::Batch) -> Result<Option<(Submission, Rows)>, Failure> {
         let Some(ticket) = &self.ticket else { return Ok(None) };
         let queue = self.client.queue(&batch.queue);
-        let mut ids = match queue.batch_item_ids(&batch.id).await {
-            Err(error) if error.is_not_found() => Vec::new(),
-            ids => ids?,
-        };
-        ids.sort_unstable();
-        // Items run in the order of the rows; retries come last.
-        let rows: HashMap<i64, usize> = ids.iter().copied().zip(batch.rows.iter().copied()).collect();
-        let mut open = HashMap::new();
-        for summary in queue.summaries(&ids).await?.into_iter().flatten() {
-            let Some(row) = rows.get(&summary.item_id).copied() else { continue };
-            let is_known = ticket.done.contains(&row) || ticket.failed.contains(&row);
-            let is_left = match summary.status.as_str() {
-                "canceled" => true,
-                "failed" => self.args.results.retry_failed,
-                _ => false,
+        let items = retries::items_of(&queue, &batch.id).await?;
+        // Items run in the order of the rows. What comes after them runs some of them again, and stands for them.
+        let (firsts, later) = batch.split(items.keys().copied());
+        let newest = retries::newest(&queue, later).await?;
+        let (mut rows, mut open) = (Rows::default(), Vec::new());
+        for (first, row) in firsts.into_iter().zip(batch.rows.iter().copied()) {
+            let id = newest.get(&first).copied().unwrap_or(first);
+            let Some(item) = items.get(&id).and_then(Option::as_ref) else { continue };
+            let is_open = match item.status.as_str() {
+                "canceled" => false,
+                "failed" => !ticket.failed.contains(&row),
+                _ => true,
             };
-            if !is_known && !is_left {
-                open.insert(summary.item_id, row);
+            if is_open && !ticket.done.contains(&row) {
+                open.push(id);
+                rows.of_items.insert(id, row);
+                rows.retries.extend((id != first).then_some(id));
             }
         }
         if open.is_empty() {
             return Ok(None);
         }
-        let mut item_ids: Vec<i64> = open.keys().copied().collect();
-        item_ids.sort_unstable();
-        let note = serde_json::json!({"queue_id": batch.queue, "batch_id": batch.id, "item_ids": item_ids});
-        let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
-        Ok(Some((Submission::attach(self.client, &note).await?, open)))
+        open.sort_unstable();
+        Ok(Some((retries::attach(self.client, &batch.queue, &batch.id, open).await?, rows)))
     }
 
     /// Sends the files, then the workflow, with only the rows that are left. Returns whether there was anything to
@@ -137,7 +133,7 @@ impl Run<'_> {
             filled.sweep = filled.sweep.map(|sweep| sweep.select(left.iter().copied()));
             // Recorded before it is sent: whatever happens, the next try finds it.
             ticket.enqueues(&self.batch.id, &self.args.queue, &left)?;
-            self.rows = Rows { of_places: left, of_items: HashMap::new() };
+            self.rows = Rows { of_places: left, ..Rows::default() };
         }
         let submit = submit(self.args, self.client, &filled).batch_id(&self.batch.id).when_full(WhenFull::Feed);
         // Printed before it is sent: after that, anything may end this program.
@@ -145,7 +141,13 @@ impl Run<'_> {
         self.batch.state = State::Unanswered;
         // Its id is known, so it can be canceled without an answer.
         match self.stop.or(submit.into_future()).await.map_err(Failure::Stopped)? {
-            Ok(submission) => self.batch.state = State::Enqueued(submission),
+            Ok(submission) => {
+                let item_ids = submission.item_ids();
+                self.batch.state = State::Enqueued(submission);
+                if let Some(ticket) = &mut self.ticket {
+                    ticket.enqueued(&self.batch.id, &item_ids)?;
+                }
+            }
             Err(error) => {
                 if !error.may_have_been_sent() {
                     self.batch.state = State::Refused;

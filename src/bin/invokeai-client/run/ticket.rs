@@ -26,6 +26,8 @@ enum Step {
     Upload { file: PathBuf, image: String },
     /// Rows that are about to be enqueued as this batch, in this order.
     Batch { id: String, queue: String, rows: Vec<usize> },
+    /// More items of a batch, in the order of its rows.
+    Items { batch: String, ids: Vec<i64> },
     /// A result that is about to be written to a file whose name was free.
     File { result: String, path: PathBuf },
     /// A row that is done, with its local results if they were asked for, and the line to print for it.
@@ -47,6 +49,20 @@ pub(super) struct Batch {
     pub(super) id: String,
     pub(super) queue: String,
     pub(super) rows: Vec<usize>,
+    /// The items of the first rows, as far as they were recorded.
+    items: Vec<i64>,
+}
+
+impl Batch {
+    /// The items of the rows, in their order, and the others, out of the `found` ones, oldest first. Without a record
+    /// the oldest are those of the rows, which is wrong if some of them have been deleted.
+    pub(super) fn split(&self, found: impl Iterator<Item = i64>) -> (Vec<i64>, Vec<i64>) {
+        let mut firsts = self.items.clone();
+        let last = firsts.last().copied().unwrap_or(0);
+        let mut later: Vec<i64> = found.filter(|id| *id > last).collect();
+        firsts.extend(later.drain(..self.rows.len().saturating_sub(firsts.len()).min(later.len())));
+        (firsts, later)
+    }
 }
 
 /// The first image of an item.
@@ -123,7 +139,11 @@ impl Ticket {
         match step {
             Step::Run { .. } => {}
             Step::Upload { file, image } => drop(self.uploads.insert(file, image)),
-            Step::Batch { id, queue, rows } => self.batches.push(Batch { id, queue, rows }),
+            Step::Batch { id, queue, rows } => self.batches.push(Batch { id, queue, rows, items: Vec::new() }),
+            Step::Items { batch, ids } => {
+                let batch = self.batches.iter_mut().find(|known| known.id == batch);
+                batch.into_iter().for_each(|batch| batch.items.extend(&ids));
+            }
             Step::File { result, path } => drop(self.files.insert(result, path)),
             Step::Done { row, line, picture } => {
                 self.pictures.extend(picture.map(|picture| (row, picture)));
@@ -155,6 +175,20 @@ impl Ticket {
 
     pub(super) fn enqueues(&mut self, id: &str, queue: &str, rows: &[usize]) -> Result<(), Failure> {
         self.step(Step::Batch { id: id.to_owned(), queue: queue.to_owned(), rows: rows.to_vec() })
+    }
+
+    /// The items of a batch that are recorded.
+    pub(super) fn items_of(&self, id: &str) -> Vec<i64> {
+        let batch = self.batches.iter().find(|batch| batch.id == id);
+        batch.map_or_else(Vec::new, |batch| batch.items.clone())
+    }
+
+    /// Records the items of a batch that this try has sent, as far as they are new.
+    pub(super) fn enqueued(&mut self, id: &str, items: &[i64]) -> Result<(), Failure> {
+        match items.get(self.items_of(id).len()..).unwrap_or_default() {
+            [] => Ok(()),
+            more => self.step(Step::Items { batch: id.to_owned(), ids: more.to_vec() }),
+        }
     }
 
     pub(super) fn saves(&mut self, result: &str, path: &Path) -> Result<(), Failure> {
