@@ -175,13 +175,17 @@ pub(super) fn is_deleted(_: &File) -> io::Result<bool> {
 /// can tear one, and then what it announced was not sent. Others are damaged, and counted.
 pub(crate) fn read(bytes: &[u8]) -> (Records, Option<String>) {
     let (mut records, mut server) = (Records::default(), None);
-    for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+    let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
         match serde_json::from_slice::<Record>(line) {
             Ok(Record::Server { url, .. }) => server = server.or(Some(url)),
             Ok(record) => records.apply(record),
             Err(error) => {
                 tracing::warn!(%error, "a line of the ledger cannot be read");
-                if line.ends_with(b"\n") && !error.is_eof() {
+                if lines.peek().is_some() && !error.is_eof() {
                     records.cannot_read();
                 }
             }
