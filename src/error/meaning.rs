@@ -68,8 +68,8 @@ impl Error {
     /// answer leaves it open, because it may come from something in between, or from a server that failed too late:
     /// 408, all other 5xx, redirects, web pages, answers that are cut off or have another shape.
     ///
-    /// Where a method makes several calls, this speaks of all of them: an error after one that was carried out, and that
-    /// was not undone, is true here, whatever went wrong ([`Interrupted`](Self::Interrupted)).
+    /// Where a method makes several calls, this speaks of all of them: an error after one that was carried out, and
+    /// not undone, is true here, whatever went wrong ([`Interrupted`](Self::Interrupted)).
     ///
     /// This one rule decides whether a lost enqueue is looked for, and whether an upload or a batch stays
     /// [recorded](crate::assets) for clean-up. For calls that change nothing, it does not matter.

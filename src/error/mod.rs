@@ -468,8 +468,8 @@ impl Error {
         Self::Body { operation, fault, problem: problem.into() }
     }
 
-    /// The error of a step that came after one that the server has carried out, or may have. Whatever it says of itself,
-    /// the whole must not pass for something that was not sent: see [`may_have_been_sent`](Self::may_have_been_sent).
+    /// The error of a step after one that the server has carried out, or may have. Whatever it says of itself, the
+    /// whole must not pass for something that was not sent: see [`may_have_been_sent`](Self::may_have_been_sent).
     pub(crate) fn after(self, operation: &'static str) -> Self {
         match self.may_have_been_sent() {
             true => self,

@@ -44,7 +44,7 @@ impl Queue {
     /// Runs failed or canceled items again, as new items of the same batch. Returns the new ids; other items are
     /// skipped.
     ///
-    /// The request is sent once. The server's answer does not name the new items, so they are looked for, for as long as
+    /// The request is sent once. The server's answer does not name the new items, so they are looked for, as long as
     /// [`lost_answer_patience`](crate::TransportOptions::lost_answer_patience) says. If somebody else runs one of the
     /// items again at the same moment, the new ids may include theirs: nothing distinguishes them.
     ///
