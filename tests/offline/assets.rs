@@ -13,6 +13,8 @@ use wiremock::{
     matchers::{method, path, path_regex},
 };
 
+use crate::mocked::nothing_else;
+
 fn ok(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
 }
@@ -51,6 +53,7 @@ fn last(request: &Request) -> String {
 /// A server without items, and a folder for a ledger.
 async fn start() -> (MockServer, tempfile::TempDir, PathBuf) {
     let (server, folder) = (MockServer::start().await, tempfile::tempdir().unwrap());
+    nothing_else(&server).await;
     on(&server, "GET", "/api/v1/queue/default/item_ids", ok(json!({"item_ids": [], "total_count": 0}))).await;
     let ledger = folder.path().join("ledger");
     (server, folder, ledger)
