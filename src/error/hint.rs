@@ -3,6 +3,7 @@
 use super::{BodyFault, Error};
 
 const BUSY: &str = "the server is busy or out of reach: try again in a moment";
+const PROXY: &str = "check the address, and any proxy before the server";
 const LOOK_FIRST: &str = "the server may have done it anyway: look before doing it again";
 
 impl Error {
@@ -14,6 +15,7 @@ impl Error {
     /// ```
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::NotFound(refusal) if !refusal.is_own => PROXY,
             Self::NotFound(_) => "check the id: it is wrong, or what it named has been deleted",
             Self::Unauthorized(_) => "log in, or set a token that is still valid",
             Self::Forbidden(_) => "log in as a user who may do this, or ask an administrator",
@@ -25,7 +27,7 @@ impl Error {
             Self::NotAccepted(_) => "change what the message names: the server does not accept it",
             Self::Server(_) | Self::UnexpectedStatus(_) if self.is_retryable() => BUSY,
             Self::Server(_) => "read the server's own log: it failed while working on this",
-            Self::UnexpectedStatus(_) => "check the address, and any proxy before the server",
+            Self::UnexpectedStatus(_) => PROXY,
             Self::NoSuch { .. } => "check the spelling, or list what there is; upper and lower case differ",
             Self::Ambiguous { .. } => "use one of the ids instead of the name",
             Self::Refused { .. } => "read the server's own log, which may say more",

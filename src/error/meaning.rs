@@ -29,11 +29,11 @@ impl Error {
 
     /// Whether the thing asked for does not exist on the server, by id or by name, or no longer exists.
     ///
-    /// A 404 that is a web page comes from something in between, such as a proxy whose server is being replaced. It is
-    /// [`NotFound`](Self::NotFound) too, but does not mean that the thing does not exist.
+    /// A 404 that is not [InvokeAI's own](Refusal::is_own) comes from something in between, such as a proxy whose server is
+    /// being replaced. It is [`NotFound`](Self::NotFound) too, but does not mean that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::NotFound(refusal) => !refusal.detail.is_web_page(),
+            Self::NotFound(refusal) => refusal.is_own,
             other => matches!(other, Self::NoSuch { .. } | Self::JobGone { .. }),
         }
     }
@@ -57,6 +57,8 @@ impl Error {
             | Self::QueueFull { .. }
             | Self::LedgerInUse { .. } => true,
             Self::WrongState { passes, .. } | Self::Fleet { passes, .. } => *passes,
+            // Whatever answers in place of the server may be gone soon.
+            Self::NotFound(refusal) => !refusal.is_own,
             _ => matches!(self.status(), Some(408 | 429 | 502 | 503 | 504)),
         }
     }
@@ -64,9 +66,10 @@ impl Error {
     /// Whether the server may have carried out the call without this program knowing its answer.
     ///
     /// This is so unless the connection never opened, or the server refused before it did anything: 400, 401, 403, 404,
-    /// 409, 413, 415, 422, 429, and 503 in InvokeAI's own form (`{"detail": …}`, not a proxy's page). Every other
-    /// answer leaves it open, because it may come from something in between, or from a server that failed too late:
-    /// 408, all other 5xx, redirects, web pages, answers that are cut off or have another shape.
+    /// 409, 413, 415, 422, 429 and 503, in [InvokeAI's own form](Refusal::is_own) (`{"detail": …}`, not a proxy's page).
+    /// Every other answer leaves it open, because it may come from something in between, or from a server that failed too
+    /// late: these statuses in another form, 408, all other 5xx, redirects, web pages, answers that are cut off or have
+    /// another shape.
     ///
     /// Where a method makes several calls, this speaks of all of them: an error after one that was carried out, and
     /// not undone, is true here, whatever went wrong ([`Interrupted`](Self::Interrupted)).
@@ -82,16 +85,14 @@ impl Error {
             | Self::Redirected { .. }
             | Self::NotTakenBack { .. } => true,
             Self::Timeout { sent, .. } => *sent,
-            Self::NotFound(_)
-            | Self::Unauthorized(_)
-            | Self::Forbidden(_)
-            | Self::Conflict(_)
-            | Self::NotAccepted(_) => false,
-            Self::Server(refusal) | Self::UnexpectedStatus(refusal) => match refusal.status {
-                429 => false,
-                503 => !refusal.is_own,
-                _ => true,
-            },
+            Self::NotFound(refusal)
+            | Self::Unauthorized(refusal)
+            | Self::Forbidden(refusal)
+            | Self::Conflict(refusal)
+            | Self::NotAccepted(refusal) => !refusal.is_own,
+            Self::Server(refusal) | Self::UnexpectedStatus(refusal) => {
+                !(refusal.is_own && matches!(refusal.status, 429 | 503))
+            }
             // Found before anything was sent.
             Self::NoSuch { .. }
             | Self::Ambiguous { .. }

@@ -55,7 +55,7 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Error {
-    /// The thing asked for does not exist (404).
+    /// The thing asked for does not exist (404), if the answer is [the server's own](Refusal::is_own).
     NotFound(Box<Refusal>),
 
     /// The server wants a login, or the token is no longer valid (401).

@@ -30,7 +30,7 @@ pub struct Refusal {
     /// How long to wait before trying again, if the server said so.
     pub retry_after: Option<Duration>,
     /// Whether the body has InvokeAI's own form. A proxy's body does not.
-    pub(super) is_own: bool,
+    pub(crate) is_own: bool,
 }
 
 crate::base::debug::short_debug! { Refusal { operation, method, path, status, detail, retry_after, is_own } }
@@ -41,6 +41,13 @@ impl Refusal {
         let Operation { id, method, path, .. } = *operation;
         let (detail, is_own) = Detail::read(body);
         Self { operation: id, method, path, status, detail, retry_after, is_own }
+    }
+
+    /// Whether the answer has the form of InvokeAI's own refusals, `{"detail": …}` and nothing else. Any other comes from
+    /// something in between, such as a proxy whose server is being replaced, or from another program at this address: it
+    /// says nothing about what the server has, and nothing about what the server did.
+    pub fn is_own(&self) -> bool {
+        self.is_own
     }
 }
 
@@ -125,11 +132,6 @@ impl fmt::Display for FieldProblem {
 }
 
 impl Detail {
-    /// Whether it is a web page: InvokeAI refuses with JSON, or with a line of text.
-    pub(super) fn is_web_page(&self) -> bool {
-        matches!(self, Self::Plain(text) if text.trim_start().starts_with('<'))
-    }
-
     /// Reads the body of an error answer.
     pub fn parse(body: &[u8]) -> Self {
         Self::read(body).0
@@ -140,6 +142,8 @@ impl Detail {
         let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
             return (Self::Plain(excerpt(&String::from_utf8_lossy(body))), false);
         };
+        // The problem reports of other programs (RFC 9457) have a `detail` among other members.
+        let is_own = value.as_object().is_some_and(|members| members.len() == 1);
         let Some(detail) = value.get_mut("detail").map(Value::take) else { return (Self::Json(value), false) };
         let is_problem = |problem: &Value| problem.get("msg").is_some();
         let detail = match detail {
@@ -149,7 +153,7 @@ impl Detail {
             }
             other => Self::Json(other),
         };
-        (detail, true)
+        (detail, is_own)
     }
 }
 

@@ -47,7 +47,17 @@ fn table() -> Vec<(Error, &'static [&'static str], &'static str)> {
     let unreadable = "{".parse::<WorkflowDefinition>().unwrap_err();
     vec![
         (own(404), &[NOTHING], "check the id"),
-        (answered(404, "<html>Not here\n"), &[], "check the id"),
+        (answered(404, "<html>Not here\n"), &[AGAIN, SENT], "proxy"),
+        (answered(404, "404 page not found\n"), &[AGAIN, SENT], "proxy"),
+        (answered(404, r#"{"message": "no Route matched with those values"}"#), &[AGAIN, SENT], "proxy"),
+        (answered(404, r#"{"title": "Not Found", "status": 404, "detail": "no"}"#), &[AGAIN, SENT], "proxy"),
+        (answered(404, ""), &[AGAIN, SENT], "proxy"),
+        (answered(400, "<html>Bad\n"), &[SENT], "change"),
+        (answered(401, "<html>Log in\n"), &[SENT], "log in"),
+        (answered(403, ""), &[SENT], "administrator"),
+        (answered(409, "busy"), &[SENT], "already exists"),
+        (answered(413, "<html>Too large\n"), &[SENT], "change"),
+        (answered(429, ""), &[AGAIN, SENT], "moment"),
         (own(401), &[], "log in"),
         (own(403), &[], "administrator"),
         (own(409), &[], "already exists"),

@@ -21,6 +21,7 @@ use crate::{
     Client,
     assets::UnderWay,
     error::{Error, Result},
+    queue::FieldValue,
 };
 
 /// Most items in one request. Keeps requests, and what the server does at once, short.
@@ -39,7 +40,7 @@ pub enum WhenFull {
     /// Keep what was enqueued; [`Submission::requested`](crate::Submission::requested) says how many there should be.
     Keep,
     /// Enqueue the rest in the background, as room becomes available, while the [`Submission`](crate::Submission)
-    /// lives.
+    /// lives. Nothing more is enqueued once it is not certain what the queue took.
     Feed,
 }
 
@@ -167,31 +168,62 @@ impl Plan {
     }
 
     fn columns(&self) -> Vec<Column<'_>> {
-        let mut columns = Vec::new();
-        // How many items pass before the value of this group changes.
-        let mut stride: usize = 1;
-        for group in groups(&self.data).rev() {
-            for datum in group {
-                let member = |name| datum.get(name).and_then(Value::as_str).unwrap_or_default();
-                let values = datum.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-                let (node_path, field_name) = (member("node_path"), member("field_name"));
-                columns.push(Column { node_path, field_name, cells: Cells::Given { values, stride } });
-            }
-            stride = stride.saturating_mul(group_length(group).max(1));
-        }
+        let mut columns = columns_of(&self.data);
         let seeds = self.seeds.iter();
         columns.extend(seeds.map(|(node_path, field_name)| Column { node_path, field_name, cells: Cells::Random }));
         columns
     }
 }
 
-impl Cells<'_> {
+impl Piece<'_> {
+    /// Whether items with these values, in this order and with none between them, can only be the first rows.
+    pub(crate) fn begins_with(&self, items: &[&[FieldValue]]) -> bool {
+        let columns = columns_of(&self.body.data);
+        let fits = |first: usize| {
+            items.iter().enumerate().all(|(place, values)| {
+                let is_there = |column: &Column<'_>| {
+                    let is_it = |value: &&FieldValue| {
+                        (&*value.node_path, &*value.field_name) == (column.node_path, column.field_name)
+                    };
+                    values.iter().find(is_it).map(|found| &found.value) == column.cells.given(first + place)
+                };
+                values.len() == columns.len() && columns.iter().all(is_there)
+            })
+        };
+        let length = usize::try_from(self.sessions).unwrap_or(usize::MAX);
+        length.checked_sub(items.len()).is_some_and(|last| fits(0) && !(1..=last).any(fits))
+    }
+}
+
+/// What a request gives to each item.
+fn columns_of(data: &Value) -> Vec<Column<'_>> {
+    let mut columns = Vec::new();
+    // How many items pass before the value of this group changes.
+    let mut stride: usize = 1;
+    for group in groups(data).rev() {
+        for datum in group {
+            let member = |name| datum.get(name).and_then(Value::as_str).unwrap_or_default();
+            let values = datum.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let (node_path, field_name) = (member("node_path"), member("field_name"));
+            columns.push(Column { node_path, field_name, cells: Cells::Given { values, stride } });
+        }
+        stride = stride.saturating_mul(group_length(group).max(1));
+    }
+    columns
+}
+
+impl<'a> Cells<'a> {
     fn at(&self, row: usize) -> Value {
         match self {
-            Self::Given { values, stride } => {
-                values.get(row / stride.max(&1) % values.len().max(1)).cloned().unwrap_or_default()
-            }
+            Self::Given { .. } => self.given(row).cloned().unwrap_or_default(),
             Self::Random => json!(fastrand::u32(..)),
+        }
+    }
+
+    fn given(&self, row: usize) -> Option<&'a Value> {
+        match self {
+            Self::Given { values, stride } => values.get(row / stride.max(&1) % values.len().max(1)),
+            Self::Random => None,
         }
     }
 }
@@ -323,9 +355,13 @@ impl Feeding {
         let piece = self.plan.piece(usize::try_from(placed).unwrap_or(usize::MAX));
         let known = self.state.item_ids();
         let Self { client, queue_id, batch_id, .. } = self;
-        let send = enqueue::enqueue(client, queue_id, batch_id, &piece.body, &known, piece.sessions);
+        let send = enqueue::enqueue(client, queue_id, batch_id, &piece, &known);
         let log = client.asset_log();
         let done = log.enqueue(queue_id, batch_id, under_way, send, |done| done.item_ids.clone()).await?;
+        // Which rows they are is not known, so nobody could tell whose results they give.
+        if let Some(error) = done.doubt() {
+            return Err(error);
+        }
         if !done.item_ids.is_empty() {
             self.state.add_items(&done.item_ids);
         }
@@ -386,6 +422,37 @@ mod tests {
             placed += piece.sessions as usize;
         }
         assert_eq!(Value::Array(seen), json!(items));
+    }
+
+    #[test]
+    fn items_are_the_first_rows_only_if_they_can_be_no_others() {
+        let value = |node: &str, value: Value| FieldValue { node_path: node.into(), field_name: "value".into(), value };
+        let body = body(1, json!([[datum("a", json!([1, 2]))], [datum("b", json!(["x", "y", "x"]))]]));
+        let plan = Plan::new(body.clone(), &[], WhenFull::Fail);
+        let rows = [(1, "x"), (1, "y"), (1, "x"), (2, "x"), (2, "y"), (2, "x")];
+        let items = rows.map(|(a, b)| vec![value("b", json!(b)), value("a", json!(a))]);
+        let begins = |of: std::ops::Range<usize>| {
+            plan.piece(0).begins_with(&items[of].iter().map(Vec::as_slice).collect::<Vec<_>>())
+        };
+        assert!(begins(0..2) && begins(0..6));
+        assert!(!begins(0..1), "the third is just the same");
+        assert!(!begins(1..3) && !begins(2..6) && !begins(5..6));
+        assert!(!plan.piece(0).begins_with(&[&[]]) && !plan.piece(0).begins_with(&[&items[0][..1]]));
+        // Without values, any could be any.
+        let plan = Plan::new(self::body(3, json!([])), &[], WhenFull::Feed);
+        assert!(!plan.piece(0).begins_with(&[&[], &[]]) && plan.piece(0).begins_with(&[&[], &[], &[]]));
+        // What is drawn is known once it has been sent.
+        let plan = Plan::new(body, &[("s".to_owned(), "value".to_owned())], WhenFull::Feed);
+        let piece = plan.piece(2);
+        let sent = serde_json::to_value(&piece.body).unwrap();
+        let drawn = |row: usize| {
+            let columns = sent["batch"]["data"][0].as_array().unwrap();
+            columns
+                .iter()
+                .map(|of| value(of["node_path"].as_str().unwrap(), of["items"][row].clone()))
+                .collect::<Vec<_>>()
+        };
+        assert!(piece.begins_with(&[&drawn(0), &drawn(1)]) && !piece.begins_with(&[&drawn(1), &drawn(2)]));
     }
 
     #[test]

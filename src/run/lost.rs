@@ -1,11 +1,15 @@
 //! Looks for the items of an enqueue whose answer did not say clearly which they are.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
+use super::feed::Piece;
 use crate::{
     Client,
     error::Result,
-    queue::{IDS_AT_ONCE, ItemSummary, Queue},
+    queue::{FieldValue, IDS_AT_ONCE, ItemStatus, ItemSummary, Queue},
     transport::patience::Patience,
 };
 
@@ -21,7 +25,8 @@ pub(super) struct Search {
     batch_id: String,
     /// Items of the batch that are not new.
     known: HashSet<i64>,
-    found: HashSet<i64>,
+    /// The new items; `None` if one was only named.
+    found: BTreeMap<i64, Option<Seen>>,
     /// Children of called workflows, which belong to the same batch.
     children: HashSet<i64>,
     others: HashSet<i64>,
@@ -29,17 +34,41 @@ pub(super) struct Search {
     seen: u64,
     /// Whether those were all that the queue counts.
     is_all: bool,
+    /// Whether an item could not be read at the last search: it may be ours.
+    is_unread: bool,
     /// How many to ask about first: as many as the request was for. Usually they are the newest there are.
     at_first: usize,
     patience: Duration,
+}
+
+/// What an item was when it was first seen.
+struct Seen {
+    had_begun: bool,
+    values: Vec<FieldValue>,
 }
 
 /// The result of a search.
 pub(super) struct Found {
     /// The new items, oldest first.
     pub(super) item_ids: Vec<i64>,
+    seen: Vec<Option<Seen>>,
     /// Whether there are no more, by the queue's own count.
     pub(super) is_all: bool,
+}
+
+impl Found {
+    /// Whether they can only be the first rows of this piece. An enqueue creates its items at once, so that no ids are
+    /// missing between them.
+    pub(super) fn begins(&self, piece: &Piece<'_>) -> bool {
+        let values: Option<Vec<&[FieldValue]>> = self.seen.iter().map(|seen| Some(&*seen.as_ref()?.values)).collect();
+        let is_whole = self.item_ids.windows(2).all(|two| two[1].checked_sub(two[0]) == Some(1));
+        is_whole && values.is_some_and(|values| piece.begins_with(&values))
+    }
+
+    /// Whether all of them were still waiting when they were first seen.
+    pub(super) fn none_had_begun(&self) -> bool {
+        self.seen.iter().all(|seen| seen.as_ref().is_some_and(|seen| !seen.had_begun))
+    }
 }
 
 impl Search {
@@ -48,11 +77,12 @@ impl Search {
             queue: client.queue(queue_id),
             batch_id: batch_id.to_owned(),
             known: known.iter().copied().collect(),
-            found: HashSet::new(),
+            found: BTreeMap::new(),
             children: HashSet::new(),
             others: HashSet::new(),
             seen: 0,
             is_all: false,
+            is_unread: false,
             at_first: usize::try_from(requested).unwrap_or(usize::MAX).clamp(FEW, IDS_AT_ONCE),
             patience: client.transport().options().lost_answer_patience,
         }
@@ -74,10 +104,9 @@ impl Search {
             let all_found = self.found.len() >= wanted && named.is_empty();
             if all_found || !patience.lasts().await {
                 // Somebody may prune what has ended already: what was seen stays seen.
-                self.found.extend(named);
-                let mut item_ids = Vec::from_iter(self.found);
-                item_ids.sort_unstable();
-                return Found { item_ids, is_all: self.is_all || all_found };
+                named.into_iter().for_each(|id| _ = self.found.entry(id).or_default());
+                let (item_ids, seen) = self.found.into_iter().unzip();
+                return Found { item_ids, seen, is_all: self.is_all || all_found };
             }
         }
     }
@@ -91,7 +120,8 @@ impl Search {
         if total != Some(self.seen) {
             self.search(wanted, total.unwrap_or(u64::MAX)).await?;
         }
-        self.is_all = total.is_none_or(|total| total == self.seen);
+        // Without a count, all items were looked at.
+        self.is_all = total.map_or(!self.is_unread, |total| total == self.seen);
         Ok(())
     }
 
@@ -101,13 +131,13 @@ impl Search {
         while !named.is_empty() {
             let from = named.len().saturating_sub(self.at_first);
             for item in self.queue.summaries(&named[from..]).await?.into_iter().flatten() {
-                self.sort(&item);
+                self.sort(item);
             }
             // One that has ended may be pruned already, and one that cannot be read still exists.
             let those = named.split_off(from);
             let is_none = |id: &i64| self.children.contains(id) || self.others.contains(id);
             let ours: Vec<i64> = those.into_iter().filter(|id| !is_none(id)).collect();
-            self.found.extend(ours);
+            ours.into_iter().for_each(|id| _ = self.found.entry(id).or_default());
             if self.found.len() >= wanted {
                 named.clear();
             }
@@ -127,31 +157,40 @@ impl Search {
     /// Goes through the queue until there are `wanted` items, or `total` with the known ones and the children.
     async fn search(&mut self, wanted: usize, total: u64) -> Result<()> {
         let ids = self.queue.item_ids().await?;
-        let is_ours = |id: &i64| [&self.known, &self.found, &self.children].iter().any(|those| those.contains(id));
+        let is_ours = |id: &i64| self.known.contains(id) || self.found.contains_key(id) || self.children.contains(id);
         self.seen = ids.iter().filter(|id| is_ours(id)).count() as u64;
         let unseen: Vec<i64> = ids.into_iter().rev().filter(|id| !is_ours(id) && !self.others.contains(id)).collect();
+        self.is_unread = false;
         let mut rest = &unseen[..];
         let mut at_once = self.at_first;
         while !rest.is_empty() && self.found.len() < wanted && self.seen < total {
             let (some, older) = rest.split_at(at_once.min(rest.len()));
             (rest, at_once) = (older, (at_once * 2).min(IDS_AT_ONCE));
             // One that cannot be read may be ours, and readable at the next look.
-            for item in self.queue.summaries(some).await?.into_iter().flatten() {
-                self.seen = self.seen.saturating_add(u64::from(self.sort(&item)));
+            for item in self.queue.summaries(some).await? {
+                match item {
+                    Ok(item) => self.seen = self.seen.saturating_add(u64::from(self.sort(item))),
+                    Err(_) => self.is_unread = true,
+                }
             }
         }
         Ok(())
     }
 
     /// Returns whether it belongs to the batch and was not seen before.
-    fn sort(&mut self, item: &ItemSummary) -> bool {
-        let is_ours = item.batch_id == self.batch_id;
-        let those = match item.parent_item_id {
-            _ if !is_ours => &mut self.others,
-            _ if self.known.contains(&item.item_id) => return false,
-            None => &mut self.found,
-            Some(_) => &mut self.children,
-        };
-        those.insert(item.item_id) && is_ours
+    fn sort(&mut self, item: ItemSummary) -> bool {
+        let id = item.item_id;
+        if item.batch_id != self.batch_id {
+            self.others.insert(id);
+            return false;
+        }
+        match item.parent_item_id {
+            _ if self.known.contains(&id) => false,
+            None => {
+                let (had_begun, values) = (item.status != ItemStatus::Pending, item.field_values.unwrap_or_default());
+                self.found.insert(id, Some(Seen { had_begun, values })).is_none()
+            }
+            Some(_) => self.children.insert(id),
+        }
     }
 }

@@ -78,6 +78,8 @@ impl Submission {
             }
             other => other?,
         };
+        // Where the server lost its database, another batch has the number, and its workflow is nobody's business here.
+        let item = item.filter(|item| item.batch_id == ticket.batch_id);
         let labels = item.and_then(|item| item.workflow).map(|workflow| labels_of(&workflow));
         let state = State::new(ticket.item_ids.iter().copied(), labels.unwrap_or_default().into());
         // Subscribed before reading, so that nothing falls between.

@@ -130,7 +130,8 @@ impl Client {
     /// [`Error::NotReady`] if the workflow has problems, [`Error::NodesDiffer`] if the server's nodes differ from those
     /// that it was opened with or its code was generated from, [`Error::QueueFull`] if the queue has no room for all
     /// items ([`Error::NotTakenBack`] if the items that it took cannot be canceled), [`Error::TooOld`] before InvokeAI
-    /// 6.0, any error of a call. A lost answer is not an error as long as the batch can be found on the server.
+    /// 6.0, any error of a call. A lost answer is not an error as long as the batch can be found on the server, and it is
+    /// certain which items the queue took.
     pub fn submit<'a>(&self, workflow: &'a (impl Submittable + ?Sized)) -> Submit<'a> {
         workflow.submit_with(self)
     }
@@ -306,9 +307,19 @@ impl Submit<'_> {
 
         let first = plan.piece(0);
         let requested = plan.requested();
-        let send = enqueue::enqueue(&client, &queue_id, &batch_id, &first.body, &[], first.sessions);
+        let send = enqueue::enqueue(&client, &queue_id, &batch_id, &first, &[]);
         let log = client.asset_log();
         let done = log.enqueue(&queue_id, &batch_id, &mut under_way, send, |done| done.item_ids.clone()).await?;
+        let take_back = async || {
+            let taken_back = client.queue(&queue_id).cancel_batches([&batch_id]).await;
+            taken_back.map_err(|cause| Error::NotTakenBack { enqueued: done.placed, requested, cause: Box::new(cause) })
+        };
+        if let Some(error) = done.doubt() {
+            if self.when_full == WhenFull::Fail {
+                take_back().await?;
+            }
+            return Err(error);
+        }
         let state = State::new(done.item_ids.iter().copied(), labels(workflow));
         let Enqueued { placed, .. } = done;
         let trouble = done.trouble();
@@ -321,10 +332,8 @@ impl Submit<'_> {
         }
         let run = Run::follow(&client, &queue_id, &batch_id, requested, state, events, self.callbacks);
         if placed < first.sessions && self.when_full == WhenFull::Fail {
-            return Err(match client.queue(&queue_id).cancel_batches([&batch_id]).await {
-                Ok(_) => Error::QueueFull { enqueued: placed, requested },
-                Err(error) => Error::NotTakenBack { enqueued: placed, requested, cause: Box::new(error) },
-            });
+            take_back().await?;
+            return Err(Error::QueueFull { enqueued: placed, requested });
         }
         if feeds {
             run.feed(plan, placed, under_way);

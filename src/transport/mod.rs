@@ -335,6 +335,7 @@ impl Transport {
     async fn refusal(&self, operation: &Operation, response: Response) -> Refusal {
         let status = response.status().as_u16();
         let retry_after = retry_after(&response);
+        let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
         let url = response.url().clone();
         // A text that cannot be read must not hide the error itself.
         let time = self.options.read_timeout.min(self.options.answer_timeout);
@@ -346,7 +347,10 @@ impl Transport {
             Some(advice) => advice.into(),
             None => body,
         };
-        Refusal::new(operation, status, &body, retry_after)
+        let mut refusal = Refusal::new(operation, status, &body, retry_after);
+        // An answer to HEAD has no body, only its kind.
+        refusal.is_own |= operation.method == "HEAD" && is_json;
+        refusal
     }
 }
 

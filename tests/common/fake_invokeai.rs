@@ -26,8 +26,12 @@ pub(crate) enum OnEnqueue {
     AcceptUnheard(Duration),
     /// Accepts it, but a gateway before the server answers with this status.
     AcceptBehindGateway(&'static str),
-    /// Accepts it, but a proxy before the server answers with this page and status.
-    AcceptBehindPage(&'static str),
+    /// Accepts it, but a proxy before the server answers with this status, kind of content and text.
+    AcceptBehindPage(&'static str, &'static str, &'static str),
+    /// Accepts it; the connection is cut. Somebody deletes this many of the first items before anybody looks.
+    AcceptAndPrune(usize),
+    /// Accepts it; the connection is cut. These items, by place, have begun before anybody looks.
+    AcceptAndBegin(usize),
     /// Accepts one item after another, with this pause between; the connection is cut before.
     AcceptPiecemeal(Duration),
     /// Accepts it, and says so, but names only this many of the items.
@@ -108,6 +112,8 @@ pub(crate) struct Item {
     pub(crate) status: &'static str,
     /// What the batch put into the graph.
     pub(crate) value: Value,
+    /// Where it put that.
+    field: Value,
     /// The item whose workflow called this one.
     pub(crate) parent: Option<i64>,
     /// The item that it runs again.
@@ -262,8 +268,15 @@ impl World {
 
     pub(crate) fn add(&mut self, batch_id: &str, value: Value) -> i64 {
         self.last_id += 1;
-        let (batch_id, status) = (batch_id.to_owned(), "pending");
-        let item = Item { batch_id, status, value, parent: None, retried: None, poisoned: false };
+        let item = Item {
+            batch_id: batch_id.to_owned(),
+            status: "pending",
+            value,
+            field: Value::Null,
+            parent: None,
+            retried: None,
+            poisoned: false,
+        };
         self.items.insert(self.last_id, item);
         self.last_id
     }
@@ -271,18 +284,22 @@ impl World {
     /// Takes a batch as far as there is room, and returns the ids of its new items.
     fn accept(&mut self, body: &Value) -> (Vec<i64>, usize) {
         let (values, batch_id) = Self::values(body);
+        let field = body["batch"]["data"].pointer("/0/0").cloned().unwrap_or_default();
         let waiting = self.items.values().filter(|item| item.status == "pending").count();
         let room = self.room.saturating_sub(waiting);
-        let ids = values.iter().take(room).map(|value| self.add(&batch_id, value.clone())).collect();
+        let ids: Vec<i64> = values.iter().take(room).map(|value| self.add(&batch_id, value.clone())).collect();
+        ids.iter().for_each(|id| self.items.get_mut(id).unwrap().field = field.clone());
         (ids, values.len())
     }
 
     fn record(&self, item_id: i64) -> Value {
-        let Item { batch_id, status, parent, retried, .. } = &self.items[&item_id];
+        let Item { batch_id, status, parent, retried, value, field, .. } = &self.items[&item_id];
+        let given = json!({"node_path": field["node_path"], "field_name": field["field_name"], "value": value});
+        let given = if field.is_null() { json!([]) } else { json!([given]) };
         let [started, ended] = self.clock;
         json!({"item_id": item_id, "batch_id": batch_id, "status": status, "queue_id": "default", "session_id": "s",
             "created_at": started, "started_at": started, "completed_at": ended, "session": {},
-            "parent_item_id": parent, "retried_from_item_id": retried})
+            "parent_item_id": parent, "retried_from_item_id": retried, "field_values": given})
     }
 
     /// Status line and body of the answer to anything but an enqueue.
@@ -431,12 +448,25 @@ async fn http(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()
                     accept();
                     (status, json!({"detail": "gateway"}))
                 }
-                OnEnqueue::AcceptBehindPage(status) => {
+                OnEnqueue::AcceptBehindPage(status, kind, text) => {
                     accept();
+                    let length = text.len();
                     let page = format!(
-                        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
+                        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{text}"
                     );
                     return stream.write_all(page.as_bytes()).await;
+                }
+                OnEnqueue::AcceptAndPrune(few) => {
+                    let mut world = world.lock().unwrap();
+                    let (ids, _) = world.accept(&body);
+                    world.items.retain(|id, _| !ids[..few].contains(id));
+                    return stream.set_zero_linger();
+                }
+                OnEnqueue::AcceptAndBegin(few) => {
+                    let mut world = world.lock().unwrap();
+                    let (ids, _) = world.accept(&body);
+                    ids[..few].iter().for_each(|id| world.items.get_mut(id).unwrap().status = "in_progress");
+                    return stream.set_zero_linger();
                 }
                 OnEnqueue::AcceptPiecemeal(pause) => {
                     stream.set_zero_linger()?;

@@ -23,8 +23,16 @@ async fn an_enqueue_whose_answer_is_lost_is_found_and_not_sent_again() {
         OnEnqueue::AcceptBehindGateway("500 Internal Server Error"),
         OnEnqueue::AcceptBehindGateway("520 Web Server Returned an Unknown Error"),
         OnEnqueue::AcceptBehindGateway("524 A Timeout Occurred"),
-        OnEnqueue::AcceptBehindPage("503 Service Unavailable"),
-        OnEnqueue::AcceptBehindPage("200 OK"),
+        OnEnqueue::AcceptBehindPage("503 Service Unavailable", "text/html", "<html>"),
+        OnEnqueue::AcceptBehindPage("200 OK", "text/html", "<html>"),
+        // These statuses would be refusals if they were the server's own.
+        OnEnqueue::AcceptBehindPage("400 Bad Request", "text/html", "<html>"),
+        OnEnqueue::AcceptBehindPage("401 Unauthorized", "text/plain", "Who are you?"),
+        OnEnqueue::AcceptBehindPage("403 Forbidden", "application/json", r#"{"message": "no"}"#),
+        OnEnqueue::AcceptBehindPage("404 Not Found", "text/plain", "404 page not found\n"),
+        OnEnqueue::AcceptBehindPage("409 Conflict", "application/problem+json", r#"{"title": "no", "detail": "no"}"#),
+        OnEnqueue::AcceptBehindPage("413 Content Too Large", "text/html", "<html>"),
+        OnEnqueue::AcceptBehindPage("429 Too Many Requests", "text/plain", ""),
     ] {
         let server = FakeInvokeAi::start().await;
         // Another batch, which must not be mistaken for it.
@@ -73,6 +81,83 @@ async fn a_batch_that_is_partly_there_is_waited_for_and_not_enqueued_again() {
         let submission = within("a submission", submitting).await.unwrap();
         assert_eq!(submission.item_ids(), Vec::from_iter(42..47), "{mode:?}");
         assert_eq!((server.world().enqueues, submission.enqueued()), (2, 5), "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_have_deleted_since_is_not_enqueued_again() {
+    let sweep = |workflow: &_| Sweep::new().product(workflow, "first a", 0..5).unwrap();
+    for mode in [WhenFull::Fail, WhenFull::Keep, WhenFull::Feed] {
+        for swept in [true, false] {
+            let server = FakeInvokeAi::start().await;
+            server.world().on_enqueue.push_back(OnEnqueue::AcceptAndPrune(2));
+            let (client, workflow) = (client(&server), workflow());
+            let submit = client.submit(&workflow).when_full(mode);
+            let submit = if swept { submit.sweep(sweep(&workflow)) } else { submit.runs(5) };
+            let error = within("a submission", submit.into_future()).await.unwrap_err();
+            let what = format!("{mode:?}, swept: {swept}: {error}");
+            assert!(error.may_have_been_sent() && error.to_string().contains("it is not certain which of 5"), "{what}");
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let world = server.world();
+            assert_eq!((world.enqueues, world.items.len()), (1, 3), "{what}");
+            let canceled = world.items.values().all(|item| item.status == "canceled");
+            assert_eq!(canceled, mode == WhenFull::Fail, "{what}");
+            assert_eq!(client.assets().batches.len(), 1, "{what}");
+        }
+    }
+    // The queue has room for two, and whether the others were never there or have gone cannot be told any more.
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    server.world().on_enqueue.push_back(OnEnqueue::AcceptAndBegin(1));
+    let (client, workflow) = (client(&server), workflow());
+    let submit = client.submit(&workflow).sweep(sweep(&workflow)).when_full(WhenFull::Feed);
+    let error = within("a submission", submit.into_future()).await.unwrap_err();
+    assert!(error.may_have_been_sent() && error.to_string().contains("it is not certain"), "{error}");
+
+    // The same for a later piece.
+    let server = FakeInvokeAi::start().await;
+    server.world().room = 2;
+    let client = self::client(&server);
+    let submit = client.submit(&workflow).sweep(sweep(&workflow)).when_full(WhenFull::Feed);
+    let submission = within("a submission", submit.into_future()).await.unwrap();
+    {
+        let mut world = server.world();
+        world.room = 10;
+        world.on_enqueue.push_back(OnEnqueue::AcceptAndPrune(1));
+    }
+    until("the rest is sent", || server.world().on_enqueue.is_empty()).await;
+    let enqueues = server.world().enqueues;
+    submission.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
+    let error = within("all", submission.wait_all().into_future()).await.unwrap_err();
+    assert!(error.may_have_been_sent() && error.to_string().contains("it is not certain which of 3"), "{error}");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!((submission.item_ids(), server.world().enqueues), (vec![41, 42], enqueues));
+}
+
+#[tokio::test]
+async fn what_a_full_queue_took_is_followed_although_its_answer_is_lost() {
+    let values = |server: &FakeInvokeAi| -> Vec<Value> {
+        server.world().items.values().map(|item| item.value.clone()).collect()
+    };
+    for mode in [WhenFull::Fail, WhenFull::Keep, WhenFull::Feed] {
+        let server = FakeInvokeAi::start().await;
+        server.world().room = 2;
+        server.world().on_enqueue.push_back(OnEnqueue::AcceptAndPrune(0));
+        let (client, workflow) = (client(&server), workflow());
+        let sweep = Sweep::new().product(&workflow, "first a", 0..5).unwrap();
+        let submit = client.submit(&workflow).sweep(sweep).when_full(mode);
+        let outcome = within("a submission", submit.into_future()).await;
+        if mode == WhenFull::Fail {
+            assert!(matches!(outcome, Err(Error::QueueFull { enqueued: 2, requested: 5, .. })), "{outcome:?}");
+            continue;
+        }
+        let submission = outcome.unwrap();
+        assert_eq!((submission.item_ids(), submission.requested()), (vec![41, 42], 5), "{mode:?}");
+        if mode == WhenFull::Feed {
+            server.world().room = 10;
+            until("the rest", || submission.enqueued() == 5).await;
+            assert_eq!(values(&server), Vec::from_iter((0..5).map(Value::from)), "each once, in order");
+        }
     }
 }
 
@@ -219,6 +304,8 @@ async fn a_full_queue_fails_keeps_or_feeds() {
     fed.item_ids().into_iter().for_each(|id| server.change(id, "completed"));
     server.world().on_enqueue.push_back(OnEnqueue::AcceptUnheard(Duration::ZERO));
     let working = async {
+        // The piece whose answer is lost is seen while it waits.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         while server.world().items.len() < 7 || server.world().items.values().any(|item| item.status == "pending") {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let next = server.world().items.iter().find(|(_, item)| item.status == "pending").map(|(id, _)| *id);

@@ -3,7 +3,7 @@
 
 use std::{fs, future::IntoFuture as _, time::Duration};
 
-use invokeai_client::{Client, Error, TransportOptions, Upload};
+use invokeai_client::{Client, Error, Refusal, TransportOptions, Upload};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
@@ -111,8 +111,8 @@ async fn a_refusal_is_reported_as_what_it_is_and_writes_go_out_once() {
 }
 
 #[tokio::test]
-async fn a_503_rules_a_write_out_only_if_it_is_the_servers_own() {
-    for (content_type, body, own) in [
+async fn a_refusal_rules_a_write_out_only_if_it_is_the_servers_own() {
+    let forms = [
         ("application/json", r#"{"detail": "Image move service unavailable"}"#, true),
         ("application/json", r#"{"detail": {"reason": "busy"}}"#, true),
         ("application/json", r#"{"detail": [{"loc": ["body"], "msg": "m", "type": "t"}]}"#, true),
@@ -121,13 +121,21 @@ async fn a_503_rules_a_write_out_only_if_it_is_the_servers_own() {
         ("application/json", "", false),
         ("text/plain", "upstream connect error or disconnect/reset before headers", false),
         ("text/html", "<html><h1>503 Service Temporarily Unavailable</h1></html>", false),
-    ] {
-        for operation in ["submit", "upload", "delete"] {
-            let met = meet(operation, Ok(Act::Answer(whole("503 Oh", content_type, body)))).await;
-            assert_eq!(met.error.status(), Some(503), "{operation} {body}: {:?}", met.error);
-            assert_eq!(met.error.may_have_been_sent(), !own, "{operation} {body}");
-            assert_eq!(met.may_exist, !own && is_creation(operation), "{operation} {body}");
-            assert_eq!(met.sent(), 1, "{operation} {body}");
+        ("application/problem+json", r#"{"title": "Unavailable", "status": 503, "detail": "no"}"#, false),
+    ];
+    for status in [400, 401, 403, 404, 409, 413, 415, 422, 429, 503] {
+        for (content_type, body, own) in forms {
+            for operation in ["submit", "upload", "delete"] {
+                let answer = whole(&format!("{status} Oh"), content_type, body);
+                let met = meet(operation, Ok(Act::Answer(answer))).await;
+                let what = format!("{operation} {status} {body}");
+                assert_eq!(met.error.status(), Some(status), "{what}: {:?}", met.error);
+                assert_eq!(met.error.may_have_been_sent(), !own, "{what}");
+                assert_eq!(met.error.is_not_found(), own && status == 404, "{what}");
+                assert_eq!(met.error.refusal().map(Refusal::is_own), Some(own), "{what}");
+                assert_eq!(met.may_exist, !own && is_creation(operation), "{what}");
+                assert_eq!(met.sent(), 1, "{what}");
+            }
         }
     }
 }
@@ -249,6 +257,9 @@ async fn a_clean_up_that_cannot_reach_the_server_forgets_nothing() {
         answer("503 Oh"),
         // A proxy whose server is being replaced.
         Act::Answer(whole("404 Oh", "text/html", "\n<html>404 page not found</html>")),
+        Act::Answer(whole("404 Oh", "text/plain", "404 page not found\n")),
+        Act::Answer(whole("404 Oh", "application/json", r#"{"message": "no Route matched with those values"}"#)),
+        Act::Answer(whole("404 Oh", "text/plain", "")),
         Act::Reset,
         Act::Stall(String::new()),
         Act::Endless("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n".into()),

@@ -19,8 +19,9 @@ use serde_json::json;
 
 use crate::{
     common::socket_server::within,
-    fake_invokeai::{FakeInvokeAi, OnEnqueue, OnPath},
+    fake_invokeai::{FakeInvokeAi, OnEnqueue, OnPath, Tamper, Wire, answer_of},
     workflow,
+    workflows::additions,
 };
 
 const SOON: Duration = Duration::from_millis(10);
@@ -256,6 +257,26 @@ async fn an_unreadable_first_item_does_not_keep_others_from_being_taken_up() {
     assert_eq!((again.requested(), again.enqueued()), (2, 2));
     server.change(ids[1], "completed");
     within("the end", again.jobs()[1].wait().into_future()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_item_of_another_batch_gives_no_names() {
+    let server = FakeInvokeAi::start().await;
+    let submission = submit(&server, 1, WhenFull::Fail).await;
+    let ticket = submission.ticket();
+    // The server lost its database, and the item of somebody else has the number.
+    server.world().items.get_mut(&41).unwrap().batch_id = "others".into();
+    server.world().tamper = Some(Tamper(Arc::new(|line, status, answer| {
+        let mut answer = answer.clone();
+        if line.starts_with("GET") && line.contains("/i/41") {
+            answer["workflow"] = additions();
+        }
+        Some(Wire::Bytes(answer_of(status, &answer.to_string())))
+    })));
+    let again = within("a submission", Submission::attach(&client(&server), &ticket)).await.unwrap();
+    assert_eq!(again.jobs()[0].progress().nodes_total, 0, "the workflow of others is not looked at");
+    let gone = within("the end", again.jobs()[0].wait().into_future()).await.unwrap_err();
+    assert!(matches!(gone, Error::JobGone { item_id: 41, .. }), "{gone:?}");
 }
 
 #[tokio::test]

@@ -38,6 +38,27 @@ async fn what_a_killed_worker_sent_is_found_and_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_does_not_say_it_has_is_not_sent_again() {
+    let servers = servers(1, 60);
+    let stage = Stage::new(&servers).await;
+    let submission = stage.submit(1, 5).await;
+    let worker = stage.worker();
+    stage.until(JobState::Running, 1).await;
+    while batches(&servers) < 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    worker.kill();
+    // An answer that says nothing of the batch, and that no other attempt would change.
+    servers[0].faults().add("get_queue_item_ids", Fault::status(500), 1);
+    let second = stage.worker();
+    stage.ended(60).await;
+    stage.is_complete(&submission).await;
+    assert_eq!((batches(&servers), servers[0].faults().outstanding()), (1, 0), "it was looked for until it was found");
+    stage.is_clean().await;
+    second.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_slept_past_its_lease_changes_nothing() {
     let servers = servers(1, 60);
     let stage = Stage::new(&servers).await;

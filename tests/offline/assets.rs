@@ -13,7 +13,7 @@ use wiremock::{
     matchers::{method, path, path_regex},
 };
 
-use crate::common::effort::assert_growth;
+use crate::{common::effort::assert_growth, mocked::nothing_else};
 
 /// How many uploads and batches a small ledger holds, and how many times as many a large one.
 const SMALL: usize = 1000;
@@ -57,6 +57,7 @@ fn last(request: &Request) -> String {
 /// A server without items, and a folder for a ledger.
 async fn start() -> (MockServer, tempfile::TempDir, PathBuf) {
     let (server, folder) = (MockServer::start().await, tempfile::tempdir().unwrap());
+    nothing_else(&server).await;
     on(&server, "GET", "/api/v1/queue/default/item_ids", ok(json!({"item_ids": [], "total_count": 0}))).await;
     let ledger = folder.path().join("ledger");
     (server, folder, ledger)

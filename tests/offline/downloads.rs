@@ -247,12 +247,13 @@ async fn a_zip_file_is_waited_for_and_made_again_if_cut() {
     let promised = ResponseTemplate::new(202).set_body_json(json!({ "bulk_download_item_name": "my board 1.zip" }));
     Mock::given(path("/api/v1/images/download")).respond_with(promised).expect(2).mount(&server).await;
     let whole = zip_file();
+    let missing = || ResponseTemplate::new(404).set_body_json(json!({"detail": "Not Found"}));
     Mock::given(path("/api/v1/images/download/my%20board%201.zip"))
         .respond_with(InTurn::new(vec![
-            ResponseTemplate::new(404),
-            ResponseTemplate::new(404),
+            missing(),
+            missing(),
             file(whole[..10].to_vec(), "application/zip"),
-            ResponseTemplate::new(404),
+            missing(),
             file(whole.clone(), "application/zip"),
         ]))
         .expect(5)

@@ -6,7 +6,7 @@ use invokeai_client::{Client, TransportOptions};
 use serde_json::{Value, json};
 use wiremock::{
     Mock, MockServer, Request, Respond, ResponseTemplate,
-    matchers::{method, path},
+    matchers::{any, method, path},
 };
 
 pub(crate) fn quick(url: &str) -> Client {
@@ -18,8 +18,15 @@ pub(crate) fn quick(url: &str) -> Client {
 
 pub(crate) async fn mock() -> (MockServer, Client) {
     let server = MockServer::start().await;
+    nothing_else(&server).await;
     let client = quick(&server.uri());
     (server, client)
+}
+
+/// All that is not mocked is refused as InvokeAI does it.
+pub(crate) async fn nothing_else(server: &MockServer) {
+    let missing = ResponseTemplate::new(404).set_body_json(json!({"detail": "Not Found"}));
+    Mock::given(any()).respond_with(missing).with_priority(u8::MAX).mount(server).await;
 }
 
 pub(crate) async fn on(server: &MockServer, verb: &str, place: &str, answer: ResponseTemplate) {

@@ -27,7 +27,8 @@ async fn server(document: &Value) -> (MockServer, Client) {
         let answer = ResponseTemplate::new(200).set_body_json(answer);
         Mock::given(method("GET")).and(path(place)).respond_with(answer).mount(&server).await;
     }
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(403)).mount(&server).await;
+    let refusal = ResponseTemplate::new(403).set_body_json(json!({"detail": "no"}));
+    Mock::given(method("POST")).respond_with(refusal).mount(&server).await;
     let client = Client::new(server.uri()).unwrap();
     (server, client)
 }

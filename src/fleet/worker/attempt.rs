@@ -17,7 +17,7 @@ use crate::{
     queue::DEFAULT_QUEUE,
 };
 
-/// How long to look for what an earlier attempt left on another server.
+/// How long to look for what an earlier attempt left on a server.
 const LOOKING: Duration = Duration::from_secs(15);
 
 /// How long a job is left to others that could do it, and how often at most.
@@ -185,14 +185,18 @@ async fn attempt(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], taken: &Tak
                 return follow(crew, &client, &attempt, submission).await;
             }
             Ok(Ok(None)) => {}
-            // Its own server comes back, or is given up on with the next attempt.
-            Ok(Err(error)) if earlier.server == host.address() && error.is_retryable() => {
-                return Ok(Outcome::Away { why: error.to_string(), was_sent: true });
+            // What cannot be looked for may be there: only its absence is a reason to run it again.
+            unclear => {
+                let why = match unclear {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => format!("no answer about an earlier attempt within {LOOKING:?}"),
+                };
+                // Its own server comes back, or is given up on with the next attempt.
+                if earlier.server == host.address() {
+                    return Ok(Outcome::Away { why, was_sent: true });
+                }
+                tracing::warn!(server = earlier.server, why, "another server cannot be asked about an earlier attempt");
             }
-            Ok(Err(error)) => {
-                tracing::warn!(server = earlier.server, %error, "cannot look for an earlier attempt; running it again");
-            }
-            Err(_) => tracing::warn!(server = earlier.server, "no answer about an earlier attempt; running it again"),
         }
     }
     if let Some(other) = better(crew, host, hosts, taken).await?

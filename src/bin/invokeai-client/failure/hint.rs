@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use invokeai_client::{
-    Detail, Error as ClientError,
+    Error as ClientError,
     workflow::{DefinitionError, InputError},
 };
 
@@ -44,8 +44,7 @@ pub(super) fn for_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// The library's advice, in terms of this command where it has its own way.
 fn for_client_error(error: &ClientError) -> Option<&'static str> {
-    // InvokeAI's own answers have another form, so this one is from somebody else.
-    if matches!(error.detail(), Some(Detail::Plain(_) | Detail::Json(_))) {
+    if error.refusal().is_some_and(|refusal| !refusal.is_own()) {
         return for_foreign_answer(error);
     }
     Some(match error {
