@@ -1,6 +1,10 @@
 //! Follows every item to its end, and downloads its results.
 
-use std::{collections::HashMap, pin::pin};
+use std::{
+    collections::HashMap,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt as _;
 use invokeai_client::{
@@ -24,6 +28,9 @@ use crate::{
     print::{Out, apart, note, paint},
     style,
 };
+
+/// How long nothing is read that is not needed, after the server did not answer.
+const SPARED: Duration = Duration::from_secs(60);
 
 /// Maps the items of a batch to rows of the run.
 #[derive(Debug, Default)]
@@ -77,6 +84,7 @@ pub(super) async fn follow(
         tally,
         ticket,
         retries,
+        unanswered: None,
     };
     let complete = first.all().await? && args.out.is_some();
     let again = std::mem::take(&mut tally.again);
@@ -96,8 +104,19 @@ pub(super) async fn follow(
     let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
     let submission = Submission::attach(client, &note).await?;
     let rows = &retried;
-    let mut second =
-        Follower { args, json, client, workflow, rows, uploads, submission, tally, ticket, retries: false };
+    let mut second = Follower {
+        args,
+        json,
+        client,
+        workflow,
+        rows,
+        uploads,
+        submission,
+        tally,
+        ticket,
+        retries: false,
+        unanswered: None,
+    };
     Ok(second.all().await? && complete)
 }
 
@@ -113,6 +132,8 @@ struct Follower<'a> {
     ticket: &'a mut Option<ticket::Ticket>,
     /// Whether failed items are run once more.
     retries: bool,
+    /// When the values of an item were asked for in vain.
+    unanswered: Option<Instant>,
 }
 
 impl Follower<'_> {
@@ -252,9 +273,14 @@ impl Follower<'_> {
         false
     }
 
-    /// The values that the batch put into the item. Empty if they cannot be read: the item is printed anyway.
-    async fn fields(&self, id: i64) -> Vec<FieldValue> {
+    /// The values that the batch put into the item. Empty if they cannot be read: the item is printed anyway, and a
+    /// server that does not answer is not asked for those of each.
+    async fn fields(&mut self, id: i64) -> Vec<FieldValue> {
+        if self.submission.is_silent() || self.unanswered.is_some_and(|then| then.elapsed() < SPARED) {
+            return Vec::new();
+        }
         let read = self.submission.queue().summaries(&[id]).await;
+        self.unanswered = read.as_ref().is_err_and(Error::is_retryable).then(Instant::now);
         match read.map(|mut read| read.pop()) {
             Ok(Some(Ok(summary))) => summary.field_values.unwrap_or_default(),
             _ => Vec::new(),
