@@ -93,6 +93,8 @@ mirror! {
     /// Why the rest of a large batch will not be enqueued ([`WhenFull::Feed`]), once that is certain. The items
     /// enqueued by then are followed to their ends.
     get fn feed_error(&self) -> Option<Error>;
+    /// Whether the server has been asked about this submission for a minute, and has not answered.
+    get fn is_silent(&self) -> bool;
     /// All jobs enqueued so far, in the order in which they run.
     open fn jobs(&self) -> Vec<Job>;
     /// The progress of all items, as far as it is known now.
@@ -128,7 +130,8 @@ mirror! {
     /// canceling fails, or takes longer than 5 s, the error says so.
     set fn cancel_on_timeout(self, cancel: bool) -> Self;
     /// Gives up on an item that could not be read for this long, because the server is unreachable or cannot read the
-    /// item itself; likewise on items that could not be enqueued for this long. Default: 60 s.
+    /// item itself; likewise on items that could not be enqueued for this long. A read that is still under way counts,
+    /// but an answer may always take half a second. Default: 60 s.
     set fn unreachable_limit(self, limit: Duration) -> Self;
     /// Also reads the items this often. Default: twice a second while no events arrive, and every 15 s while they do.
     set fn poll_interval(self, interval: Duration) -> Self;

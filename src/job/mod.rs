@@ -122,23 +122,26 @@ impl Job {
         self.run.state().progress(self.item_id)
     }
 
-    /// The progress of the item, now and after each change, until it ends. Changes that follow each other quickly may
-    /// be reported as one; the last one is never left out.
+    /// The progress of the item, now and after each change, until it ends or is deleted. Changes that follow each other
+    /// quickly may be reported as one; the last one is never left out.
     pub fn progress_updates(&self) -> impl Stream<Item = Progress> + Send + Unpin + use<> {
         let mut changes = self.run.state().changes();
         changes.mark_changed();
-        Box::pin(futures::stream::unfold((self.clone(), changes, None), async |(job, mut changes, told)| {
-            if let Some(Progress { .. }) = told.as_ref().filter(|progress: &&Progress| progress.is_finished()) {
+        let told = (None, false);
+        Box::pin(futures::stream::unfold((self.clone(), changes, told), async |(job, mut changes, (told, is_over))| {
+            if is_over {
                 return None;
             }
             loop {
+                job.run.keep_following();
                 changes.changed().await.ok()?;
                 let gone = job.status().is_none();
                 let progress = job.progress();
+                let is_over = gone || progress.is_finished();
                 if told.as_ref() != Some(&progress) {
-                    return Some((progress.clone(), (job, changes, Some(progress))));
+                    return Some((progress.clone(), (job, changes, (Some(progress), is_over))));
                 }
-                if gone {
+                if is_over {
                     return None;
                 }
             }

@@ -15,14 +15,11 @@ use crate::{
     error::{Error, Result},
     progress::Progress,
     queue::ItemStatus,
-    run::state::Standing,
+    run::state::{MOMENT, Standing},
 };
 
 /// How long a server may be unreachable before a wait gives up.
 pub(crate) const UNREACHABLE: Duration = Duration::from_secs(60);
-
-/// How long to ask why an item failed. A wait can end without the answer.
-const REASON: Duration = Duration::from_secs(60);
 
 /// How long a cancellation may take after the time of a wait is up.
 pub(crate) const CANCELLATION: Duration = Duration::from_secs(5);
@@ -82,7 +79,10 @@ impl<'a> Wait<'a> {
     }
 
     /// Gives up when the item could not be read for this long, because the server is unreachable or cannot read the
-    /// item itself. Default: 60 s.
+    /// item itself. A read that is still under way counts, but an answer may always take half a second. Default: 60 s.
+    ///
+    /// Of an item that failed, the reason is asked for as long, at most 60 s. All items of a submission share that time
+    /// until the server answers: the rest is known from events only.
     pub fn unreachable_limit(mut self, limit: Duration) -> Self {
         self.unreachable = limit;
         self
@@ -111,15 +111,11 @@ impl<'a> Wait<'a> {
                 }
             }
             match state.standing(item_id) {
-                Standing::Ended(status) => return self.job.ended(status, end).await,
+                Standing::Ended(status) => return self.job.ended(status, end, self.unreachable).await,
                 Standing::Gone => return Err(Error::JobGone { item_id }),
                 Standing::Running(_) => run.keep_following(),
             }
-            let trouble = state.trouble_of(item_id);
-            let give_up = trouble.as_ref().map(|trouble| trouble.since + deadline::bounded(self.unreachable));
-            if let Some(trouble) = trouble.filter(|_| give_up.is_some_and(|time| time <= Instant::now())) {
-                return Err(trouble.error);
-            }
+            let give_up = state.patience(item_id, self.unreachable)?;
             tokio::select! {
                 // Changes may come without a pause: they come last.
                 biased;
@@ -128,7 +124,7 @@ impl<'a> Wait<'a> {
                     state.poke.notify_one();
                     next_poll = self.poll_interval.map(deadline::after);
                 }
-                () = until(give_up) => {}
+                () = sleep_until(give_up) => {}
                 // The state lives as long as this job.
                 _ = changes.changed() => {}
             }
@@ -171,27 +167,37 @@ pub(crate) async fn until(time: Option<Instant>) {
 }
 
 impl Job {
-    /// What an end means for those who wait until `end`.
-    async fn ended(&self, status: ItemStatus, end: Option<Instant>) -> Result<FinishedJob> {
+    /// What an end means for those who wait until `end`, and for so long for a server that does not answer.
+    async fn ended(&self, status: ItemStatus, end: Option<Instant>, limit: Duration) -> Result<FinishedJob> {
         match status {
             ItemStatus::Completed => Ok(FinishedJob { job: self.clone() }),
             ItemStatus::Canceled => Err(Error::JobCanceled { item_id: self.item_id }),
-            _ => Err(Error::JobFailed(Box::new(self.failure(end).await))),
+            _ => Err(Error::JobFailed(Box::new(self.failure(end, limit).await))),
         }
     }
 
     /// Why the job failed. The item names the node; the event of the failure does not. That it failed is certain, so if
     /// the item can no longer be read, this returns what is known without it.
-    async fn failure(&self, end: Option<Instant>) -> JobFailure {
-        let latest = deadline::after(REASON);
-        let asked = timeout_at(end.map_or(latest, |end| end.min(latest)), self.queue().find_item(self.item_id)).await;
+    async fn failure(&self, end: Option<Instant>, limit: Duration) -> JobFailure {
+        let (state, began, limit) = (self.run.state(), Instant::now(), limit.clamp(MOMENT, UNREACHABLE));
+        let latest = began + state.time_for_reasons(limit);
+        let latest = end.map_or(latest, |end| end.min(latest));
+        let mut asked = None;
+        if latest > began {
+            asked = timeout_at(latest, self.queue().find_item(self.item_id)).await.ok();
+            let is_answered = match &asked {
+                Some(Err(error)) => !error.is_retryable(),
+                asked => asked.is_some(),
+            };
+            state.asked_for_reason(limit, began.elapsed(), is_answered);
+        }
         let unknown = match asked {
-            Ok(Ok(Some(item))) if item.batch_id == self.run.batch_id() => {
-                return JobFailure::of(&item, &self.run.state().labels());
+            Some(Ok(Some(item))) if item.batch_id == self.run.batch_id() => {
+                return JobFailure::of(&item, &state.labels());
             }
-            Ok(Ok(_)) => "the item is no longer on the server".to_owned(),
-            Ok(Err(error)) => format!("the item cannot be read: {error}"),
-            Err(_) => "the item could not be read in time".to_owned(),
+            Some(Ok(_)) => "the item is no longer on the server".to_owned(),
+            Some(Err(error)) => format!("the item cannot be read: {error}"),
+            None => "the item could not be read in time".to_owned(),
         };
         tracing::warn!(item_id = self.item_id, reason = unknown, "why the item failed is known from events only");
         JobFailure::seen(self.item_id, self.progress().failure, unknown)

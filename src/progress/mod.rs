@@ -4,11 +4,24 @@ mod submission;
 
 pub use submission::SubmissionProgress;
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashSet, hash::BuildHasher as _, sync::Arc};
 
 pub use crate::events::{PreviewError, PreviewImage};
 pub use crate::queue::ItemStatus;
 use crate::{error::failure::JobFailure, events::Event, schema::node_ref::NodeRef};
+
+/// Node ids of a graph, with the titles that the workflow gives them.
+pub(crate) type Labels = Arc<Vec<(String, Option<String>)>>;
+
+/// Most executions and nodes of an item that are remembered. An execution beyond that counts each time it is reported.
+const REMEMBERED: usize = 10_000;
+
+/// The longest id, type or status that is believed, in bytes. Those of InvokeAI have up to 50.
+const LONGEST_NAME: usize = 1024;
+
+/// How much is kept of a message, and of a traceback, in bytes.
+const MESSAGE: usize = 8 * 1024;
+const TRACEBACK: usize = 16 * 1024;
 
 /// Progress of a queue item.
 #[derive(Clone, PartialEq)]
@@ -26,11 +39,11 @@ pub struct Progress {
     pub node: Option<NodeRef>,
     /// Progress of that node, from 0 to 1, if it reports any.
     pub node_fraction: Option<f64>,
-    /// What that node says it is doing, such as `Denoising`.
+    /// What that node says it is doing, such as `Denoising`. At most 8 KiB of it.
     pub message: Option<String>,
-    /// The last preview of the item.
+    /// The last preview of the item. In a batch, the last eight items that sent one keep theirs.
     pub preview: Option<PreviewImage>,
-    /// What went wrong, if the item failed.
+    /// What went wrong, if the item failed. At most 8 KiB of the message and 16 KiB of the traceback.
     pub failure: Option<JobFailure>,
 }
 
@@ -63,16 +76,23 @@ crate::base::debug::short_debug! {
 #[derive(Clone)]
 pub struct ProgressTracker {
     item_id: i64,
-    titles: HashMap<String, String>,
+    labels: Labels,
     sequence: Option<i64>,
-    /// Prepared ids of finished executions.
-    executed: HashSet<String>,
-    /// Ids of the nodes they belong to.
-    nodes: HashSet<String>,
+    /// `None` if nothing more is counted.
+    seen: Option<Box<Seen>>,
     progress: Progress,
 }
 
-crate::base::debug::short_debug! { ProgressTracker { item_id, titles, sequence, executed, nodes, progress } }
+crate::base::debug::short_debug! { ProgressTracker { item_id, labels, sequence, seen, progress } }
+
+/// What has finished, so that it counts once. Hashes of ids, which are as long as the server likes.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// By the prepared ids.
+    executions: HashSet<u64>,
+    /// The nodes they belong to.
+    nodes: HashSet<u64>,
+}
 
 impl Progress {
     /// Progress of the whole item, from 0 to 1. Every node counts the same, so it is only a rough guide: one node
@@ -98,15 +118,18 @@ impl ProgressTracker {
         I: Into<String>,
         T: Into<String>,
     {
-        let mut nodes_total = 0;
-        let titled = nodes.into_iter().inspect(|_| nodes_total += 1);
-        let titles = titled.filter_map(|(id, title)| Some((id.into(), title?.into()))).collect();
+        let labels = nodes.into_iter().map(|(id, title)| (id.into(), title.map(Into::into)));
+        Self::sharing(item_id, Arc::new(labels.collect()))
+    }
+
+    /// The same, for many items of one graph.
+    pub(crate) fn sharing(item_id: i64, labels: Labels) -> Self {
+        let nodes_total = labels.len();
         Self {
             item_id,
-            titles,
+            labels,
             sequence: None,
-            executed: HashSet::new(),
-            nodes: HashSet::new(),
+            seen: Some(Box::default()),
             progress: Progress {
                 status: ItemStatus::Pending,
                 nodes_done: 0,
@@ -126,6 +149,16 @@ impl ProgressTracker {
         &self.progress
     }
 
+    /// Counts no more. What is left is small, but for the preview.
+    pub(crate) fn rest(&mut self) {
+        self.seen = None;
+        self.leave_node();
+    }
+
+    pub(crate) fn forget_preview(&mut self) {
+        self.progress.preview = None;
+    }
+
     /// Applies an event. Returns whether it changed anything.
     pub fn apply(&mut self, event: &Event) -> bool {
         event.any_item_id(|id| id == self.item_id) && self.apply_own(event)
@@ -133,7 +166,11 @@ impl ProgressTracker {
 
     /// Applies an event of this item.
     pub(crate) fn apply_own(&mut self, event: &Event) -> bool {
-        match (event.name(), event.invocation()) {
+        let is_absurd = |name: &str| name.len() > LONGEST_NAME;
+        let absurd = |node: &NodeRef| {
+            is_absurd(&node.id) || is_absurd(&node.node_type) || node.prepared_id.as_deref().is_some_and(is_absurd)
+        };
+        match (event.name(), event.invocation().filter(|node| !absurd(node))) {
             ("queue_item_status_changed", _) => self.status_event(event),
             ("queue_items_canceled", _) => self.set_status(ItemStatus::Canceled, None),
             ("invocation_error", Some(node)) => self.failed(event, node),
@@ -152,7 +189,7 @@ impl ProgressTracker {
             (Some(known), Some(new)) => new <= known,
             _ => status == self.progress.status || status == ItemStatus::Pending,
         };
-        if stale || self.progress.is_finished() {
+        if stale || self.progress.is_finished() || status.as_str().len() > LONGEST_NAME {
             return false;
         }
         self.sequence = sequence.or(self.sequence);
@@ -160,16 +197,16 @@ impl ProgressTracker {
             self.leave_node();
         }
         self.progress.status = status;
-        self.progress.nodes_done = self.nodes_done();
+        self.count_nodes();
         true
     }
 
     /// In a completed item all nodes are done, even those that did not need to run.
-    fn nodes_done(&self) -> usize {
-        match self.progress.status {
-            ItemStatus::Completed => self.progress.nodes_total,
-            _ => self.nodes.len(),
-        }
+    fn count_nodes(&mut self) {
+        let Progress { status, nodes_done, nodes_total, .. } = &mut self.progress;
+        let seen = self.seen.as_ref().map_or(*nodes_done, |seen| seen.nodes.len());
+        *nodes_total = (*nodes_total).max(seen);
+        *nodes_done = if *status == ItemStatus::Completed { *nodes_total } else { seen };
     }
 
     fn status_event(&mut self, event: &Event) -> bool {
@@ -202,7 +239,7 @@ impl ProgressTracker {
         }
         self.enter_node(node);
         self.progress.node_fraction = event.percentage().map(|part| part.clamp(0.0, 1.0));
-        self.progress.message = event.message();
+        self.progress.message = event.message().map(|text| beginning(text, MESSAGE));
         match event.preview() {
             Ok(Some(preview)) => self.progress.preview = Some(preview),
             Ok(None) => {}
@@ -212,16 +249,13 @@ impl ProgressTracker {
     }
 
     fn completed(&mut self, node: NodeRef) -> bool {
-        if self.is_executed(&node) {
-            return false;
-        }
-        let is_running = self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id);
-        self.executed.extend(node.prepared_id);
-        self.nodes.insert(node.id);
-        self.progress.executions_done = self.executed.len();
-        self.progress.nodes_total = self.progress.nodes_total.max(self.nodes.len());
-        self.progress.nodes_done = self.nodes_done();
-        if is_running {
+        let most_nodes = REMEMBERED.max(self.labels.len());
+        let Some(seen) = self.seen.as_mut().filter(|seen| !seen.has(&node)) else { return false };
+        remember(&mut seen.executions, node.prepared_id.as_deref(), REMEMBERED);
+        remember(&mut seen.nodes, Some(&node.id), most_nodes);
+        self.progress.executions_done = self.progress.executions_done.saturating_add(1);
+        self.count_nodes();
+        if self.progress.node.as_ref().is_some_and(|running| running.prepared_id == node.prepared_id) {
             self.leave_node();
         }
         true
@@ -246,16 +280,18 @@ impl ProgressTracker {
     }
 
     fn is_executed(&self, node: &NodeRef) -> bool {
-        node.prepared_id.as_ref().is_some_and(|id| self.executed.contains(id))
+        self.seen.as_ref().is_some_and(|seen| seen.has(node))
     }
 
     /// Events name nodes without their titles.
     fn titled(&self, node: NodeRef) -> NodeRef {
-        NodeRef { title: self.titles.get(&node.id).cloned(), ..node }
+        let label = self.labels.iter().find(|(id, _)| *id == node.id);
+        NodeRef { title: label.and_then(|(_, title)| title.clone()), ..node }
     }
 
     fn failure(&self, event: &Event, node: Option<NodeRef>) -> Option<JobFailure> {
-        let (error_type, message) = (event.text("error_type"), event.text("error_message"));
+        let text = |name, most| event.text(name).map(|text| beginning(text, most));
+        let (error_type, message) = (text("error_type", LONGEST_NAME), text("error_message", MESSAGE));
         if error_type.is_none() && message.is_none() && node.is_none() {
             return None;
         }
@@ -264,7 +300,66 @@ impl ProgressTracker {
             node,
             error_type: error_type.unwrap_or_else(|| "Error".into()),
             message: message.unwrap_or_else(|| "the server gave no reason".into()),
-            traceback: event.text("error_traceback"),
+            traceback: text("error_traceback", TRACEBACK),
         })
+    }
+}
+
+impl Seen {
+    fn has(&self, node: &NodeRef) -> bool {
+        let Self { executions, .. } = self;
+        node.prepared_id.as_ref().is_some_and(|id| executions.contains(&executions.hasher().hash_one(id.as_str())))
+    }
+}
+
+fn remember(hashes: &mut HashSet<u64>, id: Option<&str>, most: usize) {
+    if hashes.len() < most {
+        let hash = id.map(|id| hashes.hasher().hash_one(id));
+        hashes.extend(hash);
+    }
+}
+
+/// As much of a text as is kept.
+fn beginning(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(name: &str, id: &str, more: &str) -> Event {
+        let node = json!({"id": id, "type": "add"});
+        Event::new(name, json!({"item_id": 7, "invocation_source_id": "n", "invocation": node, "message": more}))
+    }
+
+    #[test]
+    fn what_a_server_sends_does_not_pile_up() {
+        let mut tracker = ProgressTracker::new(7, [("n", None::<&str>)]);
+        let long = "ä".repeat(100_000);
+        for name in ["invocation_started", "invocation_progress", "invocation_complete", "invocation_error"] {
+            assert!(!tracker.apply(&event(name, &long, "")), "an id that is too long");
+        }
+        let status = json!({"item_id": 7, "status": long});
+        assert!(!tracker.apply(&Event::new("queue_item_status_changed", status)));
+        assert!(tracker.apply(&event("invocation_progress", "p", &long)));
+        assert_eq!(tracker.progress().message.as_ref().map(String::len), Some(MESSAGE + "…".len()));
+        for id in 0..REMEMBERED + 10 {
+            assert!(tracker.apply(&event("invocation_complete", &id.to_string(), "")));
+        }
+        assert!(!tracker.apply(&event("invocation_complete", "0", "")));
+        let progress = tracker.progress();
+        assert_eq!((progress.nodes_done, progress.executions_done), (1, REMEMBERED + 10));
+        let seen = tracker.seen.as_ref().unwrap();
+        assert_eq!((seen.executions.len(), seen.nodes.len()), (REMEMBERED, 1));
+        tracker.rest();
+        assert!(!tracker.apply(&event("invocation_complete", "late", "")));
+        assert_eq!(tracker.progress().executions_done, REMEMBERED + 10);
     }
 }

@@ -11,7 +11,11 @@ use std::{
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use tokio::{sync::Notify, task::AbortHandle, time::sleep};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
 
 use super::{
     enqueue::{self, Enqueued},
@@ -320,6 +324,7 @@ impl Feeding {
     /// Enqueues what comes after the first `placed` items, as room becomes available.
     async fn run(&self, mut placed: u64, stop: &Stop, under_way: &mut UnderWay) -> Result<()> {
         while placed < self.plan.requested() && !stop.wanted.load(Ordering::Acquire) {
+            let began = Instant::now();
             match self.place(placed, under_way).await {
                 Ok(done) => {
                     self.state.set_feed_trouble(None);
@@ -334,7 +339,7 @@ impl Feeding {
                 // What may have arrived is not sent again.
                 Err(error) if error.is_retryable() && !error.may_have_been_sent() => {
                     tracing::warn!(batch_id = self.batch_id, %error, "cannot enqueue the rest yet");
-                    self.state.set_feed_trouble(Some(error));
+                    self.state.set_feed_trouble(Some((began, error)));
                 }
                 Err(error) => return Err(error),
             }

@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     callbacks::Callbacks,
     read::{Alone, POLL, POLL_IN_TROUBLE, Reader},
-    state::{State, Trouble},
+    state::State,
 };
 use crate::Client;
 #[cfg(feature = "events")]
@@ -163,8 +163,8 @@ impl Following {
     }
 
     fn pause(&self) -> Duration {
-        match (self.state.trouble(), self.live) {
-            (Some(Trouble { since, .. }), _) => since.elapsed().clamp(POLL, POLL_IN_TROUBLE),
+        match (self.state.trouble_since(), self.live) {
+            (Some(since), _) => since.elapsed().clamp(POLL, POLL_IN_TROUBLE),
             (None, true) if self.state.has_unreadable() => POLL_IN_TROUBLE,
             (None, true) => POLL_WITH_EVENTS,
             (None, false) => POLL,

@@ -41,6 +41,7 @@ impl Reader {
         let mut alone = Vec::new();
         // Limits how many are held in memory at once.
         for ids in item_ids.chunks(IDS_AT_ONCE) {
+            self.state.begin_read();
             match self.in_time(self.queue.summaries(ids)).await {
                 Ok(found) => {
                     self.state.set_trouble(None);
@@ -72,6 +73,7 @@ impl Reader {
 
     /// Reads the state of one item. Its trouble does not concern the others.
     async fn read_alone(&self, item_id: i64) {
+        self.state.begin_read_of(item_id);
         match self.in_time(self.queue.find_summary(item_id)).await {
             Ok(Some(item)) if item.item_id != item_id => {
                 let problem = format!("the answer is item {}, not item {item_id}", item.item_id);
@@ -141,8 +143,8 @@ impl<'a> Alone<'a> {
         match self.reads.next().await {
             Some(id) => {
                 self.known.remove(&id);
-                if let Some(trouble) = reader.state.trouble_of(id) {
-                    let pause: Duration = trouble.since.elapsed().clamp(POLL, POLL_IN_TROUBLE);
+                if let Some(since) = reader.state.unreadable_since(id) {
+                    let pause: Duration = since.elapsed().clamp(POLL, POLL_IN_TROUBLE);
                     self.pauses.insert(id, Instant::now() + pause);
                 }
             }

@@ -1,7 +1,7 @@
 //! What is known about the items of one submission, from events and from reading.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,8 +19,13 @@ use crate::{
     queue::ItemStatus,
 };
 
-/// Node ids of a graph, with the titles that the workflow gives them.
-pub(crate) type Labels = Arc<Vec<(String, Option<String>)>>;
+pub(crate) use crate::progress::Labels;
+
+/// How many items keep their last preview, which may be as large as an event: in a large batch they would be too many.
+const PREVIEWS: usize = 8;
+
+/// How long an answer may always take before that counts as trouble.
+pub(crate) const MOMENT: Duration = Duration::from_millis(500);
 
 /// Shared between the follower, which writes, and jobs, which read.
 #[derive(Debug)]
@@ -54,20 +59,36 @@ struct Inner {
     trouble: Option<Trouble>,
     /// Open items that cannot be read although others can.
     unreadable: BTreeMap<i64, Trouble>,
+    /// Items that have a preview, and last the one whose is the newest.
+    previews: VecDeque<i64>,
+    /// How long the server was asked in vain why items failed, since it answered that the last time, and when that
+    /// ended.
+    in_vain: Option<(Duration, Instant)>,
 }
 
-/// Something has failed since then, the last time with this error.
+/// Something has got no answer, or failed, since then.
 #[derive(Debug, Clone)]
 pub(crate) struct Trouble {
     pub(crate) since: Instant,
-    pub(crate) error: Error,
+    /// The last error; `None` while it is tried the first time, when it may still go well.
+    error: Option<Error>,
 }
 
 impl Trouble {
-    /// The same trouble goes on, or a new one begins.
-    fn goes_on(known: &mut Option<Self>, error: Option<Error>) {
-        let since = known.as_ref().map_or_else(Instant::now, |known| known.since);
-        *known = error.map(|error| Self { since, error });
+    fn begins() -> Self {
+        Self { since: Instant::now(), error: None }
+    }
+
+    /// When this has lasted too long. An answer may always take a moment.
+    fn end(&self, limit: Duration) -> Instant {
+        let least = if self.error.is_some() { Duration::ZERO } else { MOMENT };
+        self.since + deadline::bounded(limit.max(least))
+    }
+
+    /// Why whoever waits for this item gives up.
+    fn why(&self, item_id: i64, limit: Duration) -> Error {
+        let silence = || Error::Timeout { doing: format!("reading item {item_id}"), limit, sent: true };
+        self.error.clone().unwrap_or_else(silence)
     }
 }
 
@@ -91,11 +112,10 @@ pub(crate) struct News {
 enum Item {
     Pending,
     Active(Box<ProgressTracker>),
-    Ended(ItemStatus),
-    /// Failed, with what is known of the reason.
-    Failed(Box<ProgressTracker>),
-    /// Deleted, pruned or cleared before its end was seen.
-    Gone,
+    /// At rest.
+    Ended(Box<ProgressTracker>),
+    /// Deleted, pruned or cleared before its end was seen, with what was seen of it.
+    Gone(Option<Box<ProgressTracker>>),
 }
 
 /// State of an item, for those who wait.
@@ -121,6 +141,8 @@ impl State {
             feed_trouble: None,
             trouble: None,
             unreadable: BTreeMap::new(),
+            previews: VecDeque::new(),
+            in_vain: None,
         };
         let (poke, added) = (Notify::new(), Notify::new());
         Arc::new(Self { inner: Mutex::new(inner), changed: watch::Sender::new(0), poke, added })
@@ -175,7 +197,12 @@ impl State {
 
     /// Records that nobody follows any more.
     pub(crate) fn end_following(&self) {
-        self.inner().followed = false;
+        let mut inner = self.inner();
+        inner.followed = false;
+        // What was being read is so no longer.
+        inner.trouble.take_if(|trouble| trouble.error.is_none());
+        inner.unreadable.retain(|_, trouble| trouble.error.is_some());
+        drop(inner);
         self.announce();
     }
 
@@ -197,9 +224,11 @@ impl State {
         self.inner().feed_error.clone()
     }
 
-    /// Records why the rest cannot be enqueued yet, or that it can.
-    pub(crate) fn set_feed_trouble(&self, error: Option<Error>) {
-        Trouble::goes_on(&mut self.inner().feed_trouble, error);
+    /// Records why the rest cannot be enqueued yet, by a try that began then, or that it can.
+    pub(crate) fn set_feed_trouble(&self, failed: Option<(Instant, Error)>) {
+        let known = &mut self.inner().feed_trouble;
+        let since = known.as_ref().map(|known| known.since);
+        *known = failed.map(|(began, error)| Trouble { since: since.unwrap_or(began), error: Some(error) });
         self.announce();
     }
 
@@ -220,28 +249,31 @@ impl State {
         let mut news = News { known: inner.closed.len(), ..News::default() };
         news.closed.extend(closed.iter().filter(|id| !given_up.contains(id)));
         let now = Instant::now();
+        // A read that begins later is over later.
+        let mut next_limit = now + deadline::bounded(limit.max(MOMENT));
         let mut is_over = |trouble: &Trouble| {
-            let end = trouble.since + deadline::bounded(limit);
+            let end = trouble.end(limit);
             if end > now {
-                news.next_limit = Some(news.next_limit.map_or(end, |next| next.min(end)));
+                next_limit = next_limit.min(end);
             }
             end <= now
         };
         // Looked at only in trouble, so that a batch without any is not searched for each end.
         if inner.trouble.as_ref().is_some_and(&mut is_over) {
             let open = inner.open().filter(|id| !given_up.contains(id));
-            news.given_up.extend(open.filter_map(|id| Some((id, inner.trouble_of(id)?.error.clone()))));
+            news.given_up.extend(open.filter_map(|id| Some((id, inner.trouble_of(id)?.why(id, limit)))));
         } else {
             let unreadable = inner.unreadable.iter().filter(|(id, _)| !given_up.contains(id));
             let over = unreadable.filter(|(_, trouble)| is_over(trouble));
-            news.given_up.extend(over.map(|(id, trouble)| (*id, trouble.error.clone())));
+            news.given_up.extend(over.map(|(id, trouble)| (*id, trouble.why(*id, limit))));
         }
         let feed_trouble = inner.feed_trouble.as_ref().filter(|trouble| inner.feeding && is_over(trouble));
+        news.next_limit = Some(next_limit);
         let open_but_given_up = given_up.iter().filter(|id| inner.items.get(id).is_some_and(Item::is_open)).count();
         let nothing_to_come = inner.closed.len() + open_but_given_up == inner.items.len();
         let nothing_to_tell = news.closed.is_empty() && news.given_up.is_empty();
         if nothing_to_tell && nothing_to_come && (!inner.feeding || feed_trouble.is_some()) {
-            let error = feed_trouble.map(|trouble| &trouble.error).or(inner.feed_error.as_ref());
+            let error = feed_trouble.and_then(|trouble| trouble.error.as_ref()).or(inner.feed_error.as_ref());
             news.over = Some(error.cloned().map_or(Ok(()), Err));
         }
         news
@@ -262,22 +294,18 @@ impl State {
         match self.inner().items.get(&item_id) {
             Some(Item::Pending) => Standing::Running(ItemStatus::Pending),
             Some(Item::Active(tracker)) => Standing::Running(tracker.progress().status.clone()),
-            Some(Item::Ended(status)) => Standing::Ended(status.clone()),
-            Some(Item::Failed(_)) => Standing::Ended(ItemStatus::Failed),
-            Some(Item::Gone) | None => Standing::Gone,
+            Some(Item::Ended(tracker)) => Standing::Ended(tracker.progress().status.clone()),
+            Some(Item::Gone(_)) | None => Standing::Gone,
         }
     }
 
     pub(crate) fn progress(&self, item_id: i64) -> Progress {
         let inner = self.inner();
         match inner.items.get(&item_id) {
-            Some(Item::Active(tracker) | Item::Failed(tracker)) => tracker.progress().clone(),
-            Some(Item::Ended(status)) => {
-                let mut tracker = tracker(item_id, &inner.labels);
-                tracker.set_status(status.clone(), None);
+            Some(Item::Active(tracker) | Item::Ended(tracker) | Item::Gone(Some(tracker))) => {
                 tracker.progress().clone()
             }
-            _ => tracker(item_id, &inner.labels).progress().clone(),
+            _ => ProgressTracker::sharing(item_id, Labels::clone(&inner.labels)).progress().clone(),
         }
     }
 
@@ -290,36 +318,78 @@ impl State {
                 Item::Pending => {}
                 Item::Active(tracker) if tracker.progress().status == ItemStatus::Pending => {}
                 Item::Active(tracker) => drop(all.running.insert(*id, tracker.progress().clone())),
-                Item::Ended(status) => all.count(status),
-                Item::Failed(_) => all.count(&ItemStatus::Failed),
-                Item::Gone => all.gone += 1,
+                Item::Ended(tracker) => all.count(&tracker.progress().status),
+                Item::Gone(_) => all.gone += 1,
             }
         }
         all
     }
 
-    /// Why this item cannot be read.
-    pub(crate) fn trouble_of(&self, item_id: i64) -> Option<Trouble> {
-        self.inner().trouble_of(item_id).cloned()
+    /// When to look again whether this item can be read; the error, if it could not be for so long.
+    pub(crate) fn patience(&self, item_id: i64, limit: Duration) -> Result<Instant, Error> {
+        let now = Instant::now();
+        match self.inner().trouble_of(item_id) {
+            Some(trouble) if trouble.end(limit) <= now => Err(trouble.why(item_id, limit)),
+            Some(trouble) => Ok(trouble.end(limit)),
+            // A read that begins later is over later.
+            None => Ok(now + deadline::bounded(limit.max(MOMENT))),
+        }
     }
 
-    /// Why nothing can be read.
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
-        self.inner().trouble.clone()
+    /// How much is left of this time for asking why items failed: all of them share it, until the server answers. After
+    /// as long a pause it may be asked again.
+    pub(crate) fn time_for_reasons(&self, limit: Duration) -> Duration {
+        let inner = self.inner();
+        let in_vain = inner.in_vain.filter(|(_, end)| end.elapsed() < limit).map(|(spent, _)| spent);
+        let silent = inner.trouble.as_ref().map(|trouble| trouble.since.elapsed());
+        limit.saturating_sub(in_vain.max(silent).unwrap_or_default())
+    }
+
+    /// Records that the server was asked for so long why an item failed, and whether it answered.
+    pub(crate) fn asked_for_reason(&self, limit: Duration, took: Duration, is_answered: bool) {
+        let mut inner = self.inner();
+        let before = inner.in_vain.filter(|(_, end)| end.elapsed() < limit).map(|(spent, _)| spent);
+        let spent = before.unwrap_or_default().saturating_add(took);
+        inner.in_vain = (!is_answered).then(|| (spent, Instant::now()));
+    }
+
+    /// Since when this item cannot be read.
+    pub(crate) fn unreadable_since(&self, item_id: i64) -> Option<Instant> {
+        self.inner().trouble_of(item_id).filter(|trouble| trouble.error.is_some()).map(|trouble| trouble.since)
+    }
+
+    /// Since when nothing can be read.
+    pub(crate) fn trouble_since(&self) -> Option<Instant> {
+        self.inner().trouble.as_ref().filter(|trouble| trouble.error.is_some()).map(|trouble| trouble.since)
     }
 
     /// Whether some items cannot be read although others can.
     pub(crate) fn has_unreadable(&self) -> bool {
-        !self.inner().unreadable.is_empty()
+        self.inner().unreadable.values().any(|trouble| trouble.error.is_some())
+    }
+
+    /// Records that a read of several items begins. If it fails, the trouble began now, and those who wait do not wait
+    /// for its end.
+    pub(crate) fn begin_read(&self) {
+        self.inner().trouble.get_or_insert_with(Trouble::begins);
+    }
+
+    /// Records that a read of one item begins.
+    pub(crate) fn begin_read_of(&self, item_id: i64) {
+        let mut inner = self.inner();
+        if inner.items.get(&item_id).is_some_and(Item::is_open) {
+            inner.unreadable.entry(item_id).or_insert_with(Trouble::begins);
+        }
     }
 
     /// Records why nothing can be read, or that something can.
     pub(crate) fn set_trouble(&self, error: Option<Error>) {
         let mut inner = self.inner();
-        if error.is_none() && inner.trouble.is_none() {
+        let known = inner.trouble.take();
+        if error.is_none() && known.as_ref().is_none_or(|known| known.error.is_none()) {
             return;
         }
-        Trouble::goes_on(&mut inner.trouble, error);
+        inner.trouble = error.map(|error| Trouble { error: Some(error), ..known.unwrap_or_else(Trouble::begins) });
         drop(inner);
         self.announce();
     }
@@ -328,9 +398,7 @@ impl State {
     pub(crate) fn set_unreadable(&self, item_id: i64, error: Error) {
         let mut inner = self.inner();
         if inner.items.get(&item_id).is_some_and(Item::is_open) {
-            let mut trouble = inner.unreadable.remove(&item_id);
-            Trouble::goes_on(&mut trouble, Some(error));
-            inner.unreadable.extend(trouble.map(|trouble| (item_id, trouble)));
+            inner.unreadable.entry(item_id).or_insert_with(Trouble::begins).error = Some(error);
         }
         drop(inner);
         self.announce();
@@ -354,7 +422,7 @@ impl State {
     /// Applies a status that was read.
     pub(crate) fn set_status(&self, item_id: i64, status: &ItemStatus) {
         let mut guard = self.inner();
-        let was_unreadable = guard.unreadable.remove(&item_id).is_some();
+        let was_unreadable = guard.unreadable.remove(&item_id).is_some_and(|trouble| trouble.error.is_some());
         let changed = guard.change(item_id, |tracker| tracker.set_status(status.clone(), None));
         drop(guard);
         if changed || was_unreadable {
@@ -366,7 +434,11 @@ impl State {
     pub(crate) fn set_gone(&self, item_id: i64) {
         let mut inner = self.inner();
         if let Some(item) = inner.items.get_mut(&item_id).filter(|item| item.is_open()) {
-            *item = Item::Gone;
+            let seen = match std::mem::replace(item, Item::Gone(None)) {
+                Item::Active(tracker) => Some(at_rest(tracker)),
+                _ => None,
+            };
+            *item = Item::Gone(seen);
             inner.closed.push(item_id);
             inner.unreadable.remove(&item_id);
         }
@@ -381,11 +453,27 @@ impl Inner {
         let Some(item) = self.items.get_mut(&id) else { return false };
         let was_open = item.is_open();
         let changed = item.change(id, &self.labels, change);
+        let has_preview = changed && item.tracker().is_some_and(|tracker| tracker.progress().preview.is_some());
         if was_open && !item.is_open() {
             self.closed.push(id);
             self.unreadable.remove(&id);
         }
+        if has_preview {
+            self.keep_preview(id);
+        }
         changed
+    }
+
+    /// Keeps the preview of this item, and of few others.
+    fn keep_preview(&mut self, id: i64) {
+        self.previews.retain(|known| *known != id);
+        self.previews.push_back(id);
+        if self.previews.len() > PREVIEWS
+            && let Some(oldest) = self.previews.pop_front()
+            && let Some(tracker) = self.items.get_mut(&oldest).and_then(Item::tracker)
+        {
+            tracker.forget_preview();
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -403,8 +491,9 @@ impl Inner {
     }
 }
 
-fn tracker(item_id: i64, labels: &Labels) -> ProgressTracker {
-    ProgressTracker::new(item_id, labels.iter().cloned())
+fn at_rest(mut tracker: Box<ProgressTracker>) -> Box<ProgressTracker> {
+    tracker.rest();
+    tracker
 }
 
 impl Item {
@@ -412,32 +501,35 @@ impl Item {
         matches!(self, Self::Pending | Self::Active(_))
     }
 
+    fn tracker(&mut self) -> Option<&mut ProgressTracker> {
+        match self {
+            Self::Pending => None,
+            Self::Active(tracker) | Self::Ended(tracker) => Some(tracker),
+            Self::Gone(tracker) => tracker.as_deref_mut(),
+        }
+    }
+
     /// Returns whether anything changed.
     fn change(&mut self, id: i64, labels: &Labels, change: impl FnOnce(&mut ProgressTracker) -> bool) -> bool {
-        match self {
-            // An item that still waits is not news, and needs no memory.
-            Self::Pending => {
-                let mut tracker = Box::new(tracker(id, labels));
-                if !change(&mut tracker) {
-                    return false;
-                }
-                *self = Self::Active(tracker);
-            }
+        let mut fresh = None;
+        let tracker = match self {
+            Self::Pending => fresh.insert(Box::new(ProgressTracker::sharing(id, Labels::clone(labels)))),
             // The node that failed is named a moment after the failure.
-            Self::Active(tracker) | Self::Failed(tracker) => {
-                if !change(tracker) {
-                    return false;
-                }
-            }
-            Self::Ended(_) | Self::Gone => return false,
+            Self::Active(tracker) | Self::Ended(tracker) => tracker,
+            Self::Gone(_) => return false,
+        };
+        if !change(tracker) {
+            // An item that still waits is not news, and needs no memory.
+            return false;
+        }
+        if let Some(tracker) = fresh {
+            *self = Self::Active(tracker);
         }
         if let Self::Active(tracker) = self
             && tracker.progress().is_finished()
+            && let Self::Active(tracker) = std::mem::replace(self, Self::Pending)
         {
-            *self = match tracker.progress().status.clone() {
-                ItemStatus::Failed => Self::Failed(std::mem::replace(tracker, Box::new(self::tracker(id, labels)))),
-                status => Self::Ended(status),
-            };
+            *self = Self::Ended(at_rest(tracker));
         }
         true
     }
@@ -455,7 +547,7 @@ mod tests {
         state.set_status(1, &ItemStatus::InProgress);
         assert!(matches!(state.inner().items[&1], Item::Active(_)));
         state.set_status(1, &ItemStatus::Completed);
-        assert!(matches!(state.inner().items[&1], Item::Ended(ItemStatus::Completed)));
+        assert!(matches!(state.inner().items[&1], Item::Ended(_)));
     }
 
     #[test]
@@ -476,6 +568,70 @@ mod tests {
         assert!(state.is_done());
         state.set_feeding(true);
         assert!(!state.is_done(), "more are to come");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_hangs_is_trouble_from_its_beginning() {
+        let state = State::new([1, 2], Labels::default());
+        let limit = Duration::from_secs(60);
+        let news = || state.news(0, &BTreeSet::new(), limit);
+        state.begin_read();
+        tokio::time::advance(limit / 2).await;
+        assert_eq!(state.patience(1, limit).unwrap(), Instant::now() + limit / 2);
+        assert_eq!((news().given_up.len(), news().next_limit), (0, Some(Instant::now() + limit / 2)));
+        assert_eq!((state.trouble_since(), state.time_for_reasons(limit)), (None, limit / 2));
+        tokio::time::advance(limit / 2).await;
+        assert!(matches!(state.patience(1, limit), Err(Error::Timeout { .. })));
+        assert_eq!(news().given_up.len(), 2);
+        assert!(state.time_for_reasons(limit).is_zero());
+        // What fails has failed since the beginning of the read; what succeeds ends that.
+        state.set_trouble(Some(Error::invalid("x", "as the test wants")));
+        assert!(matches!(state.patience(1, limit), Err(Error::InvalidInput { .. })));
+        state.set_trouble(None);
+        assert_eq!(state.patience(1, limit).unwrap(), Instant::now() + limit);
+        state.begin_read_of(2);
+        tokio::time::advance(limit).await;
+        assert!(state.patience(1, limit).is_ok() && state.patience(2, limit).is_err());
+        assert_eq!(news().given_up.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
+        // Nobody reads any more.
+        state.end_following();
+        assert!(state.patience(2, limit).is_ok() && !state.has_unreadable());
+        // An answer may take a moment, however short the limit is.
+        state.begin_read();
+        assert!(state.patience(1, Duration::ZERO).unwrap() == Instant::now() + MOMENT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_items_share_the_time_for_their_reasons() {
+        let state = State::new([1], Labels::default());
+        let limit = Duration::from_secs(60);
+        state.asked_for_reason(limit, limit / 2, false);
+        assert_eq!(state.time_for_reasons(limit), limit / 2);
+        state.asked_for_reason(limit, limit / 3, true);
+        assert_eq!(state.time_for_reasons(limit), limit, "it answers again");
+        state.asked_for_reason(limit, limit, false);
+        tokio::time::advance(limit / 2).await;
+        assert!(state.time_for_reasons(limit).is_zero());
+        tokio::time::advance(limit / 2).await;
+        assert_eq!(state.time_for_reasons(limit), limit, "after a pause");
+    }
+
+    #[test]
+    fn an_item_that_has_ended_keeps_its_counts_and_little_else() {
+        let state = State::new([1], Labels::default());
+        for node in ["a", "b"] {
+            let node = serde_json::json!({"item_id": 1, "invocation_source_id": node,
+                "invocation": {"id": node, "type": "add"}});
+            state.apply(&Event::new("invocation_complete", node));
+        }
+        state.set_status(1, &ItemStatus::Canceled);
+        let progress = state.progress(1);
+        assert_eq!((progress.nodes_done, progress.nodes_total, progress.executions_done), (2, 2, 2));
+        let state = State::new([1], Labels::default());
+        state.set_status(1, &ItemStatus::InProgress);
+        state.set_gone(1);
+        assert_eq!(state.progress(1).status, ItemStatus::InProgress, "it does not go back");
+        assert_eq!(state.standing(1), Standing::Gone);
     }
 
     #[test]

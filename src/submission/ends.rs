@@ -48,7 +48,7 @@ impl Ends {
                 let job = Job::new(Arc::clone(&self.submission.run), id);
                 let end = match trouble {
                     Some(error) => Err(error),
-                    None => job.wait().await,
+                    None => job.wait().unreachable_limit(self.unreachable).await,
                 };
                 return Some(Ok((job, end)));
             }

@@ -144,6 +144,12 @@ impl Submission {
         self.run.state().feed_error()
     }
 
+    /// Whether the server has been asked about this submission for a minute, and has not answered. Whoever asks it for
+    /// more may wait as long again.
+    pub fn is_silent(&self) -> bool {
+        self.run.state().time_for_reasons(UNREACHABLE).is_zero()
+    }
+
     /// All jobs enqueued so far, in the order in which they run.
     pub fn jobs(&self) -> Vec<Job> {
         self.item_ids().into_iter().map(|id| Job::new(Arc::clone(&self.run), id)).collect()

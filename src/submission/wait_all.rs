@@ -14,9 +14,9 @@ use tokio::time::timeout_at;
 use super::{Submission, ends::ends};
 use crate::{
     base::deadline,
-    error::Result,
+    error::{Error, Result},
     job::{
-        FinishedJob, Job,
+        FinishedJob,
         wait::{UNREACHABLE, out_of_time, until},
     },
     progress::SubmissionProgress,
@@ -89,7 +89,10 @@ impl<'a> WaitAll<'a> {
     }
 
     /// Gives up on an item that could not be read for this long, because the server is unreachable or cannot read the
-    /// item itself; likewise on items that could not be enqueued for this long. Default: 60 s.
+    /// item itself; likewise on items that could not be enqueued for this long. A read that is still under way counts,
+    /// but an answer may always take half a second. Default: 60 s.
+    ///
+    /// Why items failed is asked for as long, at most 60 s for all of them together until the server answers.
     pub fn unreachable_limit(mut self, limit: Duration) -> Self {
         self.unreachable = limit;
         self
@@ -112,13 +115,20 @@ impl<'a> WaitAll<'a> {
         let Self { submission, timeout, cancel_on_timeout, unreachable, poll_interval, on_progress } = self;
         let limit = timeout.unwrap_or(Duration::MAX);
         let all = async {
-            let mut told: Vec<(Job, Result<FinishedJob>)> = Vec::new();
+            let (mut done, mut failed) = (Vec::new(), None::<(i64, Error)>);
             let mut ends = std::pin::pin!(ends(submission.clone(), unreachable));
             while let Some(end) = ends.next().await {
-                told.push(end?);
+                match end? {
+                    (_, Ok(finished)) => done.push(finished),
+                    // Others are not kept: their reasons are as long as the server likes.
+                    (job, Err(error)) if failed.as_ref().is_none_or(|(first, _)| job.item_id() < *first) => {
+                        failed = Some((job.item_id(), error));
+                    }
+                    _ => {}
+                }
             }
-            told.sort_by_key(|(job, _)| job.item_id());
-            told.into_iter().map(|(_, end)| end).collect()
+            done.sort_by_key(|finished: &FinishedJob| finished.job().item_id());
+            failed.map_or(Ok(done), |(_, error)| Err(error))
         };
         let mut watch = Watch { submission, told: None, call: on_progress };
         let waiting = async {

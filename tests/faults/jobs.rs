@@ -251,3 +251,76 @@ async fn a_server_that_has_gone_ends_the_wait() {
         assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn what_a_server_sends_about_many_items_does_not_pile_up() {
+    let server = FakeInvokeAi::start().await;
+    let submission =
+        within("a submission", async { client(&server).submit(&workflow()).runs(20).await }).await.unwrap();
+    let jobs = submission.jobs();
+    let long = "x".repeat(1 << 20);
+    for job in &jobs {
+        let about = |mut members: serde_json::Value| {
+            members["item_id"] = job.item_id().into();
+            members["batch_id"] = submission.batch_id().into();
+            members["queue_id"] = "default".into();
+            members
+        };
+        let image =
+            json!({"width": 8, "height": 8, "dataURL": format!("data:image/jpeg;base64,{}", "AAAA".repeat(1 << 18))});
+        let node = json!({"id": "prepared", "type": "add"});
+        let absurd = json!({"id": long, "type": "add"});
+        for name in ["invocation_complete", "invocation_started"] {
+            server.event(name, about(json!({"invocation_source_id": "first", "invocation": absurd})));
+        }
+        let shown = json!({"invocation_source_id": "first", "invocation": node, "percentage": 0.5, "message": long,
+            "image": image});
+        server.event("invocation_progress", about(shown));
+        until("the preview", || job.progress().preview.is_some()).await;
+        assert!(job.progress().message.unwrap().len() < 10_000);
+        assert_eq!(job.progress().executions_done, 0, "an id that is too long");
+        server.set(job.item_id(), "failed");
+        let failed = json!({"status": "failed", "status_sequence": 2, "error_type": long, "error_message": long,
+            "error_traceback": long});
+        server.event("queue_item_status_changed", about(failed));
+        until("the failure", || job.progress().failure.is_some()).await;
+        let failure = job.progress().failure.unwrap();
+        assert!(failure.error_type.len() + failure.message.len() + failure.traceback.unwrap().len() < 30_000);
+    }
+    let kept = jobs.iter().filter(|job| job.progress().preview.is_some()).count();
+    assert_eq!(kept, 8, "the last ones");
+}
+
+#[tokio::test]
+async fn updates_of_an_item_that_is_deleted_end_and_do_not_go_back() {
+    let server = FakeInvokeAi::start().await;
+    let job = running(&server).await;
+    server.tell_node(job.item_id(), "invocation_complete", "first");
+    until("a node", || job.progress().nodes_done == 1).await;
+    let updates = tokio::spawn(job.progress_updates().collect::<Vec<_>>());
+    server.world().items.clear();
+    server.event("queue_cleared", json!({"queue_id": "default"}));
+    let seen = within("the end of the updates", updates).await.unwrap();
+    assert!(
+        seen.iter().all(|progress| progress.nodes_done == 1 && progress.status == ItemStatus::InProgress),
+        "{seen:?}"
+    );
+    assert_eq!(job.status(), None);
+    let again: Vec<_> = within("the updates", job.progress_updates().collect()).await;
+    assert_eq!(again.len(), 1);
+}
+
+#[tokio::test]
+async fn the_last_progress_has_all_that_was_counted() {
+    let server = FakeInvokeAi::start().await;
+    for (end, nodes) in [("completed", 2), ("canceled", 1), ("failed", 1)] {
+        let job = running(&server).await;
+        server.tell_node(job.item_id(), "invocation_complete", "first");
+        until("a node", || job.progress().nodes_done == 1).await;
+        server.change(job.item_id(), end);
+        let updates: Vec<_> = within("the updates", job.progress_updates().collect()).await;
+        let last = updates.last().unwrap();
+        assert_eq!((last.status.as_str(), last.nodes_done, last.executions_done), (end, nodes, 1));
+        assert!(updates.is_sorted_by_key(|progress| progress.nodes_done), "{updates:?}");
+    }
+}

@@ -409,3 +409,60 @@ async fn a_wait_for_all_reports_all_items_together() {
     assert!(matches!(error, Error::WaitTimeout { .. }), "{error:?}");
     assert_eq!(last.unwrap(), submission.progress());
 }
+
+/// Patient with each answer, for seconds.
+fn patient(server: &FakeInvokeAi) -> Client {
+    let mut transport = TransportOptions::default();
+    transport.read_timeout = Duration::from_secs(20);
+    Client::builder(&server.url).transport(transport).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_does_not_prolong_the_limit() {
+    for events in [true, false] {
+        let server = FakeInvokeAi::start().await;
+        let (client, workflow) = (patient(&server), workflow());
+        let submitting = async { client.submit(&workflow).runs(2).subscribe_events(events).await };
+        let submission = within("a submission", submitting).await.unwrap();
+        server.world().on_path.push(("", OnPath::Silence));
+        let began = Instant::now();
+        let first = submission.jobs()[0].clone();
+        let all = submission.wait_all().unreachable_limit(SHORT).into_future();
+        let (one, all) = within("the ends", futures::future::join(give_up(&first), all)).await;
+        for error in [one, all.unwrap_err()] {
+            assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        }
+        assert!((SHORT..Duration::from_secs(5)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_gives_no_reasons_is_waited_for_once() {
+    let server = FakeInvokeAi::start().await;
+    let (client, workflow) = (patient(&server), workflow());
+    let submission = within("a submission", async { client.submit(&workflow).runs(20).await }).await.unwrap();
+    server.world().on_path.push(("GET /api/v1/queue/default/i/", OnPath::Silence));
+    submission.item_ids().into_iter().for_each(|id| server.change(id, "failed"));
+    let began = Instant::now();
+    let wait = submission.wait_all().unreachable_limit(SHORT * 2).into_future();
+    let error = within("the end", wait).await.unwrap_err();
+    let Error::JobFailed(failure) = &error else { panic!("{error:?}") };
+    assert_eq!(failure.item_id, submission.item_ids()[0]);
+    assert!((SHORT..Duration::from_secs(5)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(!submission.is_silent(), "it has not been asked for a minute");
+}
+
+#[test]
+fn updates_go_on_when_the_runtime_that_follows_is_shut_down() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (serving, first, second) = (runtime(), runtime(), runtime());
+    let server = serving.block_on(FakeInvokeAi::start());
+    let submission = first.block_on(submit(&server, 1, WhenFull::Fail));
+    let job = submission.job().unwrap();
+    let waiting = second.spawn(job.progress_updates().collect::<Vec<_>>());
+    std::thread::sleep(SHORT / 2);
+    first.shutdown_timeout(Duration::from_secs(5));
+    server.change(job.item_id(), "completed");
+    let updates = second.block_on(within("the updates", waiting)).unwrap();
+    assert_eq!(updates.last().unwrap().status, ItemStatus::Completed);
+}

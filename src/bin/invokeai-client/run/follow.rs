@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     pin::pin,
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt as _;
@@ -27,6 +28,9 @@ use crate::{
     print::{Out, apart, note, paint},
     style,
 };
+
+/// How long nothing is read that is not needed, after the server did not answer.
+const SPARED: Duration = Duration::from_secs(60);
 
 /// Maps the items of a batch to rows of the run.
 #[derive(Debug, Default)]
@@ -82,6 +86,7 @@ pub(super) async fn follow(
         tally,
         ticket,
         retries,
+        unanswered: None,
     };
     let complete = first.all().await? && args.out.is_some();
     let again = std::mem::take(&mut tally.again);
@@ -112,8 +117,19 @@ pub(super) async fn follow(
     let retried = Rows { of_items: fresh.into_iter().map(|(row, id)| (id, row)).collect(), ..Rows::default() };
     let submission = retries::attach(client, submission.queue().id(), submission.batch_id(), item_ids).await?;
     let rows = &retried;
-    let mut second =
-        Follower { args, json, client, workflow, rows, uploads, submission, tally, ticket, retries: false };
+    let mut second = Follower {
+        args,
+        json,
+        client,
+        workflow,
+        rows,
+        uploads,
+        submission,
+        tally,
+        ticket,
+        retries: false,
+        unanswered: None,
+    };
     Ok(second.all().await? && complete)
 }
 
@@ -129,6 +145,8 @@ struct Follower<'a> {
     ticket: &'a mut Option<ticket::Ticket>,
     /// Whether failed items are run once more.
     retries: bool,
+    /// When the values of an item were asked for in vain.
+    unanswered: Option<Instant>,
 }
 
 impl Follower<'_> {
@@ -272,9 +290,14 @@ impl Follower<'_> {
         false
     }
 
-    /// The values that the batch put into the item. Empty if they cannot be read: the item is printed anyway.
-    async fn fields(&self, id: i64) -> Vec<FieldValue> {
+    /// The values that the batch put into the item. Empty if they cannot be read: the item is printed anyway, and a
+    /// server that does not answer is not asked for those of each.
+    async fn fields(&mut self, id: i64) -> Vec<FieldValue> {
+        if self.submission.is_silent() || self.unanswered.is_some_and(|then| then.elapsed() < SPARED) {
+            return Vec::new();
+        }
         let read = self.submission.queue().summaries(&[id]).await;
+        self.unanswered = read.as_ref().is_err_and(Error::is_retryable).then(Instant::now);
         match read.map(|mut read| read.pop()) {
             Ok(Some(Ok(summary))) => summary.field_values.unwrap_or_default(),
             _ => Vec::new(),
