@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use invokeai_client::{
     Client,
-    cleanup::{CleanupFailure, CleanupReport, Kept},
+    cleanup::{CleanupFailure, CleanupReport, Kept, Undetermined},
     queue::DEFAULT_QUEUE,
 };
 use serde_json::{Value, json};
@@ -115,6 +115,20 @@ fn left(report: &CleanupReport) -> Vec<String> {
 /// The report's own last line is the sum.
 fn sum(report: &CleanupReport) -> Option<String> {
     report.to_string().lines().last().map(str::to_owned)
+}
+
+/// The report of a clean-up in two steps. What failed in the first one may have succeeded in the second.
+pub(crate) fn of_steps(first: CleanupReport, mut second: CleanupReport) -> CleanupReport {
+    let is_open = |failure: &CleanupFailure| {
+        !second.deleted.contains(&failure.asset) && !second.failed.iter().any(|later| later.asset == failure.asset)
+    };
+    let failed: Vec<CleanupFailure> = first.failed.into_iter().filter(is_open).collect();
+    second.failed.extend(failed);
+    let is_new = |open: &Undetermined| !second.undetermined.iter().any(|later| later.asset == open.asset);
+    let undetermined: Vec<Undetermined> = first.undetermined.into_iter().filter(is_new).collect();
+    second.undetermined.extend(undetermined);
+    second.deleted.splice(0..0, first.deleted);
+    second
 }
 
 /// Notes what happened to everything. With --quiet, only what is still there.

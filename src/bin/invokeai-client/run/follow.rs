@@ -12,10 +12,10 @@ use super::{
     ResultArgs,
     display::Display,
     line::{self, Ended},
-    results::{self, About, Results},
+    results::{self, About, Results, Saving},
     sheet::Sheet,
     tally::Tally,
-    ticket::{self, Picture},
+    ticket::{self, Done, Picture},
     uploads::Uploads,
 };
 use crate::{
@@ -51,24 +51,28 @@ pub(super) struct Followed<'a> {
     pub(super) args: &'a ResultArgs,
     /// Whether items are printed as JSON.
     pub(super) json: bool,
+    /// Whether files must be on disk before anything is recorded or deleted because of them.
+    pub(super) durable: bool,
     pub(super) client: &'a Client,
     pub(super) workflow: &'a Workflow,
     pub(super) rows: &'a Rows,
     pub(super) uploads: &'a Uploads,
 }
 
-/// Follows every item to its end. Returns whether all results are on this machine.
+/// Follows every item to its end.
 pub(super) async fn follow(
     followed: Followed<'_>,
     submission: Submission,
     tally: &mut Tally,
     ticket: &mut Option<ticket::Ticket>,
-) -> Result<bool, Failure> {
-    let Followed { args, json, client, workflow, rows, uploads } = followed;
+) -> Result<(), Failure> {
+    let Followed { args, json, durable, client, workflow, rows, uploads } = followed;
+    let saving = Saving { args, client, durable };
     let retries = args.retry_failed;
     let mut first = Follower {
         args,
         json,
+        saving,
         client,
         workflow,
         rows,
@@ -77,11 +81,12 @@ pub(super) async fn follow(
         tally,
         ticket,
         retries,
+        recorded: 0,
     };
-    let complete = first.all().await? && args.out.is_some();
+    first.all().await?;
     let again = std::mem::take(&mut tally.again);
     if again.is_empty() {
-        return Ok(complete);
+        return Ok(());
     }
     let queue = submission.queue();
     let item_ids = queue.retry(&again).await?;
@@ -92,18 +97,34 @@ pub(super) async fn follow(
             retried.of_items.insert(*id, row);
         }
     }
+    if let Some(ticket) = ticket.as_mut() {
+        ticket.enqueued(submission.batch_id(), retried.of_items.iter().map(|(item, row)| (*item, *row)))?;
+    }
     let note = json!({"queue_id": queue.id(), "batch_id": submission.batch_id(), "item_ids": item_ids});
     let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
     let submission = Submission::attach(client, &note).await?;
     let rows = &retried;
-    let mut second =
-        Follower { args, json, client, workflow, rows, uploads, submission, tally, ticket, retries: false };
-    Ok(second.all().await? && complete)
+    let mut second = Follower {
+        args,
+        json,
+        saving,
+        client,
+        workflow,
+        rows,
+        uploads,
+        submission,
+        tally,
+        ticket,
+        retries: false,
+        recorded: 0,
+    };
+    second.all().await
 }
 
 struct Follower<'a> {
     args: &'a ResultArgs,
     json: bool,
+    saving: Saving<'a>,
     client: &'a Client,
     workflow: &'a Workflow,
     rows: &'a Rows,
@@ -113,23 +134,26 @@ struct Follower<'a> {
     ticket: &'a mut Option<ticket::Ticket>,
     /// Whether failed items are run once more.
     retries: bool,
+    /// How many items the ticket knows.
+    recorded: u64,
 }
 
 impl Follower<'_> {
-    /// Follows every item of the submission. Returns whether all results are on this machine.
-    async fn all(&mut self) -> Result<bool, Failure> {
+    /// Follows every item of the submission.
+    async fn all(&mut self) -> Result<(), Failure> {
         let submission = self.submission.clone();
         let mut display = Display::new(self.json, &submission);
         let mut ends = pin!(submission.ends());
         let mut events = submission.events().fuse();
-        let (mut complete, mut refused) = (true, None);
+        let mut refused = None;
         loop {
+            self.record_items()?;
             tokio::select! {
                 biased;
                 end = ends.next() => {
                     match end {
                         Some(Ok((job, end))) => {
-                            complete &= self.item(&display, &job, &end).await?;
+                            self.item(&display, &job, &end).await?;
                             display.ended();
                         }
                         // The rest was not enqueued; what was enqueued goes on.
@@ -142,17 +166,28 @@ impl Follower<'_> {
         }
         match refused {
             Some(error) => Err(error.into()),
-            None => Ok(complete),
+            None => Ok(()),
         }
     }
 
-    /// Prints how an item ended, and downloads its results. Returns whether all of them are on this machine.
+    /// Records which rows the items run, as soon as they are on the queue. Parts of a large batch are added while it runs.
+    fn record_items(&mut self) -> Result<(), Failure> {
+        let Some(ticket) = self.ticket.as_mut().filter(|_| self.submission.enqueued() != self.recorded) else {
+            return Ok(());
+        };
+        let items = self.submission.item_ids();
+        self.recorded = items.len() as u64;
+        let rows = items.iter().filter_map(|item| Some((*item, self.rows.of(&self.submission, *item)?)));
+        ticket.enqueued(self.submission.batch_id(), rows)
+    }
+
+    /// Prints how an item ended, and downloads its results.
     async fn item(
         &mut self,
         display: &Display,
         job: &Job,
         end: &invokeai_client::Result<FinishedJob>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let id = job.item_id();
         let tries_again = self.count(id, end);
         let row = self.rows.of(&job.submission(), id);
@@ -172,15 +207,10 @@ impl Follower<'_> {
         if let Some(outputs) = &outputs {
             let submission = job.submission();
             let batch_id = submission.batch_id();
-            let about = About {
-                workflow: self.workflow,
-                values: &fields,
-                uploads: self.uploads,
-                index: index.unwrap_or(0),
-                item_id: id,
-                batch_id,
-            };
-            results = results::download(self.args, self.client, outputs, &about, self.tally, self.ticket).await;
+            let about =
+                About { workflow: self.workflow, values: &fields, uploads: self.uploads, row, item_id: id, batch_id };
+            let made = results::of(outputs);
+            results = results::download(&self.saving, &made, &about, self.tally, self.ticket).await;
             trouble.append(&mut results.missing);
         }
         let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
@@ -189,16 +219,19 @@ impl Follower<'_> {
         // Before waiting for anything else: if this program is stopped now, the item must not be run twice, and the
         // next try prints its line.
         if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
-            match end {
-                Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]), picture.clone())?,
-                Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row, json(&trouble))?,
+            match (end, &outputs) {
+                (Ok(_), Some(outputs)) if trouble.is_empty() => {
+                    let batch = job.submission().batch_id().to_owned();
+                    let done = Done { item: id, batch, values: fields.clone(), results: results::of(outputs) };
+                    ticket.done(row, done, json(&[]))?;
+                }
+                (Err(Error::JobFailed(_)), _) if !tries_again => ticket.failed(row, id, json(&trouble))?,
                 _ => {}
             }
         }
         if let Some(outputs) = &outputs {
             pictures = self.draw(outputs, picture.as_ref(), index, &mut trouble).await;
         }
-        let complete = end.is_ok() && trouble.is_empty() && !results.kept;
         if !trouble.is_empty() {
             self.tally.worst = self.tally.worst.max(Exit::Wrong);
             for problem in &trouble {
@@ -220,8 +253,7 @@ impl Follower<'_> {
         };
         // Whoever stops this from here on does not stop the printing.
         self.tally.told.insert(id);
-        apart(display.bar(), print).await?;
-        Ok(complete || tries_again)
+        Ok(apart(display.bar(), print).await?)
     }
 
     /// Counts how it ended. Returns whether to run it once more.
@@ -289,11 +321,11 @@ impl Follower<'_> {
 
 /// Adds the results of earlier tries to the sheet. At the end, because it takes a while.
 pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) {
-    for (row, picture) in &ticket.pictures {
+    for (row, picture) in ticket.pictures() {
         if sheet.has(row + 1) {
             continue;
         }
-        if let Err(problem) = sheet.add(client, picture, row + 1, ticket.rows as u64).await {
+        if let Err(problem) = sheet.add(client, &picture, row + 1, ticket.rows as u64).await {
             note(problem);
         }
     }

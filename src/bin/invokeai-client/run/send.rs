@@ -1,16 +1,15 @@
 //! Uploads and enqueues.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     future::IntoFuture as _,
     path::PathBuf,
 };
 
-use invokeai_client::{Client, OutputBoard, Submission, Ticket, Upload, WhenFull, submission::Submit};
+use invokeai_client::{Client, OutputBoard, Submission, Upload, WhenFull, submission::Submit};
 
-use super::{Run, RunArgs, follow::Rows, ticket, uploads::Uploads};
+use super::{Run, RunArgs, follow::Rows};
 use crate::{
-    exit::Exit,
     failure::Failure,
     given::Filled,
     print::{Bar, aside},
@@ -39,6 +38,11 @@ impl Batch {
         Self { id: uuid::Uuid::new_v4().to_string(), state: State::NotSent }
     }
 
+    /// One that the server has.
+    pub(super) fn of(submission: Submission) -> Self {
+        Self { id: submission.batch_id().to_owned(), state: State::Enqueued(submission) }
+    }
+
     pub(super) fn submission(&self) -> Option<Submission> {
         match &self.state {
             State::Enqueued(submission) => Some(submission.clone()),
@@ -65,64 +69,6 @@ pub(super) fn submit<'w>(args: &RunArgs, client: &Client, filled: &'w Filled) ->
 }
 
 impl Run<'_> {
-    /// Follows what earlier tries of the same run have on the server. Returns the rows that are left, and whether all
-    /// results so far are on this machine.
-    pub(super) async fn catch_up(&mut self) -> Result<(Option<Vec<usize>>, bool), Failure> {
-        let mut complete = self.args.results.out.is_some();
-        let Some(ticket) = &self.ticket else { return Ok((None, complete)) };
-        let again = self.args.results.retry_failed;
-        if !again && !ticket.failed.is_empty() {
-            self.tally.worst = Exit::Failed;
-        }
-        let mut taken = BTreeSet::new();
-        for batch in ticket.batches.clone() {
-            let earlier = self.stop.or(self.earlier(&batch)).await.map_err(Failure::Stopped)??;
-            let Some((submission, known)) = earlier else { continue };
-            taken.extend(known.values().copied());
-            self.batch = Batch { id: batch.id, state: State::Enqueued(submission) };
-            self.rows = Rows { of_places: Vec::new(), of_items: known };
-            complete &= self.follow().await?;
-        }
-        let left = self.ticket.as_ref().map(|ticket| ticket.left(&taken, again));
-        self.batch = Batch::new();
-        Ok((left, complete))
-    }
-
-    /// The items of an earlier batch whose ends are not recorded, with their rows. Those that were canceled or deleted
-    /// are left to a new batch.
-    async fn earlier(&self, batch: &ticket::Batch) -> Result<Option<(Submission, HashMap<i64, usize>)>, Failure> {
-        let Some(ticket) = &self.ticket else { return Ok(None) };
-        let queue = self.client.queue(&batch.queue);
-        let mut ids = match queue.batch_item_ids(&batch.id).await {
-            Err(error) if error.is_not_found() => Vec::new(),
-            ids => ids?,
-        };
-        ids.sort_unstable();
-        // Items run in the order of the rows; retries come last.
-        let rows: HashMap<i64, usize> = ids.iter().copied().zip(batch.rows.iter().copied()).collect();
-        let mut open = HashMap::new();
-        for summary in queue.summaries(&ids).await?.into_iter().flatten() {
-            let Some(row) = rows.get(&summary.item_id).copied() else { continue };
-            let is_known = ticket.done.contains(&row) || ticket.failed.contains(&row);
-            let is_left = match summary.status.as_str() {
-                "canceled" => true,
-                "failed" => self.args.results.retry_failed,
-                _ => false,
-            };
-            if !is_known && !is_left {
-                open.insert(summary.item_id, row);
-            }
-        }
-        if open.is_empty() {
-            return Ok(None);
-        }
-        let mut item_ids: Vec<i64> = open.keys().copied().collect();
-        item_ids.sort_unstable();
-        let note = serde_json::json!({"queue_id": batch.queue, "batch_id": batch.id, "item_ids": item_ids});
-        let note: Ticket = serde_json::from_value(note).map_err(Failure::other)?;
-        Ok(Some((Submission::attach(self.client, &note).await?, open)))
-    }
-
     /// Sends the files, then the workflow, with only the rows that are left. Returns whether there was anything to
     /// send.
     pub(super) async fn send(&mut self, ready: Ready, left: Option<Vec<usize>>) -> Result<bool, Failure> {
@@ -131,7 +77,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let uploaded = self.upload(&ready).await?;
-        self.uploads = Uploads::new(&uploaded);
+        uploaded.iter().for_each(|(file, name)| self.uploads.add(file, name));
         let mut filled = ready.with_uploads(&self.args.inputs, &self.args.many, uploaded).await?;
         if let (Some(left), Some(ticket)) = (left, &mut self.ticket) {
             filled.sweep = filled.sweep.map(|sweep| sweep.select(left.iter().copied()));
