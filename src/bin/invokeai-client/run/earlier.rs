@@ -162,6 +162,10 @@ async fn rows_of(
         rows.extend(fresh.iter().map(|item| item.item_id).zip(open));
     } else {
         for item in fresh {
+            // A node that makes several runs of one row has no row for the rest of them.
+            if open.is_empty() {
+                break;
+            }
             // Rows of equal values are as good as each other.
             let place = open.iter().position(|row| fits(item, *row)).ok_or_else(|| unknown(batch, item))?;
             rows.insert(item.item_id, open.remove(place));
