@@ -162,6 +162,13 @@ pub struct Batch {
 
 crate::base::debug::short_debug! { Batch { queue_id, batch_id, sessions, announced, answered, item_ids, unsearched, files } }
 
+impl Batch {
+    /// Whether the answer to every request that enqueued a part of it is known. If not, items of it may still turn up.
+    pub fn is_answered(&self) -> bool {
+        self.answered
+    }
+}
+
 /// An upload whose outcome is not known.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]

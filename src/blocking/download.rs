@@ -30,6 +30,9 @@ mirror! {
     /// Sets what to do if the file already exists. By default [`to_file`](Self::to_file) overwrites it and
     /// [`to_directory`](Self::to_directory) skips it.
     set fn collision(self, collision: Collision) -> Self;
+    /// Sets the name that [`to_directory`](Self::to_directory) gives the file, without its ending: that stays the one
+    /// that the file has on the server.
+    set fn named(self, stem: impl Into<String>) -> Self;
     /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
     /// metadata of the run that made it. It replaces an older description of the same image or video, but no other
     /// file: if another one has that name, nothing is downloaded. Other kinds of files have no description.
@@ -44,7 +47,8 @@ mirror! {
     call fn bytes(self) -> Result<Bytes>;
     /// Writes the file to this path. Its directory must exist.
     call fn to_file(self, path: impl AsRef<Path>) -> Result<SavedFile>;
-    /// Writes the file into this directory, which is created if it does not exist, under its name on the server.
+    /// Writes the file into this directory, which is created if it does not exist, under its name on the server or the
+    /// one that was [set](Self::named).
     call fn to_directory(self, directory: impl AsRef<Path>) -> Result<SavedFile>;
 }
 
@@ -73,6 +77,15 @@ mirror! {
 }
 
 impl Download {
+    /// The name that [`to_directory`](Self::to_directory) gives the file, unless that is taken. `None` if its ending is
+    /// known only from its bytes.
+    ///
+    /// # Errors
+    /// The same as for [`Download::file_name`](download::Download::file_name).
+    pub fn file_name(&self) -> Result<Option<String>> {
+        self.inner.file_name()
+    }
+
     /// Writes the file into a writer, and returns its length in bytes.
     ///
     /// Blocking form of [`Download::write_to`](download::Download::write_to), which lists its errors.

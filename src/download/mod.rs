@@ -99,6 +99,7 @@ type ProgressFn = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
 struct Options {
     limit: Option<u64>,
     collision: Option<Collision>,
+    stem: Option<String>,
     sidecar: bool,
     durable: bool,
     progress: Option<ProgressFn>,
@@ -106,8 +107,8 @@ struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, collision, sidecar, durable, progress: _ } = self;
-        write!(f, "limit {limit:?}, collision {collision:?}, sidecar {sidecar}, durable {durable}")
+        let Self { limit, collision, stem, sidecar, durable, progress: _ } = self;
+        write!(f, "limit {limit:?}, collision {collision:?}, stem {stem:?}, sidecar {sidecar}, durable {durable}")
     }
 }
 
@@ -144,6 +145,33 @@ impl Download {
     pub fn collision(mut self, collision: Collision) -> Self {
         self.options.collision = Some(collision);
         self
+    }
+
+    /// Sets the name that [`to_directory`](Self::to_directory) gives the file, without its ending: that stays the one
+    /// that the file has on the server.
+    pub fn named(mut self, stem: impl Into<String>) -> Self {
+        self.options.stem = Some(stem.into());
+        self
+    }
+
+    /// The name that [`to_directory`](Self::to_directory) gives the file, unless that is taken. `None` if its ending is
+    /// known only from its bytes.
+    ///
+    /// # Errors
+    /// [`Error::UnusableName`] if it is not a plain name of a media file.
+    pub fn file_name(&self) -> Result<Option<String>> {
+        let Some(name) = self.source.file_name() else { return Ok(None) };
+        let name = self.with_stem(name);
+        name::file_name(&name, self.source.expected())?;
+        Ok(Some(name))
+    }
+
+    fn with_stem(&self, name: String) -> String {
+        match (&self.options.stem, name.rsplit_once('.')) {
+            (Some(stem), Some((_, ending))) => format!("{stem}.{ending}"),
+            (Some(stem), None) => stem.clone(),
+            (None, _) => name,
+        }
     }
 
     /// Whether to write `<file>.json` beside the file, with the server's description of the image or video and the
@@ -213,7 +241,8 @@ impl Download {
         self.save(&path, Collision::Overwrite, None, None).await
     }
 
-    /// Writes the file into this directory, which is created if it does not exist, under its name on the server.
+    /// Writes the file into this directory, which is created if it does not exist, under its name on the server or the
+    /// one that was [set](Self::named).
     ///
     /// # Errors
     /// As [`to_file`](Self::to_file), and [`Error::UnusableName`] if the name is not a plain name of a media file,
@@ -230,6 +259,7 @@ impl Download {
                 (format!("{}.{}", self.source.name(), kind.ending()), Some(begun))
             }
         };
+        let name = self.with_stem(name);
         let path = directory.join(name::file_name(&name, self.source.expected())?);
         let failed = |error| Error::io("create", directory, error);
         tokio::fs::create_dir_all(directory).await.map_err(failed)?;

@@ -7,6 +7,7 @@ mod kills;
 mod many;
 mod program;
 mod proxy;
+mod resume;
 mod signals;
 mod stage;
 mod suggestions;

@@ -16,6 +16,8 @@ pub(crate) enum Act {
     Pass,
     /// It is passed on, but there is no answer for this long.
     HoldAnswer(Duration),
+    /// It is passed on after this long, whether or not anybody still waits for the answer.
+    Late(Duration),
     /// It is passed on, but only this many bytes of the answer come back, and then nothing.
     Stall(usize),
     /// It is not passed on, and there is no answer.
@@ -93,6 +95,9 @@ fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     let act = shared.act(&line);
     if let Act::Silence = act {
         return wait_for_end(&mut client);
+    }
+    if let Act::Late(time) = act {
+        thread::sleep(time);
     }
     let mut server = TcpStream::connect(&shared.server)?;
     if line.contains(" /ws/") {

@@ -127,6 +127,20 @@ fn sum(report: &CleanupReport) -> Option<String> {
     report.to_string().lines().last().map(str::to_owned)
 }
 
+/// The report of a clean-up in two steps. What failed in the first one may have succeeded in the second.
+pub(crate) fn of_steps(first: CleanupReport, mut second: CleanupReport) -> CleanupReport {
+    let is_open = |failure: &CleanupFailure| {
+        !second.deleted.contains(&failure.asset) && !second.failed.iter().any(|later| later.asset == failure.asset)
+    };
+    let failed: Vec<CleanupFailure> = first.failed.into_iter().filter(is_open).collect();
+    second.failed.extend(failed);
+    let is_new = |open: &Undetermined| !second.undetermined.iter().any(|later| later.asset == open.asset);
+    let undetermined: Vec<Undetermined> = first.undetermined.into_iter().filter(is_new).collect();
+    second.undetermined.extend(undetermined);
+    second.deleted.splice(0..0, first.deleted);
+    second
+}
+
 /// Notes what happened to everything. With --quiet, only what is still there.
 pub(crate) fn note(report: &CleanupReport) {
     gone(report).into_iter().for_each(print::aside);

@@ -24,6 +24,9 @@ mod inspect;
 mod distinct;
 #[path = "../../base/local_file.rs"]
 mod local_file;
+// A file of the library.
+#[path = "../../base/local_folder.rs"]
+mod local_folder;
 mod logging;
 mod login;
 mod man;

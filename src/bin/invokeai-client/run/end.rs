@@ -1,14 +1,23 @@
 //! The end of a run: however it ends, everything begun is undone here and nowhere else.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
-use invokeai_client::queue::{ItemStatus, ItemSummary};
+use invokeai_client::{
+    assets::Asset,
+    cleanup::{Kept, KeptBecause},
+    queue::{ItemStatus, ItemSummary},
+};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::{
     Run,
+    fingerprint::Fingerprint,
     line::{self, Told},
+    ticket::Copy,
 };
 use crate::{
     cleanup,
@@ -83,8 +92,8 @@ impl Run<'_> {
         }
         // Items that cannot be read are reported as unknown.
         let read = submission.queue().summaries(&ids).await.unwrap_or_default();
-        let mut known: HashMap<i64, ItemSummary> =
-            read.into_iter().filter_map(|summary| summary.ok().map(|summary| (summary.item_id, summary))).collect();
+        let ours = read.into_iter().flatten().filter(|summary| summary.batch_id == submission.batch_id());
+        let mut known: HashMap<i64, ItemSummary> = ours.map(|summary| (summary.item_id, summary)).collect();
         ids.into_iter().map(|id| (id, known.remove(&id))).collect()
     }
 
@@ -187,34 +196,42 @@ impl Run<'_> {
         Ok(0)
     }
 
-    /// Deletes the results that are on this machine, if others are not and so must stay. Returns whether all went well.
-    async fn delete_downloaded(&self) -> bool {
-        let outcome = self.client.images().delete(self.tally.own_results()).await;
-        for name in &outcome.done {
-            aside(format!("deleted image {name}"));
-        }
-        for failed in &outcome.failed {
-            let reason = failed.error.as_ref().map(|error| with_causes(error));
-            let reason = reason.unwrap_or_else(|| "the server gave no reason".into());
-            note(format!("failed image {}: {reason}", failed.name));
-        }
-        outcome.is_success()
+    /// Names of the results that are on this machine, by the files themselves: results that are recorded as downloaded may
+    /// have been deleted or changed meanwhile.
+    async fn results_here(&self) -> BTreeSet<String> {
+        let Some(ticket) = &self.ticket else { return self.tally.downloaded.clone() };
+        let copies = ticket.copies.clone();
+        let intact = tokio::task::spawn_blocking(move || {
+            let is_intact = |copy: &Copy| Fingerprint::of_file(&copy.path).is_ok_and(|found| found == copy.content);
+            copies.into_iter().filter(|(_, copy)| is_intact(copy)).map(|((_, name), _)| name).collect()
+        });
+        intact.await.unwrap_or_default()
     }
 
-    /// Deletes what this run put on the server.
+    /// Deletes what this run put on the server, except results that are not on this machine, and boards with these.
     async fn clean_up(&self) -> bool {
         if self.client.assets().is_empty() {
             return true;
         }
-        let everything_is_here = self.tally.everything_is_here;
-        let deleted = if everything_is_here { true } else { self.delete_downloaded().await };
-        // A board that was created for results is deleted if no results stay.
-        let boards = everything_is_here || self.batch.submission().is_none();
-        let cleanup = self.client.cleanup().intermediates(true).cancel(true).outputs(everything_is_here).boards(boards);
-        match cleanup.await {
+        let cleanup = || self.client.cleanup().intermediates(true).cancel(true);
+        // The first step cancels, and finds out which results there are; after that there are no more.
+        let outcome = match cleanup().items(false).await {
+            Err(error) => Err(error),
+            Ok(first) => {
+                let here = self.results_here().await;
+                let is_result = |kept: &&Kept| kept.because == KeptBecause::NotAsked;
+                let results = first.kept.iter().filter(is_result).map(|kept| kept.asset.clone());
+                let staying: Vec<Asset> = results
+                    .filter(|asset| matches!(asset, Asset::Image(name) | Asset::Video(name) if !here.contains(name)))
+                    .collect();
+                let second = cleanup().outputs(true).boards(staying.is_empty()).keep(staying).await;
+                second.map(|second| cleanup::of_steps(first, second))
+            }
+        };
+        match outcome {
             Ok(report) => {
                 cleanup::note(&report);
-                report.is_success() && deleted
+                report.is_success()
             }
             Err(error) => {
                 note(paint(style::WARNING, format!("cannot clean up: {}", with_causes(&error))));

@@ -1,25 +1,27 @@
 //! Follows every item to its end, and downloads its results.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     pin::pin,
     time::{Duration, Instant},
 };
 
 use futures::StreamExt as _;
 use invokeai_client::{
-    Client, Error, FinishedJob, Job, Submission, outputs::Outputs, queue::FieldValue, workflow::Workflow,
+    Client, Error, FinishedJob, Job, Submission, outputs::Outputs,
+    queue::{FieldValue, ItemSummary},
+    workflow::Workflow,
 };
 
 use super::{
     ResultArgs,
     display::Display,
     line::{self, Ended},
-    results::{self, About, Results},
+    results::{self, About, Results, Saving},
     retries,
     sheet::Sheet,
     tally::Tally,
-    ticket::{self, Picture},
+    ticket::{self, Done, Picture},
     uploads::Uploads,
 };
 use crate::{
@@ -39,8 +41,6 @@ pub(super) struct Rows {
     pub(super) of_places: Vec<usize>,
     /// By their ids, if a batch is resumed.
     pub(super) of_items: HashMap<i64, usize>,
-    /// Items that run others again, and are not run once more.
-    pub(super) retries: HashSet<i64>,
 }
 
 impl Rows {
@@ -60,24 +60,28 @@ pub(super) struct Followed<'a> {
     pub(super) args: &'a ResultArgs,
     /// Whether items are printed as JSON.
     pub(super) json: bool,
+    /// Whether files must be on disk before anything is recorded or deleted because of them.
+    pub(super) durable: bool,
     pub(super) client: &'a Client,
     pub(super) workflow: &'a Workflow,
     pub(super) rows: &'a Rows,
     pub(super) uploads: &'a Uploads,
 }
 
-/// Follows every item to its end. Returns whether all results are on this machine.
+/// Follows every item to its end.
 pub(super) async fn follow(
     followed: Followed<'_>,
     submission: Submission,
     tally: &mut Tally,
     ticket: &mut Option<ticket::Ticket>,
-) -> Result<bool, Failure> {
-    let Followed { args, json, client, workflow, rows, uploads } = followed;
+) -> Result<(), Failure> {
+    let Followed { args, json, durable, client, workflow, rows, uploads } = followed;
+    let saving = Saving { args, client, durable };
     let retries = args.retry_failed;
     let mut first = Follower {
         args,
         json,
+        saving,
         client,
         workflow,
         rows,
@@ -87,39 +91,41 @@ pub(super) async fn follow(
         ticket,
         retries,
         unanswered: None,
+        recorded: 0,
     };
-    let complete = first.all().await? && args.out.is_some();
+    first.all().await?;
     let again = std::mem::take(&mut tally.again);
     if again.is_empty() {
-        return Ok(complete);
+        return Ok(());
     }
-    let firsts = ticket.as_ref().map_or_else(Vec::new, |ticket| ticket.items_of(submission.batch_id()));
-    let fresh = retries::run_again(&submission, &again, firsts).await?;
+    let fresh = retries::run_again(&submission, &again).await?;
     // By their rows: of several that run one again, the newest.
     let fresh: BTreeMap<usize, i64> =
         fresh.into_iter().filter_map(|(id, old)| Some((rows.of(&submission, old)?, id))).collect();
-    let mut complete = complete;
-    for row in again.iter().map(|id| rows.of(&submission, *id)) {
+    for (id, row) in again.iter().map(|id| (*id, rows.of(&submission, *id))) {
         // The server runs again only what it finds.
         if row.is_none_or(|row| !fresh.contains_key(&row)) {
-            complete = false;
             tally.failed += 1;
             tally.worst = tally.worst.max(Exit::Failed);
             if let (Some(ticket), Some(row)) = (ticket.as_mut(), row) {
-                ticket.failed(row, None)?;
+                ticket.failed(row, id, None)?;
             }
         }
     }
     let item_ids: Vec<i64> = fresh.values().copied().collect();
     if item_ids.is_empty() {
-        return Ok(complete);
+        return Ok(());
     }
     let retried = Rows { of_items: fresh.into_iter().map(|(row, id)| (id, row)).collect(), ..Rows::default() };
+    if let Some(ticket) = ticket.as_mut() {
+        ticket.enqueued(submission.batch_id(), retried.of_items.iter().map(|(item, row)| (*item, *row)))?;
+    }
     let submission = retries::attach(client, submission.queue().id(), submission.batch_id(), item_ids).await?;
     let rows = &retried;
     let mut second = Follower {
         args,
         json,
+        saving,
         client,
         workflow,
         rows,
@@ -129,13 +135,15 @@ pub(super) async fn follow(
         ticket,
         retries: false,
         unanswered: None,
+        recorded: 0,
     };
-    Ok(second.all().await? && complete)
+    second.all().await
 }
 
 struct Follower<'a> {
     args: &'a ResultArgs,
     json: bool,
+    saving: Saving<'a>,
     client: &'a Client,
     workflow: &'a Workflow,
     rows: &'a Rows,
@@ -147,23 +155,26 @@ struct Follower<'a> {
     retries: bool,
     /// When the values of an item were asked for in vain.
     unanswered: Option<Instant>,
+    /// How many items the ticket knows.
+    recorded: u64,
 }
 
 impl Follower<'_> {
-    /// Follows every item of the submission. Returns whether all results are on this machine.
-    async fn all(&mut self) -> Result<bool, Failure> {
+    /// Follows every item of the submission.
+    async fn all(&mut self) -> Result<(), Failure> {
         let submission = self.submission.clone();
         let mut display = Display::new(self.json, &submission);
         let mut ends = pin!(submission.ends());
         let mut events = submission.events().fuse();
-        let (mut complete, mut refused) = (true, None);
+        let mut refused = None;
         loop {
+            self.record_items()?;
             tokio::select! {
                 biased;
                 end = ends.next() => {
                     match end {
                         Some(Ok((job, end))) => {
-                            complete &= self.item(&display, &job, &end).await?;
+                            self.item(&display, &job, &end).await?;
                             display.ended();
                         }
                         // The rest was not enqueued; what was enqueued goes on.
@@ -176,24 +187,38 @@ impl Follower<'_> {
         }
         match refused {
             Some(error) => Err(error.into()),
-            None => Ok(complete),
+            None => Ok(()),
         }
     }
 
-    /// Prints how an item ended, and downloads its results. Returns whether all of them are on this machine.
+    /// Records which rows the items run, as soon as they are on the queue. Parts of a large batch are added while it runs.
+    fn record_items(&mut self) -> Result<(), Failure> {
+        let Some(ticket) = self.ticket.as_mut().filter(|_| self.submission.enqueued() != self.recorded) else {
+            return Ok(());
+        };
+        let items = self.submission.item_ids();
+        self.recorded = items.len() as u64;
+        let rows = items.iter().filter_map(|item| Some((*item, self.rows.of(&self.submission, *item)?)));
+        ticket.enqueued(self.submission.batch_id(), rows)
+    }
+
+    /// Prints how an item ended, and downloads its results.
     async fn item(
         &mut self,
         display: &Display,
         job: &Job,
         end: &invokeai_client::Result<FinishedJob>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let id = job.item_id();
         let tries_again = self.count(id, end);
         let row = self.rows.of(&job.submission(), id);
         let index = row.map(|row| row + 1);
-        let fields = self.fields(id).await;
-        let values = line::values(self.workflow, self.uploads, &fields);
         let mut trouble = Vec::new();
+        let fields = self.fields(id).await.unwrap_or_else(|error| {
+            trouble.push(format!("its values cannot be read: {}", with_causes(&error)));
+            Vec::new()
+        });
+        let values = line::values(self.workflow, self.uploads, &fields);
         let mut results = Results::default();
         let mut pictures = Vec::new();
         let mut outputs = None;
@@ -206,15 +231,10 @@ impl Follower<'_> {
         if let Some(outputs) = &outputs {
             let submission = job.submission();
             let batch_id = submission.batch_id();
-            let about = About {
-                workflow: self.workflow,
-                values: &fields,
-                uploads: self.uploads,
-                index: index.unwrap_or(0),
-                item_id: id,
-                batch_id,
-            };
-            results = results::download(self.args, self.client, outputs, &about, self.tally, self.ticket).await;
+            let about =
+                About { workflow: self.workflow, values: &fields, uploads: self.uploads, row, item_id: id, batch_id };
+            let made = results::of(outputs);
+            results = results::download(&self.saving, &made, &about, self.tally, self.ticket).await;
             trouble.append(&mut results.missing);
         }
         let ended = Ended { job, end, index, values: &values, outputs: outputs.as_ref(), here: &results.here };
@@ -223,20 +243,19 @@ impl Follower<'_> {
         // Before waiting for anything else: if this program is stopped now, the item must not be run twice, and the
         // next try prints its line.
         if let (Some(ticket), Some(row)) = (self.ticket.as_mut(), row) {
-            if self.rows.of_items.is_empty() {
-                // A large batch grows while its first items run.
-                ticket.enqueued(self.submission.batch_id(), &self.submission.item_ids())?;
-            }
-            match end {
-                Ok(_) if trouble.is_empty() => ticket.done(row, json(&[]), picture.clone())?,
-                Err(Error::JobFailed(_)) if !tries_again => ticket.failed(row, json(&trouble))?,
+            match (end, &outputs) {
+                (Ok(_), Some(outputs)) if trouble.is_empty() => {
+                    let batch = job.submission().batch_id().to_owned();
+                    let done = Done { item: id, batch, values: fields.clone(), results: results::of(outputs) };
+                    ticket.done(row, done, json(&[]))?;
+                }
+                (Err(Error::JobFailed(_)), _) if !tries_again => ticket.failed(row, id, json(&trouble))?,
                 _ => {}
             }
         }
         if let Some(outputs) = &outputs {
             pictures = self.draw(outputs, picture.as_ref(), index, &mut trouble).await;
         }
-        let complete = end.is_ok() && trouble.is_empty() && !results.kept;
         if !trouble.is_empty() {
             self.tally.worst = self.tally.worst.max(Exit::Wrong);
             for problem in &trouble {
@@ -258,8 +277,7 @@ impl Follower<'_> {
         };
         // Whoever stops this from here on does not stop the printing.
         self.tally.told.insert(id);
-        apart(display.bar(), print).await?;
-        Ok(complete || tries_again)
+        Ok(apart(display.bar(), print).await?)
     }
 
     /// Counts how it ended. Returns whether to run it once more.
@@ -269,7 +287,7 @@ impl Follower<'_> {
                 self.tally.done += 1;
                 Exit::Done
             }
-            Err(Error::JobFailed(_)) if self.retries && !self.rows.retries.contains(&id) => {
+            Err(Error::JobFailed(_)) if self.retries => {
                 self.tally.again.push(id);
                 return true;
             }
@@ -290,18 +308,17 @@ impl Follower<'_> {
         false
     }
 
-    /// The values that the batch put into the item. Empty if they cannot be read: the item is printed anyway, and a
-    /// server that does not answer is not asked for those of each.
-    async fn fields(&mut self, id: i64) -> Vec<FieldValue> {
+    /// The values that the batch put into the item. Empty for a server that does not answer: it is not asked for those of
+    /// each. A server that lost its database may have somebody else's item of this number.
+    async fn fields(&mut self, id: i64) -> Result<Vec<FieldValue>, Error> {
         if self.submission.is_silent() || self.unanswered.is_some_and(|then| then.elapsed() < SPARED) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let read = self.submission.queue().summaries(&[id]).await;
         self.unanswered = read.as_ref().is_err_and(Error::is_retryable).then(Instant::now);
-        match read.map(|mut read| read.pop()) {
-            Ok(Some(Ok(summary))) => summary.field_values.unwrap_or_default(),
-            _ => Vec::new(),
-        }
+        let is_ours = |summary: &ItemSummary| summary.batch_id == self.submission.batch_id();
+        let summary = read?.pop().and_then(Result::ok).filter(is_ours);
+        Ok(summary.and_then(|summary| summary.field_values).unwrap_or_default())
     }
 
     /// Adds the item to the sheet, and prepares what is shown on the terminal.
@@ -332,11 +349,11 @@ impl Follower<'_> {
 
 /// Adds the results of earlier tries to the sheet. At the end, because it takes a while.
 pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) {
-    for (row, picture) in &ticket.pictures {
+    for (row, picture) in ticket.pictures() {
         if sheet.has(row + 1) {
             continue;
         }
-        if let Err(problem) = sheet.add(client, picture, row + 1, ticket.rows as u64).await {
+        if let Err(problem) = sheet.add(client, &picture, row + 1, ticket.rows as u64).await {
             note(problem);
         }
     }

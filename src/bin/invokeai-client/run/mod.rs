@@ -5,9 +5,12 @@
 
 mod check;
 mod display;
+mod earlier;
 mod end;
+mod fingerprint;
 mod follow;
 mod line;
+mod lines;
 pub(crate) mod name;
 mod results;
 mod retries;
@@ -24,6 +27,7 @@ use clap::Args;
 use invokeai_client::{Client, download::remove_unfinished, queue::DEFAULT_QUEUE, workflow::Workflow};
 
 use follow::{Followed, Rows};
+use results::Saving;
 use ticket::Ticket;
 use tokio::time::sleep;
 use uploads::Uploads;
@@ -72,7 +76,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     dry_run: bool,
     /// Keep a ticket of this run in a file, or continue the run of an existing ticket: rows that are done are not run
-    /// again. A second file next to it, with .assets added to its name, records what is on the server
+    /// again, but their results are downloaded if they are not in the folder of --out. A second file next to it, with
+    /// .assets added to its name, records what is on the server
     #[arg(long, value_name = "TICKET", conflicts_with_all = ["runs", "dry_run"])]
     resume: Option<PathBuf>,
     /// Give up and cancel what is left after this many seconds, whatever is being done then; canceling and --cleanup
@@ -85,7 +90,7 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with_all = ["results", "resume", "dry_run", "cleanup"])]
     detach: bool,
     /// When the run ends, in whatever way, delete its uploads, intermediate images and queue items, and the results
-    /// that were downloaded
+    /// that were downloaded and are still there, unchanged
     #[arg(long)]
     cleanup: bool,
     /// Print one line of JSON for each item instead of a progress bar
@@ -193,23 +198,23 @@ impl Run<'_> {
     async fn work(&mut self) -> Result<(), Failure> {
         let ready = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
         if let Some(path) = &self.args.resume {
-            let mut ticket = Ticket::open(path, &ready.filled)?;
+            let opened = Ticket::open(path, &ready.filled, self.args.results.out.as_deref());
+            let mut ticket = self.stop.or(opened).await.map_err(Failure::Stopped)??;
             if ticket.is_resumed {
                 self.remove_unfinished()?;
             }
             follow::catch_up_lines(&mut ticket).await?;
-            self.uploads = Uploads::new(&ticket.uploads);
+            self.uploads = ticket.uploaded.clone();
             self.ticket = Some(ticket);
         }
         self.workflow = Some(ready.filled.workflow.clone());
-        let (left, mut complete) = self.catch_up().await?;
+        let left = self.catch_up(ready.filled.sweep.as_ref()).await?;
         if self.send(ready, left).await? {
             if self.args.detach {
                 return self.detach().await;
             }
-            complete &= self.follow().await?;
+            self.follow().await?;
         }
-        self.tally.everything_is_here = complete;
         if let (Some(ticket), Some(_)) = (&self.ticket, &self.args.results.sheet) {
             let caught_up = follow::catch_up_sheet(self.client, ticket, &mut self.tally.sheet);
             self.stop.or(caught_up).await.map_err(Failure::Stopped)?;
@@ -245,12 +250,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Follows the batch to its end. Returns whether all results are on this machine.
-    async fn follow(&mut self) -> Result<bool, Failure> {
-        let (Some(submission), Some(workflow)) = (self.batch.submission(), &self.workflow) else { return Ok(true) };
-        let (args, json) = (&self.args.results, self.args.json);
-        let followed = Followed { args, json, client: self.client, workflow, rows: &self.rows, uploads: &self.uploads };
+    /// Follows the batch to its end.
+    async fn follow(&mut self) -> Result<(), Failure> {
+        let (Some(submission), Some(workflow)) = (self.batch.submission(), &self.workflow) else { return Ok(()) };
+        let Saving { args, client, durable } = self.saving();
+        let (json, rows, uploads) = (self.args.json, &self.rows, &self.uploads);
+        let followed = Followed { args, json, durable, client, workflow, rows, uploads };
         let following = follow::follow(followed, submission, &mut self.tally, &mut self.ticket);
         self.stop.or(following).await.map_err(Failure::Stopped)?
+    }
+}
+
+impl<'a> Run<'a> {
+    /// How to download: where a later try or a clean-up relies on a file, it must outlast a power cut.
+    fn saving(&self) -> Saving<'a> {
+        let durable = self.ticket.is_some() || self.args.cleanup;
+        Saving { args: &self.args.results, client: self.client, durable }
     }
 }

@@ -151,16 +151,19 @@ fn shown(value: &Value) -> String {
 
 /// Keeps letters, digits and a few characters that every system takes; everything else becomes an underscore.
 fn safe(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '+' | '=' | '(' | ')' | ' ');
+    // Letters that are drawn as nothing.
+    let blank = |c: char| matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    let plain =
+        |c: char| c.is_alphanumeric() && !blank(c) || matches!(c, '-' | '_' | '.' | ',' | '+' | '=' | '(' | ')' | ' ');
     let mut safe: String = name.chars().map(|c| if plain(c) { c } else { '_' }).take(LONGEST).collect();
-    // Common file systems take 255 bytes, and ` (2)` and an extension may be added.
-    while safe.len() > 200 {
+    // The library takes 200 bytes, and ` (2)` and an ending may be added.
+    while safe.len() > 180 {
         safe.pop();
     }
     let safe = safe.trim().trim_end_matches('.').trim_start_matches('.');
     let stem = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let device = matches!(&*stem, "" | "CON" | "PRN" | "AUX" | "NUL")
-        || (stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
+        || (stem.chars().count() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
     if device { format!("_{safe}") } else { safe.to_owned() }
 }
 
@@ -194,7 +197,25 @@ mod tests {
             assert_eq!(made.trim_end_matches('_'), expected.trim_end_matches('_'), "{template}");
             assert!(!made.contains(['/', '\\', ':', '\n']) && !made.starts_with('.'), "{made}");
         }
-        assert!(name("{long}").len() <= 200);
+        assert!(name("{long}").len() <= 180);
+    }
+
+    /// The library refuses others, and a row whose name is refused would never be done.
+    #[test]
+    fn whatever_is_in_a_value_the_name_is_one_that_files_may_have() {
+        let client = invokeai_client::Client::new("http://127.0.0.1:1").expect("a client");
+        let file_name = |image: &str, stem: &str| client.image(image).download().named(stem).file_name();
+        for stem in ["COM1", "com\u{b9}", "lpt9 ", "aux.x", " ", "..", "\u{fe0f}", &"x\u{301}".repeat(200)] {
+            file_name("a.png", &safe(stem)).expect(stem);
+        }
+        for character in ('\0'..=char::MAX).filter(|character| character.is_alphanumeric()) {
+            file_name("a.png", &safe(&format!("a{character}"))).expect("a letter");
+        }
+        // The ending is the server's choice, within limits.
+        assert_eq!(file_name("a.webp", "1 (2)").expect("a name").as_deref(), Some("1 (2).webp"));
+        for image in ["conftest.py", "run.sh", "index.html", "a.png/../../b", "a", "clip.mp4"] {
+            assert!(file_name(image, "1").is_err(), "{image}");
+        }
     }
 
     #[test]

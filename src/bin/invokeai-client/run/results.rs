@@ -1,26 +1,46 @@
 //! Downloads the results of an item.
+//!
+//! A file belongs to a run only if this run wrote it, or if it has the content of the result. That it has the right name
+//! means nothing: others may have written it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use invokeai_client::{
     Client, Error,
-    download::{Collision, SavedFile},
-    outputs::{FileKind, OutputFile, Outputs},
+    download::{Collision, Download},
+    outputs::{FileKind, Outputs},
     queue::FieldValue,
     workflow::Workflow,
 };
 
 use super::{
-    ResultArgs,
+    ResultArgs, Run,
+    fingerprint::Fingerprint,
     name::{self, Template},
     tally::Tally,
-    ticket::{Picture, Ticket},
+    ticket::{Copy, Made, Picture, Ticket},
     uploads::Uploads,
 };
-use crate::{failure::with_causes, picture, print};
+use crate::{
+    exit::Exit,
+    failure::{Failure, with_causes},
+    picture,
+    print::{self, aside, note, paint},
+    style,
+};
+
+/// How results are downloaded.
+#[derive(Clone, Copy)]
+pub(super) struct Saving<'a> {
+    pub(super) args: &'a ResultArgs,
+    pub(super) client: &'a Client,
+    /// Whether files must be on disk before anything is recorded or deleted because of them.
+    pub(super) durable: bool,
+}
 
 /// A result that is on this machine.
 #[derive(Debug, Clone)]
@@ -37,8 +57,6 @@ pub(super) struct Results {
     pub(super) here: HashMap<String, Here>,
     /// The results that are not, and why.
     pub(super) missing: Vec<String>,
-    /// Whether files of these names existed before this run. They may be different files.
-    pub(super) kept: bool,
 }
 
 impl Results {
@@ -50,126 +68,237 @@ impl Results {
     }
 }
 
+/// The results of an item: what it saved for good.
+pub(super) fn of(outputs: &Outputs) -> Vec<Made> {
+    let files = outputs.final_images().into_iter().chain(outputs.final_videos());
+    files.enumerate().map(|(place, file)| Made::new(file, place + 1)).collect()
+}
+
 /// The values for file names.
 pub(super) struct About<'a> {
     pub(super) workflow: &'a Workflow,
     /// The values that the batch put into the item.
     pub(super) values: &'a [FieldValue],
     pub(super) uploads: &'a Uploads,
-    pub(super) index: usize,
+    /// From 0.
+    pub(super) row: Option<usize>,
     pub(super) item_id: i64,
     pub(super) batch_id: &'a str,
 }
 
-/// Downloads what the item saved for good. If one file fails, the others are downloaded anyway.
+/// Downloads results of an item. If one file fails, the others are downloaded anyway.
 pub(super) async fn download(
-    args: &ResultArgs,
-    client: &Client,
-    outputs: &Outputs,
+    saving: &Saving<'_>,
+    made: &[Made],
     about: &About<'_>,
     tally: &mut Tally,
     ticket: &mut Option<Ticket>,
 ) -> Results {
-    let Some(folder) = &args.out else { return Results::default() };
+    let Some(folder) = &saving.args.out else { return Results::default() };
     let mut results = Results::default();
-    let mut saved: Vec<SavedFile> = Vec::new();
-    match &args.name {
-        None => match outputs.download_to(folder).await {
+    let mut ticket = ticket.as_mut().zip(about.row);
+    match &saving.args.name {
+        None => many(saving, folder, made, &mut results).await,
+        Some(template) => {
+            for made in made {
+                let stem = about.name(template, made);
+                match named(saving, folder, &stem, made, &mut ticket).await {
+                    Ok(path) => drop(results.here.insert(made.name.clone(), Here { path, existed: false })),
+                    Err(error) => results.missing.push(format!("{} was not downloaded: {error}", made.name)),
+                }
+            }
+        }
+    }
+    for made in made {
+        let Some(here) = results.here.get(&made.name) else { continue };
+        let problem = match is_ours(saving, made, here, tally, ticket.is_some()).await {
+            Ok(false) => continue,
+            Ok(true) => {
+                tally.downloaded.insert(made.name.clone());
+                record(&here.path, made, &mut ticket).await.err()
+            }
+            Err(error) => Some(error),
+        };
+        results.missing.extend(problem.map(|problem| format!("{}: {problem}", made.name)));
+    }
+    results
+}
+
+/// Downloads results under the names that they have on the server.
+async fn many(saving: &Saving<'_>, folder: &Path, made: &[Made], results: &mut Results) {
+    let names = |kind| made.iter().filter(move |made| made.kind == kind).map(|made| made.name.clone());
+    let (images, videos) = (names(FileKind::Image), names(FileKind::Video));
+    let client = saving.client;
+    for many in [client.images().download(images, folder), client.videos().download(videos, folder)] {
+        match many.durable(saving.durable).await {
             Ok(report) => {
                 results.missing.extend(report.failed.iter().map(|failure| {
                     let reason = failure.error.as_ref().map(|error| with_causes(error));
                     let reason = reason.unwrap_or_else(|| "the server gave no reason".into());
                     format!("{} was not downloaded: {reason}", failure.name)
                 }));
-                saved.extend(report.saved.into_iter().chain(report.kept));
+                let saved = report.saved.into_iter().chain(report.kept);
+                let here = saved.map(|saved| (saved.name, Here { path: saved.path, existed: saved.kept }));
+                results.here.extend(here);
             }
             Err(error) => results.missing.push(format!("the results were not downloaded: {}", with_causes(&error))),
-        },
-        Some(template) => {
-            let files = outputs.final_images().into_iter().chain(outputs.final_videos());
-            for (number, file) in files.enumerate() {
-                let named = about.name(template, file, number + 1);
-                match save(client, folder, &named, file, ticket).await {
-                    Ok(file) => saved.push(file),
-                    Err(error) => {
-                        results.missing.push(format!("{} was not downloaded: {error}", file.name));
-                    }
-                }
-            }
         }
     }
-    let own: BTreeSet<&str> =
-        outputs.images().filter(|image| !image.is_shared()).map(|image| image.name.as_str()).collect();
-    for SavedFile { name, path, kept, .. } in saved {
-        let existed = kept && !tally.downloaded.contains(&name);
-        results.kept |= existed;
-        if !existed {
-            tally.downloaded.insert(name.clone());
-            if own.contains(name.as_str()) {
-                tally.own.insert(name.clone());
-            }
-        }
-        results.here.insert(name, Here { path, existed: kept });
-    }
-    results
 }
 
 /// Downloads a file under a unique name: if the name is taken, a number is added.
-async fn save(
-    client: &Client,
+async fn named(
+    saving: &Saving<'_>,
     folder: &Path,
     stem: &str,
-    file: &OutputFile,
-    ticket: &mut Option<Ticket>,
-) -> Result<SavedFile, String> {
-    let ending = file.name.rsplit_once('.').map_or("png", |(_, ending)| ending);
-    // The extension decides what programs do with a file, so only a plain one is accepted from a server.
-    let ending = if ending.chars().all(|c| c.is_ascii_alphanumeric()) && ending.len() < 6 { ending } else { "png" };
-    let mut path = folder.join(format!("{stem}.{ending}"));
-    let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| format!("cannot create the folder {}: {error}", folder.display()))?;
-    let download = match file.kind {
-        FileKind::Video => client.video(&file.name).download(),
-        _ => client.image(&file.name).download(),
+    made: &Made,
+    ticket: &mut Option<(&mut Ticket, usize)>,
+) -> Result<PathBuf, String> {
+    let told = |error: &Error| with_causes(error);
+    let download = request(saving, made).collision(Collision::Rename);
+    let Some((ticket, row)) = ticket else {
+        let saved = download.named(stem).to_directory(folder).await;
+        return saved.map(|saved| saved.path).map_err(|error| told(&error));
     };
-    let Some(ticket) = ticket else {
-        let saved = download.collision(Collision::Rename).to_file(path).await;
-        return saved.map_err(|error| with_causes(&error));
-    };
-    // If this try is killed after the file is written and before that is recorded, the next one must not write it again
-    // under another name.
-    let collision = match ticket.files.get(&file.name) {
-        Some(recorded) => {
-            path.clone_from(recorded);
-            Collision::Skip
+    tokio::fs::create_dir_all(folder).await.map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    let real = fs::canonicalize(folder).map_err(|error| error.to_string())?;
+    let key = (*row, made.name.clone());
+    // An earlier try may have been killed after it wrote the file, and before it recorded that.
+    let copied = ticket.copies.get(&key).map(|copy| (&copy.path, Some(copy.content)));
+    let chosen = ticket.files.get(&key).map(|path| (path, None));
+    for (path, recorded) in [copied, chosen].into_iter().flatten().filter(|(path, _)| path.parent() == Some(&real)) {
+        if is_copy(saving, made, path, recorded).await? {
+            return Ok(folder.join(path.file_name().unwrap_or_default()));
         }
+    }
+    let mut stems = (2..).map(|number: u64| format!("{stem} ({number})"));
+    let mut free = stem.to_owned();
+    let path = loop {
+        let name = download.clone().named(&*free).file_name().map_err(|error| told(&error))?;
+        let path = real.join(name.ok_or("its kind is not known")?);
+        if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            break path;
+        }
+        free = stems.next().ok_or("no name is free")?;
+    };
+    ticket.saves(*row, &made.name, path).map_err(|error| with_causes(&error))?;
+    let saved = download.named(free).to_directory(folder).await;
+    saved.map(|saved| saved.path).map_err(|error| told(&error))
+}
+
+fn request(saving: &Saving<'_>, made: &Made) -> Download {
+    let download = match made.kind {
+        FileKind::Video => saving.client.video(&made.name).download(),
+        _ => saving.client.image(&made.name).download(),
+    };
+    download.durable(saving.durable)
+}
+
+/// Whether a file is what was downloaded, or has its content.
+async fn is_ours(
+    saving: &Saving<'_>,
+    made: &Made,
+    here: &Here,
+    tally: &Tally,
+    is_recorded: bool,
+) -> Result<bool, String> {
+    if !here.existed || tally.downloaded.contains(&made.name) {
+        return Ok(true);
+    }
+    // An earlier try may have written it.
+    if is_recorded { is_copy(saving, made, &here.path, None).await } else { Ok(false) }
+}
+
+/// Whether a file has the content of a result: as it was recorded, or else as the server has it.
+async fn is_copy(saving: &Saving<'_>, made: &Made, path: &Path, recorded: Option<Fingerprint>) -> Result<bool, String> {
+    let Ok(found) = content(path).await else { return Ok(false) };
+    let wanted = match recorded {
+        Some(recorded) => recorded,
         None => {
-            let mut numbered = (2..).map(|number: u64| folder.join(format!("{stem} ({number}).{ending}")));
-            while path.exists() {
-                path = numbered.next().ok_or("no name is free")?;
-            }
-            ticket.saves(&file.name, &path).map_err(|error| with_causes(&error))?;
-            Collision::Error
+            let mut theirs = Fingerprint::default();
+            let read = request(saving, made).write_to(&mut theirs).await;
+            read.map_err(|error| with_causes(&error))?;
+            theirs
         }
     };
-    let mut saved = download.collision(collision).to_file(path).await.map_err(|error| with_causes(&error))?;
-    // It belongs to this run, if to an earlier try.
-    saved.kept = false;
-    Ok(saved)
+    Ok(found == wanted)
+}
+
+async fn content(path: &Path) -> io::Result<Fingerprint> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || Fingerprint::of_file(&path)).await.map_err(io::Error::other)?
+}
+
+/// Records that a file has the result of a row.
+async fn record(path: &Path, made: &Made, ticket: &mut Option<(&mut Ticket, usize)>) -> Result<(), String> {
+    let Some((ticket, row)) = ticket else { return Ok(()) };
+    let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    let content = content(path).await.map_err(failed)?;
+    let folder = fs::canonicalize(path.parent().unwrap_or(path)).map_err(failed)?;
+    let path = folder.join(path.file_name().unwrap_or_default());
+    ticket.saved(*row, &made.name, Copy { path, content }).map_err(|error| with_causes(&error))
+}
+
+impl Run<'_> {
+    /// Downloads the results of rows that are done, and that are not in the folder: an earlier try had no folder or
+    /// another one, or the files were deleted.
+    pub(super) async fn fetch(&mut self) -> Result<(), Failure> {
+        let (Some(folder), Some(ticket), Some(workflow)) = (&self.args.results.out, &self.ticket, &self.workflow)
+        else {
+            return Ok(());
+        };
+        let real = fs::canonicalize(folder).ok();
+        let is_here = |row: usize, made: &Made| {
+            let copy = ticket.copies.get(&(row, made.name.clone()));
+            copy.is_some_and(|copy| {
+                let is_as_long = |file: fs::Metadata| file.is_file() && file.len() == copy.content.bytes();
+                copy.path.parent() == real.as_deref() && fs::metadata(&copy.path).is_ok_and(is_as_long)
+            })
+        };
+        let lacks = |(row, done): (&usize, &super::ticket::Done)| {
+            let lacking = done.results.iter().filter(|made| !is_here(*row, made)).cloned().collect::<Vec<_>>();
+            (!lacking.is_empty()).then(|| (*row, done.clone(), lacking))
+        };
+        let lacking: Vec<_> = ticket.done.iter().filter_map(lacks).collect();
+        let saving = self.saving();
+        let (mut fetched, mut missing) = (0_usize, Vec::new());
+        for (row, done, made) in lacking {
+            let about = About {
+                workflow,
+                values: &done.values,
+                uploads: &self.uploads,
+                row: Some(row),
+                item_id: done.item,
+                batch_id: &done.batch,
+            };
+            let downloading = download(&saving, &made, &about, &mut self.tally, &mut self.ticket);
+            let results = self.stop.or(downloading).await.map_err(Failure::Stopped)?;
+            fetched = fetched.saturating_add(results.here.values().filter(|here| !here.existed).count());
+            missing.extend(results.missing.into_iter().map(|problem| format!("row {}: {problem}", row + 1)));
+        }
+        if fetched > 0 {
+            aside(format!("downloaded {fetched} results of rows that were done"));
+        }
+        if !missing.is_empty() {
+            self.tally.worst = self.tally.worst.max(Exit::Wrong);
+        }
+        missing.into_iter().for_each(|problem| note(paint(style::BAD, "error:").then(format!(" {problem}"))));
+        Ok(())
+    }
 }
 
 impl About<'_> {
-    fn name(&self, template: &Template, file: &OutputFile, number: usize) -> String {
+    fn name(&self, template: &Template, made: &Made) -> String {
         let (date, time) = name::date_and_time();
         template.name(|key| match key {
-            "index" => self.index.to_string(),
+            "index" => self.row.map_or(0, |row| row + 1).to_string(),
             "item" => self.item_id.to_string(),
             "batch" => self.batch_id.to_owned(),
             "date" => date.clone(),
             "time" => time.clone(),
-            "node" => file.node.name().to_owned(),
-            "name" => name::without_ending(&file.name),
-            "number" => number.to_string(),
+            "node" => made.node.clone(),
+            "name" => name::without_ending(&made.name),
+            "number" => made.number.to_string(),
             key => self.value(key),
         })
     }

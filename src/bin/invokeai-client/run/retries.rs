@@ -44,16 +44,15 @@ async fn first(queue: &Queue, id: i64) -> Result<i64> {
     Ok(queue.find_item(id).await?.and_then(|item| item.retried_from_item_id).unwrap_or(id))
 }
 
-/// Runs failed items of a submission again, unless that has been done before, however it ended. `firsts` are items of
-/// its batch that run none again, as far as they are known. Returns the new items, with those that they run again.
+/// Runs failed items of a submission again, unless that has been done before, however it ended. Returns the new items,
+/// with those that they run again.
 pub(super) async fn run_again(
     submission: &Submission,
     failed: &[i64],
-    firsts: impl IntoIterator<Item = i64>,
 ) -> Result<BTreeMap<i64, i64>> {
     let queue = submission.queue();
     let items = items_of(&queue, submission.batch_id()).await?;
-    let firsts: BTreeSet<i64> = submission.item_ids().into_iter().chain(firsts).collect();
+    let firsts = BTreeSet::from_iter(submission.item_ids());
     let oldest = failed.iter().min().copied().unwrap_or(i64::MAX);
     let others = items.keys().copied().filter(|id| *id > oldest && !firsts.contains(id));
     let newest = newest(&queue, others).await?;

@@ -1,16 +1,15 @@
 //! Uploads and enqueues.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     future::IntoFuture as _,
     path::PathBuf,
 };
 
 use invokeai_client::{Client, OutputBoard, Submission, Upload, WhenFull, submission::Submit};
 
-use super::{Run, RunArgs, follow::Rows, retries, ticket, uploads::Uploads};
+use super::{Run, RunArgs, follow::Rows};
 use crate::{
-    exit::Exit,
     failure::Failure,
     given::Filled,
     print::{Bar, aside},
@@ -39,6 +38,11 @@ impl Batch {
         Self { id: uuid::Uuid::new_v4().to_string(), state: State::NotSent }
     }
 
+    /// One that the server has.
+    pub(super) fn of(submission: Submission) -> Self {
+        Self { id: submission.batch_id().to_owned(), state: State::Enqueued(submission) }
+    }
+
     pub(super) fn submission(&self) -> Option<Submission> {
         match &self.state {
             State::Enqueued(submission) => Some(submission.clone()),
@@ -65,60 +69,6 @@ pub(super) fn submit<'w>(args: &RunArgs, client: &Client, filled: &'w Filled) ->
 }
 
 impl Run<'_> {
-    /// Follows what earlier tries of the same run have on the server. Returns the rows that are left, and whether all
-    /// results so far are on this machine.
-    pub(super) async fn catch_up(&mut self) -> Result<(Option<Vec<usize>>, bool), Failure> {
-        let mut complete = self.args.results.out.is_some();
-        let Some(ticket) = &self.ticket else { return Ok((None, complete)) };
-        let again = self.args.results.retry_failed;
-        if !again && !ticket.failed.is_empty() {
-            self.tally.worst = Exit::Failed;
-        }
-        let mut taken = BTreeSet::new();
-        for batch in ticket.batches.clone() {
-            let earlier = self.stop.or(self.earlier(&batch)).await.map_err(Failure::Stopped)??;
-            let Some((submission, rows)) = earlier else { continue };
-            taken.extend(rows.of_items.values().copied());
-            self.batch = Batch { id: batch.id, state: State::Enqueued(submission) };
-            self.rows = rows;
-            complete &= self.follow().await?;
-        }
-        let left = self.ticket.as_ref().map(|ticket| ticket.left(&taken, again));
-        self.batch = Batch::new();
-        Ok((left, complete))
-    }
-
-    /// The items of an earlier batch whose ends are not recorded, with their rows. Those that were canceled or deleted
-    /// are left to a new batch.
-    async fn earlier(&self, batch: &ticket::Batch) -> Result<Option<(Submission, Rows)>, Failure> {
-        let Some(ticket) = &self.ticket else { return Ok(None) };
-        let queue = self.client.queue(&batch.queue);
-        let items = retries::items_of(&queue, &batch.id).await?;
-        // Items run in the order of the rows. What comes after them runs some of them again, and stands for them.
-        let (firsts, later) = batch.split(items.keys().copied());
-        let newest = retries::newest(&queue, later).await?;
-        let (mut rows, mut open) = (Rows::default(), Vec::new());
-        for (first, row) in firsts.into_iter().zip(batch.rows.iter().copied()) {
-            let id = newest.get(&first).copied().unwrap_or(first);
-            let Some(item) = items.get(&id).and_then(Option::as_ref) else { continue };
-            let is_open = match item.status.as_str() {
-                "canceled" => false,
-                "failed" => !ticket.failed.contains(&row),
-                _ => true,
-            };
-            if is_open && !ticket.done.contains(&row) {
-                open.push(id);
-                rows.of_items.insert(id, row);
-                rows.retries.extend((id != first).then_some(id));
-            }
-        }
-        if open.is_empty() {
-            return Ok(None);
-        }
-        open.sort_unstable();
-        Ok(Some((retries::attach(self.client, &batch.queue, &batch.id, open).await?, rows)))
-    }
-
     /// Sends the files, then the workflow, with only the rows that are left. Returns whether there was anything to
     /// send.
     pub(super) async fn send(&mut self, ready: Ready, left: Option<Vec<usize>>) -> Result<bool, Failure> {
@@ -127,13 +77,13 @@ impl Run<'_> {
             return Ok(false);
         }
         let uploaded = self.upload(&ready).await?;
-        self.uploads = Uploads::new(&uploaded);
+        uploaded.iter().for_each(|(file, name)| self.uploads.add(file, name));
         let mut filled = ready.with_uploads(&self.args.inputs, &self.args.many, uploaded).await?;
         if let (Some(left), Some(ticket)) = (left, &mut self.ticket) {
             filled.sweep = filled.sweep.map(|sweep| sweep.select(left.iter().copied()));
             // Recorded before it is sent: whatever happens, the next try finds it.
             ticket.enqueues(&self.batch.id, &self.args.queue, &left)?;
-            self.rows = Rows { of_places: left, ..Rows::default() };
+            self.rows = Rows { of_places: left, of_items: HashMap::new() };
         }
         let submit = submit(self.args, self.client, &filled).batch_id(&self.batch.id).when_full(WhenFull::Feed);
         // Printed before it is sent: after that, anything may end this program.
@@ -141,13 +91,7 @@ impl Run<'_> {
         self.batch.state = State::Unanswered;
         // Its id is known, so it can be canceled without an answer.
         match self.stop.or(submit.into_future()).await.map_err(Failure::Stopped)? {
-            Ok(submission) => {
-                let item_ids = submission.item_ids();
-                self.batch.state = State::Enqueued(submission);
-                if let Some(ticket) = &mut self.ticket {
-                    ticket.enqueued(&self.batch.id, &item_ids)?;
-                }
-            }
+            Ok(submission) => self.batch.state = State::Enqueued(submission),
             Err(error) => {
                 if !error.may_have_been_sent() {
                     self.batch.state = State::Refused;

@@ -13,13 +13,9 @@ use crate::{
 pub(super) struct Tally {
     /// The worst end of an item.
     pub(super) worst: Exit,
-    /// Whether all results of all items were downloaded.
-    pub(super) everything_is_here: bool,
     /// Names of the results that this run has downloaded. Items may share one, because InvokeAI caches outputs of
     /// nodes.
     pub(super) downloaded: BTreeSet<String>,
-    /// The images among them that this run made, and not an earlier one.
-    pub(super) own: BTreeSet<String>,
     /// Items whose ends were reported.
     pub(super) told: BTreeSet<i64>,
     pub(super) done: u64,
@@ -34,9 +30,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             worst: Exit::Done,
-            everything_is_here: false,
             downloaded: BTreeSet::new(),
-            own: BTreeSet::new(),
             told: BTreeSet::new(),
             done: 0,
             failed: 0,
@@ -67,10 +61,5 @@ impl Tally {
                 false
             }
         }
-    }
-
-    /// Names of the downloaded images that this run made.
-    pub(super) fn own_results(&self) -> Vec<String> {
-        self.own.iter().cloned().collect()
     }
 }

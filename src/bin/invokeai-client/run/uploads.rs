@@ -7,12 +7,12 @@ use std::{
 
 use serde_json::Value;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Uploads(HashMap<String, PathBuf>);
 
 impl Uploads {
-    pub(super) fn new(names: &HashMap<PathBuf, String>) -> Self {
-        Self(names.iter().map(|(file, name)| (name.clone(), file.clone())).collect())
+    pub(super) fn add(&mut self, file: &Path, name: &str) {
+        self.0.insert(name.to_owned(), file.to_owned());
     }
 
     /// The file from which an image was uploaded, if this run did that.

@@ -57,7 +57,7 @@ async fn wait(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
     }
     let mut tally = Tally::default();
     let (rows, uploads) = (&Rows::default(), &Uploads::default());
-    let followed = Followed { args: &args.results, json: args.json, client, workflow, rows, uploads };
+    let followed = Followed { args: &args.results, json: args.json, durable: false, client, workflow, rows, uploads };
     let requested = submission.requested();
     follow::follow(followed, submission, &mut tally, &mut None).await?;
     tally.tell(requested);
