@@ -8,7 +8,8 @@ use std::{
 
 use futures::StreamExt as _;
 use invokeai_client::{
-    Client, Error, FinishedJob, Job, Submission, outputs::Outputs,
+    Client, Error, FinishedJob, Job, Submission,
+    outputs::Outputs,
     queue::{FieldValue, ItemSummary},
     workflow::Workflow,
 };
@@ -299,6 +300,11 @@ impl Follower<'_> {
                 self.tally.canceled += 1;
                 Exit::Canceled
             }
+            // Nobody knows how it ends.
+            Err(error) if error.is_retryable() => {
+                self.tally.unknown.push(id);
+                Exit::Wrong
+            }
             Err(_) => {
                 self.tally.failed += 1;
                 Exit::Wrong
@@ -347,16 +353,19 @@ impl Follower<'_> {
     }
 }
 
-/// Adds the results of earlier tries to the sheet. At the end, because it takes a while.
-pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) {
+/// Adds the results of earlier tries to the sheet. At the end, because it takes a while. Returns whether all are on it.
+pub(super) async fn catch_up_sheet(client: &Client, ticket: &ticket::Ticket, sheet: &mut Sheet) -> bool {
+    let mut is_whole = true;
     for (row, picture) in ticket.pictures() {
         if sheet.has(row + 1) {
             continue;
         }
         if let Err(problem) = sheet.add(client, &picture, row + 1, ticket.rows as u64).await {
-            note(problem);
+            note(paint(style::BAD, "error:").then(format!(" {problem}")));
+            is_whole = false;
         }
     }
+    is_whole
 }
 
 /// Prints the lines that an earlier try has recorded but may not have printed.

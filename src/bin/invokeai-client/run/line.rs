@@ -151,6 +151,9 @@ impl Ended<'_> {
             Ok(_) => {
                 Text::from(format!("item {} ", job.item_id())).then(paint(style::of_status(status.as_str()), status))
             }
+            Err(error) if error.is_retryable() => {
+                format!("item {} may still run: {}", job.item_id(), with_causes(error)).into()
+            }
             Err(error) => with_causes(error).into(),
         };
         let mut lines = vec![first];

@@ -38,12 +38,13 @@ use crate::{
     failure::Failure,
     folder,
     given::{InputArgs, ManyArgs},
-    print::{self, Out},
+    print::{self, Out, note, paint},
     ready::Ready,
     server::ServerArgs,
     session,
     source::{self, Source},
     stop::Stop,
+    style,
 };
 
 /// How often to check whether all items of a large batch are on the queue.
@@ -197,6 +198,9 @@ impl Run<'_> {
     /// Everything that may fail or be interrupted. Whatever the outcome, [`end`](Self::end) follows.
     async fn work(&mut self) -> Result<(), Failure> {
         let ready = self.stop.or(check::check(self.args, self.client)).await.map_err(Failure::Stopped)??;
+        for warning in ready.filled.workflow.warnings() {
+            note(paint(style::WARNING, "warning:").then(format!(" {}", warning.message)));
+        }
         if let Some(path) = &self.args.resume {
             let opened = Ticket::open(path, &ready.filled, self.args.results.out.as_deref());
             let mut ticket = self.stop.or(opened).await.map_err(Failure::Stopped)??;
@@ -217,7 +221,9 @@ impl Run<'_> {
         }
         if let (Some(ticket), Some(_)) = (&self.ticket, &self.args.results.sheet) {
             let caught_up = follow::catch_up_sheet(self.client, ticket, &mut self.tally.sheet);
-            self.stop.or(caught_up).await.map_err(Failure::Stopped)?;
+            if !self.stop.or(caught_up).await.map_err(Failure::Stopped)? {
+                self.tally.worst = self.tally.worst.max(Exit::Wrong);
+            }
         }
         Ok(())
     }

@@ -46,10 +46,7 @@ async fn first(queue: &Queue, id: i64) -> Result<i64> {
 
 /// Runs failed items of a submission again, unless that has been done before, however it ended. Returns the new items,
 /// with those that they run again.
-pub(super) async fn run_again(
-    submission: &Submission,
-    failed: &[i64],
-) -> Result<BTreeMap<i64, i64>> {
+pub(super) async fn run_again(submission: &Submission, failed: &[i64]) -> Result<BTreeMap<i64, i64>> {
     let queue = submission.queue();
     let items = items_of(&queue, submission.batch_id()).await?;
     let firsts = BTreeSet::from_iter(submission.item_ids());

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::sheet::Sheet;
 use crate::{
     exit::Exit,
-    print::{aside, note, paint},
+    print::{aside, hint, note, paint},
     style,
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Tally {
     pub(super) sheet: Sheet,
     /// Items to run once more.
     pub(super) again: Vec<i64>,
+    /// Items that could not be followed to their end.
+    pub(super) unknown: Vec<i64>,
 }
 
 impl Default for Tally {
@@ -37,14 +39,25 @@ impl Default for Tally {
             canceled: 0,
             sheet: Sheet::default(),
             again: Vec::new(),
+            unknown: Vec::new(),
         }
     }
 }
 
 impl Tally {
-    /// Prints how many of the requested items have ended, and how.
+    /// Prints how many of the requested items have ended, and how, and what to do about those that may still run.
     pub(super) fn tell(&self, requested: u64) {
-        let Self { done, failed, canceled, .. } = self;
+        /// The most items that are named.
+        const NAMED: usize = 20;
+        let Self { done, failed, canceled, unknown, .. } = self;
+        if !unknown.is_empty() {
+            let named: Vec<String> = unknown.iter().take(NAMED).map(i64::to_string).collect();
+            hint(&format!(
+                "invokeai-client cancel {}{}",
+                named.join(" "),
+                if unknown.len() > NAMED { " …" } else { "" }
+            ));
+        }
         if requested > 1 {
             let left = requested.saturating_sub(done + failed + canceled);
             aside(format!("{done} done, {failed} failed, {canceled} canceled, {left} left"));

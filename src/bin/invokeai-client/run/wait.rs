@@ -3,7 +3,12 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use clap::Args;
-use invokeai_client::{Client, Submission, Ticket, workflow::Workflow};
+use invokeai_client::{
+    Client, Submission, Ticket,
+    queue::ItemSummary,
+    workflow::{Workflow, WorkflowDefinition},
+};
+use serde_json::json;
 
 use super::{
     ResultArgs, check,
@@ -47,10 +52,16 @@ async fn wait(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
         session::apart(move || folder::check(&folder)).await?;
     }
     let submission = Submission::attach(client, &ticket).await?;
-    let Some(first) = ticket.item_ids.first() else { return Ok(Exit::Done) };
+    if ticket.item_ids.is_empty() {
+        return Ok(Exit::Done);
+    }
     // The workflow as it was sent: the names of files and values come from its inputs.
     let reader = Reader::of(client).await?;
-    let definition = source::of_item(client, &ticket.queue_id, *first, &reader.catalog).await?;
+    let definition = match first(client, &ticket).await? {
+        Some(first) => source::of_item(client, &ticket.queue_id, first, &reader.catalog).await?,
+        // Nothing has a name then, and nothing has results.
+        None => WorkflowDefinition::from_value(json!({"nodes": {}, "edges": []})).map_err(Failure::other)?,
+    };
     let workflow = &Workflow::new(definition, &reader.catalog);
     if let Some(template) = &args.results.name {
         check::check_name(template, workflow)?;
@@ -63,6 +74,13 @@ async fn wait(args: &WaitArgs, client: &Client) -> Result<Exit, Failure> {
     tally.tell(requested);
     let is_written = tally.write_sheet(args.results.sheet.as_deref());
     Ok(if is_written { tally.worst } else { tally.worst.max(Exit::Wrong) })
+}
+
+/// The first item of the run that is still there. If the server has lost its database, others have the numbers.
+async fn first(client: &Client, ticket: &Ticket) -> Result<Option<i64>, Failure> {
+    let found = client.queue(&ticket.queue_id).summaries(&ticket.item_ids).await?;
+    let is_ours = |item: &ItemSummary| item.batch_id == ticket.batch_id;
+    Ok(found.into_iter().flatten().filter(is_ours).map(|item| item.item_id).min())
 }
 
 async fn read(path: PathBuf) -> Result<Ticket, Failure> {
