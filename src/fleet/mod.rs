@@ -58,11 +58,17 @@ use crate::{
 /// Under which name the store keeps where files are.
 const FILES: &str = "files";
 
+/// Under which name the store keeps which fleet it is.
+const ID: &str = "id";
+
 /// A fleet. Cheap to clone.
 #[derive(Clone)]
 pub struct Fleet {
     store: Store,
     blobs: Blobs,
+    /// By which it is known from all others, whatever the address of its store.
+    #[cfg_attr(not(feature = "serve"), allow(dead_code, reason = "only services ask for it"))]
+    id: String,
 }
 
 crate::base::debug::short_debug! { Fleet { blobs; .. } }
@@ -108,6 +114,11 @@ impl Fleet {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let hash = self.blobs.put(read.into()).await?;
         Ok(job::file_name(&hash, &stem, ending.as_deref().unwrap_or("png")))
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     /// The content of a file among results.
@@ -161,7 +172,16 @@ impl OpenFleet {
                 store.setting(FILES, Some(&place)).await?.unwrap_or(place)
             }
         };
-        Ok(Fleet { store, blobs: Blobs::open(&place)? })
+        let blobs = Blobs::open(&place)?;
+        let id = match store.setting(ID, None).await? {
+            Some(id) => id,
+            None => {
+                let new = uuid::Uuid::new_v4().to_string();
+                // Another program may have been faster.
+                store.setting(ID, Some(&new)).await?.unwrap_or(new)
+            }
+        };
+        Ok(Fleet { store, blobs, id })
     }
 }
 

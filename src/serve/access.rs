@@ -2,14 +2,18 @@
 
 use std::{fmt, net::IpAddr};
 
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use url::{Host, Url};
 
 use super::problem::Problem;
 use crate::error::{Error, Result};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Shortest token. What is shorter can be guessed.
 const SHORTEST: usize = 16;
@@ -39,16 +43,22 @@ impl Access {
             return Err(Error::invalid("token", problem));
         }
         for origin in origins {
-            let uri: Option<Uri> = origin.parse().ok();
-            let is_origin = uri.is_some_and(|uri| {
-                uri.authority().is_some_and(|authority| {
-                    let scheme = uri.scheme_str().unwrap_or_default();
-                    ["http", "https"].contains(&scheme) && *origin == format!("{scheme}://{authority}")
-                })
-            });
-            if !is_origin {
-                let problem = format!("`{origin}` is not an origin; one is `https://example.org`, without a path");
+            // As browsers send it, or it never matches: small letters, no port that goes without saying.
+            let url = Url::parse(origin).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+            if url.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+                let problem = format!(
+                    "`{origin}` is not an origin; one is `https://example.org`, in small letters, without a path and \
+                     without the usual port"
+                );
                 return Err(Error::invalid("origin", problem));
+            }
+        }
+        for host in hosts {
+            let host = host.to_ascii_lowercase();
+            let is_name = Host::parse(without_port(&host)).is_ok_and(|name| name.to_string() == without_port(&host));
+            if !is_name || host.contains('*') {
+                let problem = format!("`{host}` is not the name of a host; one is `studio.example.org`");
+                return Err(Error::invalid("host", problem));
             }
         }
         Ok(Self {
@@ -68,8 +78,19 @@ impl Access {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, super::IDEMPOTENCY_KEY, super::PREFER])
-            .expose_headers([header::LOCATION, header::RETRY_AFTER])
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                super::IDEMPOTENCY_KEY,
+                super::PREFER,
+                // What agents in pages send besides.
+                SESSION,
+                HeaderName::from_static("mcp-protocol-version"),
+                HeaderName::from_static("mcp-method"),
+                HeaderName::from_static("mcp-name"),
+                HeaderName::from_static("last-event-id"),
+            ])
+            .expose_headers([header::LOCATION, header::RETRY_AFTER, PREFERENCE_APPLIED, SESSION])
     }
 
     /// Refuses a request that may not be answered.
@@ -201,8 +222,20 @@ mod tests {
         {
             assert_eq!(of(origin), Some(403), "{origin}");
         }
-        for wrong in ["*", "app.example", "https://app.example/", "ftp://x", "https://a b"] {
+        for wrong in [
+            "*",
+            "app.example",
+            "https://app.example/",
+            "ftp://x",
+            "https://a b",
+            "https://App.example",
+            "https://app.example:443",
+            "https://me@app.example",
+        ] {
             assert!(Access::new(None, &[], &[wrong.into()]).is_err(), "{wrong}");
+        }
+        for wrong in ["", "*", "*.example", "http://box.example", "box.example/x", "a b", "box.example:x"] {
+            assert!(Access::new(None, &[wrong.into()], &[]).is_err(), "{wrong}");
         }
     }
 

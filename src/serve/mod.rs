@@ -227,7 +227,9 @@ impl ServerBuilder {
         let runtime = runtime().map_err(|error| failed(error.to_string()))?;
         let talked = runtime.block_on(async move {
             take_up(&runs, resumed);
-            Agents { backend, offers, runs }.over_stdio().await
+            let talked = Agents { backend, offers, runs: runs.clone() }.over_stdio(&self.limits).await;
+            runs.write_again().await;
+            talked
         });
         runtime.shutdown_timeout(ENDING);
         talked.map_err(failed)
@@ -258,13 +260,18 @@ impl ServerBuilder {
         let reader = Reader::new(&self.limits);
         let limits = self.limits;
         let streams = Arc::new(Semaphore::new(limits.streams.min(Semaphore::MAX_PERMITS)));
-        let service = Service { access, backend, offers, limits: limits.clone(), runs: runs.clone(), reader, streams };
+        // Some connections are left to those who do not wait.
+        let waiting = limits.connections.saturating_sub((limits.connections / 8).max(1)).min(Semaphore::MAX_PERMITS);
+        let waiting = Semaphore::new(waiting);
+        let (limits_of_all, runs_of_all) = (limits.clone(), runs.clone());
+        let service =
+            Service { access, backend, offers, limits: limits_of_all, runs: runs_of_all, reader, waiting, streams };
         let router = routes::router(Arc::new(service));
         let serve = move || {
             runtime.block_on(async move {
                 take_up(&runs, resumed);
-                drop(runs);
                 connections::serve(listener, router, limits, stopped).await;
+                runs.write_again().await;
             });
             // Runs that are followed are taken up by the next service.
             runtime.shutdown_timeout(ENDING);

@@ -81,11 +81,6 @@ impl Offer {
         self.workflow.definition().description()
     }
 
-    /// Whether a field of a node is among the results, beside the files.
-    pub(super) fn gives(&self, node_id: &str, field: &str) -> bool {
-        self.values.iter().any(|output| output.node.id == node_id && output.field == field)
-    }
-
     /// Texts and numbers among the results.
     pub(super) fn values(&self) -> &[PlainOutput] {
         &self.values

@@ -72,6 +72,7 @@ fn start(offer: &Offer, models: &[ModelRecord], limits: &Limits) -> Value {
             "multipart/form-data": { "schema": form_inputs },
         } },
         "responses": with_problems(json!({
+            "200": located("The run, which an earlier request with this key led to, and which has ended.", run_of(offer)),
             "201": located("The run, which has ended.", run_of(offer)),
             "202": located("The run, which goes on.", reference("Run")),
         })),
@@ -115,7 +116,7 @@ fn runs() -> [(&'static str, Value); 3] {
             json!({
                 "parameters": [id],
                 "get": {
-                    "operationId": "run_events", "summary": "What happens in a run, as server-sent events",
+                    "operationId": "get_run_events", "summary": "What happens in a run, as server-sent events",
                     "description": "`run` has the run, `preview` the picture as it is now (`width`, `height`, `data`: a data \
                                     URL), `end` the run as it ended; then the stream ends.",
                     "responses": with_problems(json!({

@@ -20,6 +20,9 @@ use crate::{
 /// How long a caller should wait before it tries again, where nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
 
+/// Most faults that one refusal names.
+const FAULTS: usize = 20;
+
 /// Why a request is refused, or a run failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Problem {
@@ -64,8 +67,13 @@ impl Problem {
     }
 
     /// Inputs that are not accepted.
-    pub(super) fn inputs(faults: Vec<Fault>) -> Self {
-        let told: Vec<String> = faults.iter().map(Fault::told).collect();
+    pub(super) fn inputs(mut faults: Vec<Fault>) -> Self {
+        let more = faults.len().saturating_sub(FAULTS);
+        faults.truncate(FAULTS);
+        let mut told: Vec<String> = faults.iter().map(Fault::told).collect();
+        if more > 0 {
+            told.push(format!("and {more} more"));
+        }
         let detail = told.join("; ");
         Self { faults, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_inputs", detail) }
     }

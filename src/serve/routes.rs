@@ -30,7 +30,7 @@ use super::{
     openapi, outputs, page,
     problem::Problem,
     runs::{Runs, Taken},
-    state::Shown,
+    state::{Key, Shown},
 };
 
 /// How long a cancellation waits to see its end.
@@ -38,6 +38,9 @@ const CANCELING: Duration = Duration::from_secs(2);
 
 /// When to try again to follow a run.
 const STREAMS: Duration = Duration::from_secs(5);
+
+/// Most bytes of a refusal of the protocol of agents.
+const REFUSAL: usize = 10_000;
 
 /// Longest idempotency key.
 const KEY: usize = 255;
@@ -51,6 +54,8 @@ pub(super) struct Service {
     pub(super) limits: Limits,
     pub(super) runs: Runs,
     pub(super) reader: Reader,
+    /// One permit for each request that waits for the end of its run.
+    pub(super) waiting: Semaphore,
     /// One permit for each stream of events.
     pub(super) streams: Arc<Semaphore>,
 }
@@ -84,8 +89,9 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         })
         .with_state(Arc::clone(&service))
         .merge(agents)
-        .layer(cors)
         .layer(from_fn_with_state(service, guard))
+        // Outside of it, so that pages that may ask can also read why they are refused.
+        .layer(cors)
 }
 
 /// Lets in who may come in, and says to browsers what they may do with the answer.
@@ -94,13 +100,10 @@ async fn guard(State(service): Shared, request: Request, next: Next) -> Response
         .headers()
         .get(header::ACCEPT)
         .is_some_and(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")));
-    // A browser asks for leave without the token that it is going to send.
-    let is_preflight = request.method() == axum::http::Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let checked = service.access.check(request.headers(), request.uri());
     let mut response = match checked {
-        Err(problem) if !(is_preflight && problem.status == StatusCode::UNAUTHORIZED) => problem.into_response(),
-        _ => next.run(request).await,
+        Err(problem) => problem.into_response(),
+        Ok(()) => next.run(request).await,
     };
     let is_unauthorized = response.status() == StatusCode::UNAUTHORIZED;
     let headers = response.headers_mut();
@@ -126,10 +129,31 @@ async fn guard(State(service): Shared, request: Request, next: Next) -> Response
 async fn read_whole(State(service): Shared, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let read = service.reader.read(&parts.headers, body).await;
-    match read.and_then(|read| inputs::distinct(&read.bytes).map(|()| read)) {
-        Ok(read) => next.run(Request::from_parts(parts, Body::from(read.bytes.clone()))).await,
+    let checked = match read {
+        Ok(read) => inputs::distinct(read.bytes.clone()).await.map(|()| read),
+        refused => refused,
+    };
+    match checked {
+        Ok(read) => told(next.run(Request::from_parts(parts, Body::from(read.bytes.clone()))).await).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// A refusal in the words of this service.
+async fn told(response: Response) -> Response {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if !response.status().is_client_error() || is_json {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    // It is short; a longer one is left out.
+    let text = axum::body::to_bytes(body, REFUSAL).await.unwrap_or_default();
+    let code = if parts.status == StatusCode::METHOD_NOT_ALLOWED { "method" } else { "protocol" };
+    let mut told = Problem::new(parts.status, code, String::from_utf8_lossy(&text)).into_response();
+    if let Some(allowed) = parts.headers.get(header::ALLOW) {
+        told.headers_mut().insert(header::ALLOW, allowed.clone());
+    }
+    told
 }
 
 async fn start(State(service): Shared, name: Result<Path<String>, PathRejection>, request: Request<Body>) -> Answer {
@@ -144,12 +168,25 @@ async fn start(State(service): Shared, name: Result<Path<String>, PathRejection>
     let key = key(&parts.headers)?;
     let read = service.reader.read(&parts.headers, body).await?;
     let given = inputs::inputs(&parts.headers, read.bytes.clone()).await?;
-    let filled = inputs::fill(&service.offers[offer], &service.backend, given).await?;
-    let Taken { mut run, is_known } = service.runs.take(offer, filled, key).await?;
+    let key = key.map(|text| Key { digest: inputs::digest(&service.offers[offer], &given), text });
+    // A run that is known is given without asking what is behind.
+    let known = match &key {
+        Some(key) => service.runs.of_key(key).await?,
+        None => None,
+    };
+    let Taken { mut run, is_known } = match known {
+        Some(known) => known,
+        None => {
+            let filled = inputs::fill(&service.offers[offer], &service.backend, given).await?;
+            service.runs.take(offer, filled, key).await?
+        }
+    };
     drop(read);
-    if let Some(wait) = wait {
+    // It is a preference only: where many wait, room is left for others.
+    let waiting = wait.zip(service.waiting.try_acquire().ok());
+    if let Some((wait, _)) = &waiting {
         // When the time is up the answer is the run as it is.
-        _ = timeout(wait, run.wait_for(Shown::is_ended)).await;
+        _ = timeout(*wait, run.wait_for(Shown::is_ended)).await;
     }
     let shown = run.borrow().clone();
     let status = match (shown.is_ended(), is_known) {
@@ -162,7 +199,7 @@ async fn start(State(service): Shared, name: Result<Path<String>, PathRejection>
     if let Ok(address) = HeaderValue::from_str(&format!("/runs/{}", shown.record.id)) {
         headers.insert(header::LOCATION, address);
     }
-    if let Some(wait) = wait
+    if let Some((wait, _)) = waiting
         && let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs()))
     {
         headers.insert(HeaderName::from_static("preference-applied"), applied);
@@ -178,7 +215,7 @@ async fn cancel(State(service): Shared, id: Result<Path<String>, PathRejection>)
     let shown = run(&service, id.ok().map(|id| id.0)).await?;
     let id = shown.record.id;
     let watched = service.runs.watch(id);
-    service.runs.cancel(id);
+    service.runs.cancel(id).await?;
     let shown = match watched {
         Some(mut watched) => {
             // What is being computed ends with its step.
@@ -209,21 +246,13 @@ async fn output(State(service): Shared, place: Result<Path<(String, String)>, Pa
 }
 
 async fn document(State(service): Shared) -> Response {
-    let models = models(&service).await;
+    let models = service.backend.models_or_none().await;
     let document = openapi::document(&service.offers, &models, &service.limits, service.access.has_token());
     json(StatusCode::OK, &document)
 }
 
 async fn form(State(service): Shared) -> Response {
-    page::page(&service.offers, &models(&service).await)
-}
-
-/// The models, if they can be had now: what describes inputs is right without them as well.
-async fn models(service: &Service) -> Arc<Vec<crate::schema::ModelRecord>> {
-    service.backend.models().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the models cannot be listed");
-        Arc::default()
-    })
+    page::page(&service.offers, &service.backend.models_or_none().await)
 }
 
 /// The run of this id. Anything but an id names no run.

@@ -12,7 +12,7 @@ use super::{
 };
 use axum::{
     body::Body,
-    extract::{ConnectInfo, FromRequest as _, Multipart},
+    extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Multipart},
     http::{HeaderMap, Method, Request, Response, header, request::Parts},
 };
 use bytes::Bytes;
@@ -332,6 +332,9 @@ async fn read_form(request: Request<Body>) -> Result<Vec<Part>, Answer> {
         let status = StatusCode::as_u16(&rejection.status());
         Answer::refusal(status, "There was an error parsing the body")
     };
+    // InvokeAI takes files of any size.
+    let mut request = request;
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut multipart = Multipart::from_request(request, &()).await.map_err(refused)?;
     let mut form = Vec::new();
     while let Some(field) = multipart.next_field().await.map_err(unreadable)? {

@@ -71,8 +71,22 @@ async fn other_names_and_other_pages_are_refused() {
     };
     let allowed = ask("https://app.example").await.unwrap();
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://app.example");
+    let allowed = allowed.headers()["access-control-allow-headers"].to_str().unwrap().to_owned();
+    for name in ["mcp-protocol-version", "mcp-session-id", "last-event-id", "idempotency-key"] {
+        assert!(allowed.contains(name), "{allowed}");
+    }
     let refused = ask("https://evil.example").await.unwrap();
     assert!(!refused.headers().contains_key("access-control-allow-origin"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_may_ask_can_read_why_it_is_refused() {
+    let stage =
+        Stage::with(std::time::Duration::ZERO, |service| service.token(TOKEN).origin("https://app.example")).await;
+    let refused = stage.request(Method::GET, "/openapi.json").header("origin", "https://app.example").send();
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.headers()["access-control-allow-origin"], "https://app.example");
 }
 
 #[tokio::test]

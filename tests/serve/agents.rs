@@ -7,6 +7,7 @@ use std::{
 };
 
 use base64::Engine as _;
+use invokeai_client::testing::Fault;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -179,6 +180,44 @@ async fn progress_grows_and_the_result_has_a_small_picture_and_a_link_to_the_who
 }
 
 #[tokio::test]
+async fn a_run_whose_picture_cannot_be_had_is_told_all_the_same() {
+    let stage = Stage::new().await;
+    stage.invokeai.faults().add("get_image_full", Fault::status(500), 100);
+    let inputs = json!({ "picture": data_url(&png(64, 32)), "width": 16 });
+    let (done, _) = ask(&stage, &call(2, "resize", inputs)).await;
+    let result = &done["result"];
+    assert_eq!((&result["isError"], &result["structuredContent"]["state"]), (&json!(false), &json!("completed")));
+    let kinds: Vec<&Value> = result["content"].as_array().unwrap().iter().map(|content| &content["type"]).collect();
+    assert_eq!(kinds, ["text", "text", "resource_link"]);
+    assert!(result["content"][1]["text"].as_str().unwrap().contains("cannot be shown"), "{done:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_taken_is_answered() {
+    let stage = Stage::new().await;
+    let mut agent = Agent::start(&stage);
+    agent.begin("2025-06-18");
+    // Longer than what the library takes unless it is told otherwise, and shorter than the limit.
+    let picture = format!("{}{}", data_url(&png(16, 16)), "A".repeat(18 << 20));
+    agent.send(&call(2, "flux", json!({ "image": picture, "width": "wide" })));
+    let (refused, _) = agent.answer(2);
+    assert_eq!(refused["result"]["structuredContent"]["code"], "invalid_inputs", "{}", refused["result"]["isError"]);
+    agent.send(&call(3, "flux", json!({ "image": "A".repeat(33 << 20) })));
+    let (refused, _) = agent.answer(3);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("longer than"), "{refused:#}");
+    for line in [
+        "no JSON",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\",\"params\":{\"name\":\"flux\",\"arguments\":{\"a\":1,\"a\":2}},\"id\":4}",
+    ] {
+        writeln!(agent.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+    let (refused, _) = agent.answer(4);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("given twice"), "{refused:#}");
+    agent.send(&json!({ "jsonrpc": "2.0", "id": 5, "method": "ping" }));
+    assert!(agent.answer(5).0["result"].is_object());
+}
+
+#[tokio::test]
 async fn boards_models_and_images_are_listed_and_what_is_not_there_is_said() {
     let stage = Stage::new().await;
     let board = stage.client.boards().create("Best of").await.unwrap();
@@ -188,6 +227,14 @@ async fn boards_models_and_images_are_listed_and_what_is_not_there_is_said() {
     let (models, _) = ask(&stage, &call(3, "list_models", json!({ "type": "main", "base": "flux" }))).await;
     let models = models["result"]["structuredContent"]["models"].as_array().unwrap().clone();
     assert!(!models.is_empty() && models.iter().all(|model| model["base"] == "flux" && model["type"] == "main"));
+    for (tool, arguments) in [
+        ("list_models", json!({ "typ": "main" })),
+        ("list_models", json!({ "type": 1 })),
+        ("list_boards", json!({ "x": 1 })),
+    ] {
+        let (refused, _) = ask(&stage, &call(3, tool, arguments)).await;
+        assert_eq!(refused["result"]["structuredContent"]["code"], "invalid_inputs", "{tool}: {refused:#}");
+    }
     let list = json!({ "jsonrpc": "2.0", "id": 4, "method": "resources/list" });
     let (listed, _) = ask(&stage, &list).await;
     let uri = format!("invokeai://boards/{}", board.board_id);
@@ -222,6 +269,8 @@ async fn no_session_is_kept_and_pages_elsewhere_have_no_tools() {
     for method in [Method::GET, Method::DELETE] {
         let answer = stage.request(method.clone(), "/mcp").header("accept", "text/event-stream").send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(answer.headers()["allow"], "POST");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
     let begin = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },

@@ -92,6 +92,27 @@ async fn the_command_serves_and_survives_being_killed() {
     assert_eq!(stage.items().await.len(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_no_sudden_end() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stage = runtime.block_on(Stage::new());
+    let workflow = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workflows/flux-image-to-image.json");
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "ulimit -f 0; exec \"$@\" 2>&1 | cat",
+        "sh",
+        env!("CARGO_BIN_EXE_invokeai-client"),
+        "serve",
+        workflow,
+    ]);
+    command.args(["--listen", "127.0.0.1:0", "--server", stage.invokeai.url(), "--runs"]);
+    command.arg(stage.folder.path().join("other")).env("XDG_CONFIG_HOME", "/nonexistent");
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(said.contains("runs.log") && said.contains("too large"), "{said:?}");
+}
+
 #[test]
 fn what_cannot_be_served_is_reported() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -107,6 +128,9 @@ fn what_cannot_be_served_is_reported() {
         (&["saved:nothing of this name"], "no saved workflow"),
         (&["文字=saved:x"], "no saved workflow"),
         (&[workflow, "--origin", "*"], "is not an origin"),
+        (&[workflow, "--host", "http://studio.example"], "is not the name of a host"),
+        (&[workflow, "--max-runs", "18446744073709551615"], "--max-runs"),
+        (&[workflow, "--max-body", "18446744073709551615"], "--max-body"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_invokeai-client"));
         command.args(["serve", "--runs", &runs, "--server", stage.invokeai.url()]).args(arguments);

@@ -92,6 +92,52 @@ async fn a_full_disk_takes_no_run_on_and_loses_none() {
 }
 
 #[tokio::test]
+async fn ends_that_a_full_disk_did_not_take_are_written_when_it_does() {
+    let Some(disk) = Mounted::new("size=256k") else {
+        return skipped(format_args!("a disk that was full: nothing can be mounted here"));
+    };
+    let stage = Stage::with(Duration::from_millis(20), |service| service).await;
+    let service = with_runs_in(disk.path(), &stage).await.start().unwrap();
+    // More ends than fit into the last page of the log.
+    let mut runs = Vec::new();
+    for _ in 0..12 {
+        let post = stage.http.post(format!("{}/workflows/flux/runs", service.url()));
+        let (status, run) = crate::stage::answer(post.json(&flux_inputs(&data_url(&png(16, 16))))).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{run:#}");
+        runs.push(run["links"]["self"].as_str().unwrap().to_owned());
+    }
+    let ballast = disk.path().join("ballast");
+    assert!(fs::write(&ballast, vec![7; 1 << 20]).is_err(), "the disk is full");
+    let end = tokio::time::Instant::now() + Duration::from_secs(120);
+    let has_ended = async |url: &str, run: &String| {
+        let (_, run) = crate::stage::answer(stage.http.get(format!("{url}{run}"))).await;
+        assert_ne!(run["state"], "failed", "{run:#}");
+        run["state"] == "completed"
+    };
+    for run in &runs {
+        while !has_ended(&service.url(), run).await {
+            assert!(tokio::time::Instant::now() < end, "{run} has no end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let log = disk.path().join("runs/runs.log");
+    let ends = || fs::read_to_string(&log).unwrap().matches("\"stage\":{\"ended\"").count();
+    assert!(ends() < runs.len(), "all fitted");
+    fs::remove_file(&ballast).unwrap();
+    while ends() < runs.len() {
+        assert!(tokio::time::Instant::now() < end, "{} of {} ends", ends(), runs.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(service);
+    stage.client.queue("default").clear().await.unwrap();
+    let service = with_runs_in(disk.path(), &stage).await.start().unwrap();
+    for run in &runs {
+        assert!(has_ended(&service.url(), run).await, "{run}");
+    }
+    assert_eq!(stage.items().await.len(), 0, "none is run again");
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_is_refused_at_the_start() {
     let Some(disk) = Mounted::new("size=1m") else {
         return skipped(format_args!("a folder of runs that cannot be written: nothing can be mounted here"));

@@ -145,6 +145,10 @@ async fn names_that_lead_to_this_machine_are_refused_though_they_are_allowed() {
         let stage = allowed(&hosts, Limits::default()).await;
         refused(&stage, &address).await;
     }
+    // An address that is named with another port is not named.
+    let other = Web::start(None).await;
+    let stage = allowed(&[name.clone(), other.address.to_string()], Limits::default()).await;
+    refused(&stage, &address).await;
     assert_eq!(web.asked(), 0);
     // Unless the address is named as well.
     let stage = allowed(&[name, web.address.to_string()], Limits::default()).await;

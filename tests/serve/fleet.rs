@@ -177,7 +177,7 @@ async fn the_workflows_of_a_fleet_are_tools_and_boards_are_none() {
     assert_eq!(resources["result"]["resources"], json!([]), "{resources:#}");
     let (templates, _) = ask(&stage, &method("resources/templates/list")).await;
     let templates = templates["result"]["resourceTemplates"].as_array().unwrap();
-    assert_eq!((templates.len(), &templates[0]["uriTemplate"]), (1, &json!("invokeai://images/{name}")));
+    assert_eq!((templates.len(), &templates[0]["uriTemplate"]), (2, &json!("invokeai://images/{name}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,6 +250,7 @@ async fn a_run_that_was_not_sent_before_a_restart_is_sent_once() {
     assert_eq!(fleet.jobs().await.unwrap().len(), 1);
     // As if the answer of the store had not been seen.
     stage.keep_lines(1);
+    stage.mark_lines(">", "+");
     start(&mut stage, &store).await;
     let _worker = Worker::start(&store, stage.invokeai.url());
     let ended = stage.end(run["id"].as_str().unwrap()).await;

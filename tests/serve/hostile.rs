@@ -71,6 +71,35 @@ async fn bodies_without_an_end_take_neither_memory_nor_turns() {
 }
 
 #[tokio::test]
+async fn bodies_of_many_members_keep_nobody_waiting() {
+    let stage = limited(Limits::default()).await;
+    let twice: Vec<String> = (0..60_000).map(|n| format!("\"{n:06x}\":0,\"{n:06x}\":0")).collect();
+    let nested = format!("{{\"width\": [{}]}}", vec!["[0]"; 300_000].join(","));
+    let unknown: Vec<String> = (0..900).map(|n| format!("\"{n:06x}\":0")).collect();
+    let began = Instant::now();
+    for (body, expected) in [
+        (format!("{{{}}}", twice.join(",")), StatusCode::BAD_REQUEST),
+        (nested, StatusCode::BAD_REQUEST),
+        (format!("{{\"{}\": 0}}", "x".repeat(100_000)), StatusCode::BAD_REQUEST),
+        (format!("{{{}}}", unknown.join(",")), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let post = stage.request(Method::POST, "/workflows/resize/runs").header("content-type", "application/json");
+        let response = post.body(body).send().await.unwrap();
+        assert_eq!(response.status(), expected);
+        let length = response.bytes().await.unwrap().len();
+        assert!(length < 20_000, "{length} bytes of refusal");
+    }
+    let arguments: serde_json::Map<String, Value> = (0..2000).map(|n| (format!("{n}"), json!(0))).collect();
+    let (told, _) = crate::agents::ask(&stage, &crate::agents::call(2, "resize", arguments.into())).await;
+    assert_eq!(
+        (&told["result"]["isError"], &told["result"]["structuredContent"]["code"]),
+        (&json!(true), &json!("malformed"))
+    );
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    serves(&stage).await;
+}
+
+#[tokio::test]
 async fn ten_thousand_idle_connections_keep_nobody_out() {
     let limits = Limits::default().connections(100).pause(Duration::from_secs(5));
     let stage = limited(limits).await;

@@ -29,6 +29,19 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn a_file_in_a_form_may_be_as_long_as_the_body() {
+    let stage = limited(Limits::default(), Duration::ZERO).await;
+    let file = png(1200, 1200);
+    assert!(file.len() > 3 << 20, "{} bytes are too few to show it", file.len());
+    let head = b"--b\r\ncontent-disposition: form-data; name=\"picture\"; filename=\"p.png\"\r\n\r\n";
+    let width = b"\r\n--b\r\ncontent-disposition: form-data; name=\"width\"\r\n\r\n8\r\n--b--\r\n";
+    let form = [&head[..], &file, width].concat();
+    let request = stage.request(Method::POST, "/workflows/resize/runs").header("prefer", "wait=60").body(form);
+    let (status, run) = answer(request.header("content-type", "multipart/form-data; boundary=b")).await;
+    assert_eq!((status, &run["state"]), (StatusCode::CREATED, &json!("completed")), "{run:#}");
+}
+
+#[tokio::test]
 async fn a_body_that_stops_is_given_up() {
     let stage = limited(Limits::default().pause(Duration::from_millis(300)), Duration::ZERO).await;
     let silent = futures::stream::once(async { Ok::<_, std::io::Error>("{") }).chain(futures::stream::pending());
@@ -77,6 +90,21 @@ async fn a_wait_ends_when_its_time_is_up() {
     assert!(["pending", "running"].contains(&run["state"].as_str().unwrap()), "{run:#}");
     let (status, problem) = stage.post("flux", &inputs, &[("prefer", "wait=soon")]).await;
     assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("prefer")));
+}
+
+#[tokio::test]
+async fn who_waits_leaves_room_for_others() {
+    let stage = limited(Limits::default().connections(3), Duration::from_millis(200)).await;
+    let inputs = flux_inputs(&data_url(&png(32, 32)));
+    let wait = [("prefer", "wait=60"), ("idempotency-key", "k")];
+    let (first, second, third) = tokio::join!(
+        stage.post("flux", &inputs, &wait),
+        stage.post("flux", &inputs, &wait),
+        stage.post("flux", &inputs, &wait),
+    );
+    let statuses = [first, second, third].map(|(status, _)| status);
+    assert!(statuses.contains(&StatusCode::ACCEPTED), "one is answered at once: {statuses:?}");
+    assert!(statuses.contains(&StatusCode::CREATED), "the others wait: {statuses:?}");
 }
 
 #[tokio::test]

@@ -207,7 +207,7 @@ async fn the_policy_of_the_page_lets_nothing_else_run() {
     let stage = Stage::new().await;
     let page = stage.get("/").await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+    for part in ["default-src 'none'", "script-src 'self'", "media-src 'self'", "frame-ancestors 'none'"] {
         assert!(policy.contains(part) && !policy.contains("unsafe"), "{policy}");
     }
     let html = page.text().await.unwrap();

@@ -191,11 +191,128 @@ async fn a_run_whose_enqueue_was_not_sent_is_sent_by_the_next_service() {
     stage.stop();
     // As the log is after a sudden end between the first writing and the enqueue.
     stage.keep_lines(1);
+    stage.mark_lines(">", "+");
     stage.client.queue("default").clear().await.unwrap();
     stage.start(|service| service).await;
     let ended = stage.end(done["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "completed", "{ended:#}");
     assert_eq!(stage.items().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_is_not_sent_again_when_the_queue_has_it_no_more() {
+    let mut stage = Stage::new().await;
+    let done = stage.run("resize", &json!({ "picture": data_url(&png(64, 48)), "width": 32 })).await;
+    stage.stop();
+    // As the log is after a sudden end shortly after the enqueue.
+    stage.keep_lines(1);
+    stage.client.queue("default").clear().await.unwrap();
+    stage.start(|service| service).await;
+    let ended = stage.end(done["id"].as_str().unwrap()).await;
+    assert_eq!((&ended["state"], &ended["problem"]["code"]), (&json!("failed"), &json!("unknown")), "{ended:#}");
+    assert_eq!(stage.items().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_cancellation_survives_a_restart() {
+    let mut stage = Stage::with(Duration::from_millis(500), |service| service).await;
+    let (_, run) = stage.post("flux", &flux_inputs(&data_url(&png(64, 48))), &[]).await;
+    stage.stop();
+    // As the log is if the service ended before what is behind heard of it.
+    stage.mark_lines(">", "^");
+    stage.start(|service| service).await;
+    let ended = stage.end(run["id"].as_str().unwrap()).await;
+    assert_eq!(ended["state"], "canceled", "{ended:#}");
+    // Whoever is answered may count on that mark.
+    let (_, run) = stage.post("flux", &flux_inputs(&data_url(&png(64, 48))), &[]).await;
+    let (status, _) = answer(stage.request(Method::DELETE, run["links"]["self"].as_str().unwrap())).await;
+    assert_eq!(status, StatusCode::OK);
+    let log = std::fs::read_to_string(stage.log()).unwrap();
+    let last = log.lines().rfind(|line| line.contains(run["id"].as_str().unwrap())).unwrap();
+    assert!(last.starts_with("^ "), "{last}");
+}
+
+#[tokio::test]
+async fn a_key_gives_its_run_whatever_is_behind_and_however_the_values_are_written() {
+    let stage = Stage::new().await;
+    let upload = invokeai_client::Upload::bytes("p.png", png(64, 48));
+    let picture = stage.client.images().upload(upload).await.unwrap().image_name;
+    let key = [("idempotency-key", "k")];
+    let (_, first) = stage.post("resize", &json!({ "picture": picture, "width": 32 }), &key).await;
+    for inputs in
+        [json!({ "width": "32", "picture": { "image_name": picture } }), json!({ "Width": 32.0, "picture": picture })]
+    {
+        let (status, again) = stage.post("resize", &inputs, &key).await;
+        assert!(status.is_success() && again["id"] == first["id"], "{inputs}: {again:#}");
+    }
+    let (_, other) = stage.post("resize", &json!({ "picture": picture, "width": 33 }), &key).await;
+    assert_eq!(other["code"], "key_reused", "{other:#}");
+
+    let key = [("idempotency-key", "models")];
+    let inputs = flux_inputs(&data_url(&png(64, 48)));
+    let (status, first) = stage.post("flux", &inputs, &key).await;
+    assert!(status.is_success(), "{first:#}");
+    stage.end(first["id"].as_str().unwrap()).await;
+    // It is known without the models being asked for.
+    let mut inputs = inputs;
+    inputs["width"] = json!("no number");
+    let (_, other) = stage.post("flux", &inputs, &key).await;
+    assert_eq!(other["code"], "key_reused", "{other:#}");
+}
+
+#[tokio::test]
+async fn who_waits_for_models_shares_one_request_and_its_failure() {
+    let stage = Stage::new().await;
+    stage.invokeai.faults().add("list_model_records", Fault::Delay(Duration::from_secs(1)), 1);
+    stage.invokeai.faults().add("list_model_records", Fault::status(404), 100);
+    let before = stage.invokeai.faults().calls("list_model_records");
+    let inputs = flux_inputs("x.png");
+    let asked = (0..6).map(|_| stage.post("flux", &inputs, &[]));
+    for (status, problem) in futures::future::join_all(asked).await {
+        assert!(!status.is_server_error(), "{problem:#}");
+    }
+    assert_eq!(stage.invokeai.faults().calls("list_model_records") - before, 1);
+
+    let stage = Stage::new().await;
+    stage.invokeai.faults().add("list_model_records", Fault::status(404), 100);
+    let before = stage.invokeai.faults().calls("list_model_records");
+    for _ in 0..6 {
+        let (status, problem) = stage.post("flux", &inputs, &[]).await;
+        assert!(!status.is_success(), "{problem:#}");
+    }
+    assert_eq!(stage.invokeai.faults().calls("list_model_records") - before, 1);
+}
+
+#[tokio::test]
+async fn values_are_given_though_their_workflow_is_gone() {
+    let words = async |stage: &Stage| crate::values::words(&stage.client).await;
+    let mut stage = Stage::new().await;
+    stage.stop();
+    let workflow = words(&stage).await;
+    stage.start(|service| service.workflow("words", workflow)).await;
+    let done = stage.run("words", &json!({})).await;
+    assert!(!done["outputs"].as_array().unwrap().is_empty(), "{done:#}");
+    stage.stop();
+    // As the log is after a sudden end.
+    stage.keep_lines(1);
+    stage.start(|service| service).await;
+    let ended = stage.end(done["id"].as_str().unwrap()).await;
+    assert_eq!(ended["outputs"], done["outputs"], "{ended:#}");
+}
+
+#[tokio::test]
+async fn a_folder_with_runs_of_another_server_is_refused() {
+    let mut stage = Stage::new().await;
+    let run = stage.run("resize", &json!({ "picture": data_url(&png(64, 48)), "width": 32 })).await;
+    stage.stop();
+    let other = invokeai_client::testing::TestServer::builder().start().unwrap();
+    let client = other.client().unwrap();
+    let service = invokeai_client::serve::Server::builder(client.clone(), stage.runs_folder()).listen("127.0.0.1:0");
+    let error = service.workflow("resize", crate::stage::resize(&client).await).start().unwrap_err().to_string();
+    assert!(error.contains("runs of http://127.0.0.1") && error.contains("use another folder"), "{error}");
+    stage.start(|service| service).await;
+    let kept: Value = stage.get(run["links"]["self"].as_str().unwrap()).await.json().await.unwrap();
+    assert_eq!(kept, run);
 }
 
 #[tokio::test]

@@ -76,6 +76,14 @@ impl Stage {
         fs::write(self.log(), lines[..=count].concat()).unwrap();
     }
 
+    /// Marks the lines of the log whose mark is the first as the second: `+` for neither, `>` for taken, `^` for taken and canceled.
+    pub(crate) fn mark_lines(&self, before: &str, after: &str) {
+        let log = fs::read_to_string(self.log()).unwrap();
+        let marked = log.replace(&format!("\n{before} "), &format!("\n{after} "));
+        assert_ne!(log, marked, "none is marked {before:?}");
+        fs::write(self.log(), marked).unwrap();
+    }
+
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.service.as_ref().unwrap().address()
     }

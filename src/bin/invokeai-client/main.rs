@@ -85,6 +85,7 @@ fn main() -> ExitCode {
     print::errors_as_json(cli.json);
     suggest::name_server(cli.server.naming());
     logging::start(cli.verbose);
+    stop::fail_large_writes();
     let is_diff = matches!(cli.command, Command::Diff { .. });
     let ended = run(cli).unwrap_or_else(|failure| failure.tell());
     // Where 1 means that something differs, it cannot mean that something went wrong.

@@ -4,7 +4,7 @@
 use std::future::IntoFuture as _;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::RangedU64ValueParser};
 use etcetera::BaseStrategy as _;
 #[cfg(feature = "fleet")]
 use invokeai_client::fleet::Fleet;
@@ -116,20 +116,20 @@ pub(crate) struct ServeArgs {
     origins: Vec<String>,
     #[command(flatten)]
     fetching: Fetching,
-    /// Keep the runs in this folder, so that they survive a restart [default: one for the address, among the user's data]
+    /// Keep the runs in this folder, so that they survive a restart [default: one for the address and the server, among the user's data]
     #[arg(long, value_name = "FOLDER")]
     runs: Option<PathBuf>,
     #[cfg(feature = "fleet")]
     #[command(flatten)]
     fleet: OnFleet,
     /// Most megabytes of a request
-    #[arg(long, value_name = "MB", default_value_t = 32, help_heading = "Limits")]
+    #[arg(long, value_name = "MB", default_value_t = 32, value_parser = up_to(4096), help_heading = "Limits")]
     max_body: usize,
     /// Most connections
-    #[arg(long, value_name = "N", default_value_t = 512, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = up_to(1_000_000), help_heading = "Limits")]
     max_connections: usize,
     /// Most runs that have not ended
-    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = up_to(1_000_000), help_heading = "Limits")]
     max_runs: usize,
     /// Most seconds that a run may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, help_heading = "Limits")]
@@ -137,6 +137,11 @@ pub(crate) struct ServeArgs {
     /// How many runs that have ended are kept
     #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
     keep: usize,
+}
+
+/// A limit of at least one.
+fn up_to(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most)
 }
 
 impl ServeArgs {
@@ -160,12 +165,18 @@ impl ServeArgs {
         }
     }
 
-    /// Where the runs are: services that listen at different addresses have different ones.
-    fn folder(&self) -> Result<PathBuf, Failure> {
+    /// Where the runs are: services that listen at different addresses, or are for different servers, have different ones.
+    fn folder(&self, client: &Client) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.runs {
             return Ok(folder.clone());
         }
-        let name: String = self.listen.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let server = client.base_url().as_str();
+        #[cfg(feature = "fleet")]
+        let server = self.fleet.store.as_deref().unwrap_or(server);
+        // Without a password.
+        let server = server.rsplit('@').next().unwrap_or_default();
+        let name = format!("{}-for-{}", self.listen, server.trim_end_matches('/'));
+        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(200).collect();
         Ok(data()?.join(name))
     }
 }
@@ -216,7 +227,7 @@ pub(crate) async fn talk(args: McpArgs, client: &Client, stop: &Stop) -> Result<
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(args: ServeArgs, client: &Client, out: &mut Output<'_>, stop: &Stop) -> Result<Exit, Failure> {
-    let (token, folder) = (args.token()?, args.folder()?);
+    let (token, folder) = (args.token()?, args.folder(client)?);
     let server = Server::builder(client.clone(), &folder).listen(&args.listen).limits(args.limits());
     let mut server = args.fetching.allow(server);
     if let Some(token) = token {

@@ -170,6 +170,22 @@ impl Stop {
     }
 }
 
+/// Lets a write beyond the largest size that files may have fail with a reason. Without this the system ends the program
+/// at that write, and nobody learns why.
+#[cfg(all(unix, not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64"))))]
+pub(crate) fn fail_large_writes() {
+    use tokio::signal::unix::{SignalKind, signal};
+    const SIGXFSZ: i32 = 25;
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let _inside = runtime.enter();
+        // Once somebody has asked for a signal, it does not end the program any more.
+        drop(signal(SignalKind::from_raw(SIGXFSZ)));
+    }
+}
+
+#[cfg(not(all(unix, not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))))]
+pub(crate) fn fail_large_writes() {}
+
 /// Passes requests to stop on, and makes sure that they are followed.
 async fn attend(mut signals: Signals, deadline: Option<Instant>, after_signal: Duration, tell: watch::Sender<Asked>) {
     let why = tokio::select! {

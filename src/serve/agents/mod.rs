@@ -3,6 +3,7 @@
 //! What a tool gives is a picture small enough for a model, and a link to the whole. Models and boards can be listed,
 //! images read; nothing can be changed or deleted.
 
+mod input;
 mod picture;
 mod resources;
 
@@ -46,7 +47,8 @@ const BOARDS: &str = "list_boards";
 
 const INSTRUCTIONS: &str = "Each tool that is not a list runs a workflow of InvokeAI, which makes pictures. An input that \
                             takes an image takes the name of one on the server, such as a tool gave, or a data URL. \
-                            Pictures come small; `invokeai://images/NAME` is the whole.";
+                            Pictures come small; `invokeai://images/NAME` is the whole, and `invokeai://videos/NAME` a \
+                            video.";
 
 /// What answers agents.
 #[derive(Debug, Clone)]
@@ -70,17 +72,16 @@ impl Agents {
     }
 
     /// Answers on standard input and output until the input ends.
-    pub(super) async fn over_stdio(self) -> Result<(), String> {
-        let talking = self.serve(rmcp::transport::io::stdio()).await.map_err(|error| error.to_string())?;
+    pub(super) async fn over_stdio(self, limits: &Limits) -> Result<(), String> {
+        let (input, output) = rmcp::transport::io::stdio();
+        let talking = self.serve(input::Checked::new(input, output, limits.body));
+        let talking = talking.await.map_err(|error| error.to_string())?;
         talking.waiting().await.map_err(|error| error.to_string())?;
         Ok(())
     }
 
     async fn tools(&self) -> Vec<Tool> {
-        let models = self.backend.models().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the models cannot be listed");
-            Arc::default()
-        });
+        let models = self.backend.models_or_none().await;
         let workflow = |offer: &Offer| {
             let schema = offer.schema(&|input| model_names(input, &models));
             let text = [offer.title(), offer.description()].join("\n\n");
@@ -114,13 +115,14 @@ impl Agents {
         arguments: Map<String, Value>,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
-        let filled = fill(&self.offers[offer], &self.backend, of_object(arguments)).await?;
+        let filled = fill(&self.offers[offer], &self.backend, of_object(arguments)?).await?;
         let mut run = self.runs.take(offer, filled, None).await?.run;
         let id = run.borrow().record.id;
         tokio::select! {
             () = told(&mut run, context) => {}
             () = context.ct.cancelled() => {
-                self.runs.cancel(id);
+                // A failure is in the log; the run is asked to stop all the same.
+                _ = self.runs.cancel(id).await;
                 let canceled = Problem::new(axum::http::StatusCode::CONFLICT, "canceled", "the run was canceled");
                 return Err(canceled);
             }
@@ -131,13 +133,17 @@ impl Agents {
         let told = shown.to_json();
         content.push(ContentBlock::text(told.to_string()));
         for (n, output) in outputs.iter().enumerate() {
-            if let What::File { kind: FileKind::Image, name, .. } = &output.what {
-                if n < PICTURES {
-                    let (bytes, _) = outputs::bytes(FileKind::Image, name, &self.backend).await?;
-                    content.push(picture::content(bytes).await?);
-                }
-                content.push(ContentBlock::resource_link(resources::image(name)));
+            let What::File { kind, name, .. } = &output.what else { continue };
+            if *kind == FileKind::Image && n < PICTURES {
+                let shown = match outputs::bytes(*kind, name, &self.backend).await {
+                    Ok((bytes, _)) => picture::content(bytes).await,
+                    Err(problem) => Err(problem),
+                };
+                // The run went well all the same.
+                let note = |problem: Problem| format!("output {n} cannot be shown now: {}", problem.detail);
+                content.push(shown.unwrap_or_else(|problem| ContentBlock::text(note(problem))));
             }
+            content.push(ContentBlock::resource_link(resources::file(*kind, name)));
         }
         let mut result = match told["state"].as_str() {
             Some("completed") => CallToolResult::success(content),
@@ -148,8 +154,9 @@ impl Agents {
     }
 
     async fn models(&self, arguments: &Map<String, Value>) -> Result<CallToolResult, Problem> {
+        Self::known(arguments, &["type", "base"])?;
         let wanted = |name: &str| arguments.get(name).and_then(Value::as_str);
-        let models = self.backend.models().await.map_err(|error| Problem::of_error(&error))?;
+        let models = self.backend.models().await?;
         let fits = |wanted: Option<&str>, is: &str| wanted.is_none_or(|wanted| wanted == is);
         let models: Vec<Value> = models
             .iter()
@@ -159,7 +166,23 @@ impl Agents {
         Ok(listed(json!({ "models": models })))
     }
 
-    async fn boards(&self) -> Result<CallToolResult, Problem> {
+    /// Refuses arguments that a list does not take.
+    fn known(arguments: &Map<String, Value>, taken: &[&str]) -> Result<(), Problem> {
+        match arguments.iter().find(|(name, value)| !taken.contains(&name.as_str()) || !value.is_string()) {
+            None => Ok(()),
+            Some((name, value)) if taken.contains(&name.as_str()) => {
+                Err(Problem::input(name.as_str(), Some(value.to_string()), "a text"))
+            }
+            Some((name, _)) if taken.is_empty() => Err(Problem::input(name.as_str(), None, "this tool has no inputs")),
+            Some((name, _)) => {
+                let accepted = format!("there is no such input; there are {}", taken.join(", "));
+                Err(Problem::input(name.as_str(), None, accepted))
+            }
+        }
+    }
+
+    async fn boards(&self, arguments: &Map<String, Value>) -> Result<CallToolResult, Problem> {
+        Self::known(arguments, &[])?;
         let boards = self.backend.boards().await.map_err(|error| Problem::of_error(&error))?;
         let board = |board: &crate::boards::Board| json!({ "board_id": board.board_id, "name": board.board_name, "images": board.image_count });
         Ok(listed(json!({ "boards": boards.iter().map(board).collect::<Vec<_>>() })))
@@ -241,7 +264,7 @@ impl ServerHandler for Agents {
         let done = match (offer, &*request.name) {
             (Some(offer), _) => self.run(offer, arguments, &context).await,
             (None, MODELS) => self.models(&arguments).await,
-            (None, BOARDS) if self.backend.has_boards() => self.boards().await,
+            (None, BOARDS) if self.backend.has_boards() => self.boards(&arguments).await,
             (None, name) => return Err(ErrorData::invalid_params(format!("there is no tool `{name}`"), None)),
         };
         Ok(done.unwrap_or_else(|problem| refusal(&problem)).into())

@@ -1,5 +1,5 @@
-//! Boards and images of the server, as resources: `invokeai://boards/ID` and `invokeai://images/NAME`. A fleet has images
-//! only.
+//! Boards and files of the server, as resources: `invokeai://boards/ID`, `invokeai://images/NAME` and
+//! `invokeai://videos/NAME`. A fleet has no boards.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
@@ -11,14 +11,19 @@ use crate::{
 };
 
 const IMAGES: &str = "invokeai://images/";
+const VIDEOS: &str = "invokeai://videos/";
 const BOARDS: &str = "invokeai://boards/";
 
 /// Most images of a board that are listed.
 const LISTED: usize = 500;
 
-/// A link to an image.
-pub(super) fn image(name: &str) -> Resource {
-    Resource::new(format!("{IMAGES}{name}"), name).with_mime_type("image/png")
+/// A link to a file.
+pub(super) fn file(kind: FileKind, name: &str) -> Resource {
+    let (place, mime) = match kind {
+        FileKind::Image => (IMAGES, "image/png"),
+        FileKind::Video => (VIDEOS, "video/mp4"),
+    };
+    Resource::new(format!("{place}{name}"), name).with_mime_type(mime)
 }
 
 /// What can be read beside what is listed.
@@ -28,7 +33,8 @@ pub(super) fn templates(backend: &Backend) -> Vec<ResourceTemplate> {
     let board = ResourceTemplate::new(format!("{BOARDS}{{board_id}}"), "board")
         .with_description("The images of a board; `none` for those on no board.")
         .with_mime_type("application/json");
-    if backend.has_boards() { vec![image, board] } else { vec![image] }
+    let video = ResourceTemplate::new(format!("{VIDEOS}{{name}}"), "video").with_description("A video on the server.");
+    if backend.has_boards() { vec![image, video, board] } else { vec![image, video] }
 }
 
 /// Every board.
@@ -44,8 +50,10 @@ pub(super) async fn boards(backend: &Backend) -> Result<Vec<Resource>, Problem> 
 
 /// One of them; `None` if there is none.
 pub(super) async fn read(uri: &str, backend: &Backend) -> Result<Option<ReadResourceResult>, Problem> {
-    let contents = if let Some(name) = uri.strip_prefix(IMAGES) {
-        let bytes = match backend.file(FileKind::Image, name).await {
+    let file = [(FileKind::Image, IMAGES), (FileKind::Video, VIDEOS)];
+    let file = file.into_iter().find_map(|(kind, place)| Some((kind, uri.strip_prefix(place)?)));
+    let contents = if let Some((kind, name)) = file {
+        let bytes = match backend.file(kind, name).await {
             Err(error) if error.is_not_found() => return Ok(None),
             bytes => bytes.map_err(|error| Problem::of_error(&error))?,
         };

@@ -152,7 +152,11 @@ impl Sent {
     }
 
     /// What the job made.
-    pub(super) async fn results(&self, job: &str, offer: Option<&Offer>) -> Result<Vec<Output>> {
+    pub(super) async fn results(
+        &self,
+        job: &str,
+        is_given: &(dyn Fn(&str, &str) -> bool + Sync),
+    ) -> Result<Vec<Output>> {
         let Some(result) = self.fleet.result(job).await? else {
             let problem = "its result is not there".to_owned();
             return Err(Error::Fleet { doing: "read the result of a job", problem, passes: false });
@@ -161,10 +165,7 @@ impl Sent {
         for file in &result.files {
             outputs.push(output(file.as_input(), file.node.clone(), &self.fleet.file(file).await?));
         }
-        let given = result
-            .values
-            .into_iter()
-            .filter(|value| offer.is_some_and(|offer| offer.gives(&value.node_id, &value.field)));
+        let given = result.values.into_iter().filter(|value| is_given(&value.node_id, &value.field));
         outputs.extend(given.map(|value| Output::of_value(&value.node, value.field, value.value)));
         Ok(outputs)
     }

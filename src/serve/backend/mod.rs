@@ -12,14 +12,15 @@ mod server;
 
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
+use axum::http::StatusCode;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{fetch::Fetcher, offer::Offer, problem::Problem};
 use crate::{
@@ -35,7 +36,33 @@ pub(super) use sent::Sent;
 /// How old a list of models may be.
 const FRESH: Duration = Duration::from_secs(30);
 
-type Models = Option<(Instant, Arc<Vec<ModelRecord>>)>;
+/// How long a failure to list the models is told to whoever asks, before it is tried again.
+const FAILED: Duration = Duration::from_secs(5);
+
+/// How long a new list is waited for where there is an older one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The models, as far as they are known.
+#[derive(Debug, Default)]
+struct Models {
+    listed: Option<(Instant, Arc<Vec<ModelRecord>>)>,
+    failed: Option<(Instant, Problem)>,
+}
+
+impl Models {
+    fn any(&self) -> Option<Arc<Vec<ModelRecord>>> {
+        self.listed.as_ref().map(|(_, models)| Arc::clone(models))
+    }
+
+    /// The answer that needs no request.
+    fn known(&self) -> Option<Result<Arc<Vec<ModelRecord>>, Problem>> {
+        match (&self.listed, &self.failed) {
+            (Some((asked, models)), _) if asked.elapsed() < FRESH => Some(Ok(Arc::clone(models))),
+            (_, Some((at, problem))) if at.elapsed() < FAILED => Some(self.any().ok_or_else(|| problem.clone())),
+            _ => None,
+        }
+    }
+}
 
 /// What is behind.
 #[derive(Debug)]
@@ -43,7 +70,9 @@ pub(super) struct Backend {
     client: Client,
     #[cfg(feature = "fleet")]
     fleet: Option<crate::fleet::Fleet>,
-    models: Mutex<Models>,
+    models: std::sync::Mutex<Models>,
+    /// Held by whoever asks for them.
+    asking: Mutex<()>,
     /// Fetches pictures for runs, from wherever that is allowed.
     pub(super) fetcher: Fetcher,
 }
@@ -54,7 +83,8 @@ impl Backend {
             client,
             #[cfg(feature = "fleet")]
             fleet: None,
-            models: Mutex::new(None),
+            models: std::sync::Mutex::default(),
+            asking: Mutex::default(),
             fetcher,
         }
     }
@@ -66,6 +96,19 @@ impl Backend {
         self
     }
 
+    /// What runs are run by, as those of another are known from these.
+    pub(super) fn place(&self) -> String {
+        #[cfg(feature = "fleet")]
+        if let Some(fleet) = &self.fleet {
+            return format!("the fleet {}", fleet.id());
+        }
+        let mut url = self.client.base_url().clone();
+        // These fail only where there can be none.
+        _ = url.set_password(None);
+        _ = url.set_username("");
+        url.to_string()
+    }
+
     /// Whether one server has all there is: its boards are where results go. Those of a fleet are on no board.
     pub(super) fn has_boards(&self) -> bool {
         #[cfg(feature = "fleet")]
@@ -74,17 +117,54 @@ impl Backend {
         true
     }
 
-    /// The models, as they were a little while ago at most.
-    pub(super) async fn models(&self) -> Result<Arc<Vec<ModelRecord>>> {
-        let mut known = self.models.lock().await;
-        if let Some((asked, models)) = &*known
-            && asked.elapsed() < FRESH
-        {
-            return Ok(Arc::clone(models));
+    /// The models, as they were a little while ago at most, or as they were last where a server does not answer.
+    pub(super) async fn models(&self) -> Result<Arc<Vec<ModelRecord>>, Problem> {
+        let models = || self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, older) = {
+            let models = models();
+            (models.known(), models.any())
+        };
+        if let Some(known) = known {
+            return known;
         }
-        let models = Arc::new(self.client.models().records().await?);
-        *known = Some((Instant::now(), Arc::clone(&models)));
-        Ok(models)
+        // One request is for all who wait.
+        let _asking = match (&older, self.asking.try_lock()) {
+            (_, Ok(asking)) => asking,
+            (Some(older), Err(_)) => return Ok(Arc::clone(older)),
+            (None, Err(_)) => self.asking.lock().await,
+        };
+        if let Some(known) = models().known() {
+            return known;
+        }
+        let all = self.client.models();
+        let asked = all.records();
+        let asked = match &older {
+            None => asked.await.map_err(|error| Problem::of_error(&error)),
+            Some(_) => match timeout(PATIENCE, asked).await {
+                Ok(asked) => asked.map_err(|error| Problem::of_error(&error)),
+                Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "InvokeAI did not answer in time")),
+            },
+        };
+        let mut models = models();
+        match asked {
+            Ok(listed) => {
+                let listed = Arc::new(listed);
+                *models = Models { listed: Some((Instant::now(), Arc::clone(&listed))), failed: None };
+                Ok(listed)
+            }
+            Err(problem) => {
+                models.failed = Some((Instant::now(), problem.clone()));
+                older.ok_or(problem)
+            }
+        }
+    }
+
+    /// The models, if they can be had now: what describes inputs is right without them as well.
+    pub(super) async fn models_or_none(&self) -> Arc<Vec<ModelRecord>> {
+        self.models().await.unwrap_or_else(|problem| {
+            tracing::warn!(problem = problem.detail, "the models cannot be listed");
+            Arc::default()
+        })
     }
 
     /// Puts an image where runs find it, out of the gallery's sight. Gives its name there.

@@ -8,7 +8,6 @@ use crate::{
     error::{Error, Result},
     queue::ItemStatus,
     serve::{
-        offer::Offer,
         problem::Problem,
         state::{Output, Step},
     },
@@ -73,21 +72,20 @@ impl Sent {
     }
 
     /// What a part of it made for people: files, then texts and numbers.
-    pub(in crate::serve) async fn results(&self, part: &Part, offer: Option<&Offer>) -> Result<Vec<Output>> {
+    /// Values are those of these nodes and fields.
+    pub(in crate::serve) async fn results(&self, part: &Part, gives: &[(String, String)]) -> Result<Vec<Output>> {
+        let is_given = |node: &str, field: &str| gives.iter().any(|(id, name)| id == node && name == field);
         match (self, part) {
             (_, Part::Item(job)) => {
                 let outputs = job.outputs().await?;
                 let files = outputs.final_images().into_iter().chain(outputs.final_videos()).map(Output::of_file);
-                let values = outputs
-                    .plain_values()
-                    .into_iter()
-                    .filter(|value| offer.is_some_and(|offer| offer.gives(&value.node.id, &value.field)));
+                let values = outputs.plain_values().into_iter().filter(|value| is_given(&value.node.id, &value.field));
                 Ok(files
                     .chain(values.map(|value| Output::of_value(value.node.name(), value.field, value.value)))
                     .collect())
             }
             #[cfg(feature = "fleet")]
-            (Self::Fleet(sent), Part::Job(job)) => sent.results(job, offer).await,
+            (Self::Fleet(sent), Part::Job(job)) => sent.results(job, &is_given).await,
             #[cfg(feature = "fleet")]
             (Self::Server(_), Part::Job(_)) => Ok(Vec::new()),
         }

@@ -6,7 +6,7 @@
 
 mod reach;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,7 @@ use tokio::{
     sync::Semaphore,
     time::{timeout, timeout_at},
 };
-use url::Url;
+use url::{Host, Url};
 
 use super::{limits::Limits, problem::Problem};
 use crate::{base::deadline, error::Result};
@@ -33,41 +33,44 @@ const AT_ONCE: usize = 8;
 /// Fetches pictures.
 #[derive(Debug)]
 pub(super) struct Fetcher {
-    reach: Arc<Reach>,
-    http: reqwest::Client,
+    reach: Reach,
     limits: Limits,
     turns: Semaphore,
 }
 
-/// Resolves names, and fails for those that lead where nothing may be asked.
-struct Checked(Arc<Reach>);
+/// Where a name leads to, as it was checked: by then it may lead elsewhere.
+struct Checked(Vec<SocketAddr>);
 
 impl Resolve for Checked {
-    fn resolve(&self, name: Name) -> Resolving {
-        let reach = Arc::clone(&self.0);
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // One that is not allowed among others is a trap: which of them is asked is not up to this.
-            if let Some(address) = found.iter().find(|address| !reach.leads_to(address.ip())) {
-                return Err(format!("{} leads to {}, which is not public", name.as_str(), address.ip()).into());
-            }
-            let found: reqwest::dns::Addrs = Box::new(found.into_iter());
-            Ok(found)
-        })
+    fn resolve(&self, _: Name) -> Resolving {
+        let found: reqwest::dns::Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(found)))
     }
 }
 
 impl Fetcher {
     /// Fetches from these hosts.
     pub(super) fn new(hosts: &[String], limits: &Limits) -> Result<Self> {
-        let reach = Arc::new(Reach::new(hosts)?);
-        let [http, _] = crate::transport::http_builders()?;
+        Ok(Self { reach: Reach::new(hosts)?, limits: limits.clone(), turns: Semaphore::new(AT_ONCE) })
+    }
+
+    /// What asks this address, and nothing else.
+    async fn asking(&self, url: &Url) -> Result<reqwest::Client, String> {
+        let mut found = Vec::new();
+        if let Some(Host::Domain(name)) = url.host() {
+            let port = url.port_or_known_default().ok_or("it has no port")?;
+            let looked_up = timeout(self.limits.pause, tokio::net::lookup_host((name, port))).await;
+            found.extend(looked_up.map_err(|_| "its name is not known in time")?.map_err(|error| error.to_string())?);
+            // One that is not allowed among others is a trap: which of them is asked is not up to this.
+            if let Some(address) = found.iter().find(|address| !self.reach.leads_to(address.ip(), port)) {
+                return Err(format!("{name} leads to {address}, which is neither public nor named"));
+            }
+        }
+        let [http, _] = crate::transport::http_builders().map_err(|error| error.to_string())?;
         // A proxy would ask what this must not, and follow what this would not.
-        let http =
-            http.redirect(Policy::none()).no_proxy().referer(false).dns_resolver(Arc::new(Checked(reach.clone())));
-        let http = http.connect_timeout(limits.pause).pool_max_idle_per_host(0).build();
-        let http = http.map_err(|error| crate::Error::invalid("http client", error.to_string()))?;
-        Ok(Self { reach, http, limits: limits.clone(), turns: Semaphore::new(AT_ONCE) })
+        let http = http.redirect(Policy::none()).no_proxy().referer(false).dns_resolver(Checked(found));
+        let http = http.connect_timeout(self.limits.pause).pool_max_idle_per_host(0).build();
+        http.map_err(|error| error.to_string())
     }
 
     /// Whether any is fetched.
@@ -117,7 +120,8 @@ impl Fetcher {
             if !self.reach.takes(&url) {
                 return Err("it leads to a host that is not allowed".into());
             }
-            let response = timeout(self.limits.pause, self.http.get(url.clone()).send()).await;
+            let http = self.asking(&url).await?;
+            let response = timeout(self.limits.pause, http.get(url.clone()).send()).await;
             let response = response.map_err(|_| "no answer in time")?.map_err(|error| crate::error::reason(&error))?;
             let status = response.status();
             if status.is_redirection() {

@@ -79,10 +79,11 @@ impl Reach {
         })
     }
 
-    /// Whether a name may lead to this address.
-    pub(super) fn leads_to(&self, address: IpAddr) -> bool {
+    /// Whether a name may lead to this address, for this port.
+    pub(super) fn leads_to(&self, address: IpAddr, port: u16) -> bool {
         let address = address.to_canonical();
-        is_public(address) || self.places.iter().any(|(named, _)| *named == Named::Address(address))
+        let is_named = |(named, at): &(Named, Option<u16>)| *named == Named::Address(address) && is_port(*at, port);
+        is_public(address) || self.places.iter().any(is_named)
     }
 }
 
@@ -237,9 +238,17 @@ mod tests {
 
     #[test]
     fn a_name_leads_to_what_is_public_or_named_by_its_digits() {
-        let reach = reach(&["nas.example", "10.0.0.7"]);
-        for (address, expected) in [("8.8.8.8", true), ("10.0.0.7", true), ("10.0.0.8", false), ("::1", false)] {
-            assert_eq!(reach.leads_to(address.parse().expect("an address")), expected, "{address}");
+        let reach = reach(&["nas.example", "10.0.0.7", "10.0.0.9:9000"]);
+        for (address, port, expected) in [
+            ("8.8.8.8", 9000, true),
+            ("10.0.0.7", 443, true),
+            ("10.0.0.7", 9000, false),
+            ("10.0.0.9", 9000, true),
+            ("10.0.0.9", 80, false),
+            ("10.0.0.8", 80, false),
+            ("::1", 80, false),
+        ] {
+            assert_eq!(reach.leads_to(address.parse().expect("an address"), port), expected, "{address} {port}");
         }
         for wrong in ["", "a b", "http://x", "*x.example", "x:y", "*.*", "x/y"] {
             assert!(Reach::new(&[wrong.to_owned()]).is_err(), "{wrong:?}");

@@ -41,7 +41,10 @@ pub(in crate::serve) struct Read {
 
 impl Reader {
     pub(in crate::serve) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), large: Arc::new(Semaphore::new(limits.large_bodies)) }
+        Self {
+            limits: limits.clone(),
+            large: Arc::new(Semaphore::new(limits.large_bodies.min(Semaphore::MAX_PERMITS))),
+        }
     }
 
     /// The whole body.

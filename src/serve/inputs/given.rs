@@ -2,23 +2,23 @@
 
 use axum::{
     body::Body,
-    extract::{FromRequest as _, Multipart},
+    extract::{DefaultBodyLimit, FromRequest as _, Multipart},
     http::{HeaderMap, Request, StatusCode, header},
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, error::Category};
 
-use super::{
-    distinct::{Distinct, Members},
-    picture::Picture,
-};
+use super::distinct::{self, Members};
 use crate::serve::problem::Problem;
 
-/// Most parts of a form.
+/// Most inputs of a request: parts of a form, or members of an object.
 const PARTS: usize = 1000;
 
-/// Most characters of the name of a part.
+/// Most characters of the name of one.
 const NAME: usize = 200;
+
+/// JSON up to here is read at once. What is longer keeps nobody else waiting.
+const SMALL: usize = 64 << 10;
 
 /// One value of an input.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +27,8 @@ pub(in crate::serve) enum Given {
     Json(Value),
     /// As the text of a form, which may stand for a number.
     Text(String),
-    /// A file.
-    File(Picture),
+    /// The bytes of a file.
+    File(Bytes),
 }
 
 /// What a request gives, by the names that it uses.
@@ -40,7 +40,7 @@ pub(in crate::serve) async fn inputs(headers: &HeaderMap, body: Bytes) -> Result
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match &*essence {
         "multipart/form-data" => parts(kind, body).await,
-        "application/json" => json(&body),
+        "application/json" => apart(body, json).await,
         "" if body.is_empty() => Ok(Vec::new()),
         other => {
             let shown = if other.is_empty() { "none".to_owned() } else { format!("{other:?}") };
@@ -51,41 +51,63 @@ pub(in crate::serve) async fn inputs(headers: &HeaderMap, body: Bytes) -> Result
 }
 
 /// Those of an object.
-pub(in crate::serve) fn of_object(members: Map<String, Value>) -> Inputs {
-    members.into_iter().map(|(name, value)| (name, vec![Given::Json(value)])).collect()
+pub(in crate::serve) fn of_object(members: Map<String, Value>) -> Result<Inputs, Problem> {
+    of_members(members.into_iter().collect())
+}
+
+fn of_members(members: Vec<(String, Value)>) -> Result<Inputs, Problem> {
+    if members.len() > PARTS {
+        return Err(malformed(format!("the object has more than {PARTS} members")));
+    }
+    if members.iter().any(|(name, _)| name.chars().count() > NAME) {
+        return Err(malformed(format!("the name of a member has more than {NAME} characters")));
+    }
+    Ok(members.into_iter().map(|(name, value)| (name, vec![Given::Json(value)])).collect())
+}
+
+/// Does what takes the longer, the longer a body is.
+async fn apart<T: Send + 'static>(body: Bytes, work: fn(&[u8]) -> Result<T, Problem>) -> Result<T, Problem> {
+    if body.len() <= SMALL {
+        return work(&body);
+    }
+    let ended = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the service ended meanwhile");
+    tokio::task::spawn_blocking(move || work(&body)).await.map_err(ended)?
 }
 
 fn json(body: &[u8]) -> Result<Inputs, Problem> {
     if body.is_empty() {
         return Ok(Vec::new());
     }
-    let members: Members = serde_json::from_slice(body).map_err(|error| match error.classify() {
+    let members = Members::read(body).map_err(|error| match error.classify() {
         Category::Data => malformed(format!("the body cannot be taken: {error}")),
         _ => malformed(format!("the body is not JSON: {error}")),
     })?;
     let twice = |name: &&str| Problem::input(*name, None, "is given twice; one value is taken").faults;
     let twice: Vec<_> = members.repeated().iter().flat_map(twice).collect();
     match twice.is_empty() {
-        true => Ok(members.0.into_iter().map(|(name, value)| (name, vec![Given::Json(value)])).collect()),
+        true => of_members(members.0),
         false => Err(Problem::inputs(twice)),
     }
 }
 
 /// Refuses JSON in which a member is given twice. What is not JSON at all is for others to refuse.
-pub(in crate::serve) fn distinct(body: &[u8]) -> Result<(), Problem> {
-    match Distinct::check(body) {
+pub(in crate::serve) async fn distinct(body: Bytes) -> Result<(), Problem> {
+    let check = |body: &[u8]| match distinct::check(body) {
         Err(error) if error.classify() == Category::Data => {
             Err(malformed(format!("the body cannot be taken: {error}")))
         }
         _ => Ok(()),
-    }
+    };
+    apart(body, check).await
 }
 
 async fn parts(kind: &str, body: Bytes) -> Result<Inputs, Problem> {
     let broken = |error: &dyn std::fmt::Display| malformed(format!("the form cannot be read: {error}"));
     let request = Request::builder().header(header::CONTENT_TYPE, kind).body(Body::from(body));
-    let request = request.map_err(|error| broken(&error))?;
-    let form = Multipart::from_request(request.map(|body| body), &()).await;
+    let mut request = request.map_err(|error| broken(&error))?;
+    // The body was read by the limits of this service.
+    DefaultBodyLimit::disable().apply(&mut request);
+    let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|error| broken(&error.body_text()))?;
     let mut inputs: Inputs = Vec::new();
     let mut count = 0;
@@ -112,7 +134,7 @@ async fn parts(kind: &str, body: Bytes) -> Result<Inputs, Problem> {
             if bytes.is_empty() {
                 continue;
             }
-            Given::File(Picture::read(&name, bytes)?)
+            Given::File(bytes)
         } else {
             let text = std::str::from_utf8(&bytes);
             let text = text.map_err(|_| Problem::input(&*name, None, "text in UTF-8, or a file with a file name"))?;

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub(super) use body::Reader;
+pub(super) use distinct::check;
 use given::Given;
 pub(super) use given::{Inputs, distinct, inputs, of_object};
 use picture::Picture;
@@ -82,6 +83,91 @@ pub(super) async fn fill(offer: &Offer, backend: &Backend, given: Inputs) -> Res
     Ok(filled)
 }
 
+/// What tells these inputs from all others, whatever form they came in and whatever is behind now.
+pub(super) fn digest(offer: &Offer, given: &Inputs) -> String {
+    let mut all: Vec<(&str, String)> = Vec::new();
+    for (name, given) in given {
+        let (name, meant) = match offer.find(name) {
+            Ok((_, input)) => (&*input.system_name, meant(&input.field, given)),
+            // It is going to be refused.
+            Err(_) => (&**name, vec![Value::Null]),
+        };
+        if !meant.is_empty() {
+            all.push((name, Value::from(meant).to_string()));
+        }
+    }
+    all.sort();
+    let mut digest = Sha256::new();
+    digest.update(&offer.name);
+    for (name, value) in all {
+        for text in [name, &value] {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
+        }
+    }
+    hex(&digest.finalize())
+}
+
+/// What a field is given, in one of the ways in which it can be written.
+fn meant(field: &InkField, given: &[Given]) -> Vec<Value> {
+    let mut all = Vec::new();
+    for given in given {
+        match (given, field) {
+            (Given::File(bytes), _) => all.push(json!({ "file": hex(&Sha256::digest(bytes)) })),
+            (Given::Text(text), InkField::String(_)) => all.push(text.as_str().into()),
+            (Given::Text(text), _) if text.trim().is_empty() => {}
+            (Given::Text(text), InkField::Image(_) | InkField::ImageCollection(_)) => all.push(text.trim().into()),
+            (Given::Text(text), InkField::Model(_)) => all.push(of_text(text.trim())),
+            (Given::Text(text), field) => all.push(value_of(field, text.trim())),
+            // The parts of a form that have one name are a list.
+            (Given::Json(Value::Array(items)), _) => all.extend(items.iter().cloned()),
+            (Given::Json(value), _) => all.push(value.clone()),
+        }
+    }
+    all.into_iter().map(|value| plain(field, value)).collect()
+}
+
+/// A value as it is written in the fewest ways.
+fn plain(field: &InkField, value: Value) -> Value {
+    /// Up to here each whole number has a number with a point of its own.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    let member = |value: &Value, name: &str| value.get(name).filter(|member| member.is_string()).cloned();
+    match (field, value) {
+        (InkField::Image(_) | InkField::ImageCollection(_), Value::String(text)) if text.starts_with("data:") => {
+            match Picture::of_data_url("", &text) {
+                Ok(picture) => json!({ "file": hex(&Sha256::digest(&picture.bytes)) }),
+                Err(_) => text.into(),
+            }
+        }
+        (InkField::Image(_) | InkField::ImageCollection(_), value @ Value::Object(_)) => {
+            let named = member(&value, "image_name").or_else(|| member(&value, "url"));
+            named.map_or(value, |named| plain(field, named))
+        }
+        // All else of its record may change.
+        (InkField::Model(_), value @ Value::Object(_)) => member(&value, "key").unwrap_or(value),
+        (InkField::Integer(_) | InkField::Float(_), Value::String(text)) => match of_text(text.trim()) {
+            number @ Value::Number(_) => plain(field, number),
+            _ => text.into(),
+        },
+        (_, Value::Number(number)) => match number.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < WHOLE => (float as i64).into(),
+            _ => number.into(),
+        },
+        (field, Value::Array(items)) => items.into_iter().map(|item| plain(field, item)).collect(),
+        (field, Value::Object(members)) => {
+            let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name, plain(field, value))).collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(members.into_iter().collect())
+        }
+        (_, value) => value,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What goes into an input; nothing if a form left it empty.
 async fn filling(name: &str, input: &Input, backend: &Backend, given: Vec<Given>) -> Result<Option<Filling>, Problem> {
     match &input.field {
@@ -113,7 +199,7 @@ async fn filling(name: &str, input: &Input, backend: &Backend, given: Vec<Given>
                 Given::File(_) => return Err(no_file(name, input)),
             };
             let Value::String(text) = &value else { return Ok(Some(Filling::Value(value))) };
-            let models = backend.models().await.map_err(|error| Problem::of_error(&error))?;
+            let models = backend.models().await?;
             model(name, input, text, &models).map(|model| Some(Filling::Value(model)))
         }
         field => {
@@ -162,7 +248,7 @@ fn of_text(text: &str) -> Value {
 /// A picture: a file, a data URL, what the server has under a name, or what is at an address, if that may be fetched.
 fn image(name: &str, given: Given, backend: &Backend) -> Result<Option<Image>, Problem> {
     let value = match given {
-        Given::File(picture) => return Ok(Some(Image::New(picture))),
+        Given::File(bytes) => return Picture::read(name, bytes).map(|picture| Some(Image::New(picture))),
         Given::Text(text) if text.trim().is_empty() => return Ok(None),
         Given::Text(text) => Value::String(text.trim().to_owned()),
         Given::Json(value) => value,
@@ -233,36 +319,6 @@ impl Filled {
             return Err(Problem::inputs(faults));
         }
         ready(offer, &workflow)
-    }
-
-    /// What tells these inputs from all others, whatever form they came in.
-    pub(super) fn digest(&self, offer: &Offer) -> String {
-        let mut all: Vec<(&str, Vec<u8>)> = Vec::new();
-        let of_image = |image: &Image| match image {
-            Image::Named(value) => value.to_string().into_bytes(),
-            Image::New(picture) => Sha256::digest(&picture.bytes).to_vec(),
-            // What is there now may be something else later: the request is the same all the same.
-            Image::At(url) => format!("at {url}").into_bytes(),
-        };
-        for (index, filling) in &self.values {
-            let Some(input) = offer.workflow.inputs().get(*index) else { continue };
-            let bytes = match filling {
-                Filling::Value(value) => value.to_string().into_bytes(),
-                Filling::Image(image) => of_image(image),
-                Filling::Images(images) => images.iter().flat_map(of_image).collect(),
-            };
-            all.push((&input.system_name, bytes));
-        }
-        all.sort();
-        let mut digest = Sha256::new();
-        digest.update(&offer.name);
-        for (name, bytes) in all {
-            digest.update((name.len() as u64).to_le_bytes());
-            digest.update(name);
-            digest.update((bytes.len() as u64).to_le_bytes());
-            digest.update(bytes);
-        }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Puts the pictures onto the server. Gives the values of all inputs by their system names.

@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// What browsers let the page do: what this service gives, and the previews in its events.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src \
+                      'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn script() -> Response {
     typed("text/javascript; charset=utf-8", include_str!("page.js").to_owned())
@@ -113,10 +113,15 @@ fn control(html: &mut String, attributes: &str, input: &Input, schema: &Value, m
 fn bounds(schema: &Value, whole: bool) -> String {
     let number = |key: &str| schema[key].as_f64();
     let beyond = |bound: Option<f64>, step: f64| bound.filter(|_| whole).map(|bound| bound + step);
-    let least = number("minimum").or_else(|| beyond(number("exclusiveMinimum"), 1.0));
-    let most = number("maximum").or_else(|| beyond(number("exclusiveMaximum"), -1.0));
-    let step =
-        number("multipleOf").map_or_else(|| if whole { "1".into() } else { "any".into() }, |step| step.to_string());
+    let mut least = number("minimum").or_else(|| beyond(number("exclusiveMinimum"), 1.0));
+    let mut most = number("maximum").or_else(|| beyond(number("exclusiveMaximum"), -1.0));
+    let multiple = number("multipleOf").filter(|step| *step > 0.0);
+    if let Some(step) = multiple {
+        // Browsers count the steps from the least.
+        least = least.map(|least| (least / step).ceil() * step);
+        most = most.map(|most| (most / step).floor() * step);
+    }
+    let step = multiple.map_or_else(|| if whole { "1".into() } else { "any".into() }, |step| step.to_string());
     let mut shown = format!(" step=\"{step}\"");
     for (name, bound) in [("min", least), ("max", most)] {
         if let Some(bound) = bound {
@@ -153,7 +158,9 @@ mod tests {
 
     #[test]
     fn bounds_are_those_of_the_schema() {
-        assert_eq!(bounds(&json!({"exclusiveMinimum": 0, "multipleOf": 8}), true), " step=\"8\" min=\"1\"");
+        assert_eq!(bounds(&json!({"exclusiveMinimum": 0, "multipleOf": 8}), true), " step=\"8\" min=\"8\"");
+        let uneven = json!({"minimum": 60, "maximum": 100, "multipleOf": 8});
+        assert_eq!(bounds(&uneven, true), " step=\"8\" min=\"64\" max=\"96\"");
         assert_eq!(bounds(&json!({"minimum": -0.5, "maximum": 1}), false), " step=\"any\" min=\"-0.5\" max=\"1\"");
         assert_eq!(bounds(&json!({}), true), " step=\"1\"");
     }

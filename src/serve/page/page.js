@@ -75,6 +75,28 @@ function follow(section, run) {
     events.close();
     finish(section, JSON.parse(event.data));
   });
+  // A browser connects again by itself unless it was refused, as where too many follow runs.
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) {
+      setTimeout(() => look(section, run), 2000);
+    }
+  });
+}
+
+async function look(section, run) {
+  let told = run;
+  try {
+    const answer = await fetch(run.links.self);
+    if (answer.status === 404) {
+      complain(section, await answer.json());
+      section.querySelector("button[type=submit]").disabled = false;
+      return;
+    }
+    told = answer.ok ? await answer.json() : run;
+  } catch (error) {
+    section.querySelector(".state").textContent = `The service does not answer: ${error.message}`;
+  }
+  follow(section, told);
 }
 
 async function start(form) {

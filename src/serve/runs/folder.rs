@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    line,
+    line::{self, Mark},
     log::{Found, Log},
 };
 use crate::{
@@ -79,6 +79,12 @@ impl Folder {
         written.await.map_err(|_| gone())?
     }
 
+    /// Marks a run, which needs no room. `durable`: also a power cut must not lose it.
+    pub(super) fn mark(&self, id: Uuid, mark: Mark, durable: bool) -> io::Result<()> {
+        locked(&self.log).mark(id, mark)?;
+        if durable { sync(&self.log) } else { Ok(()) }
+    }
+
     pub(super) fn remove(&self, id: Uuid) -> io::Result<()> {
         locked(&self.log).remove(id)
     }
@@ -108,16 +114,24 @@ fn keep(log: &Mutex<Log>, wanted: &Receiver<Write>) {
 }
 
 /// Writes all of these, or none of them.
-fn write(log: &Mutex<Log>, writes: Vec<Write>, durable: bool) {
+fn write(log: &Mutex<Log>, mut writes: Vec<Write>, durable: bool) {
     if writes.is_empty() {
         return;
     }
-    let written = locked(log).write(writes.iter().map(|write| &*write.line));
+    let written = {
+        let mut log = locked(log);
+        for write in &mut writes {
+            if let Some(mark) = write.line.first_mut() {
+                *mark = log.mark_of(write.id);
+            }
+        }
+        log.write(writes.iter().map(|write| &*write.line))
+    };
     let kept = written.and_then(|()| if durable { sync(log) } else { Ok(()) });
     {
         let mut log = locked(log);
         match &kept {
-            Ok(()) => log.count(writes.iter().map(|write| (write.id, write.line.len() as u64))),
+            Ok(()) => log.count(writes.iter().map(|write| (write.id, &*write.line))),
             // If this fails, it is tried again before anything else is written.
             Err(_) => _ = log.cut(),
         }

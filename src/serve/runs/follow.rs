@@ -18,7 +18,6 @@ use crate::{
     error::{Error, Result},
     serve::{
         backend::{End, Outcome, Sent},
-        offer::Offer,
         problem::Problem,
     },
 };
@@ -40,10 +39,23 @@ impl Runs {
             Stage::Enqueued { ticket: Some(ticket) } => {
                 again(self.inner.limits.run, || self.inner.backend.attach(ticket)).await
             }
-            Stage::Enqueued { ticket: None } | Stage::Accepted => self.send_once(&record, &live).await,
+            Stage::Enqueued { ticket: None } => {
+                let found = again(self.inner.limits.run, || self.inner.backend.find(&record.batch_id)).await;
+                let Some(found) = found.transpose() else {
+                    let detail =
+                        "InvokeAI took this run, and knows of it no more: it may have run, and is not sent again";
+                    let problem = Problem::new(StatusCode::GONE, "unknown", detail);
+                    return self.end(record, &live, Ended::without_results(State::Failed, &problem)).await;
+                };
+                found
+            }
+            Stage::Accepted => self.send_once(&record, &live).await,
         };
         match found {
-            Ok(sent) => self.enqueued(record, live, sent, room).await,
+            Ok(sent) => {
+                self.taken(&record).await;
+                self.enqueued(record, live, sent, room).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, run = %record.id, "a run cannot be taken up");
                 let problem = Problem::of_error(&error);
@@ -88,13 +100,19 @@ impl Runs {
         _room: Option<OwnedSemaphorePermit>,
     ) {
         let (ended, has_ended) = oneshot::channel::<()>();
-        let noting = matches!(record.stage, Stage::Accepted).then(|| {
+        let is_new = match &record.stage {
+            Stage::Accepted => true,
+            Stage::Enqueued { ticket } => ticket.is_none() && sent.ticket().is_some(),
+            Stage::Ended(_) => false,
+        };
+        let noting = is_new.then(|| {
             record.stage = Stage::Enqueued { ticket: sent.ticket() };
             let (kept, runs) = (record.clone(), self.clone());
             tokio::spawn(async move {
-                if timeout(NOTED, has_ended).await.is_err() {
-                    // Without it the next start looks for the batch, which takes longer: no reason to stop.
-                    _ = runs.write(&kept, false).await;
+                let (mut has_ended, mut pause) = (has_ended, NOTED);
+                // Without it the next start looks for the batch, which takes longer: no reason to stop.
+                while timeout(pause, &mut has_ended).await.is_err() && runs.write(&kept, true).await.is_err() {
+                    pause = (pause * 2).min(PAUSES.1);
                 }
             })
         });
@@ -115,10 +133,7 @@ impl Runs {
                 let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "run_too_long", detail);
                 Ended::without_results(State::Failed, &problem)
             }
-            Outcome::Ended(problem) => {
-                let offer = self.inner.offers.iter().find(|offer| offer.name == record.workflow);
-                gather(&sent, problem, offer).await
-            }
+            Outcome::Ended(problem) => gather(&sent, problem, &record.gives).await,
         };
         self.end(record, &live, ended).await;
     }
@@ -138,12 +153,12 @@ async fn canceled(live: &Live, sent: &Sent) -> Infallible {
 }
 
 /// How all parts ended, and what they gave.
-async fn gather(sent: &Sent, mut problem: Option<Problem>, offer: Option<&Offer>) -> Ended {
+async fn gather(sent: &Sent, mut problem: Option<Problem>, gives: &[(String, String)]) -> Ended {
     let mut outputs = Vec::new();
     let mut state = State::Completed;
     for end in sent.ends() {
         match end {
-            End::Completed(part) => match again(RESULTS, || sent.results(&part, offer)).await {
+            End::Completed(part) => match again(RESULTS, || sent.results(&part, gives)).await {
                 Ok(made) => outputs.extend(made),
                 Err(error) => {
                     tracing::warn!(%error, "the results of a run cannot be read");

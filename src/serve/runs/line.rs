@@ -1,17 +1,44 @@
-//! A line of the log: whether it counts, a checksum, and a run as JSON.
+//! A line of the log: a mark, which says whether it counts, a checksum, and a run as JSON.
+//!
+//! The mark is one byte, and can be changed where it is: one byte is written whole or not at all, and needs no room on a
+//! full disk.
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::serve::state::{Key, Record};
+use crate::serve::state::{Key, Record, Stage};
 
 /// What a line begins with as long as its run is kept.
-const KEPT: u8 = b'+';
+pub(super) const KEPT: u8 = b'+';
 
-/// What takes the place of [`KEPT`] when the run is removed. One byte is written whole or not at all, and needs no room on
-/// a full disk.
+/// What takes the place of [`KEPT`] when the run is removed.
 pub(super) const REMOVED: u8 = b'-';
+
+/// What takes its place when the run was taken by what is behind, when its end was asked for, and when both are so.
+const TAKEN: u8 = b'>';
+const CANCELED: u8 = b'!';
+const BOTH: u8 = b'^';
+
+/// What is known of a run before a new line of it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// What is behind has answered that it has it: it must not be sent again.
+    Taken,
+    /// Somebody asked for its end.
+    Canceled,
+}
+
+impl Mark {
+    /// What a line begins with that has this mark besides those that it had.
+    pub(super) fn added(self, to: u8) -> u8 {
+        match (self, to) {
+            (Self::Taken, CANCELED | BOTH) | (Self::Canceled, TAKEN | BOTH) => BOTH,
+            (Self::Taken, _) => TAKEN,
+            (Self::Canceled, _) => CANCELED,
+        }
+    }
+}
 
 /// How many digits the checksum has.
 const DIGITS: usize = 16;
@@ -56,12 +83,19 @@ fn whole(line: &[u8]) -> Option<Line> {
     if digits != checksum(json).as_bytes() {
         return None;
     }
-    let record: Box<Record> = serde_json::from_slice(json).ok()?;
+    let mut record: Box<Record> = serde_json::from_slice(json).ok()?;
     match *mark {
-        KEPT => Some(Line::Run(record)),
-        REMOVED => Some(Line::Removed(record.id)),
-        _ => None,
+        KEPT => {}
+        REMOVED => return Some(Line::Removed(record.id)),
+        TAKEN | CANCELED | BOTH => {
+            record.canceled = *mark != TAKEN;
+            if *mark != CANCELED && matches!(record.stage, Stage::Accepted) {
+                record.stage = Stage::Enqueued { ticket: None };
+            }
+        }
+        _ => return None,
     }
+    Some(Line::Run(record))
 }
 
 /// Where another line begins in this one. What begins a line is nowhere in JSON, where quotes in texts are escaped.
@@ -71,7 +105,8 @@ fn next(line: &[u8]) -> Option<usize> {
     ends.filter_map(|end| {
         let start = end.checked_sub(DIGITS + 2).filter(|start| *start > 0)?;
         let [mark, b' ', digits @ ..] = line.get(start..end)? else { return None };
-        ([KEPT, REMOVED].contains(mark) && digits.iter().all(u8::is_ascii_hexdigit)).then_some(start)
+        ([KEPT, REMOVED, TAKEN, CANCELED, BOTH].contains(mark) && digits.iter().all(u8::is_ascii_hexdigit))
+            .then_some(start)
     })
     .next()
 }
@@ -122,6 +157,17 @@ mod tests {
         let mut removed = line.clone();
         removed[0] = REMOVED;
         assert!(matches!(Line::read(&removed), Line::Removed(id) if id == record.id));
+        for (marks, taken, canceled) in [
+            (&[Mark::Taken][..], true, false),
+            (&[Mark::Canceled], false, true),
+            (&[Mark::Canceled, Mark::Taken, Mark::Canceled], true, true),
+        ] {
+            let mut marked = line.clone();
+            marked[0] = marks.iter().fold(KEPT, |mark, more| more.added(mark));
+            let Line::Run(read) = Line::read(&marked) else { panic!("{marks:?}") };
+            let is_taken = matches!(read.stage, Stage::Enqueued { ticket: None });
+            assert_eq!((is_taken, read.canceled), (taken, canceled), "{marks:?}");
+        }
         for at in 0..line.len() - 1 {
             let mut damaged = line.clone();
             damaged[at] ^= 1;

@@ -13,7 +13,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::line::{self, Line};
+use super::line::{self, Line, Mark};
 use crate::base::local_folder::{parent, sync_directory};
 use crate::serve::state::{Key, Record};
 
@@ -49,6 +49,8 @@ pub(super) struct Log {
 struct Place {
     start: u64,
     length: u64,
+    /// What it begins with.
+    mark: u8,
 }
 
 /// A run in the log.
@@ -72,6 +74,10 @@ impl Log {
             return Ok((Self::of(path, file), Vec::new()));
         }
         let file = File::options().read(true).write(true).open(path)?;
+        // Somebody else may own it, and let this one write.
+        if let Err(error) = private(&file) {
+            tracing::warn!(%error, "others may read the log of runs");
+        }
         let mut log = Self::of(path, Arc::new(file));
         let found = log.read_all()?;
         let counting: u64 = log.lines.values().map(|place| place.length).sum();
@@ -110,7 +116,8 @@ impl Log {
             let mut rest = &*line;
             while !rest.is_empty() {
                 let (read, length) = Line::first(rest);
-                let place = Place { start: self.end, length: length as u64 };
+                let mark = rest.first().copied().unwrap_or(line::KEPT);
+                let place = Place { start: self.end, length: length as u64, mark };
                 note(&mut self.lines, &mut found, read, place);
                 self.end += place.length;
                 rest = rest.get(length..).unwrap_or_default();
@@ -163,12 +170,38 @@ impl Log {
     }
 
     /// From now on these lines, which were written in this order, are those of their runs.
-    pub(super) fn count(&mut self, lines: impl Iterator<Item = (Uuid, u64)>) {
-        for (id, length) in lines {
-            self.lines.insert(id, Place { start: self.end, length });
+    pub(super) fn count<'a>(&mut self, lines: impl Iterator<Item = (Uuid, &'a [u8])>) {
+        for (id, line) in lines {
+            let (length, mark) = (line.len() as u64, line.first().copied().unwrap_or(line::KEPT));
+            let before = self.lines.insert(id, Place { start: self.end, length, mark });
             self.end += length;
+            // It may have been marked while this line was written.
+            if let Some(before) = before.filter(|before| before.mark != mark)
+                && let Err(error) = self.set(id, before.mark)
+            {
+                tracing::error!(%error, run = %id, "a line of the log of runs cannot be marked");
+            }
         }
         self.is_soiled = false;
+    }
+
+    /// What the next line of a run has to begin with.
+    pub(super) fn mark_of(&self, id: Uuid) -> u8 {
+        self.lines.get(&id).map_or(line::KEPT, |place| place.mark)
+    }
+
+    /// Marks the newest line of a run, and those that come after it.
+    pub(super) fn mark(&mut self, id: Uuid, mark: Mark) -> io::Result<()> {
+        self.set(id, mark.added(self.mark_of(id)))
+    }
+
+    fn set(&mut self, id: Uuid, mark: u8) -> io::Result<()> {
+        let Some(place) = self.lines.get_mut(&id) else { return Ok(()) };
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(place.start))?;
+        file.write_all(&[mark])?;
+        place.mark = mark;
+        Ok(())
     }
 
     /// Takes back what was written and does not count. Until that is done nothing else is written.
@@ -191,10 +224,7 @@ impl Log {
 
     /// Removes a run.
     pub(super) fn remove(&mut self, id: Uuid) -> io::Result<()> {
-        let Some(place) = self.lines.get(&id) else { return Ok(()) };
-        let mut file = &*self.file;
-        file.seek(SeekFrom::Start(place.start))?;
-        file.write_all(&[line::REMOVED])?;
+        self.set(id, line::REMOVED)?;
         self.lines.remove(&id);
         Ok(())
     }
@@ -224,7 +254,7 @@ impl Log {
                 line.push(b'\n');
             }
             let length = line.len() as u64;
-            lines.insert(id, Place { start: end, length });
+            lines.insert(id, Place { start: end, length, ..place });
             end += length;
             Ok(line)
         });
@@ -294,11 +324,24 @@ fn understood(line: &[u8]) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidData, problem))
 }
 
+/// Lets nobody else read a file, whoever may look into its folder: there are prompts in it.
+#[cfg(unix)]
+fn private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn private(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Writes a log of these lines under this name, in place of the one that is there.
 fn made(path: &Path, lines: &mut dyn Iterator<Item = io::Result<Vec<u8>>>) -> io::Result<File> {
     let part = part_of(path);
     let made = (|| {
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&part)?;
+        private(&file)?;
         let mut writer = BufWriter::new(&file);
         writer.write_all(head().as_bytes())?;
         for line in lines {
@@ -329,7 +372,7 @@ mod tests {
     fn add(log: &mut Log, record: &Record) -> io::Result<()> {
         let line = line::written(record)?;
         log.write([&*line].into_iter())?;
-        log.count([(record.id, line.len() as u64)].into_iter());
+        log.count([(record.id, &*line)].into_iter());
         Ok(())
     }
 
@@ -351,6 +394,11 @@ mod tests {
         let path = folder.path().join("runs.log");
         let (mut log, found) = Log::open(&path).expect("a log");
         assert!(found.is_empty());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).expect("a log").permissions().mode() & 0o777, 0o600);
+        }
         let (mut kept, removed) = (record(), record());
         for run in [&kept, &removed] {
             add(&mut log, run).expect("a line");
@@ -370,6 +418,31 @@ mod tests {
         }
         let lines = fs::read_to_string(&path).expect("a log");
         assert_eq!(lines.lines().count(), 2, "the next start leaves what counts: {lines}");
+    }
+
+    #[test]
+    fn a_mark_stays_with_its_run_and_needs_no_new_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("runs.log");
+        let (mut log, _) = Log::open(&path).expect("a log");
+        let (run, other) = (record(), record());
+        add(&mut log, &run).expect("a line");
+        add(&mut log, &other).expect("a line");
+        let length = fs::metadata(&path).expect("a log").len();
+        log.mark(run.id, Mark::Taken).expect("marked");
+        assert_eq!(fs::metadata(&path).expect("a log").len(), length);
+        // Also if it comes while another line is written.
+        log.mark(run.id, Mark::Canceled).expect("marked");
+        add(&mut log, &run).expect("a line");
+        for again in [false, true] {
+            if again {
+                log = Log::open(&path).expect("a log").0;
+            }
+            let read = |id| log.read(id).expect("a line").expect("a run");
+            assert!(matches!(read(run.id).stage, Stage::Enqueued { ticket: None }));
+            assert!(matches!(read(other.id).stage, Stage::Accepted));
+            assert!(read(run.id).canceled && !read(other.id).canceled);
+        }
     }
 
     #[test]

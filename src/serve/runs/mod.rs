@@ -1,7 +1,7 @@
 //! The runs of a service: taken on once, kept through restarts, followed to their ends.
 //!
-//! A run is on disk before it is sent, with the batch id that it is going to have. So whatever happens, the next start
-//! finds out whether the server has it, and never sends it twice.
+//! A run is on disk before it is sent, with the batch id that it is going to have, and marked there as soon as the server
+//! has taken it. So whatever happens, the next start finds out whether the server has it, and never sends it twice.
 
 mod folder;
 mod follow;
@@ -22,7 +22,7 @@ use std::{
 use axum::http::StatusCode;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -34,8 +34,9 @@ use super::{
     problem::Problem,
     state::{Ended, Key, Record, Shown, Stage, State},
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use folder::Folder;
+use line::Mark;
 use log::Found;
 
 /// How long a request that starts a run waits to hear whether the server takes it. Then it is told that it is pending.
@@ -43,6 +44,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// When to try again what there is no room for.
 const ROOM: Duration = Duration::from_secs(5);
+
+/// How soon an end that could not be written is written again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// All runs of a service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ struct Book {
     keys: HashMap<String, Claim>,
     /// Runs that have ended, oldest first, with their keys.
     ended: VecDeque<(Uuid, Option<String>)>,
+    /// Runs that have ended and could not be written. They are among those that have not, where callers find them.
+    unwritten: VecDeque<Record>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,14 +105,24 @@ pub(super) struct Taken {
 }
 
 impl Runs {
-    /// Opens the folder, and takes up what an earlier service left there.
+    /// Opens the folder, and takes up what an earlier service left there. One that has runs of another server is refused:
+    /// they are not to be sent to this one, which has none of their results.
     pub(super) fn open(
         folder: &Path,
         limits: &Limits,
         backend: Arc<Backend>,
         offers: Arc<Vec<Offer>>,
     ) -> Result<(Self, Vec<Resume>)> {
-        let (folder, found) = Folder::open(folder)?;
+        let (path, place) = (folder, backend.place());
+        let (folder, found) = Folder::open(path)?;
+        let others = found.iter().filter_map(|run| match run {
+            Found::Run(record) => record.at.as_deref().filter(|at| *at != place),
+            Found::Unreadable(..) => None,
+        });
+        if let Some(other) = others.min() {
+            let problem = format!("it has runs of {other}, and this service is for {place}; use another folder");
+            return Err(Error::io("use", path, io::Error::new(io::ErrorKind::ResourceBusy, problem)));
+        }
         let mut book = Book::default();
         let mut known = Vec::new();
         for run in found {
@@ -131,7 +147,7 @@ impl Runs {
                 None => open.push(record),
             }
         }
-        let room = Arc::new(Semaphore::new(limits.open_runs));
+        let room = Arc::new(Semaphore::new(limits.open_runs.min(Semaphore::MAX_PERMITS)));
         let inner =
             Inner { backend, offers, folder: Arc::new(folder), limits: limits.clone(), room, book: Mutex::new(book) };
         let runs = Self { inner: Arc::new(inner) };
@@ -163,17 +179,32 @@ impl Runs {
         self.book().live.get(&id).map(|live| live.shown.subscribe())
     }
 
-    /// Asks for the end of a run. Nothing changes if it has ended.
-    pub(super) fn cancel(&self, id: Uuid) {
-        if let Some(live) = self.book().live.get(&id) {
-            live.cancel.send_replace(true);
-        }
+    /// Asks for the end of a run, so that a restart does not forget it. Nothing changes if it has ended.
+    pub(super) async fn cancel(&self, id: Uuid) -> Result<(), Problem> {
+        let Some(live) = self.book().live.get(&id).cloned() else { return Ok(()) };
+        live.cancel.send_replace(true);
+        self.on_disk(move |folder| folder.mark(id, Mark::Canceled, true)).await
+    }
+
+    /// Notes that what is behind has a run, before its caller knows it: it is not sent again.
+    async fn taken(&self, record: &Record) {
+        let id = record.id;
+        // A failure is in the log. What is written of the run later says the same.
+        _ = self.on_disk(move |folder| folder.mark(id, Mark::Taken, false)).await;
+    }
+
+    /// The run that an earlier request with this key led to, if there is one already.
+    pub(super) async fn of_key(&self, key: &Key) -> Result<Option<Taken>, Problem> {
+        let id = match self.book().keys.get(&key.text) {
+            Some(Claim::Run { digest, id }) if *digest == key.digest => *id,
+            Some(Claim::Run { .. }) => return Err(reused()),
+            _ => return Ok(None),
+        };
+        self.known(id).await.map(Some)
     }
 
     /// Takes a run on, or gives the one that an earlier request with this key led to.
-    pub(super) async fn take(&self, offer: usize, filled: Filled, key: Option<String>) -> Result<Taken, Problem> {
-        let digest = filled.digest(&self.inner.offers[offer]);
-        let key = key.map(|text| Key { text, digest });
+    pub(super) async fn take(&self, offer: usize, filled: Filled, key: Option<Key>) -> Result<Taken, Problem> {
         let claim = match &key {
             None => None,
             Some(key) => match self.claim(key).await? {
@@ -224,8 +255,7 @@ impl Runs {
                     Some(Claim::Request { digest, done }) => (digest, Ok(done.clone())),
                 };
                 if *digest != key.digest {
-                    let detail = "this Idempotency-Key was used with another workflow or other inputs; use a new one";
-                    return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", detail));
+                    return Err(reused());
                 }
                 match claim {
                     Ok(done) => done,
@@ -263,7 +293,8 @@ impl Runs {
         };
         let offer = &inner.offers[offer];
         let values = filled.uploaded(offer, &inner.backend).await?;
-        let record = Record::accepted(&offer.name, key, values);
+        let gives = offer.values().iter().map(|output| (output.node.id.clone(), output.field.clone())).collect();
+        let record = Record { at: Some(inner.backend.place()), gives, ..Record::accepted(&offer.name, key, values) };
         self.write(&record, true).await?;
         let live = self.enter(&record);
         if let Some(recorded) = making.recorded.take() {
@@ -273,6 +304,7 @@ impl Runs {
         let sent = inner.backend.submit(offer, &record.values, &record.batch_id).await;
         match sent {
             Ok(sent) => {
+                self.taken(&record).await;
                 let runs = self.clone();
                 tokio::spawn(async move { runs.enqueued(record, live, sent, Some(room)).await });
                 Ok(())
@@ -308,7 +340,8 @@ impl Runs {
 
     /// Takes a run that has not ended into the book.
     fn enter(&self, record: &Record) -> Live {
-        let live = Live { shown: watch::channel(Shown::new(record.clone())).0, cancel: watch::channel(false).0 };
+        let live =
+            Live { shown: watch::channel(Shown::new(record.clone())).0, cancel: watch::channel(record.canceled).0 };
         let mut book = self.book();
         book.live.insert(record.id, live.clone());
         if let Some(Key { text, digest }) = record.key.clone() {
@@ -320,18 +353,50 @@ impl Runs {
     /// Notes the end of a run.
     async fn end(&self, mut record: Record, live: &Live, ended: Ended) {
         record.stage = Stage::Ended(ended);
+        record.gives.clear();
         let values = std::mem::take(&mut record.values);
         self.inner.backend.forget(&record.batch_id, &values);
-        let (id, key) = (record.id, record.key.as_ref().map(|key| key.text.clone()));
         // After a power cut the end is found again on the server.
         let written = self.write(&record, false).await;
-        live.shown.send_modify(|shown| *shown = Shown::new(record));
+        live.shown.send_modify(|shown| *shown = Shown::new(record.clone()));
         if written.is_ok() {
-            let mut book = self.book();
-            book.live.remove(&id);
-            book.ended.push_back((id, key));
+            return self.is_kept(record);
         }
-        // What could not be written stays in memory, where callers find it.
+        let is_first = {
+            let mut book = self.book();
+            book.unwritten.push_back(record);
+            book.unwritten.len() == 1
+        };
+        if is_first {
+            let runs = self.clone();
+            tokio::spawn(async move {
+                while !runs.write_again().await {
+                    sleep(AGAIN).await;
+                }
+            });
+        }
+    }
+
+    /// Writes the ends that could not be written. Says whether all are written.
+    pub(super) async fn write_again(&self) -> bool {
+        loop {
+            let Some(record) = self.book().unwritten.front().cloned() else { return true };
+            if self.write(&record, false).await.is_err() {
+                return false;
+            }
+            self.book().unwritten.retain(|other| other.id != record.id);
+            self.is_kept(record);
+        }
+    }
+
+    /// Leaves a run that has ended to the disk.
+    fn is_kept(&self, record: Record) {
+        {
+            let mut book = self.book();
+            if book.live.remove(&record.id).is_some() {
+                book.ended.push_back((record.id, record.key.map(|key| key.text)));
+            }
+        }
         self.forget_oldest();
     }
 
@@ -368,6 +433,11 @@ impl Runs {
     async fn write(&self, record: &Record, durable: bool) -> Result<(), Problem> {
         self.inner.folder.write(record, durable).await.map_err(|error| storage(&error))
     }
+}
+
+fn reused() -> Problem {
+    let detail = "this Idempotency-Key was used with another workflow or other inputs; use a new one";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", detail)
 }
 
 fn storage(error: &io::Error) -> Problem {

@@ -20,6 +20,15 @@ pub(in crate::serve) struct Record {
     /// Its inputs by their system names, until it has ended.
     pub(in crate::serve) values: Map<String, Value>,
     pub(in crate::serve) stage: Stage,
+    /// What it is run by: a server, or a fleet. Older records do not say it.
+    #[serde(default)]
+    pub(in crate::serve) at: Option<String>,
+    /// Which nodes and fields give the values among its results, until it has ended: the workflow may be gone by then.
+    #[serde(default)]
+    pub(in crate::serve) gives: Vec<(String, String)>,
+    /// Whether somebody asked for its end, as its line in the log is marked.
+    #[serde(skip)]
+    pub(in crate::serve) canceled: bool,
 }
 
 /// An idempotency key, and the inputs that it stands for.
@@ -33,7 +42,7 @@ pub(in crate::serve) struct Key {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::serve) enum Stage {
-    /// It is about to be enqueued; it may have been.
+    /// It is about to be enqueued, and no answer to that was seen; it may have been.
     Accepted,
     /// It is on the queue. Jobs of a fleet are found without a ticket.
     Enqueued {
@@ -180,6 +189,9 @@ impl Record {
             key,
             values,
             stage: Stage::Accepted,
+            at: None,
+            gives: Vec::new(),
+            canceled: false,
         }
     }
 
