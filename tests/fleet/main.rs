@@ -3,6 +3,7 @@
 mod disk;
 mod faults;
 mod files;
+mod left;
 mod lost;
 mod memory;
 mod proxy;
