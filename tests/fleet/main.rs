@@ -1,5 +1,6 @@
 //! Fleets with real processes: workers and servers that are killed and stopped, databases that are restarted, full disks.
 
+mod command;
 mod disk;
 mod faults;
 mod files;
