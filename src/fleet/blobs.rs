@@ -30,15 +30,12 @@ impl std::fmt::Debug for Blobs {
 impl Blobs {
     /// A folder, which is made, or a URL.
     pub(super) fn open(place: &str) -> Result<Self> {
-        let Some((scheme, _)) = place.split_once("://") else { return Self::folder(FilePath::new(place)) };
-        let invalid = |problem: &str| Error::invalid("files", problem);
-        let url = url::Url::parse(place).map_err(|error| invalid(&format!("{scheme}: {error}")))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid(
-                "must have no password in it: the store of jobs keeps it; use AWS_ACCESS_KEY_ID and so on",
-            ));
+        if !place.contains("://") {
+            return Self::folder(FilePath::new(place));
         }
-        match scheme {
+        let invalid = |problem: &str| Error::invalid("files", problem);
+        let url = url_of(place)?;
+        match url.scheme() {
             "file" => {
                 let folder = url.to_file_path();
                 Self::folder(&folder.map_err(|()| invalid("is not a folder of this machine; expected file:///FOLDER"))?)
@@ -88,6 +85,23 @@ impl Blobs {
         }
         Ok(bytes)
     }
+}
+
+/// The address of a store of files, which is kept and shown: so nothing secret may be in it, and nothing is asked by it.
+pub(super) fn url_of(place: &str) -> Result<url::Url> {
+    let invalid = |problem: &str| Error::invalid("files", problem);
+    let url = url::Url::parse(place).map_err(|error| invalid(&format!("is not an address: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid(
+            "must have no password in it: the store of jobs keeps it; use AWS_ACCESS_KEY_ID and so on",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid(
+            "must have neither ? nor # in it: options of S3 are in AWS_REGION, AWS_ENDPOINT_URL and so on",
+        ));
+    }
+    Ok(url)
 }
 
 /// SHA-256, in hexadecimal digits.

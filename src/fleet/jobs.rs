@@ -107,6 +107,8 @@ pub struct FleetJob {
     /// How many attempts it was submitted with.
     #[serde(skip)]
     attempts_at_first: u32,
+    #[serde(skip)]
+    deadline: Option<i64>,
 }
 
 crate::base::debug::short_debug! {
@@ -132,6 +134,22 @@ impl FleetJob {
             workflow: job.workflow,
             inputs: job.inputs,
             attempts_at_first: job.attempts,
+            deadline: job.deadline,
+        })
+    }
+}
+
+impl FleetJob {
+    /// What the store has of it, without its deadline.
+    fn without_deadline(&self) -> Result<Vec<u8>> {
+        job::to_bytes(&Job {
+            submission: self.submission.clone(),
+            place: self.place,
+            workflow: self.workflow.clone(),
+            inputs: self.inputs.clone(),
+            deadline: None,
+            attempts: self.attempts_at_first,
+            labels: self.labels.clone(),
         })
     }
 }
@@ -222,7 +240,8 @@ impl Jobs {
         Ok(canceled)
     }
 
-    /// Gives those that failed or were canceled as many attempts again as they had at first, and answers how many.
+    /// Gives those that failed or were canceled as many attempts again as they had at first, without a deadline, and answers
+    /// how many. Of one that had been begun, the attempt that was canceled counts from then on.
     ///
     /// # Errors
     /// [`Error::Fleet`].
@@ -230,7 +249,8 @@ impl Jobs {
         let mut again = 0;
         for job in self.list().await? {
             if matches!(job.state, JobState::Failed | JobState::Canceled) {
-                again += u64::from(self.fleet.store.retry(&job.id, job.attempts_at_first.max(1)).await?);
+                let without = job.deadline.is_some().then(|| job.without_deadline()).transpose()?;
+                again += u64::from(self.fleet.store.retry(&job.id, job.attempts_at_first.max(1), without).await?);
             }
         }
         Ok(again)

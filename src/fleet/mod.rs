@@ -23,6 +23,7 @@
 //! ```
 
 mod blobs;
+mod identity;
 mod job;
 mod jobs;
 mod matching;
@@ -79,10 +80,11 @@ crate::base::debug::short_debug! { Fleet { blobs; .. } }
 pub struct OpenFleet {
     store: String,
     files: Option<String>,
+    existing: bool,
 }
 
-// The address of a store has a password in it.
-crate::base::debug::short_debug! { OpenFleet { files; .. } }
+// The address of a store has a password in it, and what was given for files may have one by mistake.
+crate::base::debug::short_debug! { OpenFleet { existing; .. } }
 
 impl Fleet {
     /// Opens a fleet, or makes it: `sqlite:FILE` for one machine, `postgres://USER:PASSWORD@HOST/DATABASE` for many.
@@ -91,7 +93,7 @@ impl Fleet {
     /// [`Error::InvalidInput`] if the address is neither, or nothing says where files are; [`Error::Fleet`] if the store
     /// cannot be opened; [`Error::Io`] if the folder of files cannot be made.
     pub fn open(store: impl Into<String>) -> OpenFleet {
-        OpenFleet { store: store.into(), files: None }
+        OpenFleet { store: store.into(), files: None, existing: false }
     }
 
     /// Stores a picture for image inputs of workflows that are [submitted](Self::submit) to this fleet.
@@ -138,32 +140,36 @@ impl OpenFleet {
         self
     }
 
+    /// Only a fleet that is there already: none is made.
+    pub fn existing(mut self) -> Self {
+        self.existing = true;
+        self
+    }
+
     async fn run(self) -> Result<Fleet> {
-        let store = Store::open(&self.store).await?;
+        // What is wrong with it is said before it is repeated or remembered anywhere.
         let given = match self.files {
-            Some(place) if place.contains("://") => Some(place),
-            // Other programs have other working directories.
-            Some(folder) => {
-                let made =
-                    std::path::absolute(&folder).map_err(|error| Error::io("find the folder", &folder, error))?;
-                Some(made.to_string_lossy().into_owned())
+            Some(place) if place.contains("://") => {
+                blobs::url_of(&place)?;
+                Some(place)
             }
+            // Other programs have other working directories.
+            Some(folder) => Some(absolute(Path::new(&folder))?),
             None => None,
         };
-        let beside = || {
-            let file = self.store.strip_prefix("sqlite:")?.trim_start_matches("//").split('?').next()?;
-            let file = std::path::absolute(file).ok()?;
-            Some(format!("{}-files", file.to_string_lossy()))
-        };
+        let store = Store::open(&self.store, self.existing).await?;
         let known = store.setting(FILES, None).await?;
         let place = match (known, given) {
             (Some(known), Some(given)) if known != given => {
+                // Older versions took addresses with more behind them.
+                let known = known.split(['?', '#']).next().unwrap_or_default();
                 let problem = format!("is {given}, and the fleet has its files in {known}");
                 return Err(Error::invalid("files", problem));
             }
             (Some(known), _) => known,
             (None, given) => {
-                let Some(place) = given.or_else(beside) else {
+                let beside = || Some(absolute(&store.file()?).map(|file| format!("{file}-files")));
+                let Some(place) = given.map(Ok).or_else(beside).transpose()? else {
                     let problem = "must be given once: a folder that all machines see, or s3://BUCKET/PREFIX";
                     return Err(Error::invalid("files", problem));
                 };
@@ -192,6 +198,13 @@ impl IntoFuture for OpenFleet {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }
+}
+
+/// A path as every program finds it. The store remembers it as a text.
+fn absolute(path: &Path) -> Result<String> {
+    let made = std::path::absolute(path).map_err(|error| Error::io("find the folder", path, error))?;
+    let text = made.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::invalid("files", format!("is in a folder whose name is not UTF-8: {}", made.display())))
 }
 
 /// An error with all its causes, each said once.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fleet, jobs::JobState};
+use super::{Fleet, identity, jobs::JobState};
 use crate::error::Result;
 
 /// A worker that said nothing for so long is not counted.
@@ -54,6 +54,9 @@ pub struct ServerState {
     /// Address.
     #[serde(default)]
     pub server: String,
+    /// Which server that is, if other machines have another one there.
+    #[serde(skip)]
+    pub(super) identity: String,
     /// The worker that serves it. Several may.
     #[serde(default)]
     pub worker: String,
@@ -83,8 +86,8 @@ impl ServerState {
         done: u64,
         cannot: BTreeMap<String, Vec<String>>,
     ) -> Self {
-        let (server, worker) = (String::new(), String::new());
-        Self { server, worker, version, problem, running, done, cannot, seconds_ago: 0 }
+        let (server, identity, worker) = (String::new(), String::new(), String::new());
+        Self { server, identity, worker, version, problem, running, done, cannot, seconds_ago: 0 }
     }
 
     /// Whether it would take a job of a queue, by what is known.
@@ -142,7 +145,9 @@ impl Fleet {
         // What a newer version says otherwise is left out, as if nothing were said.
         let states = said.into_iter().filter_map(|said| {
             let state: ServerState = serde_json::from_str(&said.said).ok()?;
-            Some(ServerState { server: said.server, worker: said.worker, seconds_ago: said.ago, ..state })
+            let server = identity::address(&said.server).to_owned();
+            let (identity, worker, seconds_ago) = (said.server, said.worker, said.ago);
+            Some(ServerState { server, identity, worker, seconds_ago, ..state })
         });
         Ok(states.collect())
     }

@@ -22,6 +22,9 @@ use crate::{
     workflow::{ProblemKind, Reference, Workflow},
 };
 
+/// How many jobs a submission may have: all of them are made in memory first.
+const MOST_JOBS: usize = 1_000_000;
+
 /// How many attempts a job has without [`FleetSubmit::attempts`].
 const ATTEMPTS: u32 = 5;
 
@@ -88,8 +91,8 @@ impl Fleet {
     ///
     /// # Errors (when awaited)
     /// [`Error::NotReady`] if the workflow has problems, or names images or videos of a server: other servers do not have
-    /// them, and [`Fleet::image`] makes files of the fleet of them. [`Error::InvalidInput`] for a sweep without items;
-    /// [`Error::Fleet`].
+    /// them, and [`Fleet::image`] makes files of the fleet of them. [`Error::InvalidInput`] for a sweep without items, and
+    /// for too many jobs; [`Error::Fleet`].
     pub fn submit<'a>(&self, workflow: &'a (impl Submittable + ?Sized)) -> FleetSubmit<'a> {
         FleetSubmit {
             fleet: self.clone(),
@@ -113,7 +116,7 @@ impl FleetSubmit<'_> {
         self
     }
 
-    /// Makes everything this often, at least once.
+    /// Makes everything this often, at least once. A submission has at most a million jobs.
     pub fn runs(mut self, runs: u32) -> Self {
         self.runs = runs.max(1);
         self
@@ -125,7 +128,7 @@ impl FleetSubmit<'_> {
         self
     }
 
-    /// Gives jobs up that were not begun within this time.
+    /// Gives jobs up that were not begun within this time. What has begun is tried as often as any other.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.deadline = Some(within);
         self
@@ -141,6 +144,11 @@ impl FleetSubmit<'_> {
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
+    }
+
+    /// What will name the submission: known before anything is stored, for whoever is interrupted.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     async fn run(self) -> Result<FleetSubmission> {
@@ -197,6 +205,11 @@ impl FleetSubmit<'_> {
 
     /// The values of each job.
     fn rows(&self, workflow: &Workflow) -> Result<Vec<Vec<InputOf>>> {
+        let jobs = self.sweep.as_ref().map_or(1, Sweep::len).saturating_mul(self.runs as usize);
+        if jobs > MOST_JOBS {
+            let problem = format!("would make {jobs} jobs with what varies, and a submission has at most {MOST_JOBS}");
+            return Err(Error::invalid("runs", problem));
+        }
         let Some(sweep) = &self.sweep else { return Ok(vec![self.row.clone(); self.runs as usize]) };
         sweep.check(workflow)?;
         let mut rows = Vec::with_capacity(sweep.len());

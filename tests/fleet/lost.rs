@@ -102,9 +102,8 @@ async fn what_the_store_did_and_nobody_heard_is_neither_done_twice_nor_counted_t
         &proxy,
         &[
             Lost::Statement("INSERT INTO invokeai_fleet_attempts"),
-            Lost::Statement("INSERT INTO invokeai_fleet_results"),
-            // The engine's statement at the end of a job.
-            Lost::Statement("jsonb_array_elements($1::jsonb)"),
+            // The end of a job, and its result.
+            Lost::Commit("INSERT INTO invokeai_fleet_results"),
             Lost::Statement("UPDATE invokeai_fleet_attempts SET is_open = 0"),
         ],
     )

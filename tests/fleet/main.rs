@@ -1,8 +1,10 @@
 //! Fleets with real processes: workers and servers that are killed and stopped, databases that are restarted, full disks.
 
+mod command;
 mod disk;
 mod faults;
 mod files;
+mod left;
 mod lost;
 mod memory;
 mod proxy;

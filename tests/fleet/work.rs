@@ -98,6 +98,9 @@ async fn deadlines_end_jobs_that_were_not_begun() {
     assert_eq!(jobs[0].state, JobState::Failed);
     assert!(jobs[0].problem.as_deref().unwrap().contains("deadline"), "{jobs:?}");
     assert_eq!(batches(&servers), 0);
+    assert_eq!(stage.fleet.jobs().retry().await.unwrap(), 1);
+    let jobs = stage.ended(30).await;
+    assert_eq!(jobs[0].state, JobState::Done, "who wants it again does not want it in time: {jobs:?}");
     worker.kill();
 }
 
@@ -282,6 +285,8 @@ async fn places_of_files_that_mean_nothing_are_refused() {
         (1, "ftp://somewhere/else", "must be a folder"),
         (2, "s3:///prefix", "bucket"),
         (3, "s3://key:secret@bucket/prefix", "password"),
+        (4, "s3://bucket/prefix?key=secret", "neither ? nor #"),
+        (5, "file:///folder#secret", "neither ? nor #"),
     ] {
         let store = format!("sqlite:{}", folder.path().join(format!("{number}.sqlite")).display());
         let refused = Fleet::open(&store).files(place).await.unwrap_err().to_string();
@@ -292,6 +297,12 @@ async fn places_of_files_that_mean_nothing_are_refused() {
     let fleet = Fleet::open(format!("sqlite:{}", folder.path().join("f.sqlite").display())).files(&file).await.unwrap();
     std::fs::write(folder.path().join("a.png"), b"picture").unwrap();
     fleet.image_name(folder.path().join("a.png")).await.unwrap();
+    // Nor is it repeated where the fleet has another place.
+    for place in ["s3://key:secret@bucket/prefix", "s3://bucket/prefix?key=secret"] {
+        let store = format!("sqlite:{}", folder.path().join("f.sqlite").display());
+        let refused = Fleet::open(store).files(place).await.unwrap_err().to_string();
+        assert!(!refused.contains("secret"), "{refused}");
+    }
     assert!(folder.path().join("files").exists());
 }
 

@@ -9,7 +9,7 @@ use crate::error::Result;
 pub(in crate::fleet) struct Attempt {
     pub(in crate::fleet) job: String,
     pub(in crate::fleet) attempt: u32,
-    /// Address of the server.
+    /// Which server, as all workers name it.
     pub(in crate::fleet) server: String,
     pub(in crate::fleet) queue: String,
     pub(in crate::fleet) batch: String,
@@ -18,6 +18,10 @@ pub(in crate::fleet) struct Attempt {
     /// Whether there may be uploads whose names are not known: one was announced, and its answer is not recorded.
     pub(in crate::fleet) unnamed: bool,
 }
+
+/// In place of an error: the attempt neither failed nor is there anything to look for, because its job is tried again after
+/// its end.
+pub(super) const NOTHING_THERE: &str = "";
 
 /// How many attempts are read at a time.
 pub(in crate::fleet) const AT_A_TIME: usize = 100;
@@ -76,11 +80,15 @@ impl Store {
         Ok(row.map_err(|error| failed("read the attempts", &error))?.map(Into::into))
     }
 
-    /// What attempts at jobs that have ended may have left on a server, each with how many seconds ago it was begun: the
-    /// next [`AT_A_TIME`] after the one that is given, by job and number.
-    pub(in crate::fleet) async fn left_on(&self, server: &str, after: Option<&Attempt>) -> Result<Vec<(Attempt, i64)>> {
+    /// What attempts at jobs that have ended may have left on a server, which has these names, each with how many seconds ago
+    /// it was begun: the next [`AT_A_TIME`] after the one that is given, by job and number.
+    pub(in crate::fleet) async fn left_on(
+        &self,
+        server: [&str; 2],
+        after: Option<&Attempt>,
+    ) -> Result<Vec<(Attempt, i64)>> {
         let sql = format!(
-            "SELECT {COLUMNS}, {{now}} - a.begun FROM invokeai_fleet_attempts a JOIN {{jobs}} j ON j.id = a.job WHERE a.server = $1 AND \
+            "SELECT {COLUMNS}, {{now}} - a.begun FROM invokeai_fleet_attempts a JOIN {{jobs}} j ON j.id = a.job WHERE a.server IN ($1, $4) AND \
              a.is_open = 1 AND (j.status IN ('Done', 'Killed') OR (j.status = 'Failed' AND j.attempts >= j.max_attempts)) \
              AND (a.job > $2 OR (a.job = $2 AND a.attempt > $3)) ORDER BY a.job, a.attempt LIMIT {AT_A_TIME}"
         );
@@ -88,7 +96,7 @@ impl Store {
         let (job, number) = after.map_or(("", -1), |last| (last.job.as_str(), i64::from(last.attempt)));
         type Aged = (String, i64, String, String, String, String, i64, i64);
         let rows = on!(self, pool => {
-            sqlx::query_as::<_, Aged>(sql).bind(server).bind(job).bind(number).fetch_all(pool).await
+            sqlx::query_as::<_, Aged>(sql).bind(server[0]).bind(job).bind(number).bind(server[1]).fetch_all(pool).await
         });
         let rows = rows.map_err(|error| failed("read what attempts left", &error))?;
         let aged = |(job, attempt, server, queue, batch, uploads, unnamed, ago): Aged| {
@@ -117,10 +125,13 @@ impl Store {
         done.map_err(|error| failed("record why an attempt failed", &error))
     }
 
-    /// Addresses of the servers on which a job has failed.
-    pub(in crate::fleet) async fn failed_on(&self, job: &str) -> Result<Vec<String>> {
-        let sql = self.sql("SELECT server FROM invokeai_fleet_attempts WHERE job = $1 AND error IS NOT NULL");
-        let rows = on!(self, pool => sqlx::query_scalar::<_, String>(sql).bind(job).fetch_all(pool).await);
+    /// Where a job has failed, and why; the last failure comes first.
+    pub(in crate::fleet) async fn failures(&self, job: &str) -> Result<Vec<(String, String)>> {
+        let sql = self.sql(&format!(
+            "SELECT server, error FROM invokeai_fleet_attempts WHERE job = $1 AND error <> '{NOTHING_THERE}' ORDER BY \
+             attempt DESC, begun DESC"
+        ));
+        let rows = on!(self, pool => sqlx::query_as::<_, (String, String)>(sql).bind(job).fetch_all(pool).await);
         rows.map_err(|error| failed("read where a job failed", &error))
     }
 }
@@ -136,7 +147,8 @@ mod tests {
     #[tokio::test]
     async fn every_attempt_of_a_job_that_has_ended_is_named_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("fleet.sqlite").display())).await.unwrap();
+        let store = format!("sqlite:{}", folder.path().join("fleet.sqlite").display());
+        let store = Store::open(&store, false).await.unwrap();
         let mut ids: Vec<String> = (0..=2 * AT_A_TIME).map(|_| ulid::Ulid::generate().to_string()).collect();
         ids.sort();
         let new =
@@ -164,7 +176,7 @@ mod tests {
         }
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = store.left_on("http://a", after.as_ref()).await.unwrap();
+            let page = store.left_on(["http://a", "http://a"], after.as_ref()).await.unwrap();
             found.extend(page.iter().map(|(attempt, _)| attempt.batch.clone()));
             after = page.last().map(|(attempt, _)| attempt.clone());
             if page.len() < AT_A_TIME {
@@ -173,6 +185,6 @@ mod tests {
         }
         expected.sort();
         assert_eq!(found, expected);
-        assert!(store.left_on("http://b", None).await.unwrap().is_empty());
+        assert!(store.left_on(["http://b", "http://c"], None).await.unwrap().is_empty());
     }
 }

@@ -356,12 +356,15 @@ mod tests {
     use apalis_core::worker::context::WorkerContext;
     use ulid::Ulid;
 
-    use super::{super::Pool, Ended, New, Standing, Store};
+    use super::{
+        super::{Attempt, Pool},
+        Ended, New, Standing, Store,
+    };
 
     /// A SQLite file, or what `INVOKEAI_FLEET_STORE` names.
     async fn store(folder: &tempfile::TempDir) -> Store {
         let file = || format!("sqlite:{}", folder.path().join("fleet.sqlite").display());
-        Store::open(&std::env::var("INVOKEAI_FLEET_STORE").unwrap_or_else(|_| file())).await.unwrap()
+        Store::open(&std::env::var("INVOKEAI_FLEET_STORE").unwrap_or_else(|_| file()), false).await.unwrap()
     }
 
     fn new_queue() -> String {
@@ -466,17 +469,63 @@ mod tests {
         assert!(!store.put_back(&job, None, Duration::ZERO, true).await.unwrap(), "another has it by now");
         assert_eq!(store.standing(&again).await.unwrap(), Standing::Held);
         for _ in 0..2 {
-            assert!(store.store_result(&id, 1, "http://a/", "0").await.unwrap());
+            assert!(store.finish(&again, "http://a/", "0").await.unwrap());
             assert!(store.end(&again, Ended::Done(2)).await.unwrap());
         }
-        assert!(!store.store_result(&id, 1, "http://b/", "0").await.unwrap(), "that of somebody else is late");
-        assert!(!store.store_result(&id, 1, "http://a/", "1").await.unwrap());
+        assert!(!store.finish(&again, "http://b/", "0").await.unwrap(), "that of somebody else is late");
+        assert!(!store.finish(&again, "http://a/", "1").await.unwrap());
         assert!(!store.end(&job, Ended::GivenUp("late")).await.unwrap());
         let entry = store.entries(None).await.unwrap().into_iter().find(|entry| entry.id == id).unwrap();
         assert_eq!((entry.status.as_str(), entry.attempts), ("Done", 2));
         let last = store.take(&first, &queue).await.unwrap().unwrap();
         assert_eq!(last.id, more, "each key is there once");
         assert!(store.take(&first, &queue).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_canceled_gets_no_result_and_is_tried_again_as_another_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, queue) = (store(&folder).await, new_queue());
+        let id = Ulid::generate().to_string();
+        store.push(&queue, vec![New { attempts: i32::MAX as u32, ..new(&id) }]).await.unwrap();
+        store.register(&queue, &queue).await.unwrap();
+        let job = store.take(&queue, &queue).await.unwrap().unwrap();
+        let attempt = Attempt {
+            job: id.clone(),
+            attempt: job.attempt,
+            server: "http://a/".into(),
+            queue: "default".into(),
+            batch: "of the first".into(),
+            uploads: Vec::new(),
+            unnamed: false,
+        };
+        store.begin_attempt("worker", &attempt).await.unwrap();
+        assert!(store.cancel(&id).await.unwrap());
+        assert!(!store.finish(&job, "http://a/", "0").await.unwrap(), "it is too late for a result");
+        assert_eq!(store.result_of(&id).await.unwrap(), None);
+        // More attempts than the engine can count.
+        assert!(store.retry(&id, i32::MAX as u32, None).await.unwrap());
+        let again = store.take(&queue, &queue).await.unwrap().unwrap();
+        assert_eq!(again.attempt, 1, "whoever cleans up after the first does not mean this one");
+        assert_eq!(store.open_attempts(&id).await.unwrap(), [], "nobody waits for what was canceled");
+        assert_eq!(store.failures(&id).await.unwrap(), [], "and its server did nothing wrong");
+        assert!(store.finish(&again, "http://a/", "0").await.unwrap());
+        assert!(!store.cancel(&id).await.unwrap());
+        let left = store.left_on(["http://a/", "http://a/#here"], None).await.unwrap();
+        assert_eq!(left.into_iter().map(|(left, _)| left).collect::<Vec<_>>(), [attempt], "it is cleaned up after");
+    }
+
+    #[tokio::test]
+    async fn submissions_are_named_to_the_letter() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, queue) = (store(&folder).await, new_queue());
+        let id = Ulid::generate().to_string();
+        store.push(&queue, vec![New { key: format!("{id}/0"), ..new(&id) }]).await.unwrap();
+        for (submission, jobs) in [(id.as_str(), 1), (&id[1..], 0), (&id[..5], 0), ("%", 0), ("_%", 0), ("", 0)] {
+            assert_eq!(store.entries(Some(submission)).await.unwrap().len(), jobs, "{submission}");
+            let counted: u64 = store.counts(Some(submission)).await.unwrap().iter().map(|count| count.jobs).sum();
+            assert_eq!(counted, jobs as u64, "{submission}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Looking at jobs, and changing many at once.
 
-use super::{QUEUE, Store, failed, on};
+use super::{QUEUE, Store, attempts::NOTHING_THERE, failed, on};
 use crate::error::Result;
 
 /// A job as it stands.
@@ -42,11 +42,17 @@ const CANCELED: &str = r#"{"Err": "canceled"}"#;
 const STATUS: &str = "CASE WHEN status = 'Failed' AND attempts < max_attempts THEN 'Pending' WHEN status = 'Killed' AND \
                       CAST(last_result AS TEXT) = '{\"Err\": \"canceled\"}' THEN 'Canceled' ELSE status END";
 
+/// Whether the key of a job begins with the second value, to the letter: LIKE would read signs in it.
+const OF_SUBMISSION: &str = "substr(idempotency_key, 1, length(CAST($2 AS TEXT))) = CAST($2 AS TEXT)";
+
+/// Whether a job has ended without a result.
+const GIVEN_UP: &str = "(status = 'Killed' OR (status = 'Failed' AND attempts >= max_attempts))";
+
 impl Store {
     /// All jobs of this crate, the oldest first; of one submission if it is named.
     pub(in crate::fleet) async fn entries(&self, submission: Option<&str>) -> Result<Vec<Entry>> {
-        let sql = self.sql(&select("job_type LIKE $1 AND idempotency_key LIKE $2 ORDER BY id"));
-        let (queues, keys) = (format!("{QUEUE}%"), format!("{}%", submission.map(key_of).unwrap_or_default()));
+        let sql = self.sql(&select(&format!("job_type LIKE $1 AND {OF_SUBMISSION} ORDER BY id")));
+        let (queues, keys) = (format!("{QUEUE}%"), submission.map(key_of).unwrap_or_default());
         let rows = on!(self, pool => sqlx::query_as::<_, Row>(sql).bind(queues).bind(keys).fetch_all(pool).await);
         Ok(rows.map_err(|error| failed("list jobs", &error))?.into_iter().map(entry).collect())
     }
@@ -62,10 +68,10 @@ impl Store {
     /// How many jobs are where, by queue; of one submission if it is named.
     pub(in crate::fleet) async fn counts(&self, submission: Option<&str>) -> Result<Vec<Count>> {
         let sql = format!(
-            "SELECT job_type, {STATUS}, COUNT(*) FROM {{jobs}} WHERE job_type LIKE $1 AND idempotency_key LIKE $2 GROUP BY 1, 2"
+            "SELECT job_type, {STATUS}, COUNT(*) FROM {{jobs}} WHERE job_type LIKE $1 AND {OF_SUBMISSION} GROUP BY 1, 2"
         );
         let sql = self.sql(&sql);
-        let (queues, keys) = (format!("{QUEUE}%"), format!("{}%", submission.map(key_of).unwrap_or_default()));
+        let (queues, keys) = (format!("{QUEUE}%"), submission.map(key_of).unwrap_or_default());
         let rows = on!(self, pool => {
             sqlx::query_as::<_, (String, String, i64)>(sql).bind(queues).bind(keys).fetch_all(pool).await
         });
@@ -99,34 +105,58 @@ impl Store {
         rows.map_err(|error| failed("look for jobs of dead workers", &error))
     }
 
-    /// Cancels a job that has not ended. Whoever runs it sees that, and cancels it on its server.
+    /// Cancels a job that has not ended, and has no result yet. Whoever runs it sees that, and cancels it on its server.
     pub(in crate::fleet) async fn cancel(&self, id: &str) -> Result<bool> {
         let sql = self.sql(
             "UPDATE {jobs} SET status = 'Killed', lock_by = NULL, lock_at = NULL, last_result = {json} \
              WHERE id = $1 AND (status IN ('Pending', 'Queued', 'Running') OR (status = 'Failed' AND attempts < \
-             max_attempts))",
+             max_attempts)) AND NOT EXISTS (SELECT 1 FROM invokeai_fleet_results r WHERE r.job = id)",
         );
-        self.change(sql, id, CANCELED).await
+        self.change(sql, id, CANCELED, None).await
     }
 
-    /// Gives a job that failed or was canceled as many attempts again as it had.
-    pub(in crate::fleet) async fn retry(&self, id: &str, more: u32) -> Result<bool> {
+    /// Gives a job that failed or was canceled so many attempts again, with another description if there is one.
+    ///
+    /// An attempt that was canceled counts from now on: the next one has another number and another batch, so that whoever
+    /// still cleans up after the one before touches nothing of it. Nor is there anything to look for of those before.
+    pub(in crate::fleet) async fn retry(&self, id: &str, more: u32, payload: Option<Vec<u8>>) -> Result<bool> {
         let sql = self.sql(&format!(
-            "UPDATE {{jobs}} SET status = 'Pending', max_attempts = attempts + {more}, lock_by = NULL, lock_at = NULL, \
-             done_at = NULL, last_result = {{json}} WHERE id = $1 AND (status = 'Killed' OR (status = 'Failed' AND attempts \
-             >= max_attempts)) AND NOT EXISTS (SELECT 1 FROM invokeai_fleet_results r WHERE r.job = id)"
+            "UPDATE invokeai_fleet_attempts SET error = '{NOTHING_THERE}' WHERE job = $1 AND error IS NULL AND EXISTS (SELECT \
+             1 FROM {{jobs}} WHERE id = $1 AND {GIVEN_UP})"
         ));
-        self.change(sql, id, r#"{"Err": "tried again"}"#).await
+        let noted = on!(self, pool => sqlx::query(sql).bind(id).execute(pool).await.map(|_| ()));
+        noted.map_err(|error| failed("change a job", &error))?;
+        let made = "{greatest}(attempts, COALESCE((SELECT MAX(a.attempt) + 1 FROM invokeai_fleet_attempts a WHERE a.job = id), 0))";
+        // The engine counts in 32 bits.
+        let most = i32::MAX;
+        let sql = self.sql(&format!(
+            "UPDATE {{jobs}} SET status = 'Pending', attempts = CAST({{least}}({made}, {most} - 1) AS INTEGER), max_attempts = \
+             CAST({{least}}({made} + {more}, {most}) AS INTEGER), lock_by = NULL, lock_at = NULL, done_at = NULL, \
+             last_result = {{json}}, job = COALESCE($3, job) WHERE id = $1 AND {GIVEN_UP} AND NOT EXISTS (SELECT 1 FROM \
+             invokeai_fleet_results r WHERE r.job = id)"
+        ));
+        self.change(sql, id, r#"{"Err": "tried again"}"#, Some(payload)).await
     }
 
-    async fn change(&self, sql: sqlx::AssertSqlSafe<String>, id: &str, result: &str) -> Result<bool> {
+    /// The third value is bound only where the statement has one.
+    async fn change(
+        &self,
+        sql: sqlx::AssertSqlSafe<String>,
+        id: &str,
+        result: &str,
+        payload: Option<Option<Vec<u8>>>,
+    ) -> Result<bool> {
         let json = match self.pool {
             super::Pool::Sqlite(_) => "$2",
             super::Pool::Postgres(_) => "CAST($2 AS JSONB)",
         };
         let sql = sqlx::AssertSqlSafe(sql.0.replace("{json}", json));
         let changed = on!(self, pool => {
-            sqlx::query(sql).bind(id).bind(result).execute(pool).await.map(|done| done.rows_affected())
+            let mut query = sqlx::query(sql).bind(id).bind(result);
+            if let Some(payload) = payload {
+                query = query.bind(payload);
+            }
+            query.execute(pool).await.map(|done| done.rows_affected())
         });
         Ok(changed.map_err(|error| failed("change a job", &error))? == 1)
     }
@@ -146,7 +176,7 @@ fn entry((id, status, attempts, most, priority, payload, last_result): Row) -> E
     Entry { id, status, attempts, most_attempts, priority, payload, last_result }
 }
 
-/// What the keys of a submission's jobs begin with. Ids of submissions are UUIDs, which mean nothing to LIKE.
+/// What the keys of a submission's jobs begin with.
 fn key_of(submission: &str) -> String {
     format!("{submission}/")
 }

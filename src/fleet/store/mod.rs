@@ -12,7 +12,7 @@ mod results;
 mod servers;
 mod watch;
 
-use std::{future::Future, str::FromStr as _, time::Duration};
+use std::{future::Future, path::PathBuf, str::FromStr as _, time::Duration};
 
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
@@ -97,16 +97,19 @@ macro_rules! on {
 pub(super) use on;
 
 impl Store {
-    /// Opens a store and makes what it lacks.
-    pub(super) async fn open(url: &str) -> Result<Self> {
+    /// Opens a store and makes what it lacks; if it is to be there already, only what a new version of this program adds.
+    pub(super) async fn open(url: &str, existing: bool) -> Result<Self> {
         let store = match url.split_once(':') {
-            Some(("sqlite", _)) => Self { pool: Pool::Sqlite(sqlite(url).await?) },
+            Some(("sqlite", _)) => Self { pool: Pool::Sqlite(sqlite(url, existing).await?) },
             Some(("postgres" | "postgresql", _)) => Self { pool: Pool::Postgres(postgres(url).await?) },
             _ => {
                 let problem = "must be sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE";
                 return Err(Error::invalid("store", problem));
             }
         };
+        if existing && !store.is_set_up().await? {
+            return Err(no_fleet("no fleet is in this database"));
+        }
         let mut tries = 1;
         while let Err(error) = store.set_up().await {
             if tries == SETUPS {
@@ -116,6 +119,23 @@ impl Store {
             tries += 1;
         }
         Ok(store)
+    }
+
+    /// The file, if it is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match &self.pool {
+            Pool::Sqlite(pool) => Some(pool.connect_options().get_filename().to_owned()),
+            Pool::Postgres(_) => None,
+        }
+    }
+
+    async fn is_set_up(&self) -> Result<bool> {
+        let sql = match self.pool {
+            Pool::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'invokeai_fleet_settings'",
+            Pool::Postgres(_) => "SELECT COUNT(to_regclass('invokeai_fleet_settings'))",
+        };
+        let found = on!(self, pool => sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await);
+        Ok(found.map_err(|error| failed("open the store", &error))? > 0)
     }
 
     async fn set_up(&self) -> Result<()> {
@@ -171,6 +191,8 @@ impl Store {
                 ("{now}", "CAST(strftime('%s', 'now') AS BIGINT)"),
                 ("{due}", "run_at <= strftime('%s', 'now')"),
                 ("{names}", "SELECT value FROM json_each($1)"),
+                ("{greatest}", "MAX"),
+                ("{least}", "MIN"),
             ],
             Pool::Postgres(_) => [
                 ("{jobs}", "apalis.jobs"),
@@ -178,6 +200,8 @@ impl Store {
                 ("{now}", "CAST(floor(extract(epoch FROM now())) AS BIGINT)"),
                 ("{due}", "run_at < now()"),
                 ("{names}", "SELECT jsonb_array_elements_text(CAST($1 AS JSONB))"),
+                ("{greatest}", "GREATEST"),
+                ("{least}", "LEAST"),
             ],
         };
         // Made of words of this crate only; values are bound.
@@ -205,10 +229,19 @@ impl Store {
     }
 }
 
-async fn sqlite(url: &str) -> Result<SqlitePool> {
+async fn sqlite(url: &str, existing: bool) -> Result<SqlitePool> {
+    let (file, more) = url.split_once('?').unwrap_or((url, ""));
+    // Each connection would have a memory of its own.
+    if ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite://:memory:"].contains(&file) || more.contains("mode=memory")
+    {
+        return Err(Error::invalid("store", "must name a file: sqlite:FILE"));
+    }
     let options = SqliteConnectOptions::from_str(url).map_err(|error| Error::invalid("store", error.to_string()))?;
+    if existing && !options.get_filename().exists() {
+        return Err(no_fleet(&format!("there is no file {}", options.get_filename().display())));
+    }
     let options = options
-        .create_if_missing(true)
+        .create_if_missing(!existing)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY);
@@ -278,6 +311,12 @@ async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
     };
     let (host, port) = (options.get_host(), options.get_port());
     sqlx::Error::Io(std::io::Error::other(format!("Postgres at {host}:{port}: {why}")))
+}
+
+/// There is no store where one is to be.
+fn no_fleet(what: &str) -> Error {
+    let problem = format!("{what}; the first submission to a fleet, or its first worker, makes it");
+    Error::Fleet { doing: "open the store", problem, passes: false }
 }
 
 /// The store is of a version that is not known here.
@@ -357,7 +396,7 @@ mod tests {
     async fn after_a_full_disk_every_connection_sees_what_others_write() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("fleet.sqlite").display());
-        let pool = sqlite(&url).await.unwrap();
+        let pool = sqlite(&url, false).await.unwrap();
         sqlx::query("CREATE TABLE t (x BLOB)").execute(&pool).await.unwrap();
         // Whoever tries again may be given the same connection.
         let mut connection = pool.acquire().await.unwrap();
@@ -371,7 +410,7 @@ mod tests {
         assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *given_up).await.unwrap(), 0);
         drop(given_up);
         drop(connection);
-        let other = sqlite(&url).await.unwrap();
+        let other = sqlite(&url, false).await.unwrap();
         sqlx::query("INSERT INTO t VALUES (zeroblob(1))").execute(&other).await.unwrap();
         let mut all = Vec::new();
         for _ in 0..CONNECTIONS {

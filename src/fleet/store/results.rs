@@ -1,6 +1,6 @@
 //! Results by job. The first one counts, because a job has one row.
 
-use super::{Store, failed, on};
+use super::{Pool, Store, engine::Taken, failed, on};
 use crate::error::Result;
 
 /// A result that was stored.
@@ -12,27 +12,42 @@ pub(in crate::fleet) struct StoredResult {
 }
 
 impl Store {
-    /// Stores the result of a job. Answers whether it is the one that counts: the first, or the same again, because the answer
-    /// to storing it was lost.
-    pub(in crate::fleet) async fn store_result(
-        &self,
-        job: &str,
-        attempt: u32,
-        server: &str,
-        manifest: &str,
-    ) -> Result<bool> {
-        let sql = self.sql(
+    /// Stores the result of a job that is still held, and ends the job: both or neither, so that what was canceled has no
+    /// result. Answers whether this result is the one that counts; said again, because the answer was lost, it is so still.
+    pub(in crate::fleet) async fn finish(&self, job: &Taken, server: &str, manifest: &str) -> Result<bool> {
+        let failed = |error| failed("store a result", &error);
+        let now = match self.pool {
+            Pool::Sqlite(_) => "strftime('%s', 'now')",
+            Pool::Postgres(_) => "now()",
+        };
+        let ends = self.sql(&format!(
+            "UPDATE {{jobs}} SET status = 'Done', attempts = $1, last_result = '{{\"Ok\":null}}', done_at = {now} WHERE \
+             id = $2 AND lock_by = $3 AND status = 'Running'"
+        ));
+        let stores = self.sql(
             "INSERT INTO invokeai_fleet_results (job, attempt, server, manifest, stored) VALUES ($1, $2, $3, $4, {now}) \
-             ON CONFLICT (job) DO UPDATE SET manifest = excluded.manifest WHERE invokeai_fleet_results.manifest = \
-             excluded.manifest AND invokeai_fleet_results.attempt = excluded.attempt AND invokeai_fleet_results.server = \
-             excluded.server",
+             ON CONFLICT (job) DO NOTHING",
         );
-        let number = i64::from(attempt);
-        let changed = on!(self, pool => {
-            let query = sqlx::query(sql).bind(job).bind(number).bind(server).bind(manifest);
-            query.execute(pool).await.map(|done| done.rows_affected())
+        let counted = i32::try_from(job.attempt.saturating_add(1)).unwrap_or(i32::MAX);
+        let number = i64::from(job.attempt);
+        on!(self, pool => {
+            let mut both = pool.begin().await?;
+            let ended = sqlx::query(ends).bind(counted).bind(&job.id).bind(&job.holder).execute(&mut *both).await?;
+            if ended.rows_affected() == 1 {
+                let query = sqlx::query(stores).bind(&job.id).bind(number).bind(server).bind(manifest);
+                query.execute(&mut *both).await?;
+            }
+            both.commit().await
+        })
+        .map_err(failed)?;
+        let is_this = self.sql(
+            "SELECT COUNT(*) FROM invokeai_fleet_results WHERE job = $1 AND attempt = $2 AND server = $3 AND manifest = $4",
+        );
+        let same = on!(self, pool => {
+            let query = sqlx::query_scalar::<_, i64>(is_this).bind(&job.id).bind(number).bind(server).bind(manifest);
+            query.fetch_one(pool).await
         });
-        Ok(changed.map_err(|error| failed("store a result", &error))? == 1)
+        Ok(same.map_err(failed)? == 1)
     }
 
     pub(in crate::fleet) async fn result_of(&self, job: &str) -> Result<Option<StoredResult>> {

@@ -9,6 +9,7 @@ use crate::{
     Client, FinishedJob, Submission, Ticket, Upload,
     error::{Error, Result},
     fleet::{
+        identity,
         job::{self, Job},
         results::{JobResult, ResultFile, ResultValue},
         store::{Attempt, Ended, Standing, Taken},
@@ -54,14 +55,16 @@ pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job
         // Its end and its loss may be seen together: then it has ended.
         biased;
         outcome = attempt(crew, host, hosts, job) => outcome,
-        standing = lost(crew, job) => {
-            metrics::lost(host.address());
-            tracing::info!(job = job.id, attempt = job.attempt, ?standing, "the job is not this worker's any more");
-            host.ended.notify_one();
-            return;
-        }
+        standing = lost(crew, job) => return is_lost(host, job, standing),
     };
     let outcome = outcome.unwrap_or_else(|error| Outcome::Spoiled(error.to_string()));
+    // What was canceled fails on its server, too, and the server cannot help that.
+    if !matches!(outcome, Outcome::Result(_) | Outcome::IsThere)
+        && let Ok(standing @ (Standing::Canceled | Standing::Lost)) =
+            crew.patiently(|| crew.fleet.store.standing(job)).await
+    {
+        return is_lost(host, job, standing);
+    }
     if let Err(error) = end(crew, host, job, outcome).await {
         tracing::error!(job = job.id, %error, "how the attempt ended cannot be recorded; the job is tried again");
         // It is an attempt, or it might go on like this for ever. If that cannot be recorded either, the place gives it back.
@@ -72,6 +75,13 @@ pub(super) async fn work(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], job
             tracing::error!(job = job.id, %error, "nor can that the job is given back");
         }
     }
+    host.ended.notify_one();
+}
+
+/// The job is somebody else's or nobody's.
+fn is_lost(host: &Host, job: &Taken, standing: Standing) {
+    metrics::lost(host.address());
+    tracing::info!(job = job.id, attempt = job.attempt, ?standing, "the job is not this worker's any more");
     host.ended.notify_one();
 }
 
@@ -89,12 +99,11 @@ async fn lost(crew: &Crew, job: &Taken) -> Standing {
 
 async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<()> {
     let store = &crew.fleet.store;
-    let counted = job.attempt.saturating_add(1);
     match outcome {
         Outcome::Result(result) => {
             let manifest = job::to_bytes(&*result)?;
             let manifest = crew.patiently(|| crew.fleet.blobs.put(manifest.clone().into())).await?;
-            let stored = || store.store_result(&job.id, job.attempt, &result.server, &manifest);
+            let stored = || store.finish(job, &result.server, &manifest);
             if crew.patiently(stored).await? {
                 crew.report().done += 1;
                 metrics::result(host.address());
@@ -104,14 +113,14 @@ async fn end(crew: &Crew, host: &Host, job: &Taken, outcome: Outcome) -> Result<
                 crew.report().late += 1;
                 metrics::late(host.address());
             }
-            crew.patiently(|| store.end(job, Ended::Done(counted))).await?;
         }
         Outcome::IsThere => {
+            let counted = job.attempt.saturating_add(1);
             crew.patiently(|| store.end(job, Ended::Done(counted))).await?;
         }
         Outcome::Failed(problem) => {
             tracing::warn!(job = job.id, attempt = job.attempt, server = host.address(), problem, "the attempt failed");
-            host.has_failed(&problem);
+            host.has_failed(&job.id, &problem);
             count_failure(crew, host, job, &problem, AFTER_FAILURE).await?;
         }
         Outcome::Spoiled(problem) => {
@@ -166,16 +175,29 @@ async fn attempt(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], taken: &Tak
         let problem = format!("given up after {} attempts, the last of which ended with its worker", taken.attempt);
         return Ok(Outcome::Hopeless(problem));
     }
+    let open = crew.patiently(|| store.open_attempts(&taken.id)).await?;
     if let Some(deadline) = job.deadline
+        && taken.attempt == 0
+        && open.is_empty()
         && crew.patiently(|| store.now()).await? > deadline
     {
-        return Ok(Outcome::Hopeless("its deadline passed before it was begun".to_owned()));
+        let mut problem = "its deadline passed before it was begun".to_owned();
+        if let Some((_, why)) = crew.patiently(|| store.failures(&taken.id)).await?.first() {
+            problem = format!("{problem}; before that: {why}");
+        }
+        return Ok(Outcome::Hopeless(problem));
     }
-    for earlier in crew.patiently(|| store.open_attempts(&taken.id)).await? {
-        let client = match hosts.iter().find(|host| host.address() == earlier.server) {
-            Some(host) => host.client.clone(),
+    for earlier in open {
+        let own = hosts.iter().find(|host| host.names().contains(&&*earlier.server));
+        let client = match (own, identity::address_from_here(&earlier.server)) {
+            (Some(host), _) => host.client.clone(),
             // It needs no login, or another worker has to find what is there.
-            None => Client::new(&earlier.server)?,
+            (None, Some(address)) => Client::new(address)?,
+            (None, None) => {
+                let server = identity::address(&earlier.server);
+                tracing::warn!(server, "an earlier attempt is on a server of another machine; running it again");
+                continue;
+            }
         };
         match timeout(LOOKING, found(&client, &earlier)).await {
             Ok(Ok(Some(submission))) => {
@@ -192,7 +214,7 @@ async fn attempt(crew: &Crew, host: &Arc<Host>, hosts: &[Arc<Host>], taken: &Tak
                     _ => format!("no answer about an earlier attempt within {LOOKING:?}"),
                 };
                 // Its own server comes back, or is given up on with the next attempt.
-                if earlier.server == host.address() {
+                if host.names().contains(&&*earlier.server) {
                     return Ok(Outcome::Away { why, was_sent: true });
                 }
                 tracing::warn!(server = earlier.server, why, "another server cannot be asked about an earlier attempt");
@@ -212,18 +234,18 @@ async fn better(crew: &Crew, host: &Host, hosts: &[Arc<Host>], job: &Taken) -> R
     if job.attempt == 0 {
         return Ok(None);
     }
-    let failed = crew.patiently(|| crew.fleet.store.failed_on(&job.id)).await?;
-    if !failed.iter().any(|server| server == host.address()) {
+    let failed = crew.patiently(|| crew.fleet.store.failures(&job.id)).await?;
+    let is_new = |names: [&str; 2]| !failed.iter().any(|(server, _)| names.contains(&&**server));
+    if is_new(host.names()) {
         return Ok(None);
     }
-    let is_new = |address: &str| !failed.iter().any(|server| server == address);
-    if let Some(other) = hosts.iter().find(|other| is_new(other.address()) && other.takes(&job.queue)) {
+    if let Some(other) = hosts.iter().find(|other| is_new(other.names()) && other.takes(&job.queue)) {
         return Ok(Some(other.address().to_owned()));
     }
     let others = crew.patiently(|| crew.fleet.servers()).await?;
     let other = others.into_iter().find(|other| {
-        let is_mine = hosts.iter().any(|host| host.address() == other.server);
-        !is_mine && is_new(&other.server) && other.takes(&job.queue)
+        let is_mine = hosts.iter().any(|host| host.identity() == other.identity);
+        !is_mine && is_new([&other.identity, &other.server]) && other.takes(&job.queue)
     });
     Ok(other.map(|other| other.server))
 }
@@ -258,7 +280,7 @@ async fn send(crew: &Crew, host: &Host, taken: &Taken, job: &Job) -> Result<Outc
     let mut attempt = Attempt {
         job: taken.id.clone(),
         attempt: taken.attempt,
-        server: host.address().to_owned(),
+        server: host.identity().to_owned(),
         queue: DEFAULT_QUEUE.to_owned(),
         batch: job::batch_id(&taken.id, taken.attempt),
         uploads: Vec::new(),
@@ -382,7 +404,7 @@ async fn fetch(crew: &Crew, client: &Client, attempt: &Attempt, finished: &Finis
     Ok(Outcome::Result(Box::new(JobResult {
         job: attempt.job.clone(),
         attempt: attempt.attempt,
-        server: attempt.server.clone(),
+        server: identity::address(&attempt.server).to_owned(),
         batch_id: attempt.batch.clone(),
         item_id: finished.job().item_id(),
         files,

@@ -16,6 +16,7 @@ use crate::{
     Client,
     error::Result,
     fleet::{
+        identity,
         job::{self, Needs},
         matching::{Abilities, models_of_parts},
         status::ServerState,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// After how many failures of different jobs in a row a server is benched, and for how long at first and at most.
-const FAILURES: u32 = 3;
+const FAILURES: usize = 3;
 const BENCH: Duration = Duration::from_secs(10);
 const LONGEST_BENCH: Duration = Duration::from_secs(600);
 
@@ -53,6 +54,8 @@ const KNOWN: usize = 500;
 pub(super) struct Host {
     pub(super) client: Client,
     address: String,
+    /// Names it for all workers.
+    identity: String,
     inner: Mutex<Inner>,
     /// Rings when a job is not on it any more.
     pub(super) ended: Notify,
@@ -69,7 +72,8 @@ struct Inner {
     rest: Option<(String, Instant)>,
     away: Option<Duration>,
     bench: Option<Duration>,
-    failures: u32,
+    /// Jobs that failed since the last one went well, or since it was benched.
+    failed: HashSet<String>,
     running: BTreeSet<String>,
     done: u64,
     /// From which queue the last job came, and the models that are in its memory.
@@ -111,7 +115,8 @@ impl Host {
     pub(super) fn new(client: Client) -> Self {
         let address = client.base_url().to_string();
         let inner = Inner { rest: Some((NEW.to_owned(), Instant::now())), ..Inner::default() };
-        Self { client, address, inner: Mutex::new(inner), ended: Notify::new(), asking: tokio::sync::Mutex::default() }
+        let (identity, inner) = (identity::of(&address), Mutex::new(inner));
+        Self { client, address, identity, inner, ended: Notify::new(), asking: tokio::sync::Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -120,6 +125,16 @@ impl Host {
 
     pub(super) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What all workers of the fleet name it by.
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// What attempts on it are recorded under: older versions named it by its address alone.
+    pub(super) fn names(&self) -> [&str; 2] {
+        [&self.identity, &self.address]
     }
 
     /// What to say of it.
@@ -163,15 +178,15 @@ impl Host {
         inner.loaded.clear();
     }
 
-    /// A job failed on it.
-    pub(super) fn has_failed(&self, why: &str) {
+    /// A job failed on it. One that fails again and again says nothing of the server.
+    pub(super) fn has_failed(&self, job: &str, why: &str) {
         let mut inner = self.inner();
-        inner.failures += 1;
-        if inner.failures >= FAILURES {
+        inner.failed.insert(job.to_owned());
+        // One more failure after the bench is enough.
+        if inner.failed.len() >= FAILURES || inner.bench.is_some() {
             let pause = inner.bench.map_or(BENCH, |pause| (pause * 2).min(LONGEST_BENCH));
             inner.bench = Some(pause);
-            // One more failure after the bench is enough.
-            inner.failures = FAILURES - 1;
+            inner.failed.clear();
             let said = format!("benched for {} s after failures in a row, the last: {why}", pause.as_secs());
             tracing::warn!(server = self.address, "{said}");
             inner.rest = Some((said, Instant::now() + pause));
@@ -181,7 +196,8 @@ impl Host {
     /// A job has gone well on it.
     pub(super) fn has_done(&self) {
         let mut inner = self.inner();
-        (inner.failures, inner.bench, inner.away) = (0, None, None);
+        (inner.bench, inner.away) = (None, None);
+        inner.failed.clear();
         inner.done += 1;
     }
 
@@ -228,8 +244,8 @@ impl Host {
         let mut inner = self.inner();
         inner.abilities = Some(Arc::clone(&abilities));
         inner.verdicts.clear();
-        inner.away = None;
-        // A bench goes on.
+        // A bench goes on, and so do the pauses: who says what it has may still refuse all jobs.
+        // Only a job that goes well ends both.
         inner.rest.take_if(|(_, until)| *until <= Instant::now());
         Ok(abilities)
     }
@@ -350,5 +366,38 @@ impl Host {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::TestServer;
+
+    #[test]
+    fn servers_are_benched_for_failures_of_different_jobs() {
+        let host = Host::new(Client::new("http://127.0.0.1:9").unwrap());
+        for job in ["a", "a", "a", "a", "b"] {
+            host.has_failed(job, "no");
+        }
+        assert_eq!(host.rests_until(), None, "that may be the fault of the jobs");
+        host.has_failed("c", "no");
+        assert!(host.rests_until().is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_answers_and_takes_no_job_is_asked_less_and_less() {
+        let server = TestServer::start().unwrap();
+        let host = Host::new(Client::new(server.url()).unwrap());
+        let mut pause = Duration::ZERO;
+        for _ in 0..4 {
+            host.is_away("it takes nothing");
+            pause = host.rests_until().unwrap() - Instant::now();
+            host.abilities().await.unwrap();
+        }
+        assert!(pause > AWAY * 6, "{pause:?}");
+        host.has_done();
+        host.is_away("it takes nothing");
+        assert!(host.rests_until().unwrap() - Instant::now() <= AWAY);
     }
 }

@@ -51,7 +51,7 @@ async fn beat(crew: &Crew, hosts: &[Arc<Host>], was_heard: bool) -> Result<()> {
         let state = host.state();
         metrics::available(host.address(), state.problem.is_none());
         let said = serde_json::to_string(&state).unwrap_or_default();
-        store.say(&crew.name, host.address(), &said).await?;
+        store.say(&crew.name, host.identity(), &said).await?;
     }
     Ok(())
 }

@@ -9,10 +9,10 @@ mod submit;
 mod wait;
 mod worker;
 
-use std::{env, time::Duration};
+use std::{env, future::IntoFuture as _, time::Duration};
 
 use clap::{Args, Subcommand};
-use invokeai_client::fleet::Fleet;
+use invokeai_client::fleet::{Fleet, OpenFleet};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -97,27 +97,73 @@ impl StoreArgs {
         if is_found { String::new() } else { format!(" --store {}", quoted(&without_password(&self.store))) }
     }
 
+    /// Opens the fleet, or makes it.
     async fn open(&self) -> Result<Fleet, invokeai_client::Error> {
+        self.opening().await
+    }
+
+    /// Opens the fleet for what only looks at jobs, or changes some that are there.
+    async fn open_existing(&self) -> Result<Fleet, invokeai_client::Error> {
+        self.opening().existing().await
+    }
+
+    fn opening(&self) -> OpenFleet {
         suggest::name_store(self.naming());
         let open = Fleet::open(&self.store);
-        let open = match &self.files {
+        match &self.files {
             Some(place) => open.files(place),
             None => open,
-        };
-        open.await
+        }
     }
 
     /// The same for what starts together with the store: it may be first.
-    async fn open_patiently(&self, stop: &Stop) -> Result<Fleet, Failure> {
+    async fn open_patiently(&self, stop: &Stop, existing: bool) -> Result<Fleet, Failure> {
         let end = Instant::now() + COMES_UP;
         loop {
-            match stop.or(self.open()).await.map_err(Failure::Stopped)? {
+            let opening = if existing { self.opening().existing() } else { self.opening() };
+            match stop.or(opening.into_future()).await.map_err(Failure::Stopped)? {
                 Err(error @ invokeai_client::Error::Fleet { passes: true, .. }) if Instant::now() < end => {
                     note(format!("waiting for the store: {error}"));
                     stop.or(sleep(PAUSE)).await.map_err(Failure::Stopped)?;
                 }
                 opened => return Ok(opened?),
             }
+        }
+    }
+}
+
+/// What a command has begun, which it says if it ends before it could say how that went: because it was stopped, or because
+/// nobody reads what it says.
+struct Begun {
+    what: String,
+    command: Option<String>,
+}
+
+impl Begun {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), command: None }
+    }
+
+    /// What to do about it.
+    fn try_command(mut self, command: String) -> Self {
+        self.command = Some(command);
+        self
+    }
+
+    /// How it went was said.
+    fn is_told(mut self) {
+        self.what.clear();
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if self.what.is_empty() {
+            return;
+        }
+        note(self.what.as_str());
+        if let Some(command) = &self.command {
+            session::try_command(command);
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(args: &StatusArgs, stop: &Stop, output: &mut Output<'_>)
 }
 
 async fn look(args: &StatusArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let fleet: Fleet = args.store.open().await?;
+    let fleet: Fleet = args.store.open_existing().await?;
     let mut is_first = true;
     loop {
         match fleet.status().await {

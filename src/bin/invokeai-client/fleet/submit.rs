@@ -3,10 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use clap::Args;
-use invokeai_client::Client;
+use invokeai_client::{Client, Error};
 use serde_json::json;
 
-use super::{StoreArgs, choose::label};
+use super::{Begun, StoreArgs, choose::label};
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -27,13 +27,13 @@ pub(crate) struct SubmitArgs {
     inputs: InputArgs,
     #[command(flatten)]
     many: ManyArgs,
-    /// How often to run everything
+    /// How often to run everything; a submission has at most a million jobs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Jobs with a higher one run first
     #[arg(long, value_name = "N", default_value_t = 0)]
     priority: u32,
-    /// Give up jobs that were not begun within so many seconds
+    /// Give up jobs that were not begun within so many seconds; what has begun is tried as often as any other
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<u64>,
     /// How often a job is tried; the death of a worker counts as one
@@ -72,12 +72,25 @@ pub(crate) async fn run(args: &SubmitArgs, client: &Client, output: &mut Output<
     for (name, value) in &args.labels {
         submit = submit.label(name, value);
     }
-    let submission = submit.await?;
+    let id = submit.id().to_owned();
+    let begun = Begun::new(format!("submission {id} may be in the fleet, whole or in part"));
+    let begun = begun.try_command(format!("fleet cancel --submission {id}"));
+    let submission = match submit.await {
+        Ok(submission) => submission,
+        Err(error) => {
+            // Nothing is stored before all is checked.
+            if !matches!(error, Error::Fleet { .. }) {
+                begun.is_told();
+            }
+            return Err(error.into());
+        }
+    };
     if output.json {
         output.out.json(&json!({ "submission": submission.id, "jobs": submission.jobs }))?;
     } else {
         output.out.line(submission.id.as_str())?;
         note(format!("{} jobs", submission.jobs.len()));
     }
+    begun.is_told();
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use std::{future::IntoFuture as _, time::Duration};
 
 use clap::Args;
-use invokeai_client::fleet::JobState;
+use invokeai_client::{Error, fleet::JobState};
 
 use super::{StoreArgs, choose::ChooseArgs};
 use crate::{exit::Exit, failure::Failure, print::note, stop::Stop, table::Output};
@@ -20,8 +20,14 @@ pub(crate) struct WaitArgs {
 }
 
 pub(crate) async fn run(args: &WaitArgs, stop: &Stop, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let fleet = args.store.open_patiently(stop).await?;
-    let mut wait = args.choose.of(&fleet).wait();
+    let fleet = args.store.open_patiently(stop, true).await?;
+    let known = stop.or(args.choose.known(&fleet)).await.map_err(Failure::Stopped)?;
+    let jobs = match known {
+        // The wait outlasts that.
+        Err(Failure::Client(Error::Fleet { passes: true, .. })) => args.choose.of(&fleet),
+        known => known?,
+    };
+    let mut wait = jobs.wait();
     if let Some(seconds) = args.timeout {
         wait = wait.timeout(Duration::from_secs(seconds));
     }

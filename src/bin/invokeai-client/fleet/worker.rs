@@ -33,7 +33,7 @@ pub(crate) struct WorkerArgs {
 pub(crate) fn run(args: &WorkerArgs, server: &ServerArgs) -> Result<Exit, Failure> {
     let clients = server.each().iter().map(ServerArgs::client).collect::<Result<Vec<_>, _>>()?;
     session::run_to_its_end(Duration::from_secs(args.drain), async |stop| {
-        let fleet = args.store.open_patiently(stop).await?;
+        let fleet = args.store.open_patiently(stop, false).await?;
         #[cfg(feature = "fleet-metrics")]
         let _served = match args.metrics {
             Some(address) => Some(super::metrics::serve(address, fleet.clone()).await?),

@@ -11,6 +11,9 @@ pub(super) const KEYS: [&str; 8] = ["index", "item", "batch", "date", "time", "n
 /// Longest name without its extension, in characters.
 const LONGEST: usize = 120;
 
+/// The same in bytes: letters outside Latin scripts have two to four.
+const LONGEST_IN_BYTES: usize = 150;
+
 /// A name with placeholders to fill in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
@@ -156,8 +159,8 @@ fn safe(name: &str) -> String {
     let plain =
         |c: char| c.is_alphanumeric() && !blank(c) || matches!(c, '-' | '_' | '.' | ',' | '+' | '=' | '(' | ')' | ' ');
     let mut safe: String = name.chars().map(|c| if plain(c) { c } else { '_' }).take(LONGEST).collect();
-    // The library takes 200 bytes, and ` (2)` and an ending may be added.
-    while safe.len() > 180 {
+    // The library takes 200 bytes, and ` (2)`, the id of a job and an extension may be added.
+    while safe.len() > LONGEST_IN_BYTES {
         safe.pop();
     }
     let safe = safe.trim().trim_end_matches('.').trim_start_matches('.');
@@ -197,7 +200,8 @@ mod tests {
             assert_eq!(made.trim_end_matches('_'), expected.trim_end_matches('_'), "{template}");
             assert!(!made.contains(['/', '\\', ':', '\n']) && !made.starts_with('.'), "{made}");
         }
-        assert!(name("{long}").len() <= 180);
+        let suffix = format!("-{}-1000.jpeg", "0".repeat(26));
+        assert!(name("{long}").len() + suffix.len() <= 200);
     }
 
     /// The library refuses others, and a row whose name is refused would never be done.
