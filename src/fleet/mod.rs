@@ -140,7 +140,7 @@ impl OpenFleet {
         self
     }
 
-    /// Only a fleet that is there already: none is made.
+    /// Only a fleet that already exists: none is made.
     pub fn existing(mut self) -> Self {
         self.existing = true;
         self
