@@ -192,7 +192,7 @@ fn layout(drawing: &Drawing) -> Vec<Place> {
         // The library copies the whole graph for each component, so it gets one at a time.
         let vertices: Vec<_> = component.iter().filter_map(|&i| vertices.get(i as usize).copied()).collect();
         let pairs: Vec<_> = component.iter().flat_map(|&i| pairs.range((i, 0)..=(i, u32::MAX)).copied()).collect();
-        let placed = match pairs.is_empty() {
+        let placed: Vec<(usize, (f64, f64))> = match pairs.is_empty() {
             true => vertices.iter().map(|&(i, _)| (i as usize, (0.0, 0.0))).collect(),
             false => {
                 from_vertices_and_edges(&vertices, &pairs, &config).into_iter().flat_map(|(all, ..)| all).collect()
