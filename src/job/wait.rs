@@ -167,7 +167,7 @@ pub(crate) async fn until(time: Option<Instant>) {
 }
 
 impl Job {
-    /// What an end means for those who wait until `end`, and for so long for a server that does not answer.
+    /// What an end means for those who wait until `end`, and up to `limit` for a server that does not answer.
     async fn ended(&self, status: ItemStatus, end: Option<Instant>, limit: Duration) -> Result<FinishedJob> {
         match status {
             ItemStatus::Completed => Ok(FinishedJob { job: self.clone() }),

@@ -325,7 +325,7 @@ impl State {
         all
     }
 
-    /// When to look again whether this item can be read; the error, if it could not be for so long.
+    /// When to look again whether this item can be read; the error, if it could not be for this long.
     pub(crate) fn patience(&self, item_id: i64, limit: Duration) -> Result<Instant, Error> {
         let now = Instant::now();
         match self.inner().trouble_of(item_id) {
@@ -345,7 +345,7 @@ impl State {
         limit.saturating_sub(in_vain.max(silent).unwrap_or_default())
     }
 
-    /// Records that the server was asked for so long why an item failed, and whether it answered.
+    /// Records that the server was asked this long why an item failed, and whether it answered.
     pub(crate) fn asked_for_reason(&self, limit: Duration, took: Duration, is_answered: bool) {
         let mut inner = self.inner();
         let before = inner.in_vain.filter(|(_, end)| end.elapsed() < limit).map(|(spent, _)| spent);
