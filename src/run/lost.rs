@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::feed::Piece;
+use super::plan::Piece;
 use crate::{
     Client,
     base::deadline,
