@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
-use super::{feed::Piece, lost::Search};
+use super::{lost::Search, plan::Piece};
 use crate::{
     Client,
     error::{Error, Result},

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::feed::Piece;
+use super::plan::Piece;
 use crate::{
     Client,
     error::Result,

@@ -7,6 +7,7 @@ pub(crate) mod enqueue;
 pub(crate) mod feed;
 pub(crate) mod follow;
 mod lost;
+pub(crate) mod plan;
 mod read;
 pub(crate) mod state;
 
@@ -17,6 +18,7 @@ use crate::{Client, assets::UnderWay, error::Result, queue::Queue};
 use callbacks::Callbacks;
 use feed::Feeder;
 use follow::{Events, Follower, follow};
+use plan::Plan;
 use state::State;
 
 /// One batch of one or more items.
@@ -81,7 +83,7 @@ impl Run {
     }
 
     /// Enqueues the rest of a plan in the background.
-    pub(crate) fn feed(&self, plan: feed::Plan, placed: u64, under_way: UnderWay) {
+    pub(crate) fn feed(&self, plan: Plan, placed: u64, under_way: UnderWay) {
         let Self { client, queue_id, batch_id, state, .. } = self;
         let (client, state) = (client.clone(), Arc::clone(state));
         let feeder = feed::feed(client, queue_id.clone(), batch_id.clone(), plan, placed, state, under_way);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use futures::Stream;
 
-pub use crate::run::feed::WhenFull;
+pub use crate::run::plan::WhenFull;
 pub use board::OutputBoard;
 pub use submit::{Submit, Submittable};
 pub use ticket::Ticket;

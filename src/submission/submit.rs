@@ -22,8 +22,8 @@ use crate::{
         Run,
         callbacks::Callbacks,
         enqueue::{self, Enqueued},
-        feed,
         follow::Events,
+        plan::Plan,
         state::{Labels, State},
     },
     sweep::Sweep,
@@ -279,7 +279,7 @@ impl Submit<'_> {
             options.auto_add_board = board.find(&self.client).await?;
         }
         let body = workflow.enqueue_body(&options)?;
-        let plan = feed::Plan::new(body, &seeds, self.when_full);
+        let plan = Plan::new(body, &seeds, self.when_full);
         // JSON always serializes.
         Ok(serde_json::to_value(plan.piece(0).body).unwrap_or_default())
     }
@@ -300,7 +300,7 @@ impl Submit<'_> {
         // From now on, no clean-up of this program deletes what the items are going to read.
         let what = Asset::Batch(batch_id.clone());
         let mut under_way = client.asset_log().begin(&batch_id, what, names_in(&body));
-        let plan = feed::Plan::new(body, &seeds, self.when_full);
+        let plan = Plan::new(body, &seeds, self.when_full);
 
         // Connected before anything can happen.
         let events = if self.events { Events::of_batch(&client, &queue_id, &batch_id).await } else { Events::None };

@@ -105,7 +105,7 @@ async fn what_others_have_deleted_since_is_not_enqueued_again() {
             assert_eq!(client.assets().batches.len(), 1, "{what}");
         }
     }
-    // The queue has room for two, and whether the others were never there or have gone cannot be told any more.
+    // The queue has room for two, and whether the others were never there or have gone is not known any more.
     let server = FakeInvokeAi::start().await;
     server.world().room = 2;
     server.world().on_enqueue.push_back(OnEnqueue::AcceptAndBegin(1));

@@ -13,7 +13,7 @@ use invokeai_client::{Client, Error, download::Collision, workflow::WorkflowDefi
 use serde_json::{Value, json};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
-    matchers::{method, path, path_regex},
+    matchers::{any, method, path, path_regex},
 };
 
 use crate::{
@@ -28,6 +28,8 @@ const MP4: &[u8] = b"\0\0\0\x18ftypisom\0\0\0\0isommp41";
 /// A server whose images and videos are all these bytes under this content type, and whose boards have these images.
 async fn gallery(names: &[&str], bytes: &[u8], content_type: &str) -> (MockServer, Client) {
     let server = MockServer::start().await;
+    let missing = ResponseTemplate::new(404).set_body_json(json!({"detail": "Not Found"}));
+    Mock::given(any()).respond_with(missing).with_priority(u8::MAX).mount(&server).await;
     let listed = json!({"image_names": names, "starred_count": 0, "total_count": names.len()});
     let on = |at: &str, answer| Mock::given(method("GET")).and(path_regex(at)).respond_with(answer);
     let answer = ResponseTemplate::new(200).set_body_json(listed);

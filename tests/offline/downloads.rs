@@ -61,6 +61,7 @@ async fn hostile_names_never_reach_the_disk_or_the_server() {
     ];
     let listed = json!({ "image_names": hostile, "starred_count": 0, "total_count": hostile.len() });
     on(&server, "GET", "/api/v1/images/names", ok(listed)).await;
+    on(&server, "GET", "/api/v1/videos/names", ok(json!({"video_names": []}))).await;
     Mock::given(path_regex("^/api/v1/images/i/")).respond_with(file(png(9), "image/png")).mount(&server).await;
 
     let outer = tempfile::tempdir().unwrap();
