@@ -49,7 +49,8 @@ impl Lines {
         if is_deleted(&self.file)? {
             return Err(io::Error::other("it was deleted while in use"));
         }
-        let start: &[u8] = if self.torn { b"\n" } else { b"" };
+        // An empty line after a torn one says that whoever went on knew of it.
+        let start: &[u8] = if self.torn { b"\n\n" } else { b"" };
         // A full disk takes part of a line.
         self.torn = true;
         self.file.write_all(&[start, line, b"\n"].concat())?;
@@ -172,10 +173,11 @@ pub(super) fn is_deleted(_: &File) -> io::Result<bool> {
 }
 
 /// What the lines of a ledger add up to, and its server. Lines that cannot be read are skipped: a crash or a full disk
-/// can tear one, and then what it announced was not sent. Others are damaged, and counted.
+/// can tear one, and then what it announced was not sent. Such a line is the last and has no end, or an empty one
+/// follows. Others are damaged, and counted.
 pub(crate) fn read(bytes: &[u8]) -> (Records, Option<String>) {
     let (mut records, mut server) = (Records::default(), None);
-    let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
+    let mut lines = bytes.split(|byte| *byte == b'\n');
     while let Some(line) = lines.next() {
         if line.trim_ascii().is_empty() {
             continue;
@@ -185,7 +187,9 @@ pub(crate) fn read(bytes: &[u8]) -> (Records, Option<String>) {
             Ok(record) => records.apply(record),
             Err(error) => {
                 tracing::warn!(%error, "a line of the ledger cannot be read");
-                if lines.peek().is_some() && !error.is_eof() {
+                let mut rest = lines.clone();
+                let is_torn = rest.next().is_none_or(|next| next.is_empty() && rest.next().is_some());
+                if !is_torn {
                     records.cannot_read();
                 }
             }
@@ -356,21 +360,22 @@ mod tests {
             uploading("one"),
         ];
         let lines: Vec<Vec<u8>> = lines.iter().map(|line| serde_json::to_vec(line).unwrap()).collect();
-        let of = |lines: [&[u8]; 3]| read(&lines.join(&b'\n')).0.assets();
-        let whole = of([&lines[0], &lines[1], &lines[2]]);
+        let of = |lines: &[&[u8]]| read(&lines.join(&b'\n')).0.assets();
+        let whole = of(&[&lines[0], &lines[1], &lines[2]]);
         assert_eq!((whole.unreadable, whole.unfinished_uploads.len()), (0, 1));
         for at in 0..lines[0].len() {
             let mut damaged = lines[0].clone();
             damaged[at] = 0xff;
-            let assets = of([&damaged, &lines[1], &lines[2]]);
+            let assets = of(&[&damaged, &lines[1], &lines[2]]);
             assert_eq!((assets.unreadable, assets.batches.len()), (1, 1), "damaged at {at}");
             assert_eq!((&*assets.batches[0].queue_id, assets.batches[0].item_ids.len()), ("q", 1));
-            assert!(!of([&damaged, b"", b""]).is_empty());
+            assert_eq!(of(&[&lines[1], &damaged, b""]).unreadable, 1, "it has its end");
+            assert!(!of(&[&damaged, &lines[2][..9]]).is_empty());
             // A crash, after which somebody went on or not.
-            assert_eq!(of([&lines[0][..at], &lines[1], &lines[2]]).unreadable, 0, "torn at {at}");
-            assert_eq!(of([&lines[1], &lines[2], &damaged]).unreadable, 0, "the last, damaged at {at}");
+            assert_eq!(of(&[&lines[0][..at], b"", &lines[1], &lines[2]]).unreadable, 0, "torn at {at}");
+            assert_eq!(of(&[&lines[1], &lines[2], &damaged]).unreadable, 0, "the last, damaged at {at}");
         }
-        let old = of([br#"{"record":"enqueued","batch_id":"b","item_ids":[1]}"#, b"", b""]);
+        let old = of(&[br#"{"record":"enqueued","batch_id":"b","item_ids":[1]}"#, b"", b""]);
         assert_eq!(old.batches[0].queue_id, "default");
     }
 }
