@@ -50,6 +50,8 @@ pub enum KeptBecause {
     NeededBy(Asset),
     /// This many files on the board were not made by what is cleaned up.
     ForeignFiles(usize),
+    /// The item leads to this file, which could not be deleted: without it, nobody would find the file again.
+    LeadsTo(Asset),
     /// The item has not ended, or the board awaits results of one.
     NotEnded,
     /// This program is working on it at the same time.
@@ -66,6 +68,7 @@ crate::base::debug::short_debug! {
         SharedWith(value),
         NeededBy(value),
         ForeignFiles(value),
+        LeadsTo(value),
         NotEnded,
         UnderWay,
         Undecided,
@@ -175,6 +178,7 @@ impl fmt::Display for KeptBecause {
             Self::SharedWith(asset) => write!(f, "shared with {asset}"),
             Self::NeededBy(asset) => write!(f, "needed by {asset}"),
             Self::ForeignFiles(count) => write!(f, "{count} files on it belong to others"),
+            Self::LeadsTo(asset) => write!(f, "leads to {asset}, which could not be deleted"),
             Self::NotEnded => f.write_str("a run has not ended"),
             Self::UnderWay => f.write_str("this program is working on it"),
             Self::Undecided => f.write_str("it could not be determined whether others share it"),

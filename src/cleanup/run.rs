@@ -280,6 +280,11 @@ impl Run<'_> {
                 }
             }
         }
+        let not_deleted: BTreeSet<&Asset> = self.report.failed.iter().map(|failure| &failure.asset).collect();
+        let mut leads_to = HashMap::new();
+        for made in self.survey.files.iter().filter(|made| not_deleted.contains(&made.file.asset)) {
+            leads_to.extend(made.items.iter().map(|item| (*item, made.file.asset.clone())));
+        }
         let mut going = Vec::new();
         for item in &self.survey.items {
             let asset = item.asset();
@@ -289,6 +294,9 @@ impl Run<'_> {
                 }
                 (false, _) => self.report.keep(asset, KeptBecause::NotAsked),
                 (true, false) => self.report.keep(asset, KeptBecause::NotEnded),
+                (true, true) if leads_to.contains_key(&item.item_id) => {
+                    self.report.keep(asset, KeptBecause::LeadsTo(leads_to[&item.item_id].clone()));
+                }
                 (true, true) => going.push((asset, item.queue_id.clone(), item.item_id)),
             }
         }

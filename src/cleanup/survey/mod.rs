@@ -96,6 +96,8 @@ impl Item {
 pub(super) struct Made {
     pub(super) file: File,
     pub(super) batch_id: String,
+    /// The items that lead to it: the one that made it, and those that called its workflow.
+    pub(super) items: Vec<i64>,
     /// The item that made it, or one that called a workflow for it, if it has not ended: it may still read it.
     pub(super) needed_by: Option<Asset>,
 }
@@ -223,23 +225,25 @@ impl Survey {
         files.sort_by(|one, other| one.asset.cmp(&other.asset));
         for file in files {
             let Some(session) = file.session_id.as_ref().and_then(|id| self.sessions.get(id)) else { continue };
-            let needed_by = session.item_id.and_then(|id| self.unended_caller(id));
-            self.files.push(Made { batch_id: session.batch_id.clone(), needed_by, file });
+            let items = session.item_id.map_or_else(Vec::new, |id| self.with_callers(id));
+            let unended = items.iter().find(|item| !item.ended).map(|item| item.asset());
+            let items = items.into_iter().map(|item| item.item_id).collect();
+            self.files.push(Made { batch_id: session.batch_id.clone(), items, needed_by: unended, file });
         }
     }
 
-    /// The item itself, or the nearest of those that called its workflow, that has not ended.
-    fn unended_caller(&self, item_id: i64) -> Option<Asset> {
+    /// The item itself, and those that called its workflow, nearest first.
+    fn with_callers(&self, item_id: i64) -> Vec<&Item> {
         let mut next = Some(item_id);
+        let mut all = Vec::new();
         // Must end even if a server says that items call each other in circles.
-        for _ in 0..self.items.len() {
-            let item = self.items.iter().find(|item| Some(item.item_id) == next)?;
-            if !item.ended {
-                return Some(item.asset());
-            }
+        while all.len() < self.items.len()
+            && let Some(item) = self.items.iter().find(|item| Some(item.item_id) == next)
+        {
+            all.push(item);
             next = item.parent_item_id;
         }
-        None
+        all
     }
 
     /// The sessions of a batch.

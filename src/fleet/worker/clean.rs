@@ -168,7 +168,7 @@ async fn clean(crew: &Crew, client: &Client, mut attempt: Attempt, ago: i64) -> 
                 (is_clean, passes) = (false, true)
             }
             // Others of this fleet may go soon.
-            KeptBecause::SharedWith(_) | KeptBecause::NeededBy(_) => is_clean = false,
+            KeptBecause::SharedWith(_) | KeptBecause::NeededBy(_) | KeptBecause::LeadsTo(_) => is_clean = false,
             _ => {}
         }
     }

@@ -195,6 +195,8 @@ fn is_same(ours: &Value, theirs: &Value, uploaded: &Uploads) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
