@@ -108,6 +108,7 @@ fn read_input(node_type: &str, name: &str, schema: &Members<'_>) -> Result<Optio
         title: title(name, schema),
         description: text(schema, "description"),
         required,
+        nullable: takes_null(schema),
         input: match schema.get("input").and_then(Json::as_str) {
             _ if !stateful => InputKind::Connection,
             Some("direct") => InputKind::Direct,
@@ -123,6 +124,11 @@ fn read_input(node_type: &str, name: &str, schema: &Members<'_>) -> Result<Optio
         field_type,
         original_type: original_type.filter(|_| stateful),
     }))
+}
+
+fn takes_null(schema: &Members<'_>) -> bool {
+    let branches = schema.get("anyOf").and_then(Json::as_array).unwrap_or_default();
+    branches.iter().any(|branch| branch.get("type").is_some_and(|kind| *kind == *"null"))
 }
 
 fn read_output(node_type: &str, name: &str, schema: &Members<'_>) -> Result<Option<OutputTemplate>, String> {

@@ -73,6 +73,8 @@ pub struct InputTemplate {
     pub original_type: Option<FieldType>,
     /// `orig_required` of the schema: the editor's notion of required.
     pub required: bool,
+    /// Whether the server takes `null` too. It converts nothing that an edge brings to such an input.
+    pub(crate) nullable: bool,
     /// Whether the value may be given directly, by an edge, or both.
     pub input: InputKind,
     /// Default that the editor gives to a new or updated node (schema default or the fallback of the field type).
@@ -92,7 +94,7 @@ pub struct InputTemplate {
 
 crate::base::debug::short_debug! {
     InputTemplate {
-        name, title, description, field_type, original_type, required, input, default, constraints,
+        name, title, description, field_type, original_type, required, nullable, input, default, constraints,
         server_constraints, options, model_filter, ui
     }
 }

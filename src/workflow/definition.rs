@@ -5,6 +5,7 @@ use super::document::{CURRENT_VERSION, Document, NodeData};
 use super::json::{At, MAX_DEPTH, MAX_FILE, is_deeper_than, is_version};
 use super::table::Set;
 use super::text::{Source, Text};
+use super::warning::Warning;
 use super::wrapped::{self, Found};
 use super::{json, migrate, png_text, read};
 use crate::base::debug::Short;
@@ -43,6 +44,8 @@ pub struct WorkflowDefinition {
     original: Original,
     meta_version: Text,
     document: Document,
+    /// Nodes of a graph that are not in the document.
+    left_out: Arc<[Warning]>,
 }
 
 /// Shows its name and a few counts: a workflow may be a megabyte.
@@ -138,7 +141,8 @@ impl WorkflowDefinition {
         let source = Source::new(text);
         if let Some((document, version)) = read::read(&source) {
             let original = Original::Text(source, OnceLock::new());
-            return Ok(WorkflowDefinition { original, meta_version: Text::fixed(version), document });
+            let meta_version = Text::fixed(version);
+            return Ok(WorkflowDefinition { original, meta_version, document, left_out: Arc::default() });
         }
         Self::from_json(json::read(text)?, catalog)
     }
@@ -189,7 +193,7 @@ impl WorkflowDefinition {
             "3.0.0" => Document::parse(&at, "3.0.0")?,
             _ => Document::parse(&at, CURRENT_VERSION)?,
         };
-        Ok(WorkflowDefinition { original: Original::Tree(value), meta_version, document })
+        Ok(WorkflowDefinition { original: Original::Tree(value), meta_version, document, left_out: Arc::default() })
     }
 
     /// Reads the workflow in a PNG image made by InvokeAI: its text chunk `invokeai_workflow`, plain (tEXt), in UTF-8
@@ -220,7 +224,17 @@ impl WorkflowDefinition {
 
     pub(super) fn from_document(document: Document) -> Self {
         let original = Original::Tree(document.to_json());
-        WorkflowDefinition { original, meta_version: Text::fixed(CURRENT_VERSION), document }
+        let meta_version = Text::fixed(CURRENT_VERSION);
+        WorkflowDefinition { original, meta_version, document, left_out: Arc::default() }
+    }
+
+    /// The same, without these nodes.
+    pub(super) fn without(self, left_out: Vec<Warning>) -> Self {
+        WorkflowDefinition { left_out: left_out.into(), ..self }
+    }
+
+    pub(super) fn left_out(&self) -> &[Warning] {
+        &self.left_out
     }
 
     /// The JSON as it was read.

@@ -57,6 +57,7 @@ fn parse_template(at: &At<'_>) -> Fit<InputTemplate> {
         field_type,
         original_type,
         required: at.need_boolean("required")?,
+        nullable: false,
         input,
         default: members.get("default").filter(|value| !value.is_null()).cloned(),
         server_constraints: constraints.clone(),
@@ -145,16 +146,22 @@ struct CalleeInput {
     label: Text,
     description: Text,
     value: Option<Value>,
+    in_form: bool,
 }
 
 /// Replaces the node's dynamic inputs with those of the callee. Values of inputs whose type stayed the same are kept.
 pub(super) fn refresh(node: &mut Invocation, callee: &Document, catalog: &NodeCatalog) {
-    let inputs = callee_inputs(callee, catalog);
+    let mut inputs = callee_inputs(callee, catalog);
+    // The server takes values for exposed fields only if the form has none (`workflow_graph_builder.py`). The editor
+    // adds the others all the same, and the run fails; what a file already has is not taken away.
+    if inputs.iter().any(|input| input.in_form) {
+        inputs.retain(|input| input.in_form || node.inputs.contains_key(&*input.name));
+    }
     let names: Set<&str> = inputs.iter().map(|input| &*input.name).collect();
     let stale = |name: &str| name.starts_with(PREFIX) && !names.contains(name);
     node.inputs.retain(|name, _| !stale(name));
     node.dynamic_inputs.retain(|name, _| !stale(name));
-    for CalleeInput { name, template, label, description, value } in inputs {
+    for CalleeInput { name, template, label, description, value, .. } in inputs {
         let field_type = template.field_type.clone();
         let dynamic = DynamicInput { json: to_json(&template), template };
         let before = node.dynamic_inputs.insert(name.clone(), dynamic);
@@ -203,7 +210,8 @@ fn callee_inputs(callee: &Document, catalog: &NodeCatalog) -> Vec<CalleeInput> {
         template.ui.hidden = false;
         template.input = InputKind::Any;
         let template = Arc::new(template);
-        inputs.push(CalleeInput { name, template, label, description, value: field.value.clone() });
+        let (value, in_form) = (field.value.clone(), listed.contains(identifier));
+        inputs.push(CalleeInput { name, template, label, description, value, in_form });
     }
     inputs
 }

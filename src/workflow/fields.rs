@@ -1,8 +1,8 @@
 //! Naming fields: those of the form, and any other field as `NODE.field`.
 
-use super::document::Invocation;
 use super::field::InkField;
 use super::input::{InputError, InputKey};
+use super::names::Names;
 use super::working_copy::Workflow;
 
 /// A field of a node, in the form or not.
@@ -89,16 +89,50 @@ impl Workflow {
 
     /// The shortest name by which [`named_field`](Self::named_field) finds a field.
     pub fn name_of_field(&self, node_id: &str, field_name: &str) -> String {
-        let is_it = |name: &String| {
-            self.named_field(name).is_ok_and(|found| found.node_id == node_id && found.field_name == field_name)
-        };
-        let input = self.inputs().iter().find(|input| input.node_id == node_id && input.field_name == field_name);
-        let user_name = input.map(|input| input.user_name.clone()).filter(|name| !name.contains('\n'));
-        let node = self.document().nodes.iter().find(|node| node.id == node_id).and_then(|node| node.invocation());
+        let names = self.names();
+        let input =
+            self.inputs().get(names.inputs.get(&format!("{node_id}.{field_name}")).copied().unwrap_or(usize::MAX));
+        let user_name = input.map(|input| &input.user_name).filter(|name| !name.contains('\n'));
+        if let Some(name) = user_name.filter(|name| names.of_one_input.contains(*name)) {
+            return name.clone();
+        }
+        let node = names.places.get(node_id).and_then(|place| self.document().nodes.get(*place)?.invocation());
         let by_node = node.into_iter().flat_map(|node| [&node.label, &node.node_type]);
-        let by_node = by_node.filter(|name| !name.is_empty()).map(|name| format!("{name}.{field_name}"));
-        let mut names = user_name.into_iter().chain(by_node);
-        names.find(is_it).unwrap_or_else(|| format!("{node_id}.{field_name}"))
+        let mut by_node = by_node.filter(|name| !name.is_empty()).map(|name| format!("{name}.{field_name}"));
+        let found = by_node.find(|name| self.finds(names, name) == Some((node_id, field_name)));
+        found.unwrap_or_else(|| format!("{node_id}.{field_name}"))
+    }
+
+    /// What [`named_field`](Self::named_field) finds by a name: node and field.
+    fn finds<'n>(&'n self, names: &Names, name: &'n str) -> Option<(&'n str, &'n str)> {
+        if names.of_inputs.contains(&name.to_lowercase()) {
+            let input = self.input(name).ok()?;
+            return Some((&input.node_id, &input.field_name));
+        }
+        let nodes = &self.document().nodes;
+        for (at, _) in name.match_indices('.') {
+            let (node, field) = (&name[..at], &name[at + 1..]);
+            let has = |place: &&usize| {
+                let found = nodes.get(**place).and_then(|node| node.invocation());
+                found.is_some_and(|node| {
+                    let template = self.catalog().get(&node.node_type);
+                    template.is_some_and(|template| node.template_of(template, field).is_some())
+                })
+            };
+            // Whether there is another one is all that matters here.
+            let mut found = names.called(node).iter().filter(has);
+            match (found.next(), found.next()) {
+                (Some(place), None) => return Some((nodes.get(*place)?.id.as_str(), field)),
+                (None, _) => {}
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// The names of all nodes and inputs, looked at once: loading settles them.
+    fn names(&self) -> &Names {
+        self.names_cell().get_or_init(|| Names::of(&self.document().nodes, self.catalog(), self.inputs()).into())
     }
 
     /// The fields with this name, of all nodes, in the order of the file.
@@ -114,23 +148,9 @@ impl Workflow {
         Ok(NamedField { node_id: node_id.to_owned(), field_name: field_name.to_owned(), connected, field })
     }
 
-    /// Ids of the nodes with this id; if there are none, with this label; then with this title or type, ignoring case.
+    /// Ids of the nodes that have this name.
     fn nodes_called(&self, name: &str) -> Vec<&str> {
-        let nodes = || self.document().nodes.iter().filter_map(|node| Some((node.id.as_str(), node.invocation()?)));
-        let wanted = name.to_lowercase();
-        let is = |text: &str| text.to_lowercase() == wanted;
-        let title = |node: &Invocation| self.catalog().get(&node.node_type).map(|template| template.title.clone());
-        type Names<'a> = &'a dyn Fn(&str, &Invocation) -> bool;
-        let tiers: [Names<'_>; 3] =
-            [&|id, _| id == name, &|_, node| !node.label.is_empty() && is(&node.label), &|_, node| {
-                is(&node.node_type) || title(node).is_some_and(|title| is(&title))
-            }];
-        for tier in tiers {
-            let found: Vec<&str> = nodes().filter(|(id, node)| tier(id, node)).map(|(id, _)| id).collect();
-            if !found.is_empty() {
-                return found;
-            }
-        }
-        Vec::new()
+        let nodes = &self.document().nodes;
+        self.names().called(name).iter().filter_map(|place| Some(nodes.get(*place)?.id.as_str())).collect()
     }
 }

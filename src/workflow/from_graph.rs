@@ -7,6 +7,7 @@ use super::form::Form;
 use super::table::Ordered;
 use super::text::Text;
 use super::value::accepts_extra_inputs;
+use super::warning::{Warning, WarningKind};
 use crate::schema::NodeCatalog;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ impl WorkflowDefinition {
 
     /// Turns a graph into a workflow, as the editor does (`features/nodes/util/workflow/graphToWorkflow.ts`): one node
     /// for each node whose type is in the catalog, with the inputs that it has, all in a row, and no form. `null`
-    /// means unset.
+    /// means unset. The [warnings](super::Workflow::warnings) of the workflow name the nodes that are left out.
     ///
     /// # Errors
     /// If the JSON is not a graph.
@@ -39,7 +40,15 @@ impl WorkflowDefinition {
         let nodes =
             graph.get("nodes").and_then(Value::as_object).ok_or_else(|| invalid("nodes", "must be an object"))?;
         let edges = graph.get("edges").and_then(Value::as_array).ok_or_else(|| invalid("edges", "must be a list"))?;
-        let mut converted: Vec<Node> = nodes.values().filter_map(|node| convert_node(node, catalog)).collect();
+        let mut left_out = Vec::new();
+        let mut converted: Vec<Node> = Vec::new();
+        for (key, node) in nodes {
+            let id = node.get("id").and_then(Value::as_str).unwrap_or(key);
+            match convert_node(node, catalog) {
+                Some(node) => converted.push(node),
+                None => left_out.push(Warning::new(WarningKind::NodeLeftOut, id, None, why_left_out(id, node))),
+            }
+        }
         for (place, node) in converted.iter_mut().enumerate() {
             // Fifty apart, so that none hides another.
             node.position = Position { x: (place * 50).into(), y: (place * 50).into() };
@@ -53,7 +62,16 @@ impl WorkflowDefinition {
             exposed_fields: Arc::default(),
             form: Form::empty().into(),
         };
-        Self::from_value(document.to_embedded())
+        Ok(Self::from_value(document.to_embedded())?.without(left_out))
+    }
+}
+
+fn why_left_out(id: &str, node: &Value) -> String {
+    match node.get("type").and_then(Value::as_str) {
+        Some(kind) if node.get("id").is_some_and(Value::is_string) => {
+            format!("node {id} of the graph was left out: this server has no node type {kind}")
+        }
+        _ => format!("node {id} of the graph was left out: it is not a node with `id` and `type`"),
     }
 }
 

@@ -141,6 +141,7 @@ fn unknown_template(name: &str) -> InputTemplate {
         field_type: FieldType::new("unknown", crate::schema::Cardinality::Single),
         original_type: None,
         required: false,
+        nullable: false,
         input: InputKind::Connection,
         default: None,
         constraints: Constraints::default(),

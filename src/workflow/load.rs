@@ -9,72 +9,11 @@ use super::input::{self, ById, Input, connected_inputs};
 use super::options::WorkflowOptions;
 use super::text::Text;
 use super::value::{self, Loaded, accepts_extra_inputs};
-use super::{dynamic_inputs, json, renamed, update};
+use super::warning::{Warning, WarningKind};
+use super::{dynamic_inputs, renamed, update};
 use crate::schema::{NodeCatalog, NodeTemplate};
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
-
-/// Something that was changed or could not be done while a workflow was loaded. The workflow is still usable.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Warning {
-    /// What happened.
-    pub kind: WarningKind,
-    /// The node concerned, if any.
-    pub node_id: Option<String>,
-    /// The field of the node, if any.
-    pub field: Option<String>,
-    /// What happened, in words.
-    pub message: String,
-}
-
-crate::base::debug::short_debug! { Warning { kind, node_id, field, message } }
-
-/// Kinds of [`Warning`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WarningKind {
-    /// An edge broke a rule and was removed.
-    EdgeRemoved,
-    /// The server does not know the type of a node.
-    UnknownNodeType,
-    /// A node has another major version than the server's; it was kept as it is.
-    NodeNotUpdated,
-    /// A node had another major version than the server's; it was updated on request
-    /// ([`WorkflowOptions::update_nodes`]).
-    NodeUpdated,
-    /// The server's version of a node does not have an input that the stored one had; its value is lost.
-    ValueLost,
-    /// A node has an input that its type does not have.
-    UnknownField,
-    /// A stored value has a shape that no field can hold; the field is unset.
-    ValueDropped,
-    /// A stored object has a shape that no field can hold, such as a model of InvokeAI 3; the field is unset. The
-    /// editor turns it into a float generator, and the run fails.
-    ObjectDropped,
-    /// A form field refers to a node or an input that does not exist; it was removed from the form.
-    FormFieldRemoved,
-    /// A form has an element of a kind that this release does not know. It is kept, and shows nothing.
-    FormElementUnknown,
-    /// The workflow that a `call_saved_workflow` node calls was not supplied; its inputs are those that were saved
-    /// last.
-    CalledWorkflowUnknown,
-    /// An image, board, video or model is not on the server; the field is unset.
-    ReferenceDropped,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Warning {
-    pub(super) fn new(kind: WarningKind, node: &str, field: Option<&str>, message: String) -> Self {
-        Warning { kind, node_id: Some(node.to_owned()), field: field.map(str::to_owned), message }
-    }
-}
 
 /// A document as the editor has it after loading, its inputs, and the warnings.
 pub(super) fn load(
@@ -83,7 +22,7 @@ pub(super) fn load(
     options: &WorkflowOptions,
 ) -> (Document, Vec<Input>, Vec<Warning>) {
     let mut document = definition.document().clone();
-    let mut warnings = Vec::new();
+    let mut warnings = definition.left_out().to_vec();
     let template = |node: &Arc<Node>| catalog.get(&node.invocation()?.node_type);
     let templates: Vec<Option<&NodeTemplate>> = document.nodes.iter().map(template).collect();
     renamed::rename(&mut document, &templates);
@@ -105,7 +44,12 @@ fn load_values(nodes: &mut [Arc<Node>], templates: &[Option<&NodeTemplate>], war
         let mut changes = Vec::new();
         for (place, (name, field)) in invocation.inputs.iter().enumerate() {
             let Some(stored) = &field.value else { continue };
-            let field_type = template.and_then(|t| invocation.template_of(t, name)).map(|input| &input.field_type);
+            let input = template.and_then(|t| invocation.template_of(t, name));
+            if let Some(option) = input.and_then(|input| value::spelled_option(stored, &input.options)) {
+                changes.push((place, Some(option)));
+                continue;
+            }
+            let field_type = input.map(|input| &input.field_type);
             let dropped = match value::load(stored, &invocation.node_type, field_type) {
                 Loaded::Kept => continue,
                 Loaded::Value(value) => {
@@ -121,7 +65,7 @@ fn load_values(nodes: &mut [Arc<Node>], templates: &[Option<&NodeTemplate>], war
                 let message = format!(
                     "{} -> {name}: no field can hold the stored value ({}); the field is unset",
                     invocation.title(template),
-                    json::describe(stored)
+                    crate::base::secrets::excerpt(&stored.to_string())
                 );
                 warnings.push(Warning::new(kind, &node.id, Some(name), message));
             }

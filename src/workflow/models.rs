@@ -218,7 +218,9 @@ impl Workflow {
             let nodes = self.document().nodes.iter();
             let node = nodes.filter(|node| node.id == usage.node_id.as_str()).find_map(|node| node.invocation());
             let Some(field) = node.and_then(|node| node.inputs.get(usage.field.as_str())) else { continue };
-            let value = match (usage.index, field.value.clone()) {
+            // What no field can hold is not in the field, but its models were looked up all the same.
+            let before = field.value.as_ref().or_else(|| self.defined_value(&usage.node_id, &usage.field)).cloned();
+            let value = match (usage.index, before) {
                 (None, before) => identifier(model, before.as_ref()),
                 (Some(index), Some(Value::Array(mut items))) => {
                     match items.get_mut(index) {

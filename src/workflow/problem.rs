@@ -93,6 +93,11 @@ problem_kinds! {
     TooShort = "too_short",
     /// A value is not of the field's type, not among its options, or beyond bounds that only the server knows.
     InvalidValue = "invalid_value",
+    /// A stored value that the editor does not offer for the field and that could not be set, but that the server may
+    /// accept: a model that the field's filter does not name, or a number that is stored as text.
+    UnusualValue = "unusual_value",
+    /// The server does not accept what an edge brings, although the editor does.
+    RefusedEdge = "refused_edge",
     /// An item of a batch does not fit the field it is meant for. The server notices only while it runs, and then its
     /// whole queue stops.
     InvalidBatchItem = "invalid_batch_item",

@@ -6,10 +6,11 @@ use super::document::{FieldInstance, Invocation, Node};
 use super::enqueue::EnqueueOptions;
 use super::field;
 use super::json::is_integer;
-use super::load::WarningKind;
 use super::problem::{Problem, ProblemKind, ProblemSource};
+use super::server_rules::Rules;
 use super::table::Set;
 use super::value::accepts_extra_inputs;
+use super::warning::WarningKind;
 use super::wiring::Wiring;
 use super::working_copy::Workflow;
 use crate::schema::{Cardinality, Constraints, InputTemplate, NodeCatalog, NodeTemplate};
@@ -142,9 +143,11 @@ impl<'a> Check<'a> {
         if !self.wiring.nodes.iter().any(|node| node.invocation().is_some_and(is_executable)) {
             self.editor(ProblemKind::NoNodes, None, None, "the workflow has no node to run".into());
         }
-        for batch in batches.iter().filter(|batch| !batch.is_connected) {
+        for batch in batches.iter().filter(|batch| batch.targets.is_empty()) {
             let message = format!("{}: the batch feeds nothing", self.title(batch.invocation));
-            self.editor(ProblemKind::BatchNotConnected, Some(&batch.node.id), None, message);
+            // The editor does not look where a connector leads.
+            let source = if batch.is_connected { ProblemSource::Client } else { ProblemSource::Editor };
+            self.push(ProblemKind::BatchNotConnected, source, Some(&batch.node.id), None, message);
         }
         let mut empty = None;
         for (group, members) in batch::by_group(batches) {
@@ -167,6 +170,7 @@ impl<'a> Check<'a> {
     }
 
     fn check_node(&mut self, place: usize, node: &'a Node, invocation: &'a Invocation) {
+        let before = self.problems.len();
         let Some(template) = self.catalog.get(&invocation.node_type) else {
             let message = format!("{}: the server has no node type {}", self.title(invocation), invocation.node_type);
             return self.editor(ProblemKind::MissingNodeTemplate, Some(&node.id), None, message);
@@ -183,6 +187,20 @@ impl<'a> Check<'a> {
             self.check_field(place, &Checked { node, name, title, template: input, field });
         }
         self.check_absent_inputs(place, node, invocation, template);
+        for (name, kind, fault) in self.rules().special(place, invocation, template) {
+            let told = |problem: &Problem| {
+                problem.field.as_deref() == Some(name) && problem.node.as_ref().is_some_and(|told| node.id == *told.id)
+            };
+            if !self.problems.iter().skip(before).any(told) {
+                let title = template.inputs.get(name).map_or(name, |input| &input.title);
+                let message = format!("{} -> {title}: {fault}", self.title(invocation));
+                self.client(kind, &node.id, Some(name), message);
+            }
+        }
+    }
+
+    fn rules(&self) -> Rules<'a, 'a> {
+        Rules { wiring: self.wiring, catalog: self.catalog }
     }
 
     fn check_field(&mut self, place: usize, checked: &Checked<'a>) {
@@ -206,8 +224,31 @@ impl<'a> Check<'a> {
             let message = format!("{}: {fault}", checked.title);
             self.editor(kind, Some(&checked.node.id), Some(checked.name), message);
         }
-        if self.problems.len() == before && checked.template.field_type.is_stateful() {
-            self.check_as_server(checked, value);
+        if self.problems.len() == before {
+            match checked.template.field_type.is_stateful() {
+                true => self.check_as_server(checked, value),
+                false => self.check_stateless(checked, value),
+            }
+        }
+    }
+
+    /// A value that no widget of the editor makes, for a type that takes its value from an edge. The editor sends it,
+    /// and the server takes it where any value is right.
+    fn check_stateless(&mut self, checked: &Checked<'a>, value: &Value) {
+        let field_type = &checked.template.field_type;
+        let takes_any = matches!(field_type.name.as_str(), "AnyField" | "CollectionField" | "CollectionItemField")
+            || checked.template.ui.members.contains_key("ui_type");
+        let is_simple = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+        let wrong = match value {
+            Value::Array(items) if field_type.cardinality != Cardinality::Single => items.iter().any(is_simple),
+            Value::Array(_) => true,
+            value => is_simple(value),
+        };
+        if wrong && !takes_any {
+            let shown = crate::base::secrets::excerpt(&value.to_string());
+            let message =
+                format!("{}: {shown} is not accepted; it accepts only an edge from {field_type}", checked.title);
+            self.client(ProblemKind::InvalidValue, &checked.node.id, Some(checked.name), message);
         }
     }
 
@@ -215,9 +256,17 @@ impl<'a> Check<'a> {
     fn check_as_server(&mut self, checked: &Checked<'a>, value: &Value) {
         // Only the value and what is accepted are taken from the refusal; the title names the field.
         if let Err(refused) = field::check("", checked.template, value) {
-            let message =
-                format!("{}: {} is not accepted; it accepts {}", checked.title, refused.value, refused.accepted);
-            self.client(ProblemKind::InvalidValue, &checked.node.id, Some(checked.name), message);
+            let (title, shown, accepted) = (&checked.title, &refused.value, &refused.accepted);
+            let is_taken = field::server_takes(checked.template, value);
+            let kind = if is_taken { ProblemKind::UnusualValue } else { ProblemKind::InvalidValue };
+            let message = match field::converted(checked.template, value) {
+                Some(stored) => {
+                    format!("{title}: {shown} is not accepted as it is stored; store {stored}, or set it again")
+                }
+                None if is_taken => format!("{title}: the editor does not offer {shown}, but {accepted}"),
+                None => format!("{title}: {shown} is not accepted; it accepts {accepted}"),
+            };
+            self.client(kind, &checked.node.id, Some(checked.name), message);
         }
     }
 
@@ -230,6 +279,10 @@ impl<'a> Check<'a> {
         if !fed && checked.template.required && checked.field.value.is_none() {
             let message = format!("{}: the connector that feeds it has no source", checked.title);
             self.client(ProblemKind::DanglingConnector, &checked.node.id, Some(checked.name), message);
+        }
+        if let Some(fault) = self.rules().conversion(place, checked.template) {
+            let message = format!("{}: {fault}", checked.title);
+            self.client(ProblemKind::RefusedEdge, &checked.node.id, Some(checked.name), message);
         }
     }
 

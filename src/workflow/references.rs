@@ -1,6 +1,6 @@
 //! Images, videos, boards and models that a workflow names, and what to do about those a server does not have.
 
-use super::load::{Warning, WarningKind};
+use super::warning::{Warning, WarningKind};
 use super::working_copy::Workflow;
 use serde_json::Value;
 use std::fmt;

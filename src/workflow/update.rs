@@ -3,7 +3,7 @@
 use super::document::{FieldInstance, Invocation};
 use super::table::Ordered;
 use super::text::Text;
-use super::value::accepts_extra_inputs;
+use super::value::{self, Loaded, accepts_extra_inputs};
 use crate::schema::NodeTemplate;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -39,7 +39,15 @@ pub(super) fn update(
             (name.clone(), FieldInstance::new(&name, None))
         });
         match (&mut field.value, &input.default) {
-            (Some(value), Some(default)) => merge(value, default),
+            (Some(value), Some(default)) => {
+                merge(value, default);
+                // A rule of another kind than the default's does not have the default's parameters.
+                if input.field_type.name.ends_with("GeneratorField")
+                    && let Loaded::Value(rule) = value::load(value, &node.node_type, Some(&input.field_type))
+                {
+                    *value = rule;
+                }
+            }
             (value @ None, default) => *value = default.clone(),
             (Some(_), None) => {}
         }

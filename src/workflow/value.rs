@@ -3,11 +3,12 @@
 //! The editor matches a value against a list of shapes without looking at the template of its field
 //! (`zFieldInputInstance` in `features/nodes/types/field.ts`); what matches nothing becomes unset. We do the same, but
 //! consult the template where the editor goes wrong: an object of no known shape becomes unset instead of a float
-//! generator, an image generator keeps its board, and lists of booleans and videos are kept.
+//! generator, an image generator keeps its board, lists of booleans and videos are kept, and so are models of kinds
+//! that this crate does not know.
 
 use super::generator::{Generator, GeneratorKind, Rule};
 use super::shape::{Fitted, Member, Shape};
-use crate::schema::{Cardinality, FieldType};
+use crate::schema::{Cardinality, EnumOption, FieldType};
 use serde_json::{Map, Value};
 
 /// Node types that take inputs their schema does not declare (pydantic `extra = "allow"`).
@@ -15,81 +16,15 @@ pub(super) fn accepts_extra_inputs(node_type: &str) -> bool {
     node_type == "core_metadata"
 }
 
-/// Architectures and kinds of models that InvokeAI 6.14 knows (`BaseModelType`, `ModelType`).
-const BASES: Shape = Shape::OneOf(&[
-    "any",
-    "sd-1",
-    "sd-2",
-    "sd-3",
-    "sdxl",
-    "sdxl-refiner",
-    "flux",
-    "flux2",
-    "cogview4",
-    "qwen-image",
-    "z-image",
-    "ernie-image",
-    "krea-2",
-    "ideogram-4",
-    "external",
-    "anima",
-    "wan",
-    "unknown",
-]);
-const MODEL_TYPES: Shape = Shape::OneOf(&[
-    "main",
-    "vae",
-    "lora",
-    "llava_onevision",
-    "text_llm",
-    "control_lora",
-    "controlnet",
-    "t2i_adapter",
-    "ip_adapter",
-    "embedding",
-    "onnx",
-    "clip_vision",
-    "spandrel_image_to_image",
-    "t5_encoder",
-    "qwen3_encoder",
-    "qwen_vl_encoder",
-    "mistral_encoder",
-    "qwen3_vl_encoder",
-    "wan_t5_encoder",
-    "gemma2_encoder",
-    "clip_embed",
-    "siglip",
-    "flux_redux",
-    "prompt_enhancer",
-    "external_image_generator",
-    "pid_decoder",
-    "unknown",
-]);
-const SUBMODELS: Shape = Shape::OneOf(&[
-    "unet",
-    "transformer",
-    "transformer_2",
-    "text_encoder",
-    "text_encoder_2",
-    "text_encoder_3",
-    "tokenizer",
-    "tokenizer_2",
-    "tokenizer_3",
-    "pe",
-    "pe_tokenizer",
-    "vae",
-    "vae_decoder",
-    "vae_encoder",
-    "scheduler",
-    "safety_checker",
-]);
+/// Architectures, kinds and submodels may be any words: a newer server has new ones, and its editor keeps them, because
+/// that has them in its own lists.
 const MODEL_MEMBERS: &[Member] = &[
     Member::required("key", Shape::StringFrom(1)),
     Member::required("hash", Shape::StringFrom(1)),
     Member::required("name", Shape::StringFrom(1)),
-    Member::required("base", BASES),
-    Member::required("type", MODEL_TYPES),
-    Member::nullish("submodel_type", SUBMODELS),
+    Member::required("base", Shape::StringFrom(1)),
+    Member::required("type", Shape::StringFrom(1)),
+    Member::nullish("submodel_type", Shape::StringFrom(1)),
 ];
 const CHANNEL: Shape = Shape::IntegerIn(0, 255);
 
@@ -143,6 +78,14 @@ pub(super) enum Loaded {
     Dropped,
     /// The same, for an object that the editor takes for a float generator.
     ObjectDropped,
+}
+
+/// The integer among these options that a stored text spells. The editor's widget for choices stores texts, whatever
+/// the options are, and sends them; the server then refuses to run.
+pub(super) fn spelled_option(stored: &Value, options: &[EnumOption]) -> Option<Value> {
+    let text = stored.as_str()?;
+    let mut numbers = options.iter().map(|option| &option.value).filter(|option| option.is_number());
+    numbers.find(|option| option.to_string() == text).cloned()
 }
 
 /// Loads a stored value of a field of the given type; `None` if the field has no template.
@@ -233,6 +176,16 @@ mod tests {
         assert_eq!(loaded(json!([true]), "BooleanField", Cardinality::Collection), Loaded::Value(json!([true])));
         let videos = json!([{"video_name": "v.mp4"}]);
         assert_eq!(loaded(videos.clone(), "VideoField", Cardinality::Collection), Loaded::Value(videos));
+    }
+
+    #[test]
+    fn models_of_newer_servers_are_kept() {
+        let model = json!({"key": "k", "hash": "h", "name": "n", "base": "nova-1", "type": "nova_encoder",
+            "submodel_type": "nova_part"});
+        let kept = loaded(model.clone(), "ModelIdentifierField", Cardinality::Single);
+        assert_eq!(kept, Loaded::Value(model.clone()));
+        let loras = json!([{"lora": model, "weight": 0.5}]);
+        assert_eq!(loaded(loras.clone(), "LoRAField", Cardinality::Collection), Loaded::Value(loras));
     }
 
     #[test]

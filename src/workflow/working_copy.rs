@@ -4,14 +4,16 @@ use super::definition::WorkflowDefinition;
 use super::document::{Document, FieldInstance, Invocation};
 use super::field::{FromField, InkField, InputValue, ValueError};
 use super::input::{self, Input, InputError, InputKey};
-use super::load::{self, Warning};
+use super::load;
+use super::names::Names;
 use super::options::WorkflowOptions;
 use super::text::Text;
+use super::warning::Warning;
 use crate::schema::NodeCatalog;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A node catalog that a workflow keeps: the embedded one, or a shared one from a server.
 #[derive(Clone)]
@@ -110,6 +112,8 @@ pub struct Workflow {
     document: Document,
     inputs: Vec<Input>,
     warnings: Vec<Warning>,
+    /// Names of nodes and inputs, once somebody asks for them.
+    names: OnceLock<Arc<Names>>,
 }
 
 impl Workflow {
@@ -127,7 +131,7 @@ impl Workflow {
     ) -> Self {
         let (definition, catalog) = (definition.into(), catalog.into());
         let (document, inputs, warnings) = load::load(&definition, &catalog, options);
-        Workflow { definition, catalog, document, inputs, warnings }
+        Workflow { definition, catalog, document, inputs, warnings, names: OnceLock::new() }
     }
 
     /// The definition that this was made from, unchanged.
@@ -147,6 +151,10 @@ impl Workflow {
 
     pub(super) fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
+    }
+
+    pub(super) fn names_cell(&self) -> &OnceLock<Arc<Names>> {
+        &self.names
     }
 
     pub(super) fn document(&self) -> &Document {

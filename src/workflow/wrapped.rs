@@ -33,7 +33,9 @@ pub(super) fn unwrap(value: Value) -> Result<Found, DefinitionError> {
         if is("nodes", Value::is_array) {
             break;
         }
-        if is("nodes", Value::is_object) && is("edges", Value::is_array) {
+        // A workflow whose nodes are not a list is a broken workflow.
+        let of_workflow = ["meta", "exposedFields"].iter().any(|name| members.contains_key(*name));
+        if is("nodes", Value::is_object) && is("edges", Value::is_array) && !of_workflow {
             return Ok(Found::Graph(value));
         }
         let inner = ["workflow", "batch", "graph", "session"].into_iter().find(|name| {
@@ -93,6 +95,12 @@ mod tests {
         ] {
             assert_eq!(unwrap(wrapped.clone()).unwrap(), Found::Graph(graph.clone()), "{wrapped}");
         }
+    }
+
+    #[test]
+    fn a_broken_workflow_is_no_graph() {
+        let broken = json!({"nodes": {}, "edges": [], "exposedFields": [], "meta": {"version": "3.0.0"}});
+        assert_eq!(unwrap(broken.clone()).unwrap(), Found::Workflow(broken));
     }
 
     #[test]

@@ -534,3 +534,220 @@ fn what_is_large_is_shown_briefly() {
     short("workflow", format!("{workflow:?}"));
     assert!(format!("{workflow:?}").contains("WorkflowDefinition"), "{workflow:?}");
 }
+
+/// Model kinds, architectures and submodels that only a newer server has stay in the workflow, also in lists.
+#[test]
+fn models_of_a_newer_server_are_sent() {
+    let model = |kind: &str| json!({"key": "k", "hash": "h", "name": "n", "base": "nova-1", "type": kind, "submodel_type": "nova_part"});
+    let loras = json!([{"lora": model("lora"), "weight": 0.5}]);
+    let nodes = json!([
+        node("main", "model_identifier", json!({"model": model("nova_encoder")})),
+        node("loras", "sdxl_lora_collection_loader", json!({"loras": loras})),
+    ]);
+    let workflow = load(nodes, json!([]), &[]);
+    assert!(workflow.warnings().is_empty(), "{:?}", workflow.warnings());
+    let sent = graph(&workflow);
+    assert_eq!(sent["nodes"]["main"]["model"], model("nova_encoder"));
+    assert_eq!(sent["nodes"]["loras"]["loras"], loras);
+}
+
+/// A list of which no field can hold an item is unset, but its models are found and written all the same.
+#[test]
+fn models_of_an_unset_list_are_applied() {
+    let old = json!([{"lora": {"key": "old", "name": "Detail", "base": "sdxl", "type": "lora"}, "weight": 0.5}]);
+    let mut workflow = load(json!([node("l", "sdxl_lora_collection_loader", json!({"loras": old}))]), json!([]), &[]);
+    assert_eq!(workflow.warnings()[0].kind, WarningKind::ValueDropped);
+    assert!(workflow.warnings()[0].message.contains("Detail"), "the lost value is named: {:?}", workflow.warnings());
+    let mut record = ModelRecord::new("here", "Detail", "sdxl", "lora");
+    record.hash = Some("h".into());
+    assert_eq!(workflow.use_models(&[record]).resolved.len(), 1);
+    assert_eq!(graph(&workflow)["nodes"]["l"]["loras"][0]["lora"]["key"], "here");
+    assert!(workflow.problems().iter().all(|problem| problem.field.as_deref() != Some("loras")));
+}
+
+/// The editor's widget stores a chosen number as text, and the server refuses that.
+#[test]
+fn a_number_chosen_in_the_editor_is_sent_as_a_number() {
+    let workflow = load(json!([node("t", "flux_text_encoder", json!({"t5_max_seq_len": "512"}))]), json!([]), &[]);
+    assert_eq!(graph(&workflow)["nodes"]["t"]["t5_max_seq_len"], 512);
+    assert!(workflow.node_field("t", "t5_max_seq_len").unwrap().check().is_ok());
+    let mut field = workflow.node_field("t", "t5_max_seq_len").unwrap();
+    field.load(Some(json!("512")));
+    assert!(field.check().is_err(), "the server does not take the text");
+    field.set("256").unwrap();
+    assert_eq!(field.get::<i64>(), Some(256));
+}
+
+/// What the server refuses in a graph that the editor sends.
+#[test]
+fn graphs_that_only_the_server_refuses_are_found() {
+    let list = |id: &str, kind: &str, items: Value| node(id, kind, json!({"collection": items}));
+    let only = |nodes: Value, edges: Value| -> Vec<(ProblemKind, String, String)> {
+        let workflow = load(nodes, edges, &[]);
+        assert!(workflow.warnings().is_empty(), "{:?}", workflow.warnings());
+        let problems = workflow.problems().into_iter();
+        let client = problems.filter(|problem| problem.source == ProblemSource::Client);
+        let place = |node: Option<String>, field: Option<String>| {
+            format!("{}.{}", node.unwrap_or_default(), field.unwrap_or_default())
+        };
+        client.map(|p| (p.kind, place(p.node.map(|node| node.id), p.field), p.message)).collect()
+    };
+    let expect = |nodes: Value, edges: Value, kind: ProblemKind, place: &str, words: &str| {
+        let found = only(nodes, edges);
+        let [(found_kind, found_place, message)] = &found[..] else { panic!("one problem at {place}: {found:?}") };
+        assert_eq!((*found_kind, found_place.as_str()), (kind, place), "{message}");
+        assert!(message.contains(words), "{message}");
+    };
+    let iterate = |values: Value| node("a", "iterate", values);
+    let add = || node("b", "add", json!({"b": 1}));
+    let number = || node("i", "integer", json!({"value": 1}));
+    let strings = || list("s", "string_collection", json!(["x", "y"]));
+
+    let missing = ProblemKind::MissingInput;
+    expect(json!([iterate(json!({}))]), json!([]), missing, "a.collection", "from an edge only");
+    expect(
+        json!([iterate(json!({"collection": [1, 2]})), add()]),
+        json!([edge("a", "item", "b", "a")]),
+        missing,
+        "a.collection",
+        "from an edge only",
+    );
+    expect(json!([node("c", "collect", json!({}))]), json!([]), missing, "c.item", "at least one edge");
+    let refused = ProblemKind::RefusedEdge;
+    let into_iterate = || edge("s", "collection", "a", "collection");
+    expect(
+        json!([strings(), iterate(json!({})), add()]),
+        json!([into_iterate(), edge("a", "item", "b", "a")]),
+        refused,
+        "a.collection",
+        "StringField, in Add Integers -> A, which accepts IntegerField",
+    );
+    expect(
+        json!([number(), node("c", "collect", json!({})), node("b", "image_collection", json!({}))]),
+        json!([edge("i", "value", "c", "item"), edge("c", "collection", "b", "collection")]),
+        refused,
+        "c.item",
+        "which accepts list of ImageField",
+    );
+    expect(
+        json!([number(), node("p", "dynamic_prompt", json!({}))]),
+        json!([edge("i", "value", "p", "prompt")]),
+        refused,
+        "p.prompt",
+        "does not convert",
+    );
+    let custom = json!({"label": "* CUSTOM LABEL *", "value": 1});
+    expect(json!([node("m", "metadata_item_linked", custom)]), json!([]), missing, "m.custom_label", "is required");
+    expect(
+        json!([node("l", "l2i", json!({"latents": "x"}))]),
+        json!([]),
+        ProblemKind::InvalidValue,
+        "l.latents",
+        "only an edge from LatentsField",
+    );
+
+    let range = node("r", "range", json!({"start": 0, "stop": 3, "step": 1}));
+    let fine = only(
+        json!([range, iterate(json!({})), add(), node("c", "collect", json!({}))]),
+        json!([
+            edge("r", "collection", "a", "collection"),
+            edge("a", "item", "b", "a"),
+            edge("b", "value", "c", "item"),
+        ]),
+    );
+    assert!(fine.is_empty(), "{fine:?}");
+}
+
+/// What is unusual but may run is a problem of its own kind, and what is stored wrongly says how to store it.
+#[test]
+fn unusual_values_are_distinguished_from_wrong_ones() {
+    let model = json!({"key": "k", "hash": "h", "name": "n", "base": "sdxl", "type": "main"});
+    let found = |kind: &str, values: Value| {
+        let problems = load(json!([node("n", kind, values)]), json!([]), &[]).problems();
+        let [problem] = &problems[..] else { panic!("one problem: {problems:?}") };
+        (problem.kind, problem.message.clone())
+    };
+    for (kind, values, words) in [
+        ("main_model_loader", json!({"model": model}), "the editor does not offer"),
+        ("integer", json!({"value": "7"}), "store 7"),
+        ("boolean", json!({"value": "yes"}), "the editor does not offer \"yes\""),
+        ("string", json!({"value": 5}), "the editor does not offer 5"),
+    ] {
+        let (found, message) = found(kind, values);
+        assert_eq!(found, ProblemKind::UnusualValue, "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+    for (kind, values, words) in [
+        ("integer", json!({"value": "seven"}), "it accepts a whole number"),
+        ("integer", json!({"value": 12_345_678_901_234_567_890_u64}), "a whole number of up to 64 bits"),
+        ("image", json!({"image": "a.png"}), "store {\"image_name\":\"a.png\"}"),
+        ("blank_image", json!({"board": "board-1"}), "store {\"board_id\":\"board-1\"}"),
+    ] {
+        let (found, message) = found(kind, values);
+        assert_eq!(found, ProblemKind::InvalidValue, "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+/// A stored value that a run refuses is not a default.
+#[test]
+fn the_schema_asks_for_what_a_run_refuses() {
+    let nodes =
+        json!([node("b", "blank_image", json!({"board": "board-1"})), node("i", "integer", json!({"value": 1}))]);
+    let schema = load(nodes, json!([]), &[("b", "board"), ("i", "value")]).input_schema();
+    assert_eq!(schema["required"], json!(["b.board"]));
+    assert!(schema["properties"]["b.board"].get("default").is_none(), "{schema}");
+    assert_eq!(schema["properties"]["i.value"]["default"], 1);
+}
+
+/// The server takes values for the exposed fields of a called workflow only if its form has none.
+#[test]
+fn exposed_fields_beyond_the_form_of_a_called_workflow_are_not_sent() {
+    let nodes = json!([node("s", "string", json!({"value": "x"})), node("n", "integer", json!({"value": 3}))]);
+    let mut callee = workflow_json(nodes, json!([]), &[("s", "value"), ("n", "value")]);
+    callee["form"] = json!({"rootElementId": "root", "elements": {
+        "root": {"id": "root", "type": "container", "data": {"layout": "column", "children": ["f"]}},
+        "f": {"id": "f", "parentId": "root", "type": "node-field", "data": {
+            "fieldIdentifier": {"nodeId": "s", "fieldName": "value"}, "showDescription": false}},
+    }});
+    let mut options = WorkflowOptions::default();
+    options.saved_workflows.insert("w".into(), WorkflowDefinition::from_value(callee).unwrap());
+    let caller = workflow_json(json!([node("c", "call_saved_workflow", json!({"workflow_id": "w"}))]), json!([]), &[]);
+    let caller = WorkflowDefinition::from_value(caller).unwrap();
+    let workflow = Workflow::with_options(caller, NodeCatalog::embedded(), &options);
+    let sent = &graph(&workflow)["nodes"]["c"]["workflow_inputs"];
+    assert_eq!(*sent, json!({"saved_workflow_input::s::value": "x"}));
+}
+
+#[test]
+fn a_batch_into_nothing_feeds_nothing() {
+    let nodes = json!([
+        node("b", "integer_batch", json!({"integers": [1], "batch_group_id": "None"})),
+        node("i", "integer", json!({})),
+        connector("c"),
+    ]);
+    let workflow = load(nodes, json!([edge("b", "value", "c", "in")]), &[]);
+    let kinds: Vec<_> = workflow.problems().into_iter().map(|problem| (problem.kind, problem.source)).collect();
+    assert_eq!(kinds, [(ProblemKind::BatchNotConnected, ProblemSource::Client)]);
+}
+
+#[test]
+fn nodes_of_a_graph_that_are_left_out_are_named() {
+    let graph = json!({"id": "g", "edges": [], "nodes": {
+        "a": {"id": "a", "type": "add"}, "b": {"id": "b", "type": "of_another_pack"}, "c": 7}});
+    let definition = WorkflowDefinition::from_graph(&graph, NodeCatalog::embedded()).unwrap();
+    let workflow = Workflow::new(definition, NodeCatalog::embedded());
+    let left_out: Vec<_> =
+        workflow.warnings().iter().map(|warning| (warning.kind, warning.node_id.as_deref().unwrap())).collect();
+    assert_eq!(left_out, [(WarningKind::NodeLeftOut, "b"), (WarningKind::NodeLeftOut, "c")]);
+}
+
+/// A generator keeps no parameters of its type's default when its node is updated.
+#[test]
+fn an_updated_generator_has_only_its_own_parameters() {
+    let rule = json!({"type": "integer_generator_parse_string", "input": "1,2", "splitOn": ","});
+    let mut generator = node("g", "integer_generator", json!({"generator": rule}));
+    generator["data"]["version"] = "1.0.99".into();
+    let workflow = load(json!([generator]), json!([]), &[]);
+    assert_eq!(workflow.node_field("g", "generator").unwrap().value(), Some(&rule));
+}

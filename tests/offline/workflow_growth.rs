@@ -164,6 +164,29 @@ fn chains_of_collect_nodes_are_linear() {
 }
 
 #[test]
+fn naming_many_fields_is_linear() {
+    let name_all = |workflow: &Workflow| {
+        for input in workflow.inputs() {
+            std::hint::black_box(workflow.name_of_field(&input.node_id, &input.field_name));
+        }
+        for place in 0..workflow.definition().as_value()["nodes"].as_array().map_or(0, Vec::len) {
+            std::hint::black_box(workflow.name_of_field(&place.to_string(), "b"));
+        }
+    };
+    let [small, large] = [SMALL, SMALL * FACTOR].map(|size| {
+        let mut shape = Shape::default();
+        (0..size).for_each(|place| shape.add(place));
+        let mut workflow: Value = shape.text().parse().unwrap();
+        workflow["exposedFields"] =
+            (0..size).map(|place| json!({"nodeId": place.to_string(), "fieldName": "a"})).collect();
+        Workflow::new(WorkflowDefinition::from_value(workflow).unwrap(), NodeCatalog::embedded())
+    });
+    // A copy has no names yet that were looked up.
+    let [small, large] = [&small, &large].map(|workflow| move || name_all(&workflow.clone()));
+    assert_growth("naming the fields of nodes of one type", SMALL, FACTOR, MOST, small, large);
+}
+
+#[test]
 fn edges_that_are_refused_are_linear() {
     assert_linear("edges back from the end of a chain", |shape, size| {
         (0..size).for_each(|place| shape.add(place));

@@ -97,6 +97,7 @@ pub(crate) fn said(workflow: &Workflow, problem: &Problem) -> String {
         ProblemKind::MissingVideo | ProblemKind::MissingBoard => {
             format!("{message} (--set {quoted}, --drop-missing to run without it, or --force to run it anyway)")
         }
+        ProblemKind::UnusualValue => format!("{message} (--set {quoted}, or --force to run it anyway)"),
         // An input that only an edge can fill cannot be set.
         ProblemKind::MissingInput if takes_values(workflow, &node.id, field) => format!("{message} (--set {quoted})"),
         ProblemKind::MissingFieldTemplate | ProblemKind::MissingNodeTemplate => {
@@ -115,8 +116,8 @@ fn takes_values(workflow: &Workflow, node: &str, field: &str) -> bool {
 
 /// Whether `--force` continues in spite of it.
 pub(crate) fn can_be_forced(problem: &Problem) -> bool {
-    use ProblemKind::{MissingBoard, MissingImage, MissingModel, MissingVideo};
-    matches!(problem.kind, MissingModel | MissingImage | MissingVideo | MissingBoard)
+    use ProblemKind::{MissingBoard, MissingImage, MissingModel, MissingVideo, UnusualValue};
+    matches!(problem.kind, MissingModel | MissingImage | MissingVideo | MissingBoard | UnusualValue)
 }
 
 /// The images, videos and boards that the server does not have. Models are looked up separately.

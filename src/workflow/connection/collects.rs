@@ -5,9 +5,9 @@ use crate::workflow::forest::Forest;
 use crate::workflow::table::Map;
 use std::cell::RefCell;
 
-pub(super) const COLLECT: &str = "collect";
-pub(super) const ITEM: &str = "item";
-pub(super) const COLLECTION: &str = "collection";
+pub(in crate::workflow) const COLLECT: &str = "collect";
+pub(in crate::workflow) const ITEM: &str = "item";
+pub(in crate::workflow) const COLLECTION: &str = "collection";
 
 /// Collect nodes that add to the list of another one and have no items of their own yet.
 #[derive(Default)]

@@ -5,6 +5,7 @@ mod connectors;
 mod refusal;
 mod types;
 
+pub(super) use collects::{COLLECT, COLLECTION, ITEM};
 pub(super) use refusal::Refusal;
 
 use super::cycles::Cycles;
@@ -12,7 +13,7 @@ use super::document::{Edge, Node};
 use super::table::Set;
 use super::wiring::{CONNECTOR_IN, CONNECTOR_OUT, Link, Wiring};
 use crate::schema::{InputKind, InputTemplate, NodeTemplate, OutputTemplate};
-use collects::{COLLECT, COLLECTION, Collects, Found, ITEM, Origin};
+use collects::{Collects, Found, Origin};
 use connectors::{Connectors, End};
 use std::cell::RefCell;
 use std::sync::Arc;

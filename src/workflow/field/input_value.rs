@@ -153,8 +153,17 @@ impl Refused {
 
     pub(super) fn error(self, field: &str, accepted: String) -> ValueError {
         let index = self.index.map(|index| format!("[{index}]")).unwrap_or_default();
+        let accepted = if is_wide(&self.value) { accepted.replacen(WHOLE, WIDEST, 1) } else { accepted };
         ValueError { input: None, field: format!("{field}{index}"), value: shorten(&self.value), accepted }
     }
+}
+
+const WHOLE: &str = "a whole number";
+const WIDEST: &str = "a whole number of up to 64 bits";
+
+/// Whether it is a whole number that is too large, so that the limit must be said.
+fn is_wide(value: &Value) -> bool {
+    value.is_number() && value.as_i64().is_none() && value.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
 fn shorten(value: &Value) -> String {

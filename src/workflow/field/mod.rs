@@ -370,5 +370,30 @@ pub fn check(system_name: &str, template: &InputTemplate, value: &Value) -> Resu
     kind.check(value, template).map_err(|refused| refused.error(system_name, kind.accepts(template)))
 }
 
+/// The form that [`InkField::set`] gives to a value, if it accepts it.
+pub(crate) fn converted(template: &InputTemplate, value: &Value) -> Option<Value> {
+    let mut field = InkField::new("", template);
+    field.set(value).ok()?;
+    field.value().cloned()
+}
+
+/// Whether the server takes a stored value that [`check`] refuses, because it converts it, or because only the editor
+/// filters such values.
+pub(crate) fn server_takes(template: &InputTemplate, value: &Value) -> bool {
+    const SPELLED: [&str; 12] = ["0", "off", "f", "false", "n", "no", "1", "on", "t", "true", "y", "yes"];
+    match (Kind::of(template), value) {
+        (Kind::Model | Kind::ModelCollection | Kind::Loras, value) => {
+            let filter = ModelFilter::default();
+            let any = InputTemplate { model_filter: filter, ..template.clone() };
+            check("", &any, value).is_ok()
+        }
+        (Kind::Integer | Kind::Float, Value::String(_)) => converted(template, value).is_some(),
+        (Kind::Boolean, Value::String(word)) => SPELLED.contains(&word.to_lowercase().as_str()),
+        (Kind::Boolean, Value::Number(number)) => matches!(number.as_f64(), Some(0.0 | 1.0)),
+        (Kind::String, Value::Number(number)) => check("", template, &number.to_string().into()).is_ok(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests;

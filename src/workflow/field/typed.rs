@@ -145,8 +145,12 @@ fn check_as(
         Value::Array(items) if takes_list => items.iter().all(is_shaped),
         value => is_shaped(value),
     };
-    let value = value.clone();
-    if has_shape { self::convert(value, template, takes_list, convert).map(drop) } else { Err(Refused::new(value)) }
+    if !has_shape {
+        return Err(Refused::new(value.clone()));
+    }
+    let converted = self::convert(value.clone(), template, takes_list, convert)?;
+    // A text that spells an option can be set, but the server does not take it for the number.
+    if value.is_string() && converted.is_number() { Err(Refused::new(value.clone())) } else { Ok(()) }
 }
 
 fn convert(value: Value, template: &InputTemplate, takes_list: bool, convert: Convert) -> Result<Value, Refused> {

@@ -94,6 +94,7 @@ fn read_input(name: &str, value: &Value) -> Option<InputTemplate> {
         field_type: FieldType::new(value.get("type")?.as_str()?, cardinality),
         original_type: None,
         required: value.get("required").is_some_and(|required| *required == true),
+        nullable: false,
         input,
         default: value.get("default").cloned(),
         constraints: bounds.clone(),
