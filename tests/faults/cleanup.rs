@@ -404,6 +404,30 @@ async fn what_the_server_skips_does_not_count_as_deleted() {
     assert_eq!(client.uploaded_assets(), [image(&name)], "the next clean-up tries again");
 }
 
+/// What led to the file must not be deleted before it: another program knows only the batch.
+#[tokio::test]
+async fn an_item_stays_as_long_as_a_file_of_it_cannot_be_deleted() {
+    let server = FakeGallery::start().await;
+    let first = client(&server);
+    first.submit(&workflow()).batch_id("b").runs(2).subscribe_events(false).await.unwrap();
+    let ids = end(&server, "b", "completed");
+    for (id, name) in ids.iter().zip(["one.png", "two.png"]) {
+        server.world().made_by(*id, name);
+        server.world().items.get_mut(id).unwrap().results = vec![name.into()];
+    }
+    server.world().undeletable.insert("two.png".into());
+    let report = first.cleanup().everything().await.unwrap();
+    assert_eq!(report.deleted, [image("one.png"), item(ids[0])], "{report}");
+    assert_eq!((&report.failed[0].asset, report.failed.len()), (&image("two.png"), 1), "{report}");
+    let [kept] = &report.kept[..] else { panic!("{report}") };
+    assert_eq!((&kept.asset, &kept.because), (&item(ids[1]), &KeptBecause::LeadsTo(image("two.png"))));
+
+    server.world().undeletable.clear();
+    let report = client(&server).cleanup().batch("b").outputs(true).await.unwrap();
+    assert_eq!(report.deleted, [image("two.png"), item(ids[1])], "{report}");
+    assert!(server.world().items.is_empty() && server.world().pictures.is_empty());
+}
+
 #[tokio::test]
 async fn items_that_others_deleted_are_reported() {
     let server = FakeGallery::start().await;
