@@ -9,7 +9,7 @@
 use super::generator::{Generator, GeneratorKind, Rule};
 use super::shape::{Fitted, Member, Shape};
 use crate::schema::{Cardinality, EnumOption, FieldType};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// Node types that take inputs their schema does not declare (pydantic `extra = "allow"`).
 pub(super) fn accepts_extra_inputs(node_type: &str) -> bool {
@@ -83,9 +83,8 @@ pub(super) enum Loaded {
 /// The integer among these options that a stored text spells. The editor's widget for choices stores texts, whatever
 /// the options are, and sends them; the server then refuses to run.
 pub(super) fn spelled_option(stored: &Value, options: &[EnumOption]) -> Option<Value> {
-    let text = stored.as_str()?;
-    let mut numbers = options.iter().map(|option| &option.value).filter(|option| option.is_number());
-    numbers.find(|option| option.to_string() == text).cloned()
+    let number: Number = stored.as_str()?.parse().ok()?;
+    options.iter().map(|option| &option.value).find(|option| option.as_number() == Some(&number)).cloned()
 }
 
 /// Loads a stored value of a field of the given type; `None` if the field has no template.

@@ -113,10 +113,11 @@ async fn an_item_of_another_batch_is_neither_canceled_nor_run_again() {
     let job = submit(&server).await.unwrap().job().unwrap();
     for status in ["pending", "failed"] {
         // The server lost its database, and somebody else's item has the number.
-        let mut world = server.world();
-        let item = world.items.get_mut(&job.item_id()).unwrap();
-        (item.batch_id, item.status) = ("somebody else's".into(), status);
-        drop(world);
+        {
+            let mut world = server.world();
+            let item = world.items.get_mut(&job.item_id()).unwrap();
+            (item.batch_id, item.status) = ("somebody else's".into(), status);
+        }
         let errors = [job.cancel().await.map(drop), job.retry().await.map(drop)];
         assert!(errors.iter().all(|error| matches!(error, Err(Error::JobGone { item_id: 41, .. }))), "{errors:?}");
         let world = server.world();

@@ -165,7 +165,7 @@ impl ServerArgs {
         let is_authorization = |name: &str| name.eq_ignore_ascii_case("authorization");
         profile.headers.retain(|(saved, _)| {
             let is_given = given.iter().any(|(name, _)| name.eq_ignore_ascii_case(saved));
-            !is_given && !(pair.is_some() && is_authorization(saved))
+            !is_given && (pair.is_none() || !is_authorization(saved))
         });
         if pair.is_some() || given.iter().any(|(name, _)| is_authorization(name)) {
             profile.basic_auth = pair;

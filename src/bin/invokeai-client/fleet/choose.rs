@@ -88,7 +88,7 @@ pub(super) async fn cancel(args: &ChangeArgs, output: &mut Output<'_>) -> Result
     let begun = Begun::new("some of these jobs may be canceled by now; the same command cancels the others");
     let canceled = jobs.cancel().await?;
     output.done("canceled", &canceled.to_string())?;
-    begun.is_told();
+    begun.told();
     Ok(Exit::Done)
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn retry(args: &ChangeArgs, output: &mut Output<'_>) -> Result<
     let begun = Begun::new("some of these jobs may be tried again by now; the same command goes on with the others");
     let again = jobs.retry().await?;
     output.done("retried", &again.to_string())?;
-    begun.is_told();
+    begun.told();
     Ok(Exit::Done)
 }
 

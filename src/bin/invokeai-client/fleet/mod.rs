@@ -151,7 +151,7 @@ impl Begun {
     }
 
     /// How it went was said.
-    fn is_told(mut self) {
+    fn told(mut self) {
         self.what.clear();
     }
 }

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &SubmitArgs, client: &Client, output: &mut Output<
         Err(error) => {
             // Nothing is stored before all is checked.
             if !matches!(error, Error::Fleet { .. }) {
-                begun.is_told();
+                begun.told();
             }
             return Err(error.into());
         }
@@ -91,6 +91,6 @@ pub(crate) async fn run(args: &SubmitArgs, client: &Client, output: &mut Output<
         output.out.line(submission.id.as_str())?;
         note(format!("{} jobs", submission.jobs.len()));
     }
-    begun.is_told();
+    begun.told();
     Ok(Exit::Done)
 }
