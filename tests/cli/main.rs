@@ -1,5 +1,7 @@
 //! The command `invokeai-client`, run as a user runs it: what it prints where, and how it ends.
 
+#[cfg(unix)]
+mod arguments;
 mod cases;
 mod completions;
 mod ends;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use invokeai_client::{Error, Upload};
+use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
     net::TcpListener,
@@ -69,6 +70,49 @@ async fn a_slow_upload_that_moves_has_all_the_time_it_needs() {
     let image = client.images().upload(Upload::reader("a.png", Slow::new(pieces, false), Some(length))).await.unwrap();
     assert_eq!(image.image_name, "a.png");
     assert!(began.elapsed() > Duration::from_secs(1), "longer in all than any single silence may be");
+}
+
+/// JSON may be as long as a file: a batch with thousands of rows.
+#[tokio::test]
+async fn long_json_that_moves_has_all_the_time_it_needs() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let taker = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut seen, mut buffer) = (Vec::new(), vec![0; 2 * 1024 * 1024]);
+        let length = loop {
+            let read = stream.read(&mut buffer).await.unwrap();
+            seen.extend_from_slice(&buffer[..read]);
+            let head = String::from_utf8_lossy(&seen[..seen.len().min(2048)]).into_owned();
+            if let Some((head, _)) = head.split_once("\r\n\r\n") {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                break head.len() + 4 + length.parse::<usize>().unwrap();
+            }
+        };
+        let mut taken = seen.len();
+        while taken < length {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            taken += stream.read(&mut buffer).await.unwrap();
+        }
+        stream.write_all(whole("200 OK", "application/json", "{}").as_bytes()).await.unwrap();
+        taken == length
+    });
+    let client = builder(&url).build().unwrap();
+    let body = json!({"batch": "x".repeat(64 * 1024 * 1024)});
+    let began = Instant::now();
+    let call = client.api().enqueue_batch().queue_id("default").send_json_as::<serde_json::Value>(&body);
+    assert_eq!(call.await.unwrap(), json!({}));
+    assert!(began.elapsed() > Duration::from_millis(600), "longer in all than any single silence may be");
+    assert!(taker.await.unwrap(), "it was announced as long as it is");
+}
+
+#[tokio::test]
+async fn a_file_that_grows_while_it_is_sent_is_sent_as_long_as_it_was() {
+    let server = RawServer::start(vec![Act::Answer(whole("200 OK", "application/json", IMAGE))]).await;
+    let client = builder(&server.url).build().unwrap();
+    let upload = Upload::reader("a.png", Slow::new(5, false), Some(3 * PIECE.len() as u64));
+    assert_eq!(client.images().upload(upload).await.unwrap().image_name, "a.png");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -121,3 +121,26 @@ async fn the_nodes_of_the_crate_belong_to_no_server() {
     }
     assert_eq!(workflow.differences(&client.catalog().await.unwrap()).len(), 1);
 }
+
+/// As in the editor, the call has then the inputs of its last save.
+#[tokio::test]
+async fn a_called_workflow_that_cannot_be_read_does_not_stop_its_caller() {
+    let mut calls = additions();
+    calls["nodes"][0]["data"]["type"] = json!("call_saved_workflow");
+    calls["nodes"][0]["data"]["inputs"] = json!({"workflow_id": {"name": "workflow_id", "label": "", "value": "w"}});
+    calls["edges"] = json!([]);
+    let damaged = ResponseTemplate::new(200).set_body_json(json!({"workflow": {"name": 7}}));
+    let refusal = |status| ResponseTemplate::new(status).set_body_json(json!({"detail": "no"}));
+    for (answer, goes_on) in
+        [(refusal(403), true), (refusal(404), true), (refusal(500), true), (damaged, true), (refusal(401), false)]
+    {
+        let (server, client) = server(&document()).await;
+        let of_callee = Mock::given(method("GET")).and(path("/api/v1/workflows/i/w"));
+        of_callee.respond_with(answer.clone()).mount(&server).await;
+        let opened = client.workflow(WorkflowDefinition::from_value(calls.clone()).unwrap()).await;
+        match opened {
+            Ok(_) => assert!(goes_on, "{answer:?}"),
+            Err(error) => assert!(!goes_on && matches!(error, Error::Unauthorized(_)), "{answer:?}: {error}"),
+        }
+    }
+}

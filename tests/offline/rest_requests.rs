@@ -64,6 +64,16 @@ async fn a_refreshed_token_is_used_from_then_on() {
 }
 
 #[tokio::test]
+async fn an_empty_token_is_not_taken() {
+    let blank = ResponseTemplate::new(200).set_body_json(json!({"deleted": 0})).insert_header("X-Refreshed-Token", "");
+    let server = answering(blank).await;
+    for _ in 0..2 {
+        server.client.api().clear().queue_id("q").send().await.unwrap();
+        assert_eq!(server.last().await.headers["authorization"], "Bearer first-secret");
+    }
+}
+
+#[tokio::test]
 async fn a_token_from_a_refusal_is_not_taken() {
     let refused = ResponseTemplate::new(401).insert_header("X-Refreshed-Token", "second-secret");
     let server = answering(refused).await;

@@ -6,6 +6,8 @@ use invokeai_client::{
     workflow::{InputError, Workflow, WorkflowDefinition},
 };
 
+use serde_json::{Value, json};
+
 use crate::common::workflows::additions;
 
 fn workflow() -> Workflow {
@@ -81,4 +83,21 @@ fn a_value_of_a_sweep_is_named_by_its_place() {
     ] {
         assert_eq!(error, said);
     }
+}
+
+/// The server answers 422 to such batches, long after the values were given.
+#[test]
+fn values_of_two_kinds_are_refused_as_the_server_would() {
+    let mut guided = additions();
+    guided["nodes"][0]["data"]["type"] = json!("denoise_latents");
+    guided["nodes"][0]["data"]["inputs"] =
+        json!({"cfg_scale": {"name": "cfg_scale", "label": "Guidance", "value": 7.5}});
+    guided["edges"] = json!([]);
+    let guided = Workflow::new(WorkflowDefinition::from_value(guided).unwrap(), NodeCatalog::embedded());
+    let varied = |values: [Value; 2]| Sweep::new().product(&guided, "Guidance", values);
+    for values in [[json!(1), json!(2.5)], [json!([0.5, 1.0]), json!([2.0])]] {
+        assert_eq!(varied(values).unwrap().len(), 2);
+    }
+    let said = refused(varied([json!(1), json!([0.5, 1.0])]));
+    assert_eq!(said, "`Guidance` has numbers and lists (value 2): InvokeAI varies values of one kind");
 }
