@@ -167,7 +167,7 @@ mod tests {
             ("{\"a\": 1}\n{\"a\": 1, \"c\": 2}\n", "`line 2` has `c`"),
             ("{\"a\": 1}\n{\"a\": 1 2}\n", "`line 2, column 9` is not a JSON object: expected"),
             ("[1]\n", "`line 1` is not a JSON object: invalid type"),
-            ("{\"a\": 1, \"a\": 2}\n", "`line 1, column 16` is not a JSON object: `a` is given twice"),
+            ("{\"a\": 1, \"a\": 2}\n", "`line 1, column 12` is not a JSON object: `a` is given twice"),
             ("", "`json` is empty"),
             ("\n \n", "`json` is empty"),
             ("{}\n{}\n", "`line 1` names no input"),
