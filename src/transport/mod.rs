@@ -359,7 +359,7 @@ fn is_streamed(request: &Request) -> bool {
     request.body().is_some_and(|body| body.as_bytes().is_none())
 }
 
-/// Makes a stream of a body so long that sending it may take longer than a server may be silent.
+/// Turns a body into a stream if it is so long that sending it may take longer than a server may be silent.
 async fn in_pieces(request: &mut Request) -> Result<(), reqwest::Error> {
     let length = request.body().and_then(Body::as_bytes).map_or(0, <[u8]>::len);
     if length > upload::PIECE

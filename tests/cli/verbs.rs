@@ -206,7 +206,7 @@ fn wrong_calls_are_reported_with_what_would_be_right() {
         (&["update_board", "-f", "board_id=x", "-f", "archived=maybe"], "takes JSON"),
         (&["create_board", "-f", "board_name"], "NAME=VALUE"),
         (&["one", "two"], "name an operation"),
-        (&["GET", "/api/../secret"], "without query and `..`"),
+        (&["GET", "/api/../secret"], "without query, `.`, `..` and"),
     ] {
         let output = run_at(home.path(), &[&["--server", NOWHERE, "api"], arguments].concat());
         let text = stderr(&output);

@@ -89,10 +89,11 @@ fn a_value_of_a_sweep_is_named_by_its_place() {
 #[test]
 fn values_of_two_kinds_are_refused_as_the_server_would() {
     let mut guided = additions();
-    guided["nodes"][0]["data"]["type"] = json!("denoise_latents");
+    guided["nodes"][0]["data"]["type"] = json!("ip_adapter");
     guided["nodes"][0]["data"]["inputs"] =
-        json!({"cfg_scale": {"name": "cfg_scale", "label": "Guidance", "value": 7.5}});
+        json!({"weight": {"name": "weight", "label": "Guidance", "description": "", "value": 0.5}});
     guided["edges"] = json!([]);
+    guided["exposedFields"] = json!([{"nodeId": "first", "fieldName": "weight"}]);
     let guided = Workflow::new(WorkflowDefinition::from_value(guided).unwrap(), NodeCatalog::embedded());
     let varied = |values: [Value; 2]| Sweep::new().product(&guided, "Guidance", values);
     for values in [[json!(1), json!(2.5)], [json!([0.5, 1.0]), json!([2.0])]] {

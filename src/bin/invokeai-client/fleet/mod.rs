@@ -145,7 +145,7 @@ impl Begun {
     }
 
     /// What to do about it.
-    fn try_command(mut self, command: String) -> Self {
+    fn cure(mut self, command: String) -> Self {
         self.command = Some(command);
         self
     }

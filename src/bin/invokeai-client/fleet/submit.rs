@@ -74,7 +74,7 @@ pub(crate) async fn run(args: &SubmitArgs, client: &Client, output: &mut Output<
     }
     let id = submit.id().to_owned();
     let begun = Begun::new(format!("submission {id} may be in the fleet, whole or in part"));
-    let begun = begun.try_command(format!("fleet cancel --submission {id}"));
+    let begun = begun.cure(format!("fleet cancel --submission {id}"));
     let submission = match submit.await {
         Ok(submission) => submission,
         Err(error) => {

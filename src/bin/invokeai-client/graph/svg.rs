@@ -195,7 +195,9 @@ fn layout(drawing: &Drawing) -> Vec<Place> {
         let placed: Vec<(usize, (f64, f64))> = match pairs.is_empty() {
             true => vertices.iter().map(|&(i, _)| (i as usize, (0.0, 0.0))).collect(),
             false => {
-                from_vertices_and_edges(&vertices, &pairs, &config).into_iter().flat_map(|(all, ..)| all).collect()
+                let placed = from_vertices_and_edges(&vertices, &pairs, &config).into_iter().flat_map(|(all, ..)| all);
+                // It numbers what it was given from 0.
+                placed.filter_map(|(at, middle)| Some((vertices.get(at)?.0 as usize, middle))).collect()
             }
         };
         top = place(&mut places, &placed, top) + SPACE;

@@ -26,6 +26,8 @@ struct Newest {
     item: i64,
     status: ItemStatus,
     batch: usize,
+    /// Whether it runs an earlier one of its batch again.
+    is_retry: bool,
 }
 
 impl Run<'_> {
@@ -40,20 +42,23 @@ impl Run<'_> {
         for (place, batch) in batches.iter().enumerate() {
             for (row, summary) in stop.or(self.items_of(batch, sweep)).await.map_err(Failure::Stopped)?? {
                 let ItemSummary { item_id: item, status, .. } = summary;
-                if status != ItemStatus::Canceled && newest.get(&row).is_none_or(|known| known.item < item) {
-                    newest.insert(row, Newest { item, status, batch: place });
+                let known = newest.get(&row);
+                if status != ItemStatus::Canceled && known.is_none_or(|known| known.item < item) {
+                    let is_retry = known.is_some_and(|known| known.batch == place);
+                    newest.insert(row, Newest { item, status, batch: place, is_retry });
                 }
             }
         }
         newest.retain(|row, found| self.is_news(*row, found));
         for (place, batch) in batches.iter().enumerate() {
             let of_batch = newest.iter().filter(|(_, found)| found.batch == place);
+            let retries = of_batch.clone().filter(|(_, found)| found.is_retry).map(|(_, found)| found.item).collect();
             let open: HashMap<i64, usize> = of_batch.map(|(row, found)| (found.item, *row)).collect();
             if !open.is_empty() {
                 let mut ids: Vec<i64> = open.keys().copied().collect();
                 ids.sort_unstable();
                 self.batch = send::Batch::of(retries::attach(self.client, &batch.queue, &batch.id, ids).await?);
-                self.rows = Rows { of_places: Vec::new(), of_items: open };
+                self.rows = Rows { of_places: Vec::new(), of_items: open, retries };
                 self.follow().await?;
             }
         }
@@ -66,12 +71,13 @@ impl Run<'_> {
         Ok(Some(ticket.left(&newest.into_keys().collect::<BTreeSet<_>>(), again)))
     }
 
-    /// Whether an item is to be followed: its end is not recorded, and it is not one to run again.
+    /// Whether an item is to be followed: its end is not recorded, and it is not one to run again. One that an earlier try
+    /// has run again is not.
     fn is_news(&self, row: usize, found: &Newest) -> bool {
         let Some(ticket) = &self.ticket else { return false };
         let is_known =
             ticket.done.contains_key(&row) || ticket.failed.get(&row).is_some_and(|item| *item >= found.item);
-        let runs_again = found.status == ItemStatus::Failed && self.args.results.retry_failed;
+        let runs_again = found.status == ItemStatus::Failed && self.args.results.retry_failed && !found.is_retry;
         !is_known && !runs_again
     }
 

@@ -1,7 +1,7 @@
 //! Follows every item to its end, and downloads its results.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     pin::pin,
     time::{Duration, Instant},
 };
@@ -42,6 +42,8 @@ pub(super) struct Rows {
     pub(super) of_places: Vec<usize>,
     /// By their ids, if a batch is resumed.
     pub(super) of_items: HashMap<i64, usize>,
+    /// Items that an earlier try has run again, and that are not run once more.
+    pub(super) retries: HashSet<i64>,
 }
 
 impl Rows {
@@ -288,7 +290,7 @@ impl Follower<'_> {
                 self.tally.done += 1;
                 Exit::Done
             }
-            Err(Error::JobFailed(_)) if self.retries => {
+            Err(Error::JobFailed(_)) if self.retries && !self.rows.retries.contains(&id) => {
                 self.tally.again.push(id);
                 return true;
             }

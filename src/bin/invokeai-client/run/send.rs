@@ -83,7 +83,7 @@ impl Run<'_> {
             filled.sweep = filled.sweep.map(|sweep| sweep.select(left.iter().copied()));
             // Recorded before it is sent: whatever happens, the next try finds it.
             ticket.enqueues(&self.batch.id, &self.args.queue, &left)?;
-            self.rows = Rows { of_places: left, of_items: HashMap::new() };
+            self.rows = Rows { of_places: left, ..Rows::default() };
         }
         let submit = submit(self.args, self.client, &filled).batch_id(&self.batch.id).when_full(WhenFull::Feed);
         // Printed before it is sent: after that, anything may end this program.
