@@ -4,7 +4,6 @@
 #[cfg(feature = "client")]
 pub(crate) mod deadline;
 pub(crate) mod debug;
-#[cfg(feature = "client")]
 pub(crate) mod distinct;
 pub(crate) mod local_file;
 pub(crate) mod local_folder;
