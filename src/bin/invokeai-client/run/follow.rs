@@ -78,25 +78,8 @@ pub(super) async fn follow(
     tally: &mut Tally,
     ticket: &mut Option<ticket::Ticket>,
 ) -> Result<(), Failure> {
-    let Followed { args, json, durable, client, workflow, rows, uploads } = followed;
-    let saving = Saving { args, client, durable };
-    let retries = args.retry_failed;
-    let mut first = Follower {
-        args,
-        json,
-        saving,
-        client,
-        workflow,
-        rows,
-        uploads,
-        submission: submission.clone(),
-        tally,
-        ticket,
-        retries,
-        unanswered: None,
-        recorded: 0,
-    };
-    first.all().await?;
+    let Followed { args, client, rows, .. } = followed;
+    Follower::new(followed, submission.clone(), tally, ticket, args.retry_failed).all().await?;
     let again = std::mem::take(&mut tally.again);
     if again.is_empty() {
         return Ok(());
@@ -124,23 +107,7 @@ pub(super) async fn follow(
         ticket.enqueued(submission.batch_id(), retried.of_items.iter().map(|(item, row)| (*item, *row)))?;
     }
     let submission = retries::attach(client, submission.queue().id(), submission.batch_id(), item_ids).await?;
-    let rows = &retried;
-    let mut second = Follower {
-        args,
-        json,
-        saving,
-        client,
-        workflow,
-        rows,
-        uploads,
-        submission,
-        tally,
-        ticket,
-        retries: false,
-        unanswered: None,
-        recorded: 0,
-    };
-    second.all().await
+    Follower::new(Followed { rows: &retried, ..followed }, submission, tally, ticket, false).all().await
 }
 
 struct Follower<'a> {
@@ -160,6 +127,34 @@ struct Follower<'a> {
     unanswered: Option<Instant>,
     /// How many items the ticket knows.
     recorded: u64,
+}
+
+impl<'a> Follower<'a> {
+    fn new(
+        Followed { args, json, durable, client, workflow, rows, uploads }: Followed<'a>,
+        submission: Submission,
+        tally: &'a mut Tally,
+        ticket: &'a mut Option<ticket::Ticket>,
+        retries: bool,
+    ) -> Self {
+        let saving = Saving { args, client, durable };
+        let (unanswered, recorded) = (None, 0);
+        Self {
+            args,
+            json,
+            saving,
+            client,
+            workflow,
+            rows,
+            uploads,
+            submission,
+            tally,
+            ticket,
+            retries,
+            unanswered,
+            recorded,
+        }
+    }
 }
 
 impl Follower<'_> {
